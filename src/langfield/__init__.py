@@ -1,0 +1,1 @@
+"""langfield: search a 3D scene with words."""

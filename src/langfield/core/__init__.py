@@ -1,0 +1,1 @@
+"""Cameras, rays, transforms, errors and progress: what every other package stands on."""

@@ -1,0 +1,232 @@
+"""Cameras: what one is (`Camera`), and many of them as tensors that make rays (`Cameras`).
+
+Axes are OpenCV's (x right, y down, z forward). The centre of the top left pixel is (0.5, 0.5). Lens models follow
+OpenCV: "opencv" is the rational radial-tangential model (k1 k2 p1 p2 k3 k4 k5 k6), "fisheye" the equidistant one
+with polynomial k1 k2 k3 k4. A pinhole is "opencv" without coefficients.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from langfield.core.rays import Rays
+from langfield.core.transforms import Matrix4, Similarity
+
+LensModel = Literal["opencv", "fisheye"]
+Distortion = tuple[float, float, float, float, float, float, float, float]
+NO_DISTORTION: Distortion = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+_NEWTON_STEPS = 6
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One photo's camera.
+
+    Attributes:
+        world_from_camera: 4×4 rigid pose, float64, OpenCV axes.
+        width_px, height_px: the picture's size.
+        fx_px, fy_px, cx_px, cy_px: focal lengths and principal point in pixels.
+        distortion: (k1, k2, p1, p2, k3, k4, k5, k6) for "opencv"; (k1, k2, 0, 0, k3, k4, 0, 0) for "fisheye".
+        lens: the lens model.
+    """
+
+    world_from_camera: Matrix4
+    width_px: int
+    height_px: int
+    fx_px: float
+    fy_px: float
+    cx_px: float
+    cy_px: float
+    distortion: Distortion = NO_DISTORTION
+    lens: LensModel = "opencv"
+
+    def resized(self, width_px: int, height_px: int) -> "Camera":
+        """The same view on another pixel raster: intrinsics scale with the picture."""
+        sx, sy = width_px / self.width_px, height_px / self.height_px
+        return replace(
+            self,
+            width_px=width_px,
+            height_px=height_px,
+            fx_px=self.fx_px * sx,
+            fy_px=self.fy_px * sy,
+            cx_px=self.cx_px * sx,
+            cy_px=self.cy_px * sy,
+        )
+
+    def moved(self, scene_from_world: Similarity) -> "Camera":
+        """The same camera in another frame."""
+        return replace(self, world_from_camera=scene_from_world.pose(self.world_from_camera))
+
+    def pixel_centres(self, device: torch.device | str = "cpu") -> Float[Tensor, "h w 2"]:
+        """(x, y) of every pixel's centre."""
+        x = torch.arange(self.width_px, device=device, dtype=torch.float32) + 0.5
+        y = torch.arange(self.height_px, device=device, dtype=torch.float32) + 0.5
+        return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """N cameras as tensors on one device; sizes and lenses may differ between them.
+
+    Attributes:
+        frame_from_camera: (N, 3, 4), the poses in whatever frame the given cameras were in (usually `scene`).
+        focal_px, centre_px: (N, 2), x then y.
+        size_px: (N, 2), width then height.
+        distortion: (N, 8), as in `Camera`.
+        fisheye: (N,), which cameras have a fisheye lens.
+    """
+
+    frame_from_camera: Float[Tensor, "n 3 4"]
+    focal_px: Float[Tensor, "n 2"]
+    centre_px: Float[Tensor, "n 2"]
+    size_px: Int64[Tensor, "n 2"]
+    distortion: Float[Tensor, "n 8"]
+    fisheye: Bool[Tensor, " n"]
+    any_distortion: bool
+    any_fisheye: bool
+
+    @classmethod
+    def from_list(cls, cameras: Sequence[Camera], device: torch.device | str = "cpu") -> "Cameras":
+        def tensor(rows: list, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.from_numpy(np.array(rows)).to(device=device, dtype=dtype)
+
+        return cls(
+            frame_from_camera=tensor([c.world_from_camera[:3] for c in cameras]),
+            focal_px=tensor([(c.fx_px, c.fy_px) for c in cameras]),
+            centre_px=tensor([(c.cx_px, c.cy_px) for c in cameras]),
+            size_px=tensor([(c.width_px, c.height_px) for c in cameras], torch.int64),
+            distortion=tensor([c.distortion for c in cameras]),
+            fisheye=tensor([c.lens == "fisheye" for c in cameras], torch.bool),
+            any_distortion=any(any(c.distortion) for c in cameras),
+            any_fisheye=any(c.lens == "fisheye" for c in cameras),
+        )
+
+    def __len__(self) -> int:
+        return self.frame_from_camera.shape[0]
+
+    def rays(self, camera_index: Int64[Tensor, " r"], xy_px: Float[Tensor, "r 2"]) -> Rays:
+        """The rays through points `xy_px` of the given cameras' pictures.
+
+        Returns unit directions. No host–device synchronisation.
+        """
+        plane = (xy_px - self.centre_px[camera_index]) / self.focal_px[camera_index]
+        direction = self._unproject(plane, camera_index)
+        pose = self.frame_from_camera[camera_index]
+        turned = (pose[:, :, :3] @ direction[:, :, None])[:, :, 0]
+        return Rays(
+            origins=pose[:, :, 3],
+            directions=torch.nn.functional.normalize(turned, dim=-1),
+            camera_index=camera_index,
+            z_per_distance=direction[:, 2],
+        )
+
+    def _unproject(self, plane: Float[Tensor, "r 2"], camera_index: Int64[Tensor, " r"]) -> Float[Tensor, "r 3"]:
+        """Unit directions in camera axes for distorted points of the plane z = 1."""
+        if self.any_distortion:
+            coefficients = self.distortion[camera_index]
+            straight = undistort(plane, coefficients)
+        else:
+            coefficients = None
+            straight = plane
+        one = torch.ones_like(plane[:, :1])
+        direction = torch.nn.functional.normalize(torch.cat([straight, one], dim=-1), dim=-1)
+        if not self.any_fisheye:
+            return direction
+        if coefficients is None:
+            coefficients = self.distortion[camera_index]
+        return torch.where(self.fisheye[camera_index, None], _fisheye_direction(plane, coefficients), direction)
+
+    def project(
+        self, camera_index: int, points: Float[Tensor, "p 3"]
+    ) -> tuple[Float[Tensor, "p 2"], Float[Tensor, " p"]]:
+        """Where points (in the cameras' frame) fall in one camera's picture.
+
+        Returns xy in pixels and z-depth; xy means nothing where the depth is not positive.
+        """
+        pose = self.frame_from_camera[camera_index]
+        local = (points - pose[:, 3]) @ pose[:, :3]
+        depth = local[:, 2]
+        coefficients = self.distortion[camera_index].expand(len(points), 8)
+        if bool(self.fisheye[camera_index]):
+            radius = local[:, :2].norm(dim=-1).clamp_min(1e-9)
+            theta = torch.atan2(radius, depth)
+            plane = local[:, :2] / radius[:, None] * _fisheye_radius(theta, coefficients)[:, None]
+        else:
+            safe = torch.where(depth.abs() < 1e-9, torch.full_like(depth, 1e-9), depth)
+            plane = local[:, :2] / safe[:, None]
+            if self.any_distortion:
+                plane = distort(plane, coefficients)
+        return plane * self.focal_px[camera_index] + self.centre_px[camera_index], depth
+
+
+def distort(xy: Float[Tensor, "p 2"], coefficients: Float[Tensor, "p 8"]) -> Float[Tensor, "p 2"]:
+    """OpenCV's rational lens model on the plane z = 1: where a straight point lands in the bent picture."""
+    x, y = xy.unbind(-1)
+    _, _, p1, p2 = coefficients[:, :4].unbind(-1)
+    r2 = x * x + y * y
+    radial, _ = _radial(r2, coefficients)
+    return torch.stack(
+        [
+            x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
+            y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
+        ],
+        dim=-1,
+    )
+
+
+def undistort(xy: Float[Tensor, "p 2"], coefficients: Float[Tensor, "p 8"]) -> Float[Tensor, "p 2"]:
+    """The inverse of `distort`, by Newton's method with its exact Jacobian (which is symmetric)."""
+    _, _, p1, p2 = coefficients[:, :4].unbind(-1)
+    guess = xy
+    for _ in range(_NEWTON_STEPS):
+        x, y = guess.unbind(-1)
+        radial, slope = _radial(x * x + y * y, coefficients)
+        dxx = radial + 2 * x * x * slope + 2 * p1 * y + 6 * p2 * x
+        dxy = 2 * x * y * slope + 2 * p1 * x + 2 * p2 * y
+        dyy = radial + 2 * y * y * slope + 6 * p1 * y + 2 * p2 * x
+        error = distort(guess, coefficients) - xy
+        determinant = dxx * dyy - dxy * dxy
+        determinant = torch.where(determinant.abs() < 1e-6, torch.ones_like(determinant), determinant)
+        step = torch.stack(
+            [
+                (dyy * error[:, 0] - dxy * error[:, 1]) / determinant,
+                (dxx * error[:, 1] - dxy * error[:, 0]) / determinant,
+            ],
+            dim=-1,
+        )
+        guess = guess - step
+    return guess
+
+
+def _radial(r2: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+    """The radial factor and its derivative with respect to r²."""
+    k1, k2, _, _, k3, k4, k5, k6 = coefficients.unbind(-1)
+    top = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    bottom = 1 + r2 * (k4 + r2 * (k5 + r2 * k6))
+    top_slope = k1 + r2 * (2 * k2 + 3 * r2 * k3)
+    bottom_slope = k4 + r2 * (2 * k5 + 3 * r2 * k6)
+    return top / bottom, (top_slope * bottom - top * bottom_slope) / bottom**2
+
+
+def _fisheye_radius(theta: Tensor, coefficients: Tensor) -> Tensor:
+    k1, k2, _, _, k3, k4, _, _ = coefficients.unbind(-1)
+    t2 = theta * theta
+    return theta * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4))))
+
+
+def _fisheye_direction(plane: Tensor, coefficients: Tensor) -> Tensor:
+    """Solve OpenCV's equidistant model for the angle θ to the axis, then turn the axis by it."""
+    k1, k2, _, _, k3, k4, _, _ = coefficients.unbind(-1)
+    radius = plane.norm(dim=-1)
+    theta = radius
+    for _ in range(_NEWTON_STEPS):
+        t2 = theta * theta
+        slope = 1 + t2 * (3 * k1 + t2 * (5 * k2 + t2 * (7 * k3 + t2 * 9 * k4)))
+        theta = theta - (_fisheye_radius(theta, coefficients) - radius) / slope
+    unit = plane / radius.clamp_min(1e-9)[:, None]
+    return torch.cat([unit * theta.sin()[:, None], theta.cos()[:, None]], dim=-1)

@@ -1,0 +1,94 @@
+"""What a method is: the small protocol that training, runs and queries know.
+
+A method owns its fields, renderer and losses. It knows nothing of loops, optimisers, files, or phrases.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from langfield.core.cameras import Camera
+from langfield.core.rays import Rays
+
+
+@dataclass(frozen=True)
+class RayBatch:
+    """What one training step sees: R rays and what the photos and encoders say about them.
+
+    Attributes:
+        rays: in the scene frame.
+        rgb: the photos' colours in [0, 1].
+        embedding: unit image-text embedding of a crop about the pixel, or None if the method has no language.
+        crop_angle: height of that crop over the focal length (crop_fraction · height_px / fy); times the distance
+            along the ray it is the crop's physical height there: LERF's scale.
+        dense: self-supervised features at the pixel, or None.
+    """
+
+    rays: Rays
+    rgb: Float[Tensor, "r 3"]
+    embedding: Float[Tensor, "r d"] | None = None
+    crop_angle: Float[Tensor, " r"] | None = None
+    dense: Float[Tensor, "r s"] | None = None
+
+
+@dataclass(frozen=True)
+class ParamGroup:
+    """Parameters that share an optimiser setting.
+
+    The learning rate falls exponentially from `lr` at step 0 to `lr_end` at `lr_end_step`, then stays. With
+    `rectified`, Adam's step is scaled by RAdam's variance rectification (a warm-up without a setting).
+    """
+
+    name: str
+    params: list[nn.Parameter]
+    lr: float
+    lr_end: float
+    lr_end_step: int
+    eps: float = 1e-15
+    weight_decay: float = 0.0
+    rectified: bool = False
+
+
+@dataclass
+class Rendered:
+    """What a method shows for one camera: arrays of the picture's size, on the method's device.
+
+    Attributes:
+        rgb: (H, W, 3) in [0, 1].
+        alpha: (H, W) in [0, 1].
+        depth_scene: (H, W) z-depth in scene units; infinite where nothing is.
+        channels: further outputs by name.
+    """
+
+    rgb: Float[Tensor, "h w 3"] | None = None
+    alpha: Float[Tensor, "h w"] | None = None
+    depth_scene: Float[Tensor, "h w"] | None = None
+    channels: dict[str, Tensor] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Method(Protocol):
+    """A trainable scene representation. Implementations are `torch.nn.Module`s."""
+
+    name: str
+    config: Any
+
+    def param_groups(self) -> list[ParamGroup]: ...
+
+    def loss(self, batch: RayBatch, step: int) -> dict[str, Tensor]:
+        """Named loss terms (their sum is minimised); names starting with "_" are only reported."""
+        ...
+
+    def render(self, camera: Camera, outputs: Sequence[str]) -> Rendered:
+        """Render a camera given in the scene frame; `outputs` are among "rgb", "alpha", "depth"."""
+        ...
+
+    def state_dict(self) -> Mapping[str, Tensor]: ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> Any: ...
+
+    def to(self, device: torch.device | str) -> Any: ...
