@@ -1,0 +1,45 @@
+"""Encoders by spec."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import torch
+
+from langfield.core.errors import UsageError
+from langfield.encoders.base import DenseEncoder, ImageTextEncoder
+from langfield.encoders.dense import load_timm
+from langfield.encoders.openclip import load_openclip
+
+E = TypeVar("E")
+Loader = Callable[[str, torch.device], E]
+
+_IMAGE_TEXT: Mapping[str, tuple[Loader[ImageTextEncoder], str]] = {
+    "openclip": (load_openclip, "openclip:NAME/TAG, openclip:hf-hub:ORG/NAME, openclip:local-dir:PATH"),
+}
+_DENSE: Mapping[str, tuple[Loader[DenseEncoder], str]] = {
+    "timm": (load_timm, "timm:NAME, timm:NAME@FILE.safetensors"),
+}
+
+
+def load_image_text(spec: str, device: torch.device | str = "cpu") -> ImageTextEncoder:
+    """The image-text encoder of a spec such as "openclip:ViT-B-16/laion2b_s34b_b88k".
+
+    Raises:
+        UsageError: a spec of no known kind, or a model name that does not exist.
+        WeightsError: the weights are missing, torn, or another model's.
+    """
+    return _load(_IMAGE_TEXT, "image-text", spec, device)
+
+
+def load_dense(spec: str, device: torch.device | str = "cpu") -> DenseEncoder:
+    """The dense encoder of a spec such as "timm:vit_small_patch8_224.dino". Raises as `load_image_text`."""
+    return _load(_DENSE, "dense", spec, device)
+
+
+def _load(table: Mapping[str, tuple[Loader[E], str]], kind: str, spec: str, device: torch.device | str) -> E:
+    prefix, colon, rest = spec.partition(":")
+    if not colon or not rest or prefix not in table:
+        forms = "; ".join(form for _, form in table.values())
+        raise UsageError(f"{spec!r} names no {kind} encoder: a spec is one of {forms}")
+    loader, _ = table[prefix]
+    return loader(spec, torch.device(device))

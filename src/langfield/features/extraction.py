@@ -1,0 +1,169 @@
+"""Photos through an encoder into the cache, and out of it as one memory-mapped table.
+
+Photos are decoded in the background and uploaded without waiting; one photo's features are copied back and written
+while the device works on the next one.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float16, UInt8
+from torch import Tensor
+
+from langfield.core.errors import WeightsError
+from langfield.core.progress import Progress, ProgressEvent
+from langfield.data.images import decode_image
+from langfield.features.cache import FeatureCache, RowTable
+
+_DECODERS = 2
+_DECODED_AHEAD = 3
+
+Picture = UInt8[Tensor, "h w 3"]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo to be encoded: where it is, the size it is used at, its cache key, and its place in the table."""
+
+    path: Path
+    size_px: tuple[int, int]
+    key: str
+    first_row: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How features are made, and how that is reported.
+
+    Attributes:
+        extract: a picture (on the device), its photo, and whom to tell the rows handed to the device so far → rows.
+        dim: width of a row.
+        stage, unit: what progress calls the work and a row.
+    """
+
+    extract: Callable[[Picture, Photo, Callable[[int], None]], Float16[Tensor, "n d"]]
+    dim: int
+    device: torch.device
+    stage: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """All rows, memory-mapped; how many of them were computed now, in how long; how many photos came from the cache."""
+
+    rows: Float16[Tensor, "n d"]
+    computed_rows: int
+    seconds: float
+    reused_photos: int
+
+
+def extract_rows(photos: Sequence[Photo], how: Extraction, cache: FeatureCache, progress: Progress) -> Extracted:
+    """The rows of all photos: from the cache where they are there and whole, else computed and stored.
+
+    Whatever was stored when the work is interrupted is found by the next call.
+
+    Raises:
+        DataError: a photo that cannot be read, or a cache that cannot be written.
+        WeightsError: an encoder whose features are not finite.
+    """
+    with cache.table(sum(photo.rows for photo in photos), how.dim) as table:
+        missing = _absent(photos, how, cache, table, progress)
+        seconds = 0.0
+        if missing:
+            start = time.monotonic()
+
+            def waiting() -> None:
+                total = sum(photo.rows for photo in missing)
+                progress(ProgressEvent(how.stage, 0, total, how.unit, time.monotonic() - start))
+
+            with cache.held([photo.key for photo in photos], waiting):
+                missing = _absent(missing, how, cache, table, progress)
+                start = time.monotonic()
+                _compute(missing, how, cache, table, progress)
+                seconds = time.monotonic() - start
+        rows = torch.from_numpy(table.mapped())
+    return Extracted(rows, sum(photo.rows for photo in missing), seconds, len(photos) - len(missing))
+
+
+def _absent(
+    photos: Sequence[Photo], how: Extraction, cache: FeatureCache, table: RowTable, progress: Progress
+) -> list[Photo]:
+    """Put the cached photos' rows into the table; the photos that are not cached."""
+    start = time.monotonic()
+    missing = []
+    for done, photo in enumerate(photos, start=1):
+        rows = cache.load(photo.key, (photo.rows, how.dim))
+        if rows is None:
+            missing.append(photo)
+        else:
+            table.put(photo.first_row, rows)
+        progress(ProgressEvent("feature cache", done, len(photos), "photos", time.monotonic() - start))
+    return missing
+
+
+def _compute(
+    photos: Sequence[Photo], how: Extraction, cache: FeatureCache, table: RowTable, progress: Progress
+) -> None:
+    start, total = time.monotonic(), sum(photo.rows for photo in photos)
+    before = 0
+
+    def on_rows(rows: int) -> None:
+        progress(ProgressEvent(how.stage, before + rows, total, how.unit, time.monotonic() - start))
+
+    def finish(photo: Photo, result: Callable[[], np.ndarray]) -> None:
+        rows = result()
+        if not np.isfinite(rows).all():
+            raise WeightsError("the encoder's features of this photo are not finite; check its weights", photo.path)
+        cache.store(photo.key, rows)
+        table.put(photo.first_row, rows)
+
+    under_way: tuple[Photo, Callable[[], np.ndarray]] | None = None
+    with closing(_decoded(photos, how.device)) as pictures:
+        for photo, picture in pictures:
+            result = _to_host(how.extract(picture, photo, on_rows))
+            before += photo.rows
+            if under_way is not None:
+                finish(*under_way)
+            under_way = (photo, result)
+    if under_way is not None:
+        finish(*under_way)
+
+
+def _decoded(photos: Sequence[Photo], device: torch.device) -> Generator[tuple[Photo, Picture], None, None]:
+    """The photos in order, decoded ahead by other threads, on the device."""
+    with ThreadPoolExecutor(_DECODERS) as pool:
+        upcoming = ((photo, pool.submit(decode_image, photo.path, photo.size_px)) for photo in photos)
+        jobs = deque(islice(upcoming, _DECODED_AHEAD))
+        while jobs:
+            photo, job = jobs.popleft()
+            picture = torch.from_numpy(job.result())
+            jobs.extend(islice(upcoming, 1))
+            if device.type == "cuda":
+                picture = picture.pin_memory().to(device, non_blocking=True)
+            yield photo, picture
+
+
+def _to_host(rows: Float16[Tensor, "n d"]) -> Callable[[], np.ndarray]:
+    """Start the copy back; the result waits for it."""
+    if not rows.is_cuda:
+        return rows.cpu().numpy
+    host = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
+    host.copy_(rows, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record()
+
+    def wait() -> np.ndarray:
+        copied.synchronize()
+        return host.numpy()
+
+    return wait
