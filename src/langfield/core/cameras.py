@@ -6,8 +6,8 @@ with polynomial k1 k2 k3 k4. A pinhole is "opencv" without coefficients.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -61,6 +61,21 @@ class Camera:
     def moved(self, scene_from_world: Similarity) -> "Camera":
         """The same camera in another frame."""
         return replace(self, world_from_camera=scene_from_world.pose(self.world_from_camera))
+
+    def to_json(self) -> dict[str, Any]:
+        """The camera as plain JSON values; `from_json` gives it back bit for bit."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return values | {
+            "world_from_camera": self.world_from_camera.tolist(),
+            "distortion": list(self.distortion),
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Camera":
+        pose = np.array(values["world_from_camera"], dtype=np.float64)
+        k = [float(v) for v in values["distortion"]]
+        distortion = (k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7])
+        return cls(**{**values, "world_from_camera": pose, "distortion": distortion})
 
     def pixel_centres(self, device: torch.device | str = "cpu") -> Float[Tensor, "h w 2"]:
         """(x, y) of every pixel's centre."""

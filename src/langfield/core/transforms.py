@@ -102,9 +102,7 @@ def normalising_similarity(
     return Similarity(rotation, -scale * (rotation @ centres.mean(axis=0)), scale)
 
 
-def rotation_between(
-    source: Float64[np.ndarray, "3"], target: Float64[np.ndarray, "3"]
-) -> Float64[np.ndarray, "3 3"]:
+def rotation_between(source: Float64[np.ndarray, "3"], target: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "3 3"]:
     """The smallest rotation that turns unit vector `source` into unit vector `target`."""
     cosine = float(source @ target)
     if cosine < -1 + 1e-12:  # opposite: half a turn about any axis at right angles

@@ -19,20 +19,40 @@ from langfield.core.rays import Rays
 class RayBatch:
     """What one training step sees: R rays and what the photos and encoders say about them.
 
+    The encoders' features are of the first L ≤ R rays: language may be taught by fewer rays than colour.
+
     Attributes:
-        rays: in the scene frame.
+        rays: in the scene frame; their `camera_index` counts the training photos.
         rgb: the photos' colours in [0, 1].
         embedding: unit image-text embedding of a crop about the pixel, or None if the method has no language.
         crop_angle: height of that crop over the focal length (crop_fraction · height_px / fy); times the distance
             along the ray it is the crop's physical height there: LERF's scale.
         dense: self-supervised features at the pixel, or None.
+        jitter: uniform numbers in [0, 1) for stratified sampling, so that a loss is a pure function of parameters,
+            batch and step; None puts samples at their middles.
     """
 
     rays: Rays
     rgb: Float[Tensor, "r 3"]
-    embedding: Float[Tensor, "r d"] | None = None
-    crop_angle: Float[Tensor, " r"] | None = None
-    dense: Float[Tensor, "r s"] | None = None
+    embedding: Float[Tensor, "l d"] | None = None
+    crop_angle: Float[Tensor, " l"] | None = None
+    dense: Float[Tensor, "l s"] | None = None
+    jitter: Float[Tensor, "r k"] | None = None
+
+
+@dataclass(frozen=True)
+class MethodContext:
+    """What a method's parameters depend on besides its config. Kept in run.json.
+
+    Attributes:
+        photos: number of training photos (`RayBatch.rays.camera_index` counts them).
+        embed_dim: size of the image-text embeddings; None for a run without language.
+        dense_dim: size of the self-supervised features; None without them.
+    """
+
+    photos: int
+    embed_dim: int | None = None
+    dense_dim: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-
+"""Field + camera → picture."""

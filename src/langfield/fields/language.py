@@ -1,0 +1,73 @@
+"""Language: unit embeddings as a function of position and physical scale (LERF, Kerr et al. 2023, §3.2–3.4)."""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from langfield.fields.encodings import HashGrid, contract, mlp
+from langfield.ops.hash_encode import HashGridSpec
+
+
+@dataclass(frozen=True)
+class FeatureGridConfig:
+    """Hash grids side by side: grid i has `levels[i]` levels from `resolutions[i][0]` to `resolutions[i][1]`."""
+
+    levels: tuple[int, ...] = (12, 12)
+    resolutions: tuple[tuple[int, int], ...] = ((16, 128), (128, 512))
+    log2_rows: int = 19
+    features: int = 8
+
+    def specs(self) -> list[HashGridSpec]:
+        return [
+            HashGridSpec(levels, self.features, self.log2_rows, low, high)
+            for levels, (low, high) in zip(self.levels, self.resolutions, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class LanguageConfig:
+    """LERF's language head: `layers` hidden layers of `width`."""
+
+    grid: FeatureGridConfig = field(default_factory=FeatureGridConfig)
+    width: int = 256
+    layers: int = 4
+
+
+class FeatureGrid(nn.Module):
+    """Several hash grids, concatenated."""
+
+    def __init__(self, config: FeatureGridConfig) -> None:
+        super().__init__()
+        self.grids = nn.ModuleList(HashGrid(spec) for spec in config.specs())
+        self.out_features = sum(spec.out_features for spec in config.specs())
+
+    def forward(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, "n out"]:
+        """Features at points of the scene frame."""
+        unit = contract(points)
+        return torch.cat([grid(unit) for grid in self.grids], dim=-1)
+
+
+class LanguageField(nn.Module):
+    """Grid features and a scale → unit embedding."""
+
+    def __init__(self, config: LanguageConfig, embed_dim: int, in_features: int) -> None:
+        super().__init__()
+        self.network = mlp([in_features + 1, *[config.width] * config.layers, embed_dim])
+
+    def forward(self, features: Float[Tensor, "n f"], scale_scene: Float[Tensor, " n"]) -> Float[Tensor, "n d"]:
+        """Unit embeddings of what a crop of height `scale_scene` (scene units) about the point would show."""
+        out = self.network(torch.cat([features, scale_scene[:, None].to(features.dtype)], dim=-1))
+        return torch.nn.functional.normalize(out.float(), dim=-1)
+
+
+class DenseField(nn.Module):
+    """Grid features → self-supervised features (LERF's DINO head: one hidden layer)."""
+
+    def __init__(self, in_features: int, out_features: int, width: int = 256) -> None:
+        super().__init__()
+        self.network = mlp([in_features, width, out_features])
+
+    def forward(self, features: Float[Tensor, "n f"]) -> Float[Tensor, "n s"]:
+        return self.network(features).float()

@@ -1,0 +1,120 @@
+"""Radiance: density and view-dependent colour from hash grids (nerfacto's field; Tancik et al. 2023, §4.1)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from langfield.fields.encodings import SH_FEATURES, HashGrid, contract, mlp, spherical_harmonics
+from langfield.ops.hash_encode import HashGridSpec
+
+
+@dataclass(frozen=True)
+class RadianceConfig:
+    """Attributes: the hash grid's shape, the networks' widths, and the size of the per-photo appearance code."""
+
+    levels: int = 16
+    features: int = 2
+    log2_rows: int = 19
+    min_resolution: int = 16
+    max_resolution: int = 2048
+    density_width: int = 64
+    color_width: int = 64
+    color_layers: int = 2
+    geometry_features: int = 15
+    appearance_features: int = 32
+
+    @property
+    def grid(self) -> HashGridSpec:
+        return HashGridSpec(self.levels, self.features, self.log2_rows, self.min_resolution, self.max_resolution)
+
+
+@dataclass(frozen=True)
+class DensityConfig:
+    """A proposal network: a small grid that only says where matter is."""
+
+    levels: int = 5
+    features: int = 2
+    log2_rows: int = 17
+    min_resolution: int = 16
+    max_resolution: int = 256
+    width: int = 16
+
+    @property
+    def grid(self) -> HashGridSpec:
+        return HashGridSpec(self.levels, self.features, self.log2_rows, self.min_resolution, self.max_resolution)
+
+
+class _TruncatedExp(torch.autograd.Function):
+    """exp whose gradient stays finite (Instant-NGP's): clamped to e^15 in the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return torch.exp(x.clamp(max=80.0))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (grad,) = grad_outputs
+        (x,) = ctx.saved_tensors
+        return grad * torch.exp(x.clamp(-15, 15))
+
+
+def density_activation(raw: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """σ = exp(raw − 1), in float32 whatever the networks ran in."""
+    return _TruncatedExp.apply(raw.float() - 1.0)
+
+
+class DensityField(nn.Module):
+    """Position → density, for proposals."""
+
+    def __init__(self, config: DensityConfig) -> None:
+        super().__init__()
+        self.grid = HashGrid(config.grid)
+        self.network = mlp([config.grid.out_features, config.width, 1])
+
+    def forward(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Density per scene unit at points of the scene frame."""
+        return density_activation(self.network(self.grid(contract(points)))[:, 0])
+
+
+class RadianceField(nn.Module):
+    """Position, direction, photo → density and colour.
+
+    Args:
+        config: sizes.
+        photos: number of training photos; each has an appearance code, and a view that is none of them sees the
+            mean code.
+    """
+
+    def __init__(self, config: RadianceConfig, photos: int) -> None:
+        super().__init__()
+        self.config = config
+        self.grid = HashGrid(config.grid)
+        self.density_network = mlp([config.grid.out_features, config.density_width, 1 + config.geometry_features])
+        self.appearance = nn.Parameter(torch.zeros(photos, config.appearance_features))
+        inputs = SH_FEATURES + config.geometry_features + config.appearance_features
+        self.color_network = mlp([inputs, *[config.color_width] * config.color_layers, 3])
+
+    def density(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n g"]]:
+        """Density per scene unit, and the features that colour is made from."""
+        out = self.density_network(self.grid(contract(points)))
+        return density_activation(out[:, 0]), out[:, 1:]
+
+    def color(
+        self,
+        geometry: Float[Tensor, "n g"],
+        directions: Float[Tensor, "n 3"],
+        photo: Int64[Tensor, " n"] | None,
+    ) -> Float[Tensor, "n 3"]:
+        """Colour in [0, 1] seen along unit `directions`, as in `photo` (None: the mean appearance)."""
+        if photo is None:
+            appearance = self.appearance.mean(dim=0).expand(len(geometry), -1)
+        else:
+            appearance = self.appearance[photo]
+        inputs = torch.cat([spherical_harmonics(directions), geometry.float(), appearance], dim=-1)
+        return torch.sigmoid(self.color_network(inputs).float())

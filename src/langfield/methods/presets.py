@@ -1,0 +1,86 @@
+"""Named presets: a method's configuration and how it is trained, as plain objects to start from."""
+
+from dataclasses import dataclass, replace
+
+from langfield.features.pyramid import LERF_PYRAMID, PyramidRecipe
+from langfield.fields.language import FeatureGridConfig, LanguageConfig
+from langfield.fields.radiance import DensityConfig, RadianceConfig
+from langfield.methods.lerf import LerfConfig
+from langfield.renderers.sampling import SamplingConfig
+
+# LERF's three published presets (its `lerf_config.py`). Encoder and steps belong to the training recipe.
+LERF = LerfConfig()
+LERF_LITE = replace(
+    LERF,
+    language=LanguageConfig(grid=FeatureGridConfig(levels=(16,), resolutions=((16, 512),))),
+    language_samples=12,
+    language_lr_steps=7_000,
+)
+LERF_BIG = replace(
+    LERF,
+    language=LanguageConfig(grid=FeatureGridConfig(levels=(16, 16))),
+    language_samples=32,
+    language_lr_steps=3_000,
+)
+
+# For two CPU cores: grids that fit the caches, few samples a ray, a language head of one hidden layer.
+NANO = LerfConfig(
+    radiance=RadianceConfig(
+        levels=8, features=4, log2_rows=15, max_resolution=512, color_layers=1, appearance_features=4
+    ),
+    proposals=(DensityConfig(levels=4, features=2, log2_rows=14, min_resolution=16, max_resolution=96),),
+    sampling=SamplingConfig(proposals=(48,), samples=20, anneal_steps=300),
+    language=LanguageConfig(
+        grid=FeatureGridConfig(levels=(6,), resolutions=((16, 160),), log2_rows=15, features=8), width=128, layers=1
+    ),
+    language_samples=4,
+    dense=False,
+    lr_steps=2_000,
+    language_lr_steps=1_500,
+    proposal_warmup=1_000,
+    chunk_rays=2**12,
+)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A method and its training.
+
+    Attributes:
+        summary: one line for people.
+        config: the method's.
+        steps: of training.
+        rays: in a step.
+        language_rays: how many of them carry embeddings; None for all.
+        encoder, dense: specs of the image-text and self-supervised encoders; `dense` None goes without.
+        pyramid: which crops are encoded.
+        feature_views: at most so many training photos are encoded, evenly spread; None for all.
+    """
+
+    summary: str
+    config: LerfConfig
+    steps: int = 30_000
+    rays: int = 4096
+    language_rays: int | None = None
+    encoder: str = "openclip:ViT-B-16/laion2b_s34b_b88k"
+    dense: str | None = "timm:vit_small_patch8_224.dino"
+    pyramid: PyramidRecipe = LERF_PYRAMID
+    feature_views: int | None = None
+
+
+PRESETS: dict[str, Preset] = {
+    "lerf": Preset("LERF as published, for one GPU", LERF),
+    "lerf-lite": Preset("LERF with half the language field, for a smaller GPU", LERF_LITE),
+    "lerf-big": Preset(
+        "LERF with the larger encoder and field", LERF_BIG, encoder="openclip:ViT-L-14/laion2b_s32b_b82k"
+    ),
+    "nano": Preset(
+        "minutes on two CPU cores: small grids, fewer crops",
+        NANO,
+        steps=1_500,
+        rays=1024,
+        language_rays=256,
+        dense=None,
+        feature_views=38,
+    ),
+}

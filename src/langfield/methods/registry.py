@@ -1,0 +1,44 @@
+"""Methods by name, so that a run directory can say what it holds."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from langfield.core.config import config_from_json
+from langfield.core.errors import UsageError
+from langfield.methods.base import Method, MethodContext
+from langfield.methods.lerf import Lerf, LerfConfig
+from langfield.methods.presets import PRESETS, Preset
+
+METHODS: dict[str, tuple[type[Any], type[Any]]] = {"lerf": (Lerf, LerfConfig)}
+
+
+def create_method(name: str, config: Any, context: MethodContext) -> Method:
+    """A new method with fresh parameters.
+
+    Args:
+        name: among `METHODS`.
+        config: the method's config object, or its JSON form as run.json keeps it.
+
+    Raises:
+        UsageError: for an unknown name; ValueError for a config that is not the method's.
+    """
+    if name not in METHODS:
+        raise UsageError(f"unknown method {name!r}; {_choices(name, METHODS)}")
+    kind, config_kind = METHODS[name]
+    if isinstance(config, Mapping):
+        config = config_from_json(config_kind, dict(config))
+    return kind(config, context)
+
+
+def preset(name: str) -> Preset:
+    """A preset by name; UsageError names the nearest ones."""
+    if name not in PRESETS:
+        raise UsageError(f"unknown preset {name!r}; {_choices(name, PRESETS)}")
+    return PRESETS[name]
+
+
+def _choices(name: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}known are {', '.join(sorted(known))}"

@@ -1,0 +1,85 @@
+"""One camera of a run, rendered once: its picture, and embeddings of any pixel at any scale."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from langfield.core.cameras import Camera, Cameras
+from langfield.methods.base import Rendered
+from langfield.renderers.volume import SurfaceSamples
+
+
+@runtime_checkable
+class LanguageMethod(Protocol):
+    """What a method must offer to be asked: see `langfield.methods.lerf.Lerf`."""
+
+    def surface(self, camera: Camera, *, keep_samples: bool = True) -> tuple[Rendered, SurfaceSamples | None]: ...
+
+    def language_features(self, samples: SurfaceSamples) -> Float[Tensor, "m f"]: ...
+
+    def embed(
+        self, samples: SurfaceSamples, features: Float[Tensor, "m f"], scale_scene: Float[Tensor, " r"]
+    ) -> Float[Tensor, "r d"]: ...
+
+
+@dataclass(frozen=True)
+class LanguageView:
+    """A rendered camera with what its embeddings are made of.
+
+    Attributes:
+        camera: in the scene frame.
+        rendered: rgb, alpha, depth.
+        distance_scene: (H·W,), along each pixel's ray; infinite where nothing is.
+    """
+
+    method: LanguageMethod
+    camera: Camera
+    rendered: Rendered
+    samples: SurfaceSamples
+    features: Float[Tensor, "m f"]
+    distance_scene: Float[Tensor, " r"]
+    points_scene: Float[Tensor, "r 3"]
+
+    @property
+    def pixels(self) -> int:
+        return self.samples.rays
+
+    @property
+    def height_over_focal(self) -> float:
+        """Picture height over focal length: a crop of fraction c at distance t is c · t times this high."""
+        return self.camera.height_px / self.camera.fy_px
+
+    def embedding(
+        self, scale_scene: Float[Tensor, " q"], pixels: Int64[Tensor, " q"] | None = None
+    ) -> Float[Tensor, "q d"]:
+        """Unit embeddings of some (increasing) flat pixel indices, or of all, each at its own scale."""
+        if pixels is None:
+            return self.method.embed(self.samples, self.features, scale_scene)
+        part, index = self.samples.of_rays(pixels)
+        return self.method.embed(part, self.features[index], scale_scene)
+
+
+@torch.no_grad()
+def render_language_view(method: LanguageMethod, camera: Camera) -> LanguageView:
+    """Render a camera of the scene frame once for all questions about it."""
+    rendered, samples = method.surface(camera)
+    assert samples is not None
+    assert rendered.depth_scene is not None
+    depth = rendered.depth_scene
+    pixels = camera.pixel_centres(depth.device).reshape(-1, 2)
+    rays = Cameras.from_list([camera], depth.device).rays(
+        torch.zeros(len(pixels), dtype=torch.int64, device=depth.device), pixels
+    )
+    distance = depth.reshape(-1) / rays.z_per_distance
+    return LanguageView(
+        method=method,
+        camera=camera,
+        rendered=rendered,
+        samples=samples,
+        features=method.language_features(samples),
+        distance_scene=distance,
+        points_scene=rays.origins + rays.directions * distance[:, None],
+    )

@@ -1,0 +1,62 @@
+"""Pictures that people see: colour maps, relevancy, and relevancy over the photo."""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+# Polynomial fit of the turbo colour map (Mikhailov 2019) by its published coefficients, degree 5, per channel.
+_TURBO = np.array(
+    [
+        [0.13572138, 4.61539260, -42.66032258, 132.13108234, -152.94239396, 59.28637943],
+        [0.09140261, 2.19418839, 4.84296658, -14.18503333, 4.27729857, 2.82956604],
+        [0.10667330, 12.64194608, -60.58204836, 110.36276771, -89.90310912, 27.34824973],
+    ]
+)
+DECISION = 0.5  # relevancy above it: no negative phrase wins
+
+
+def turbo(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Values in [0, 1] (clipped) to colours from dark blue over green to dark red."""
+    v = np.clip(np.nan_to_num(values), 0, 1).astype(np.float64)
+    powers = np.stack([v**i for i in range(6)], axis=-1)
+    return np.round(255 * np.clip(powers @ _TURBO.T, 0, 1)).astype(np.uint8)
+
+
+def to_uint8(rgb: Tensor | Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Colours in [0, 1] to bytes."""
+    array = rgb.detach().cpu().numpy() if isinstance(rgb, Tensor) else rgb
+    return np.round(255 * np.clip(array, 0, 1)).astype(np.uint8)
+
+
+def relevancy_picture(relevancy: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """The whole range [0, 1] in turbo: pictures of different phrases can be compared."""
+    return turbo(relevancy)
+
+
+def composited(
+    rgb: UInt8[np.ndarray, "h w 3"], relevancy: Float[np.ndarray, "h w"], opacity: float = 0.75
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Turbo over the photo where this phrase's own relevancy passes 0.5, stretched from there to its maximum.
+
+    LERF's code masks every phrase by the first one's relevancy; here each uses its own. Elsewhere the photo is dimmed.
+    A phrase that passes 0.5 nowhere colours nothing.
+    """
+    above = relevancy > DECISION
+    top = float(relevancy.max(initial=DECISION))
+    stretched = (relevancy - DECISION) / max(top - DECISION, 1e-6)
+    heat = turbo(stretched.clip(0, 1)).astype(np.float64)
+    base = rgb.astype(np.float64)
+    mixed = opacity * heat + (1 - opacity) * base
+    return np.round(np.where(above[..., None], mixed, 0.6 * base)).astype(np.uint8)
+
+
+def depth_picture(depth: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Near is red, far is blue, between the 2nd and 98th percentile of inverse depth; nothing is black."""
+    finite = np.isfinite(depth) & (depth > 0)
+    if not finite.any():
+        return np.zeros((*depth.shape, 3), dtype=np.uint8)
+    inverse = np.where(finite, 1 / np.where(finite, depth, 1), 0)
+    low, high = np.percentile(inverse[finite], [2, 98])
+    colours = turbo((inverse - low) / max(high - low, 1e-9))
+    colours[~finite] = 0
+    return colours

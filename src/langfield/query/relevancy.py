@@ -1,0 +1,25 @@
+"""Relevancy: how much more an embedding is the phrase than anything in general (LERF, Kerr et al. 2023, §3.5)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def relevancy(
+    embedding: Float[Tensor, "n d"],
+    phrases: Float[Tensor, "p d"],
+    negatives: Float[Tensor, "q d"],
+    temperature: float,
+) -> Float[Tensor, "n p"]:
+    """For each negative, softmax over (τ⟨f, phrase⟩, τ⟨f, negative⟩), first entry; the minimum over the negatives.
+
+    A softmax over two is a logistic function of the difference, which grows with ⟨f, phrase⟩ − ⟨f, negative⟩: the
+    minimum is at the negative that fits best. 0.5 means: no negative wins.
+
+    Args:
+        embedding: unit vectors f.
+        phrases, negatives: unit vectors of the text encoder.
+        temperature: τ, 10 in LERF; it belongs to the encoder's card.
+    """
+    best_negative = (embedding @ negatives.T).amax(dim=-1, keepdim=True)
+    return torch.sigmoid(temperature * (embedding @ phrases.T - best_negative))

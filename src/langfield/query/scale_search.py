@@ -1,0 +1,132 @@
+"""Which physical scale answers a phrase best: LERF's search (Kerr et al. 2023, §3.5), whole and quick.
+
+LERF tries 30 scales and takes, for each phrase, the one with the highest relevancy anywhere in the picture. Its code
+renders the picture 30 times for that and once more for the result. Here rays are rendered once (`LanguageView`), and
+`search_scales_quickly` asks every scale on a sparse raster first, then on every pixel only where that scale can still
+win. `docs/benchmarks.md` has its agreement with the whole search.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from langfield.query.language_view import LanguageView
+from langfield.query.relevancy import relevancy
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """What is asked, encoded.
+
+    Attributes:
+        texts: the phrases.
+        embeddings, negatives: unit vectors.
+        temperature: of the encoder's card.
+    """
+
+    texts: tuple[str, ...]
+    embeddings: Float[Tensor, "p d"]
+    negatives: Float[Tensor, "q d"]
+    temperature: float
+
+    def relevancy(self, embedding: Float[Tensor, "n d"]) -> Float[Tensor, "n p"]:
+        return relevancy(embedding, self.embeddings, self.negatives, self.temperature)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True)
+class ScaleSearch:
+    """Per phrase, the best of the scales and the highest relevancy found there.
+
+    Attributes:
+        index: which of the scales.
+        highest: the highest relevancy at that scale.
+    """
+
+    index: Int64[Tensor, " p"]
+    highest: Float[Tensor, " p"]
+
+
+def lerf_scales(count: int = 30, largest_scene: float = 0.75) -> Float[Tensor, " s"]:
+    """LERF's scales in scene units.
+
+    Its code searches `linspace(0, 1.5, 30)` in a unit in which crops of 0.05 … 0.5 of the picture's height count as
+    0 … 1; in true crop heights that range is about half as long.
+    """
+    return torch.linspace(0, largest_scene, count)
+
+
+def search_scales(view: LanguageView, phrases: Phrases, scales_scene: Float[Tensor, " s"]) -> ScaleSearch:
+    """Every pixel at every scale. Cost: S evaluations of the picture."""
+    highest = torch.stack(
+        [phrases.relevancy(_at_scale(view, scale, None)).amax(dim=0) for scale in scales_scene]
+    )  # s p
+    best = highest.max(dim=0)
+    return ScaleSearch(best.indices, best.values)
+
+
+def search_scales_quickly(
+    view: LanguageView,
+    phrases: Phrases,
+    scales_scene: Float[Tensor, " s"],
+    *,
+    stride: int = 4,
+    margin: float = 0.02,
+    cells: int = 64,
+) -> ScaleSearch:
+    """Every `stride`-th pixel at every scale; then, at scales within `margin` of a phrase's best, all the pixels of the
+    `cells` best raster cells. Cost: about S / stride² + a fraction of one evaluation of the picture."""
+    raster = _raster(view, stride)
+    sparse = torch.stack([phrases.relevancy(_at_scale(view, scale, raster)) for scale in scales_scene])  # s n p
+    highest = sparse.amax(dim=1)
+    close = highest >= highest.amax(dim=0) - margin
+    refined = highest.clone()
+    best_cells = sparse.topk(min(cells, len(raster)), dim=1).indices  # s cells p
+    for index in torch.nonzero(close.any(dim=1))[:, 0].tolist():
+        asked = torch.nonzero(close[index])[:, 0]
+        pixels = _cell_pixels(view, raster[best_cells[index][:, asked].unique()], stride)
+        found = phrases.relevancy(_at_scale(view, scales_scene[index], pixels)).amax(dim=0)
+        refined[index, asked] = torch.maximum(refined[index, asked], found[asked])
+    best = torch.where(close, refined, refined.new_tensor(-1)).max(dim=0)
+    return ScaleSearch(best.indices, best.values)
+
+
+def relevancy_at_scales(
+    view: LanguageView, phrases: Phrases, scale_scene: Float[Tensor, " p"]
+) -> Float[Tensor, "p h w"]:
+    """Each phrase's relevancy picture at its own scale. One evaluation per distinct scale."""
+    shape = (len(phrases), view.camera.height_px, view.camera.width_px)
+    out = torch.empty(shape, device=view.distance_scene.device)
+    for scale in scale_scene.unique():
+        asked = torch.nonzero(scale_scene == scale)[:, 0]
+        maps = phrases.relevancy(_at_scale(view, scale, None))[:, asked]
+        out[asked] = maps.T.reshape(-1, *shape[1:])
+    return out
+
+
+def _at_scale(view: LanguageView, scale: Tensor, pixels: Tensor | None) -> Tensor:
+    count = view.pixels if pixels is None else len(pixels)
+    return view.embedding(scale.to(view.distance_scene.device).expand(count), pixels)
+
+
+def _raster(view: LanguageView, stride: int) -> Int64[Tensor, " n"]:
+    """Flat indices of every `stride`-th pixel both ways."""
+    device = view.distance_scene.device
+    rows = torch.arange(stride // 2, view.camera.height_px, stride, device=device)
+    columns = torch.arange(stride // 2, view.camera.width_px, stride, device=device)
+    return (rows[:, None] * view.camera.width_px + columns[None, :]).reshape(-1)
+
+
+def _cell_pixels(view: LanguageView, centres: Int64[Tensor, " n"], stride: int) -> Int64[Tensor, " m"]:
+    """All pixels of the raster cells about `centres`, increasing."""
+    width, height = view.camera.width_px, view.camera.height_px
+    offset = torch.arange(stride, device=centres.device) - stride // 2
+    rows = (centres // width)[:, None] + offset
+    columns = (centres % width)[:, None] + offset
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
+    flat = rows[:, :, None] * width + columns[:, None, :]
+    return flat[inside].unique()

@@ -1,0 +1,141 @@
+"""Volume rendering of radiance fields: rays → colour, opacity, distance, and the samples that made them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from langfield.core.rays import Rays
+from langfield.ops.compositing import composite, render_weights
+from langfield.renderers.sampling import DensityFunction, RaySamples, SamplingConfig, sample_rays
+
+
+@runtime_checkable
+class Radiance(Protocol):
+    """Density and colour at points; `langfield.fields.radiance.RadianceField` is one."""
+
+    def density(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n g"]]: ...
+
+    def color(
+        self, geometry: Float[Tensor, "n g"], directions: Float[Tensor, "n 3"], photo: Int64[Tensor, " n"] | None
+    ) -> Float[Tensor, "n 3"]: ...
+
+
+@dataclass(frozen=True)
+class RayRender:
+    """What R rays saw.
+
+    Attributes:
+        rgb: colours in [0, 1]; what passes through everything takes the last sample's colour.
+        alpha: how much light was stopped, in [0, 1].
+        distance: where half of the stopped light was, along the ray in scene units; infinite where alpha < 0.5.
+        samples, weights: the final samples and their rendering weights.
+        rounds: each proposal round's samples and weights (for the proposal loss).
+    """
+
+    rgb: Float[Tensor, "r 3"]
+    alpha: Float[Tensor, " r"]
+    distance: Float[Tensor, " r"]
+    samples: RaySamples
+    weights: Float[Tensor, "r s"]
+    rounds: list[tuple[RaySamples, Float[Tensor, "r _"]]]
+
+
+def render_rays(
+    field: Radiance,
+    proposals: Sequence[DensityFunction],
+    rays: Rays,
+    config: SamplingConfig,
+    *,
+    photo: Int64[Tensor, " r"] | None = None,
+    step: int | None = None,
+    jitter: Float[Tensor, "r k"] | None = None,
+    train_proposals: bool = False,
+) -> RayRender:
+    """Render rays of the scene frame.
+
+    Args:
+        photo: each ray's training photo, for its appearance; None sees the mean appearance.
+        step, jitter, train_proposals: see `sample_rays`; leave out for evaluation.
+    """
+    samples, rounds = sample_rays(rays, proposals, config, step, jitter, train_proposals)
+    count = samples.t_middle.shape[1]
+    sigma, geometry = field.density(samples.points(rays).reshape(-1, 3))
+    weights = render_weights(sigma.reshape(-1, count), samples.t_edges)
+    directions = rays.directions[:, None].expand(-1, count, -1).reshape(-1, 3)
+    photos = None if photo is None else photo[:, None].expand(-1, count).reshape(-1)
+    colors = field.color(geometry, directions, photos).reshape(len(rays), count, 3)
+    alpha = weights.sum(dim=-1)
+    rgb = composite(weights, colors) + (1 - alpha)[:, None] * colors[:, -1]
+    return RayRender(
+        rgb=rgb,
+        alpha=alpha,
+        distance=median_distance(weights.detach(), samples.t_edges),
+        samples=samples,
+        weights=weights,
+        rounds=rounds,
+    )
+
+
+def median_distance(weights: Float[Tensor, "r s"], t_edges: Float[Tensor, "r s+1"]) -> Float[Tensor, " r"]:
+    """Where the weights' cumulative sum reaches half of their total, linear within the interval; inf if alpha < 0.5."""
+    cumulative = weights.cumsum(dim=-1)
+    total = cumulative[:, -1:]
+    index = torch.searchsorted(cumulative.contiguous(), (total / 2).contiguous()).clamp(max=weights.shape[1] - 1)
+    before = cumulative.gather(-1, index) - weights.gather(-1, index)
+    fraction = ((total / 2 - before) / weights.gather(-1, index).clamp_min(1e-9)).clamp(0, 1)
+    low, high = t_edges.gather(-1, index), t_edges.gather(-1, index + 1)
+    distance = (low + fraction * (high - low))[:, 0]
+    return torch.where(total[:, 0] >= 0.5, distance, torch.inf)
+
+
+@dataclass(frozen=True)
+class SurfaceSamples:
+    """The samples of R rays that carry their weight: M points in all, sorted by ray.
+
+    Attributes:
+        points: in the rays' frame.
+        weights: rendering weights.
+        ray: which ray each point is on.
+        rays: R.
+    """
+
+    points: Float[Tensor, "m 3"]
+    weights: Float[Tensor, " m"]
+    ray: Int64[Tensor, " m"]
+    rays: int
+
+    def of_rays(self, rays: Int64[Tensor, " q"]) -> tuple["SurfaceSamples", Int64[Tensor, " k"]]:
+        """The samples of some rays, renumbered 0 … q−1 in the given (increasing) order, and their indices in this."""
+        number = torch.full((self.rays,), -1, dtype=torch.int64, device=self.ray.device)
+        number[rays] = torch.arange(len(rays), device=self.ray.device)
+        index = torch.nonzero(number[self.ray] >= 0)[:, 0]
+        part = SurfaceSamples(self.points[index], self.weights[index], number[self.ray[index]], len(rays))
+        return part, index
+
+
+def surface_samples(render: RayRender, rays: Rays, most: int, least_share: float) -> SurfaceSamples:
+    """A ray's `most` heaviest samples, less those under `least_share` of its total weight."""
+    most = min(most, render.weights.shape[1])
+    weights, index = render.weights.topk(most, dim=-1)
+    kept = weights > least_share * render.alpha[:, None].clamp_min(1e-6)
+    kept[:, 0] = True  # a ray always keeps its heaviest sample
+    t = render.samples.t_middle.gather(-1, index)
+    points = rays.origins[:, None] + rays.directions[:, None] * t[..., None]
+    ray = torch.arange(len(rays), device=weights.device)[:, None].expand_as(kept)
+    return SurfaceSamples(points[kept], weights[kept], ray[kept], len(rays))
+
+
+def join_samples(parts: Sequence[SurfaceSamples]) -> SurfaceSamples:
+    """Samples of successive groups of rays as one."""
+    first = 0
+    rays = []
+    for part in parts:
+        rays.append(part.ray + first)
+        first += part.rays
+    return SurfaceSamples(
+        torch.cat([p.points for p in parts]), torch.cat([p.weights for p in parts]), torch.cat(rays), first
+    )

@@ -1,0 +1,40 @@
+"""Configurations survive JSON, and wrong ones are named."""
+
+import json
+
+import pytest
+
+from langfield.core.config import config_from_json, config_to_json
+from langfield.methods.lerf import LerfConfig
+from langfield.methods.presets import PRESETS
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_preset_survives_json(name: str):
+    config = PRESETS[name].config
+    text = json.dumps(config_to_json(config))
+    assert config_from_json(LerfConfig, json.loads(text)) == config
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("lr",), "fast", r"config.lr must be float, got 'fast'"),
+        (("sampling", "samples"), True, r"config.sampling.samples must be int, got True"),
+        (("sampling", "depth"), 3, r"config.sampling has unknown or missing keys: depth"),
+        (("proposals",), 3, r"config.proposals must be a list, got 3"),
+        (
+            ("language", "grid", "resolutions"),
+            [[16]],
+            r"config.language.grid.resolutions\[0\] must have 2 items, got 1",
+        ),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_place(path: tuple[str, ...], value: object, message: str):
+    values = config_to_json(PRESETS["nano"].config)
+    inner = values
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    with pytest.raises(ValueError, match=message):
+        config_from_json(LerfConfig, values)
