@@ -1,0 +1,249 @@
+"""The run directory: save, load, verify.
+
+`run.json` says what the run is and lists the SHA-256 and size of the files that belong to it. A save stages every
+new file, keeps the old generation in `previous/` (hard links), renames the new files into place with `run.json` last,
+and then lets `previous/` go. So: without `previous/` the folder is whole; with it, the folder may be torn, and the
+digests say which of the two generations to take. A process killed at any moment leaves one of them whole.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from langfield.core.errors import RunError
+from langfield.runs.atomic import (
+    FileRecord,
+    commit,
+    could_not_write,
+    json_bytes,
+    read_json,
+    record_of,
+    stage_bytes,
+    stage_tensors,
+    staged,
+    sync,
+)
+from langfield.runs.info import Document, RunInfo
+
+TensorFile = Literal["model", "language", "training"]
+
+_INFO = "run.json"
+_PREVIOUS = "previous"
+_HALF_MADE = ".previous.new"
+_LOCK = ".lock"
+_RUN_FILES = ("model.safetensors", "language.safetensors", "training.safetensors", "training.json")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A verified run on disk. Tensors are read when asked for.
+
+    Attributes:
+        path: the run directory.
+        folder: where the whole generation lies: `path`, or its `previous/` after a torn save.
+        info: what the run is.
+        files: the files that belong to it.
+    """
+
+    path: Path
+    folder: Path
+    info: RunInfo
+    files: Mapping[str, FileRecord]
+
+    @property
+    def recovered(self) -> bool:
+        """Whether the newest save was torn, so that this is the one before it."""
+        return self.folder != self.path
+
+    def tensors(self, name: TensorFile, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+        """The tensors of NAME.safetensors. Raises RunError if this run has no such file."""
+        return safetensors.torch.load_file(self._file(f"{name}.safetensors"), device=str(device))
+
+    def training_document(self) -> Document:
+        """`training.json`. Raises RunError if this run has none."""
+        return read_json(self._file("training.json"))
+
+    def _file(self, name: str) -> Path:
+        if name not in self.files:
+            raise RunError(f"has no {name}; it holds {', '.join(sorted(self.files))}", self.path)
+        return self.folder / name
+
+
+@contextmanager
+def lock_run(path: Path) -> Iterator[None]:
+    """Be the only process that writes `path` (made if need be). Raises RunError at once if another one is."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path / _LOCK, timeout=0)
+        lock.acquire()
+    except filelock.Timeout:
+        raise RunError("another process is writing this run; wait for it, or choose another folder", path) from None
+    except OSError as error:
+        raise RunError(f"could not be made or opened for writing: {error.strerror}", path) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def save_run(
+    path: Path,
+    info: RunInfo,
+    tensors: Mapping[TensorFile, Mapping[str, Tensor]],
+    training_document: Mapping[str, Any] | None = None,
+) -> None:
+    """Replace what `path` holds by this state, all or nothing. Call it under `lock_run`.
+
+    Files of the older state that are not given again (a LanguageMap of the older model, say) go.
+    Raises RunError, naming path and free bytes, if something cannot be written; the old state is then intact.
+    """
+    settle(path)
+    try:
+        names = _stage(path, info, tensors, training_document)
+    except RunError:
+        _drop_staged(path)
+        raise
+    try:
+        _keep_previous(path)
+        for name in names:
+            commit(path / name)
+        shutil.rmtree(path / _PREVIOUS, ignore_errors=True)
+        for name in set(_RUN_FILES) - set(names):
+            (path / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise could_not_write(path / _INFO, error) from error
+
+
+def settle(path: Path) -> None:
+    """Clear up after a save that was cut off: afterwards `path` holds one whole generation, or no run at all."""
+    shutil.rmtree(path / _HALF_MADE, ignore_errors=True)
+    _drop_staged(path)
+    previous = path / _PREVIOUS
+    if not previous.exists():
+        return
+    try:
+        _open_generation(path, path, training=True)
+    except RunError:
+        whole = _open_generation(path, previous, training=True)
+        for name in (*whole.files, _INFO):
+            _link(previous / name, staged(path / name))
+            commit(path / name)
+        _drop_staged(path)
+    shutil.rmtree(path / _PREVIOUS, ignore_errors=True)
+
+
+def load_run(path: Path, *, training: bool = False) -> Run:
+    """Open a run and verify its files by size and SHA-256; after a torn save, the state before it.
+
+    Args:
+        path: the run directory.
+        training: verify also what only a resumed training needs.
+
+    Raises:
+        RunError: no run there, written by a newer langfield, or torn (which file, and how).
+    """
+    if not (path / _INFO).is_file() and not (path / _PREVIOUS / _INFO).is_file():
+        found = "is no folder" if not path.is_dir() else f"has no {_INFO}"
+        raise RunError(f"{found}; a run directory is needed, as `langfield train` makes it", path)
+    # The folder is tried again at the end: a save that ran at the same time may have finished meanwhile.
+    for folder in (path, path / _PREVIOUS):
+        try:
+            return _open_generation(path, folder, training)
+        except RunError:
+            continue
+    return _open_generation(path, path, training)
+
+
+def has_run(path: Path) -> bool:
+    """Whether `path` holds a run (perhaps a torn one)."""
+    return (path / _INFO).is_file() or (path / _PREVIOUS / _INFO).is_file()
+
+
+def _stage(
+    path: Path,
+    info: RunInfo,
+    tensors: Mapping[TensorFile, Mapping[str, Tensor]],
+    training_document: Mapping[str, Any] | None,
+) -> list[str]:
+    """Write the new generation under staged names; returns the final ones, `run.json` last."""
+    records = {f"{name}.safetensors": stage_tensors(path / f"{name}.safetensors", t) for name, t in tensors.items()}
+    if training_document is not None:
+        records["training.json"] = stage_bytes(path / "training.json", json_bytes(training_document))
+    listed = {name: {"sha256": record.sha256, "size": record.size} for name, record in records.items()}
+    stage_bytes(path / _INFO, json_bytes(info.document() | {"files": listed}))
+    return [*records, _INFO]
+
+
+def _drop_staged(path: Path) -> None:
+    for name in (*_RUN_FILES, _INFO):
+        staged(path / name).unlink(missing_ok=True)
+
+
+def _open_generation(path: Path, folder: Path, training: bool) -> Run:
+    file = folder / _INFO
+    try:
+        document = read_json(file)
+    except OSError as error:
+        raise RunError(f"cannot be read: {error.strerror}", file) from error
+    info = RunInfo.from_document(document, file)
+    files = _records(document, file)
+    for name, record in files.items():
+        if training or not name.startswith("training."):
+            _verify(folder / name, record)
+    return Run(path, folder, info, files)
+
+
+def _verify(file: Path, record: FileRecord) -> None:
+    try:
+        size = file.stat().st_size
+        if size != record.size:
+            raise RunError(f"is torn: {size} bytes, but {record.size} were written; train into a new folder", file)
+        if record_of(file).sha256 != record.sha256:
+            raise RunError("is damaged: its SHA-256 is not what was written; train into a new folder", file)
+    except OSError as error:
+        raise RunError(f"cannot be read: {error.strerror}; it belongs to the run", file) from error
+
+
+def _records(document: Document, file: Path) -> dict[str, FileRecord]:
+    listed = document.get("files")
+    if not isinstance(listed, dict) or "model.safetensors" not in listed:
+        raise RunError("lists no model.safetensors under 'files'; it is not a whole run.json", file)
+    records = {}
+    for name, entry in listed.items():
+        match entry:
+            case {"sha256": str(sha256), "size": int(size)} if name in _RUN_FILES:
+                records[name] = FileRecord(sha256, size)
+            case _:
+                raise RunError(f"files.{name} is no file of a run with its sha256 and size", file)
+    return records
+
+
+def _keep_previous(path: Path) -> None:
+    """Put the whole generation that `path` holds, if any, beside it before it is replaced."""
+    if not (path / _INFO).is_file():
+        return
+    fresh = path / _HALF_MADE
+    fresh.mkdir()
+    for name in (*_records(read_json(path / _INFO), path / _INFO), _INFO):
+        _link(path / name, fresh / name)
+    sync(fresh)
+    fresh.rename(path / _PREVIOUS)
+    sync(path)
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name for the same bytes; a copy where the file system knows no hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        sync(target)

@@ -1,0 +1,65 @@
+"""Checkpoints: a training's states, kept in its run directory."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from langfield.runs.directory import TensorFile, has_run, load_run, lock_run, save_run, settle
+from langfield.runs.info import RunInfo, check_same_run
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything that a training needs to go on from a step as if it had never stopped.
+
+    Attributes:
+        step: how many steps are done.
+        model: the method's `state_dict`.
+        training: optimiser moments and random states.
+        document: the training's figures so far, as JSON data.
+    """
+
+    step: int
+    model: Mapping[str, Tensor]
+    training: Mapping[str, Tensor]
+    document: Mapping[str, Any]
+
+
+class Checkpoints:
+    """The run directory as the loop sees it. Made by `open_checkpoints`."""
+
+    def __init__(self, path: Path, info: RunInfo) -> None:
+        self.path = path
+        self._info = info
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Replace the saved state, all or nothing (RunError if it cannot be written)."""
+        self._info = replace(self._info, steps_done=snapshot.step)
+        tensors: dict[TensorFile, Mapping[str, Tensor]] = {"model": snapshot.model, "training": snapshot.training}
+        save_run(self.path, self._info, tensors, snapshot.document)
+
+    def load(self) -> Snapshot | None:
+        """The last good state, on the CPU; None if none was saved yet."""
+        if not has_run(self.path):
+            return None
+        run = load_run(self.path, training=True)
+        return Snapshot(run.info.steps_done, run.tensors("model"), run.tensors("training"), run.training_document())
+
+
+@contextmanager
+def open_checkpoints(path: Path, info: RunInfo) -> Iterator[Checkpoints]:
+    """Take `path` for one training, to begin it or to go on with it.
+
+    Raises RunError if another process trains there, or if the run there is of another scene, method or config.
+    """
+    with lock_run(path):
+        settle(path)
+        if has_run(path):
+            saved = load_run(path).info
+            check_same_run(saved, info, path)
+            info = replace(info, created=saved.created, package_version=saved.package_version)
+        yield Checkpoints(path, info)

@@ -1,0 +1,254 @@
+"""The training loop: steps, reports, saves, and what happens when something goes wrong."""
+
+import logging
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from langfield.core.errors import Interrupted, RunError, TrainingError
+from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.methods.base import Method, RayBatch
+from langfield.training.checkpoints import Checkpoints, Snapshot
+from langfield.training.guard import Meter, NanGuard
+from langfield.training.optimiser import Optimiser
+from langfield.training.randomness import stream_seed
+from langfield.training.signals import interruptible
+
+MOST_BAD_STEPS = 50  # so many in a row, and the training goes back to the last saved state
+_LONGEST_SILENCE_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a method is trained.
+
+    Attributes:
+        steps: how many steps in all.
+        rays: rays in a step.
+        language_rays: how many of them carry the encoders' features; None for all.
+        seed: of everything random.
+        bf16: run the method in bfloat16 where torch thinks it safe; None to do so on CUDA only.
+        save_every: seconds between saves.
+        report_every: steps between reports, each of which waits for the device (a report is due every second anyway).
+    """
+
+    steps: int = 30_000
+    rays: int = 4096
+    language_rays: int | None = None
+    seed: int = 0
+    bf16: bool | None = None
+    save_every: float = 300.0
+    report_every: int = 50
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training came to.
+
+    Attributes:
+        steps: done in all.
+        seconds: spent on them, over all sessions of this run.
+        metrics: the last report's means ("loss", "psnr", each loss term, "rays_per_second", "bad_steps").
+        memory_bytes: this process's peak: allocated on the GPU, or resident on a CPU.
+    """
+
+    steps: int
+    seconds: float
+    metrics: Mapping[str, float]
+    memory_bytes: int
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """Where batches come from. What is random in them comes from `generator`, which is on the training's device."""
+
+    generator: torch.Generator
+
+    def batch(self, step: int) -> RayBatch: ...
+
+
+def train(
+    method: Method,
+    batches: Batches,
+    config: TrainingConfig,
+    checkpoints: Checkpoints | None = None,
+    *,
+    progress: Progress = silent,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainingResult:
+    """Train `method` (on its device already) up to `config.steps`, going on from `checkpoints`' state if it has one.
+
+    A step whose loss or gradients are not finite changes nothing. After `MOST_BAD_STEPS` of them in a row the
+    training goes back, once, to the last saved state and on with other random numbers.
+
+    Raises:
+        Interrupted: on SIGINT, SIGTERM or `should_stop()`, after saving at the end of the step.
+        TrainingError: if losses stay not finite.
+        RunError: if a state cannot be saved, or the one saved does not fit the method.
+    """
+    with interruptible() as interrupted:
+        session = _Session(method, batches, config, checkpoints, progress)
+        while session.step < config.steps:
+            session.train_step()
+            stopped = interrupted() or should_stop()
+            if stopped or session.report_due():
+                session.report()
+            if stopped:
+                session.stop()
+        session.save()
+        return session.result()
+
+
+class _Session:
+    """One call of `train`: the state between its steps."""
+
+    def __init__(
+        self,
+        method: Method,
+        batches: Batches,
+        config: TrainingConfig,
+        checkpoints: Checkpoints | None,
+        progress: Progress,
+    ) -> None:
+        self.step = 0
+        self._method, self._batches, self._config = method, batches, config
+        self._checkpoints, self._progress = checkpoints, progress
+        self._device = batches.generator.device
+        self._bf16 = self._device.type == "cuda" if config.bf16 is None else config.bf16
+        self._optimiser = Optimiser(method.param_groups())
+        self._guard, self._meter = NanGuard(self._device), Meter()
+        self._rays, self._rays_before, self._saved_step = 0, 0, -1
+        self._metrics: dict[str, float] = {}
+        self._bad_before, self._seconds_before, self._went_back = 0, 0.0, False
+        self._started = self._saved = self._reported = time.perf_counter()
+        batches.generator.manual_seed(stream_seed(config.seed, "batches"))
+        snapshot = checkpoints.load() if checkpoints else None
+        if snapshot is None:
+            self.save()  # a full disk should be known now, and going back needs somewhere to go
+        else:
+            self._seconds_before = float(snapshot.document["seconds"])
+            self._bad_before = int(snapshot.document["bad_steps"])
+            self._restore(snapshot)
+        self._tell()
+
+    def train_step(self) -> None:
+        """One step; nothing in here waits for the device."""
+        batch = self._batches.batch(self.step)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
+            terms = self._method.loss(batch, self.step)
+        loss = torch.stack([value.float() for name, value in terms.items() if not name.startswith("_")]).sum()
+        loss.backward()
+        bad = self._guard.check(loss, self._optimiser.gradients())
+        self._optimiser.step(self.step, bad.float())
+        self._meter.add({"loss": loss, **terms}, bad)
+        self._rays += len(batch.rays)
+        self.step += 1
+
+    def report_due(self) -> bool:
+        silence = time.perf_counter() - self._reported
+        return (
+            self.step % self._config.report_every == 0
+            or self.step == self._config.steps
+            or silence > _LONGEST_SILENCE_S
+        )
+
+    def report(self) -> None:
+        """Wait for the device, tell where the training stands, save if it is time, go back if it went astray."""
+        bad_in_a_row = int(self._guard.in_a_row)
+        now = time.perf_counter()
+        rate = (self._rays - self._rays_before) / max(now - self._reported, 1e-9)
+        self._metrics = self._meter.read() | {"rays_per_second": rate, "bad_steps": float(self._bad_steps())}
+        self._reported, self._rays_before = now, self._rays
+        self._tell()
+        if bad_in_a_row >= MOST_BAD_STEPS:
+            self._go_back(bad_in_a_row)
+        elif bad_in_a_row == 0 and now - self._saved > self._config.save_every:
+            self.save()
+
+    def save(self) -> None:
+        """Save the state, if there is a place for it."""
+        if self._checkpoints is None or self._saved_step == self.step:
+            return
+        state = self._optimiser.state() | {"random/batches": self._batches.generator.get_state()}
+        document = {
+            "device": self._device.type,
+            "seconds": self._seconds(),
+            "bad_steps": self._bad_steps(),
+            "metrics": {name: value for name, value in self._metrics.items() if math.isfinite(value)},
+        }
+        self._checkpoints.save(Snapshot(self.step, self._method.state_dict(), state, document))
+        self._saved, self._saved_step = time.perf_counter(), self.step
+
+    def stop(self) -> None:
+        """Save and raise Interrupted."""
+        self.save()
+        if self._checkpoints is None:
+            raise Interrupted(f"stopped after step {self.step} of {self._config.steps}; nothing was to be saved")
+        raise Interrupted(
+            f"stopped after step {self.step} of {self._config.steps} and saved; the same command goes on from here",
+            self._checkpoints.path,
+        )
+
+    def result(self) -> TrainingResult:
+        return TrainingResult(self.step, self._seconds(), self._metrics, peak_memory_bytes(self._device))
+
+    def _go_back(self, bad_in_a_row: int) -> None:
+        snapshot = self._checkpoints.load() if self._checkpoints else None
+        cause = f"loss or gradients were not finite for the last {bad_in_a_row} steps up to step {self.step}"
+        if self._checkpoints is None or snapshot is None:
+            raise TrainingError(f"{cause}, and there is no saved state to go back to; check poses and learning rates")
+        path = self._checkpoints.path
+        if self._went_back:
+            raise TrainingError(
+                f"{cause}, again after going back; the state of step {snapshot.step} is kept; check poses and "
+                "learning rates",
+                path,
+            )
+        _log.warning("%s: %s; going back to step %d, on with other batches", path, cause, snapshot.step)
+        self._bad_before = self._bad_steps()
+        self._guard, self._went_back = NanGuard(self._device), True
+        self._restore(snapshot)
+        self._batches.generator.manual_seed(stream_seed(self._config.seed, "batches after going back", self.step))
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        try:
+            self._method.load_state_dict(snapshot.model)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise RunError(f"the saved model does not fit the method: {reason}; train into a new folder") from error
+        training: dict[str, Tensor] = dict(snapshot.training)
+        random = training.pop("random/batches")
+        self._optimiser.load_state(training)
+        self.step = self._saved_step = snapshot.step
+        self._metrics = dict(snapshot.document["metrics"])
+        if snapshot.document["device"] == self._device.type:
+            self._batches.generator.set_state(random)
+        else:  # another kind of generator: its state means nothing here
+            self._batches.generator.manual_seed(stream_seed(self._config.seed, "batches", self.step))
+
+    def _tell(self) -> None:
+        total = self._config.steps
+        self._progress(ProgressEvent("training", self.step, total, "steps", self._seconds(), self._metrics))
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.perf_counter() - self._started
+
+    def _bad_steps(self) -> int:
+        return self._bad_before + int(self._guard.total)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The process's peak so far: allocated by torch on a GPU, resident on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,100 @@
+"""A method small enough to train in a test: it learns a photo's colour from the direction of a ray."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from langfield.core.cameras import Camera
+from langfield.core.rays import Rays
+from langfield.methods.base import ParamGroup, RayBatch, Rendered
+from langfield.runs.info import RunInfo
+from langfield.training.loop import TrainingConfig
+
+
+@dataclass(frozen=True)
+class ToyConfig:
+    width: int = 8
+
+
+class ToyMethod(nn.Module):
+    name = "toy"
+
+    def __init__(self, config: ToyConfig = ToyConfig()) -> None:
+        super().__init__()
+        self.config = config
+        generator = torch.Generator().manual_seed(1)
+        self.first = nn.Parameter(torch.randn(3, config.width, generator=generator))
+        self.second = nn.Parameter(torch.randn(config.width, 3, generator=generator))
+        self.unused = nn.Parameter(torch.ones(2))
+
+    def param_groups(self) -> list[ParamGroup]:
+        schedule = {"lr": 1e-2, "lr_end": 1e-3, "lr_end_step": 150}
+        return [
+            ParamGroup("first", [self.first, self.unused], **schedule),
+            ParamGroup("second", [self.second], **schedule, weight_decay=1e-4, rectified=True),
+        ]
+
+    def loss(self, batch: RayBatch, step: int) -> dict[str, torch.Tensor]:
+        rgb = (batch.rays.directions @ self.first).tanh() @ self.second
+        mse = torch.nn.functional.mse_loss(rgb, batch.rgb)
+        terms = {"rgb": mse, "_mse": mse.detach()}
+        if step % 3 == 0:
+            terms["size"] = 1e-6 * self.first.square().sum()
+        return terms
+
+    def render(self, camera: Camera, outputs: Sequence[str]) -> Rendered:
+        raise NotImplementedError
+
+
+class ToyBatches:
+    """Random directions; their colour is a smooth function of them."""
+
+    def __init__(self, rays: int = 32) -> None:
+        self.generator = torch.Generator()
+        self.rays = rays
+        self.seen: list[torch.Tensor] = []
+
+    def batch(self, step: int) -> RayBatch:
+        directions = torch.nn.functional.normalize(torch.randn(self.rays, 3, generator=self.generator), dim=-1)
+        zeros = torch.zeros(self.rays, dtype=torch.int64)
+        self.seen.append(directions)
+        rays = Rays(torch.zeros(self.rays, 3), directions, zeros, torch.ones(self.rays))
+        return RayBatch(rays, 0.5 + 0.5 * torch.sin(2 * directions))
+
+
+class Poisoned(ToyMethod):
+    """Its loss is not finite at some calls, counted from 0 over everything (a step may come twice)."""
+
+    def __init__(self, bad_calls, how="loss") -> None:
+        super().__init__()
+        self.bad_calls, self.how, self.calls = bad_calls, how, 0
+
+    def loss(self, batch: RayBatch, step: int) -> dict[str, torch.Tensor]:
+        terms = super().loss(batch, step)
+        if self.calls in self.bad_calls:
+            if self.how == "loss":
+                terms["rgb"] = terms["rgb"] * float("nan")
+            else:  # the gradient of √0 is infinite, 0 · ∞ is not a number: the loss itself stays finite
+                terms["root"] = (self.first * 0).sum().sqrt()
+        self.calls += 1
+        return terms
+
+
+def toy_info(config: TrainingConfig, **changes) -> RunInfo:
+    info = RunInfo(
+        seed=config.seed,
+        method="toy",
+        method_config={"width": 8},
+        training_config={"steps": config.steps, "rays": 32},
+        encoders={},
+        scene_path="toy",
+        scene_fingerprint="00",
+        scene_from_world=torch.eye(4, dtype=torch.float64).numpy(),
+    )
+    return replace(info, **changes)
+
+
+def bits(tensors) -> dict[str, bytes]:
+    return {name: tensor.detach().numpy().tobytes() for name, tensor in tensors.items()}
