@@ -49,11 +49,10 @@ def start(path, seconds_a_step):
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_at_the_end_of_the_step_and_exits_130(tmp_path, number):
+def test_ctrl_c_saves_at_the_end_of_the_step_and_exits_130(tmp_path):
     process = start(tmp_path, 0.05)
     time.sleep(0.3)
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     steps = load_run(tmp_path, training=True).info.steps_done
     assert process.returncode == 130
@@ -74,17 +73,19 @@ def test_a_second_signal_ends_it_at_once(tmp_path):
     assert load_run(tmp_path).info.steps_done == 0
 
 
-def test_handlers_are_put_back():
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_handlers_are_put_back(number):
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     with interruptible() as outer, interruptible() as inner:
-        signal.raise_signal(signal.SIGINT)
+        assert not inner()
+        signal.raise_signal(number)
         assert inner()
         assert not outer()
-        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
-    assert {number: signal.getsignal(number) for number in before} == before
+        assert {signal.getsignal(each) for each in before} == {signal.SIG_DFL}
+    assert {each: signal.getsignal(each) for each in before} == before
     with pytest.raises(ZeroDivisionError), interruptible():
         raise ZeroDivisionError
-    assert {number: signal.getsignal(number) for number in before} == before
+    assert {each: signal.getsignal(each) for each in before} == before
 
 
 def test_in_another_thread_nothing_happens():

@@ -51,16 +51,17 @@ class ToyMethod(nn.Module):
 class ToyBatches:
     """Random directions; their colour is a smooth function of them."""
 
-    def __init__(self, rays: int = 32) -> None:
-        self.generator = torch.Generator()
-        self.rays = rays
+    def __init__(self, rays: int = 32, device: str = "cpu") -> None:
+        self.generator = torch.Generator(device)
+        self.rays, self.device = rays, device
         self.seen: list[torch.Tensor] = []
 
     def batch(self, step: int) -> RayBatch:
-        directions = torch.nn.functional.normalize(torch.randn(self.rays, 3, generator=self.generator), dim=-1)
-        zeros = torch.zeros(self.rays, dtype=torch.int64)
+        random = torch.randn(self.rays, 3, generator=self.generator, device=self.device)
+        directions = torch.nn.functional.normalize(random, dim=-1)
+        photo = torch.zeros(self.rays, dtype=torch.int64, device=self.device)
         self.seen.append(directions)
-        rays = Rays(torch.zeros(self.rays, 3), directions, zeros, torch.ones(self.rays))
+        rays = Rays(torch.zeros_like(directions), directions, photo, torch.ones_like(directions[:, 0]))
         return RayBatch(rays, 0.5 + 0.5 * torch.sin(2 * directions))
 
 
@@ -97,4 +98,4 @@ def toy_info(config: TrainingConfig, **changes) -> RunInfo:
 
 
 def bits(tensors) -> dict[str, bytes]:
-    return {name: tensor.detach().numpy().tobytes() for name, tensor in tensors.items()}
+    return {name: tensor.detach().cpu().numpy().tobytes() for name, tensor in tensors.items()}

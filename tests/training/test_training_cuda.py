@@ -1,0 +1,54 @@
+"""The loop on a GPU: no step waits for the device, masked steps change no bit, and resuming is exact enough."""
+
+import pytest
+import torch
+from toy_method import Poisoned, ToyBatches, ToyMethod, bits, toy_info
+
+from langfield.training.checkpoints import open_checkpoints
+from langfield.training.loop import TrainingConfig, train
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+class Watched(ToyBatches):
+    """From its third batch on, whatever waits for the device raises, until the next report."""
+
+    def batch(self, step):
+        if step >= 2:
+            torch.cuda.set_sync_debug_mode("error")
+        return super().batch(step)
+
+
+def test_no_step_waits_for_the_device(monkeypatch):
+    def allow_waiting(event):
+        torch.cuda.set_sync_debug_mode("default")
+
+    try:
+        config = TrainingConfig(steps=20, report_every=1000)
+        # The only report is at the end: its first figure is read before `progress` is told, so it may wait.
+        monkeypatch.setattr("langfield.training.loop._Session.report", lambda session: allow_waiting(None))
+        train(ToyMethod().cuda(), Watched(device="cuda"), config)
+    finally:
+        allow_waiting(None)
+
+
+def test_halves_are_the_whole(tmp_path):
+    def train_in(path, steps):
+        method, config = ToyMethod().cuda(), TrainingConfig(steps=steps)
+        with open_checkpoints(path, toy_info(config)) as checkpoints:
+            result = train(method, ToyBatches(device="cuda"), config, checkpoints)
+        assert result.memory_bytes > 0
+        return method
+
+    whole = train_in(tmp_path / "whole", 40)
+    train_in(tmp_path / "halves", 20)
+    halves = train_in(tmp_path / "halves", 40)
+    for a, b in zip(whole.parameters(), halves.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+
+
+def test_masked_steps_change_no_bit():
+    start, method = bits(ToyMethod().state_dict()), Poisoned(range(1000)).cuda()
+    result = train(method, ToyBatches(device="cuda"), TrainingConfig(steps=20))
+    assert bits(method.state_dict()) == start
+    assert result.metrics["bad_steps"] == 20
