@@ -1,0 +1,189 @@
+"""Decoding: exact pixels, sizes, transparency, hostile files, and a cache that keeps its budget."""
+
+import threading
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.data.scenes import write_ball_scene
+
+from langfield.core.errors import DataError
+from langfield.data import images as images_module
+from langfield.data.images import ImageCache, decode_depth, decode_image, decode_mask, image_size, same_shape
+from langfield.data.scene import open_scene
+
+RNG = np.random.default_rng(0)
+
+
+def noise(height: int = 20, width: int = 30) -> np.ndarray:
+    return RNG.integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def smooth(height: int, width: int) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
+    waves = [np.sin(x / width * 9), np.cos(y / height * 7), np.sin((x / width + y / height) * 5)]
+    return (127 + 120 * np.stack(waves, -1)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".webp"])
+def test_lossless_pictures_come_back_exactly(tmp_path, suffix):
+    rgb = noise()
+    Image.fromarray(rgb).save(tmp_path / f"a{suffix}", lossless=True)
+    np.testing.assert_array_equal(decode_image(tmp_path / f"a{suffix}"), rgb)
+    assert image_size(tmp_path / f"a{suffix}") == (30, 20)
+
+
+def test_grey_palette_and_deep_pictures_become_rgb(tmp_path):
+    grey = noise()[..., 0]
+    Image.fromarray(grey).save(tmp_path / "l.png")
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "16.png")
+    Image.fromarray(grey).convert("P").save(tmp_path / "p.png")
+    for name in ("l", "16", "p"):
+        np.testing.assert_array_equal(decode_image(tmp_path / f"{name}.png"), np.repeat(grey[..., None], 3, -1))
+    Image.fromarray(grey.astype(np.float32)).save(tmp_path / "f.tiff")
+    with pytest.raises(DataError, match=r"f.tiff: is a 32-bit grey picture \(mode F\): save photos with 8 bits"):
+        decode_image(tmp_path / "f.tiff")
+
+
+def test_transparency_is_laid_on_white(tmp_path):
+    rgba = np.zeros((1, 3, 4), np.uint8)
+    rgba[0, :, 0] = 200
+    rgba[0, :, 3] = 0, 51, 255
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(decode_image(tmp_path / "a.png")[0], [[255, 255, 255], [244, 204, 204], [200, 0, 0]])
+
+
+def test_exif_orientation_is_not_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(smooth(20, 30)).save(tmp_path / "a.jpg", exif=exif)
+    assert decode_image(tmp_path / "a.jpg").shape == (20, 30, 3)
+    assert image_size(tmp_path / "a.jpg") == (30, 20)
+
+
+@pytest.mark.parametrize(("height", "width"), [(480, 640), (481, 643), (333, 1000)])
+def test_fast_jpeg_reduction_is_the_true_reduction(tmp_path, height, width):
+    """Decoding at half size and resizing is the picture itself resized, for odd sizes too (no shift)."""
+    Image.fromarray(smooth(height, width)).save(tmp_path / "a.jpg", quality=98)
+    size = (width * 2 // 5, height * 2 // 5)
+    exact = Image.open(tmp_path / "a.jpg").resize(size, Image.Resampling.LANCZOS)
+    got = decode_image(tmp_path / "a.jpg", size)
+    assert got.shape == (size[1], size[0], 3)
+    assert np.abs(got.astype(int) - np.asarray(exact)).max() <= 3
+
+
+def test_masks(tmp_path):
+    values = np.array([[0, 1], [255, 0]], np.uint8)
+    Image.fromarray(values).save(tmp_path / "l.png")
+    Image.fromarray(np.stack([values * 0, values * 0, values], -1)).save(tmp_path / "blue.png")
+    Image.fromarray(values.astype(np.uint16) * 256).save(tmp_path / "deep.png")
+    Image.fromarray(values > 0).save(tmp_path / "bit.png")
+    for name in ("l", "blue", "deep", "bit"):
+        np.testing.assert_array_equal(decode_mask(tmp_path / f"{name}.png", (2, 2)), values > 0)
+    Image.fromarray(np.kron(values, np.ones((2, 2), np.uint8))).save(tmp_path / "large.png")
+    np.testing.assert_array_equal(decode_mask(tmp_path / "large.png", (2, 2)), values > 0)
+    np.testing.assert_array_equal(decode_mask(tmp_path / "l.png", (4, 4)), np.kron(values > 0, np.ones((2, 2), bool)))
+    with pytest.raises(DataError, match=r"l.png: is a mask of 2x2 pixels for a photo of 40x10: a mask must cover"):
+        decode_mask(tmp_path / "l.png", (40, 10))
+
+
+def test_depths(tmp_path):
+    depth = np.array([[0.0, 1.5], [2.0, 65.535]])
+    Image.fromarray((depth * 1000).round().astype(np.uint16)).save(tmp_path / "d.png")
+    np.testing.assert_allclose(decode_depth(tmp_path / "d.png", 1e-3), depth, rtol=1e-6)
+    odd = np.array([[np.nan, np.inf, -1.0, 2.0]])
+    np.save(tmp_path / "d.npy", odd)
+    np.testing.assert_array_equal(decode_depth(tmp_path / "d.npy", 0.5), [[0, 0, 0, 1]])
+    Image.fromarray(noise()).save(tmp_path / "rgb.png")
+    with pytest.raises(
+        DataError, match=r"rgb.png: is no depth picture \(RGB, 8 bit\): 16-bit grey PNG or .npy is read"
+    ):
+        decode_depth(tmp_path / "rgb.png", 1e-3)
+    np.save(tmp_path / "object.npy", np.array([[{}]]), allow_pickle=True)
+    with pytest.raises(DataError, match=r"object.npy: cannot be read as a .npy array"):
+        decode_depth(tmp_path / "object.npy", 1e-3)
+    content = (tmp_path / "d.npy").read_bytes().replace(b"(1, 4), ", b"(9**9,4)").replace(b"9**9", b"99999999999"[:4])
+    (tmp_path / "huge.npy").write_bytes(content)
+    with pytest.raises(DataError, match=r"huge.npy: cannot be read as a .npy array"):
+        decode_depth(tmp_path / "huge.npy", 1e-3)
+
+
+def png_header(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+
+    size = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    data = chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size + b"\x08\x02\0\0\0") + data
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [9_500, 14_000, 60_000])
+def test_bombs_are_refused_by_their_header(tmp_path, side):
+    (tmp_path / "bomb.png").write_bytes(png_header(side, side))
+    for read in (image_size, decode_image):
+        with pytest.raises(DataError, match=r"bomb.png: has more than 89478485 pixels, the most that is read"):
+            read(tmp_path / "bomb.png")
+
+
+def test_torn_and_foreign_files_are_named(tmp_path):
+    Image.fromarray(noise(200, 200)).save(tmp_path / "a.jpg")
+    torn = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(torn[: len(torn) // 2])
+    with pytest.raises(DataError, match=r"a.jpg: cannot be decoded \(image file is truncated.*\): replace the file"):
+        decode_image(tmp_path / "a.jpg")
+    Image.fromarray(noise()).save(tmp_path / "a.gif")
+    for content in ((tmp_path / "a.gif").read_bytes(), b"%!PS-Adobe-3.0 EPSF-3.0\n", b"", b"hello"):
+        (tmp_path / "b.jpg").write_bytes(content)
+        with pytest.raises(
+            DataError, match=r"b.jpg: is no picture of a kind that is read: JPEG, PNG, WebP and TIFF are"
+        ):
+            decode_image(tmp_path / "b.jpg")
+    with pytest.raises(DataError, match=r"c.jpg: does not exist: restore it or take it out of the scene"):
+        decode_image(tmp_path / "c.jpg")
+
+
+def test_same_shape():
+    assert same_shape((4032, 3024), (1600, 1200))
+    assert same_shape((1080, 1920), (540, 960))
+    assert same_shape((1999, 1333), (1000, 667))
+    assert not same_shape((640, 480), (480, 640))
+    assert not same_shape((1920, 1080), (1440, 1080))
+
+
+def test_cache_keeps_the_last_used_within_its_budget(tmp_path, monkeypatch):
+    write_ball_scene(tmp_path, n_views=4, width_px=20, height_px=10)
+    scene = open_scene(tmp_path)
+    decoded = []
+    real = images_module.decode_image
+    monkeypatch.setattr(
+        images_module, "decode_image", lambda path, size: decoded.append(path.stem[-1]) or real(path, size)
+    )
+    cache = ImageCache(scene, budget_bytes=2 * 20 * 10 * 3)
+    for index in (0, 1, 0, 2, 0, 1):
+        np.testing.assert_array_equal(cache.rgb(index), real(scene.views[index].image_path, (20, 10)))
+        assert cache.kept_bytes <= 1200
+    assert decoded == ["1", "2", "3", "2"]
+    assert not cache.rgb(0).flags.writeable
+    small = ImageCache(scene, budget_bytes=10)
+    assert small.rgb(0).shape == (10, 20, 3)
+    assert small.kept_bytes == 0
+
+
+def test_cache_decodes_once_for_many_threads(tmp_path, monkeypatch):
+    write_ball_scene(tmp_path, n_views=3, width_px=20, height_px=10)
+    scene = open_scene(tmp_path)
+    count, lock, real = [0], threading.Lock(), images_module.decode_image
+
+    def slow(path, size):
+        with lock:
+            count[0] += 1
+        return real(path, size)
+
+    monkeypatch.setattr(images_module, "decode_image", slow)
+    cache = ImageCache(scene, budget_bytes=1 << 20)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: cache.rgb(i % 3), range(60)))
+    assert count[0] == 3
