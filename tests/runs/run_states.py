@@ -13,6 +13,7 @@ def an_info(**changes) -> RunInfo:
         "seed": 7,
         "method": "toy",
         "method_config": {"levels": 4, "grid": {"low": 16, "resolutions": (16, 128)}},
+        "method_context": {"photos": 9, "embed_dim": 32, "dense_dim": None},
         "training_config": {"steps": 40, "rays": 64, "save_every": 300.0, "report_every": 50},
         "encoders": {"image_text": {"id": "builtin:mini", "dim": 32}},
         "scene_path": "photos/shelf",

@@ -88,6 +88,10 @@ def test_the_same_run_may_be_longer_elsewhere_and_report_differently():
         ),
         ({"method_config": {"levels": 4}}, "holds a run with method.config.grid.low = 16, but None is asked for"),
         ({"training_config": {"rays": 65}}, "holds a run with training.rays = 64, but 65 is asked for"),
+        (
+            {"method_context": {"photos": 8, "embed_dim": 32, "dense_dim": None}},
+            "holds a run with method.context.photos = 9, but 8 is asked for",
+        ),
         ({"encoders": {}}, "holds a run with encoders.image_text.dim = 32, but None is asked for"),
     ],
 )

@@ -88,6 +88,7 @@ def toy_info(config: TrainingConfig, **changes) -> RunInfo:
         seed=config.seed,
         method="toy",
         method_config={"width": 8},
+        method_context={"photos": 1},
         training_config={"steps": config.steps, "rays": 32},
         encoders={},
         scene_path="toy",

@@ -30,7 +30,8 @@ class RunInfo:
 
     Attributes:
         seed: the one seed of the run.
-        method, method_config: the method's registered name and its config as JSON data.
+        method, method_config, method_context: the method's registered name, its config and its `MethodContext`, as
+            JSON data: what it is built again from.
         training_config: the training's config as JSON data.
         encoders: card of each encoder that made the features, by role ("image_text", "dense", …).
         scene_path: as the person gave it.
@@ -44,6 +45,7 @@ class RunInfo:
     seed: int
     method: str
     method_config: Mapping[str, Any]
+    method_context: Mapping[str, Any]
     training_config: Mapping[str, Any]
     encoders: Mapping[str, Mapping[str, Any]]
     scene_path: str
@@ -62,7 +64,11 @@ class RunInfo:
                 "created": self.created,
                 "seed": self.seed,
                 "steps_done": self.steps_done,
-                "method": {"name": self.method, "config": dict(self.method_config)},
+                "method": {
+                    "name": self.method,
+                    "config": dict(self.method_config),
+                    "context": dict(self.method_context),
+                },
                 "training": dict(self.training_config),
                 "encoders": {role: dict(card) for role, card in self.encoders.items()},
                 "scene": {
@@ -92,6 +98,7 @@ class RunInfo:
             seed=_take(document, "seed", int, file),
             method=_take(document, "method.name", str, file),
             method_config=_take(document, "method.config", dict, file),
+            method_context=_take(document, "method.context", dict, file),
             training_config=_take(document, "training", dict, file),
             encoders=_take(document, "encoders", dict, file),
             scene_path=_take(document, "scene.path", str, file),
