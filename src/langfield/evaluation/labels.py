@@ -1,0 +1,256 @@
+"""What is where in a scene's test views: labels from instance pictures (`queries.json`) or LERF-OVS polygons.
+
+Both become the same: a list of phrases with their kinds, and per view the phrases that can be seen there with boxes
+and a mask. Pictures and polygons are turned into masks one view at a time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+from PIL import Image, ImageDraw
+
+from langfield.core.errors import DataError
+from langfield.data.images import decode_image, same_shape
+from langfield.data.validation import Json, read_json
+from langfield.data.views import View
+
+# A thing that shows fewer pixels than this in a view is not asked for there (the benchmark scenes' rule).
+LEAST_PIXELS = 120
+ABSENT = "absent"
+BACKGROUND = "background"
+# What all kinds of LERF-OVS labels are: its files know none.
+LERF_OVS_KIND = "object"
+MAX_PHRASES = 10_000
+MAX_PHRASE_CHARS = 500
+MAX_POLYGON_POINTS = 100_000
+_WHAT_IS_READ = "a queries.json, or a folder of LERF-OVS files (labels/<frame>.json)"
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A phrase to ask; `kind` says what sort of phrase ("object", "attribute", …, "absent": it is nowhere)."""
+
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True, eq=False)
+class Label:
+    """Where one phrase is in one view.
+
+    Attributes:
+        boxes: one per thing: x from, y from, x to, y to in pixels of the labels' raster, edges of pixels.
+        mask: the pixels of all things that the phrase means.
+    """
+
+    phrase: str
+    kind: str
+    boxes: Float64[np.ndarray, "b 4"]
+    mask: Bool[np.ndarray, "h w"]
+
+
+@dataclass(frozen=True, eq=False)
+class ViewLabels:
+    """What can be seen in one view. The raster may be another size than the photo is used at, of the same shape."""
+
+    view: str
+    width_px: int
+    height_px: int
+    labels: tuple[Label, ...]
+
+
+@runtime_checkable
+class Labels(Protocol):
+    """The labels of a scene."""
+
+    @property
+    def phrases(self) -> tuple[Phrase, ...]:
+        """Everything to ask, each text once."""
+        ...
+
+    def of_view(self, view: View) -> ViewLabels | None:
+        """The labels of a view, None if it has none. Raises DataError for files that cannot be used."""
+        ...
+
+
+def open_labels(path: Path, views: Sequence[View]) -> Labels:
+    """Open a scene's labels and check what they say.
+
+    Args:
+        path: `queries.json` (with `gt/<frame>_ids.png` beside it), or a folder of LERF-OVS `<frame>.json`.
+        views: those that will be asked for. LERF-OVS files of other photos are left aside.
+
+    Raises:
+        DataError: naming the file, what was found and what is allowed.
+    """
+    stems = [Path(view.name).stem for view in views]
+    doubled = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if doubled is not None:
+        raise DataError(f"labels name photos without folder, but two views are called {doubled!r}: rename one", path)
+    if path.is_dir():
+        return _open_polygons(path, stems)
+    if not path.is_file():
+        raise DataError(f"does not exist: give {_WHAT_IS_READ}", path)
+    return _open_instances(path)
+
+
+def visible_box(mask: Bool[np.ndarray, "h w"]) -> Float64[np.ndarray, "4"]:
+    """The smallest box (pixel edges) around the true pixels, of which there is at least one."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class InstanceLabels:
+    """Labels of pictures that say which thing each pixel shows.
+
+    Attributes:
+        folder: where the pictures `<frame>_ids.png` lie: grey, a pixel's value is its thing's id + `id_offset`.
+        phrases, ids: what to ask, and the things that each phrase means.
+    """
+
+    folder: Path
+    id_offset: int
+    phrases: tuple[Phrase, ...]
+    ids: tuple[tuple[int, ...], ...]
+
+    def of_view(self, view: View) -> ViewLabels | None:
+        path = self.folder / f"{Path(view.name).stem}_ids.png"
+        if not path.is_file():
+            return None
+        ids = self._ids(path, view)
+        labels = []
+        for phrase, wanted in zip(self.phrases, self.ids, strict=True):
+            things = [ids == thing for thing in wanted]
+            seen = [mask for mask in things if mask.any()]
+            if sum(int(mask.sum()) for mask in seen) >= LEAST_PIXELS:
+                boxes = np.stack([visible_box(mask) for mask in seen])
+                labels.append(Label(phrase.text, phrase.kind, boxes, np.logical_or.reduce(seen)))
+        return ViewLabels(view.name, ids.shape[1], ids.shape[0], tuple(labels))
+
+    def _ids(self, path: Path, view: View) -> Int64[np.ndarray, "h w"]:
+        colours = decode_image(path)
+        if (colours != colours[:, :, :1]).any():
+            raise DataError("is a picture in colour: an 8-bit grey picture of ids is needed", path)
+        height, width = colours.shape[:2]
+        _check_shape((width, height), view, path)
+        return colours[:, :, 0].astype(np.int64) - self.id_offset
+
+
+def _open_instances(path: Path) -> InstanceLabels:
+    document = read_json(path)
+    offset = _whole(document.need("id_png_offset"), 0, 255)
+    phrases, ids, seen = [], [], set()
+    for query in document.need("queries").items():
+        text, kind = _phrase(query.need("text")), query.need("kind").text()
+        things = tuple(_whole(thing, -offset, 255 - offset) for thing in query.need("ids").items())
+        if len(set(things)) < len(things):
+            raise query.error(f"({text!r}) names a thing twice: name it once")
+        if (kind == ABSENT) != (not things):
+            raise query.error(f"({text!r}) is of kind {kind!r} with {len(things)} ids: only {ABSENT!r} has none")
+        if text in seen:
+            raise query.error(f"({text!r}) stands there twice: ask each phrase once")
+        seen.add(text)
+        phrases.append(Phrase(text, kind))
+        ids.append(things)
+    if not 1 <= len(phrases) <= MAX_PHRASES:
+        raise DataError(f"has {len(phrases)} queries: 1 to {MAX_PHRASES} are read", path)
+    return InstanceLabels(path.parent / "gt", offset, tuple(phrases), tuple(ids))
+
+
+@dataclass(frozen=True)
+class _Polygon:
+    """One labelled thing: corners at pixel indices, and its box with the last pixels included, as in LERF-OVS."""
+
+    category: str
+    corners: tuple[tuple[float, float], ...]
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class PolygonLabels:
+    """LERF-OVS labels: per photo (by its name without folder and ending) its size and polygons."""
+
+    phrases: tuple[Phrase, ...]
+    frames: dict[str, tuple[Path, int, int, tuple[_Polygon, ...]]]
+
+    def of_view(self, view: View) -> ViewLabels | None:
+        frame = self.frames.get(Path(view.name).stem)
+        if frame is None:
+            return None
+        path, width, height, polygons = frame
+        _check_shape((width, height), view, path)
+        labels = []
+        for category in dict.fromkeys(polygon.category for polygon in polygons):
+            same = [polygon for polygon in polygons if polygon.category == category]
+            mask = np.logical_or.reduce([_filled(polygon.corners, width, height) for polygon in same])
+            boxes = np.array([polygon.box for polygon in same], dtype=np.float64)
+            boxes[:, 2:] += 1  # to the last pixel's far edge
+            labels.append(Label(category, LERF_OVS_KIND, boxes, mask))
+        return ViewLabels(view.name, width, height, tuple(labels))
+
+
+def _open_polygons(folder: Path, stems: Sequence[str]) -> PolygonLabels:
+    frames = {}
+    for path in sorted(folder.glob("*.json")):
+        if path.stem not in stems:
+            continue
+        document = read_json(path)
+        info = document.need("info")
+        width, height = info.need("width").side_px(), info.need("height").side_px()
+        polygons = tuple(_polygon(item, width, height) for item in document.need("objects").items())
+        frames[path.stem] = path, width, height, polygons
+    if not frames:
+        raise DataError(f"holds no labels of the scene's test views: give {_WHAT_IS_READ}", folder)
+    categories = dict.fromkeys(polygon.category for *_, polygons in frames.values() for polygon in polygons)
+    if not 1 <= len(categories) <= MAX_PHRASES:
+        raise DataError(f"has {len(categories)} categories: 1 to {MAX_PHRASES} are read", folder)
+    return PolygonLabels(tuple(Phrase(category, LERF_OVS_KIND) for category in categories), frames)
+
+
+def _polygon(item: Json, width: int, height: int) -> _Polygon:
+    points, box = item.need("segmentation"), item.need("bbox")
+    corners = [tuple(number.number(-1.0, 65536.0) for number in point.items()) for point in points.items()]
+    if not 3 <= len(corners) <= MAX_POLYGON_POINTS or any(len(corner) != 2 for corner in corners):
+        raise points.error(f"must be a polygon of 3 to {MAX_POLYGON_POINTS} corners [x, y], found {len(corners)}")
+    numbers = [number.number(-1.0, 65536.0) for number in box.items()]
+    if len(numbers) != 4 or numbers[0] > numbers[2] or numbers[1] > numbers[3]:
+        raise box.error(f"must be [x from, y from, x to, y to], found {numbers[:8]}")
+    x0, y0, x1, y1 = numbers
+    if x1 > width or y1 > height:
+        raise box.error(f"leaves the picture of {width} by {height} pixels, found {numbers}")
+    return _Polygon(_phrase(item.need("category")), tuple((c[0], c[1]) for c in corners), (x0, y0, x1, y1))
+
+
+def _filled(corners: Sequence[tuple[float, float]], width: int, height: int) -> Bool[np.ndarray, "h w"]:
+    """The pixels of a polygon, its outline included."""
+    canvas = Image.new("1", (width, height))
+    ImageDraw.Draw(canvas).polygon([(round(x), round(y)) for x, y in corners], fill=1, outline=1)
+    return np.array(canvas)
+
+
+def _phrase(value: Json) -> str:
+    text = value.text()
+    if not text.strip() or len(text) > MAX_PHRASE_CHARS:
+        raise value.error(f"must be a phrase of 1 to {MAX_PHRASE_CHARS} characters, found {len(text)}")
+    return text
+
+
+def _whole(value: Json, low: int, high: int) -> int:
+    number = value.number(float(low), float(high))
+    if number != int(number):
+        raise value.error(f"must be a whole number, found {number:g}")
+    return int(number)
+
+
+def _check_shape(size: tuple[int, int], view: View, path: Path) -> None:
+    if not same_shape(size, view.size_px):
+        raise DataError(
+            f"is of {size[0]} by {size[1]} pixels, the photo {view.name} of {view.size_px[0]} by {view.size_px[1]}: "
+            "labels must cover the same picture",
+            path,
+        )

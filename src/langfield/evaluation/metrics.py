@@ -1,0 +1,134 @@
+"""Figures of merit, each a pure function of arrays."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, UInt8
+from scipy import ndimage, stats
+from torch import Tensor
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+Rgb = UInt8[np.ndarray, "h w 3"]
+Mask = Bool[np.ndarray, "h w"]
+
+# AlexNet's weights as torchvision keeps them in torch's hub folder; LPIPS stands on them.
+_LPIPS_BACKBONE = "alexnet-owt-7be5be79.pth"
+_SSIM_BORDER_PX = 5
+_BOX_PX = 30
+_MAJORITY_PX = 7
+_LERF_OVS_THRESHOLD = 0.4
+
+_log = logging.getLogger(__name__)
+
+
+def psnr(picture: Rgb, photo: Rgb, used: Mask | None = None) -> float:
+    """Peak signal-to-noise ratio in dB of 8-bit pictures (range 1) by torchmetrics, over the used pixels.
+
+    Infinite when they are equal.
+    """
+    keep = np.ones(photo.shape[:2], dtype=bool) if used is None else used
+    pair = (torch.from_numpy(values[keep].astype(np.float32) / 255) for values in (picture, photo))
+    return float(peak_signal_noise_ratio(*pair, data_range=1.0))
+
+
+def ssim(picture: Rgb, photo: Rgb, used: Mask | None = None) -> float:
+    """Structural similarity (Wang et al. 2004; Gaussian window of σ 1.5, range 1) by torchmetrics.
+
+    Pixels within half a window of the border are left out, as torchmetrics does, and those not used.
+    Both sides must be longer than a window (11 pixels).
+    """
+    result = structural_similarity_index_measure(_batch(picture), _batch(photo), data_range=1.0, return_full_image=True)
+    assert isinstance(result, tuple)
+    inner = (slice(_SSIM_BORDER_PX, -_SSIM_BORDER_PX),) * 2
+    values = result[1][0].mean(dim=0).numpy()[inner]
+    return float(values.mean() if used is None else values[used[inner]].mean())
+
+
+class Lpips:
+    """LPIPS (Zhang et al. 2018) with AlexNet by torchmetrics; only where AlexNet's weights are on disk already."""
+
+    def __init__(self) -> None:
+        """Look for the weights; without them `__call__` gives None. Nothing is ever downloaded."""
+        weights = Path(torch.hub.get_dir()) / "checkpoints" / _LPIPS_BACKBONE
+        self._metric: LearnedPerceptualImagePatchSimilarity | None = None
+        if weights.is_file():
+            self._metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
+        else:
+            _log.warning("LPIPS is left out: put %s there to have it", weights)
+
+    @torch.no_grad()
+    def __call__(self, picture: Rgb, photo: Rgb, used: Mask | None = None) -> float | None:
+        """The perceptual distance; pixels not used are taken from the photo in both."""
+        if self._metric is None:
+            return None
+        if used is not None:
+            picture = np.where(used[..., None], picture, photo)
+        value = float(self._metric(_batch(picture), _batch(photo)))
+        self._metric.reset()
+        return value
+
+
+def in_any_box(xy_px: Float[np.ndarray, "2"], boxes: Float[np.ndarray, "b 4"]) -> bool:
+    """LERF's localisation: whether a point lies in any box (x from, y from, x to, y to; edges of pixels)."""
+    x, y = xy_px
+    return bool(((boxes[:, 0] <= x) & (x <= boxes[:, 2]) & (boxes[:, 1] <= y) & (y <= boxes[:, 3])).any())
+
+
+def in_mask(xy_px: Float[np.ndarray, "2"], mask: Mask) -> bool:
+    """Whether the pixel under a point is true; outside the picture none is."""
+    column, row = int(np.floor(xy_px[0])), int(np.floor(xy_px[1]))
+    return 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1] and bool(mask[row, column])
+
+
+def iou(one: Mask, other: Mask) -> float:
+    """Intersection over union; 0 where both are empty (nothing was found)."""
+    union = int((one | other).sum())
+    return int((one & other).sum()) / union if union else 0.0
+
+
+def lerf_ovs_mask(relevancy: Float32[np.ndarray, "h w"]) -> Mask:
+    """The mask that LERF-OVS's evaluation makes of a relevancy map (LangSplat, Qin et al. 2024, `evaluate_iou_loc`).
+
+    Half the map and half its mean over 30 × 30 pixels; stretched to [0, 1]; kept where 2x − 1 > 0.4; then the
+    majority of 7 × 7 pixels (a tie is false). Its off-by-one at the lower and right border is not copied.
+    A map that is the same everywhere gives an empty mask.
+    """
+    smooth = (relevancy + ndimage.uniform_filter(relevancy, _BOX_PX, mode="mirror")) / 2
+    low, high = float(smooth.min()), float(smooth.max())
+    if high - low < 1e-9:
+        return np.zeros(relevancy.shape, dtype=bool)
+    stretched = (smooth - low) / (high - low)
+    kept = 2 * stretched - 1 > _LERF_OVS_THRESHOLD
+    votes = ndimage.convolve(kept.astype(np.int64), np.ones((_MAJORITY_PX, _MAJORITY_PX), np.int64), mode="constant")
+    voters = ndimage.convolve(
+        np.ones(kept.shape, np.int64), np.ones((_MAJORITY_PX, _MAJORITY_PX), np.int64), mode="constant"
+    )
+    return 2 * votes > voters
+
+
+def auroc(positive: Float[np.ndarray, " p"], negative: Float[np.ndarray, " n"]) -> float | None:
+    """The chance that a positive's score is above a negative's, ties counting half; None without either.
+
+    By the rank sum (Mann and Whitney): with R the sum of the positives' mean ranks, (R − p(p+1)/2) / (p·n).
+    """
+    p, n = len(positive), len(negative)
+    if p == 0 or n == 0:
+        return None
+    ranks = stats.rankdata(np.concatenate([positive, negative]))
+    return float((ranks[:p].sum() - p * (p + 1) / 2) / (p * n))
+
+
+def resized_map(values: Float32[np.ndarray, "h w"], width_px: int, height_px: int) -> Float32[np.ndarray, "h2 w2"]:
+    """A map on another raster of the same picture, bilinear."""
+    if values.shape == (height_px, width_px):
+        return values
+    tensor = torch.from_numpy(np.ascontiguousarray(values))[None, None]
+    size = (height_px, width_px)
+    return torch.nn.functional.interpolate(tensor, size, mode="bilinear", align_corners=False)[0, 0].numpy()
+
+
+def _batch(picture: Rgb) -> Float[Tensor, "1 3 h w"]:
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
