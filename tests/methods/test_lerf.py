@@ -121,7 +121,15 @@ def test_published_presets_have_the_published_settings():
     assert LERF_LITE.language.grid.levels == (16,)
     assert (LERF.sampling.proposals, LERF.sampling.samples) == ((256, 96), 48)
     assert LERF.proposal_every == 5
-    intervals = [Lerf(TINY, CONTEXT)._proposal_interval(step) for step in (0, 100, 900, 5000)]
-    assert intervals == sorted(intervals)
-    assert intervals[0] == 1
-    assert intervals[-1] == 5
+
+
+def test_proposals_train_at_every_step_first_and_at_every_fifth_later():
+    method = Lerf(replace(TINY, proposal_warmup=1000, proposal_every=5), CONTEXT)
+    trains = [method._trains_proposals(step) for step in range(3000)]
+    assert all(trains[:200])
+    assert sum(trains[1000:]) == 400
+    assert method.phase(0) is None
+    assert method.phase(2000) is True
+    assert method.phase(2001) is False
+    terms = {step: method.loss(tiny_batch(), step).keys() for step in (2000, 2001)}
+    assert terms[2000] - terms[2001] == {"proposal"}

@@ -16,8 +16,8 @@ class Ball(torch.nn.Module):
         return torch.where(distance < 0.5, 500.0, 0.0), distance[:, None]
 
     def color(self, geometry: torch.Tensor, directions: torch.Tensor, photo: torch.Tensor | None) -> torch.Tensor:
-        inside = geometry[:, 0] < 0.5
-        return torch.where(inside[:, None], torch.tensor([1.0, 0, 0]), torch.tensor([0, 0, 1.0]))
+        inside = geometry[..., 0] < 0.5
+        return torch.where(inside[..., None], torch.tensor([1.0, 0, 0]), torch.tensor([0, 0, 1.0]))
 
     def forward(self, points: torch.Tensor) -> torch.Tensor:
         return self.density(points)[0]

@@ -92,7 +92,8 @@ def parameters_without_step(k):
             for parameter in method.parameters():
                 parameter.grad = None
             continue
-        optimiser.step(step, torch.tensor(0.0))
+        optimiser.set_rates(step)
+        optimiser.step(torch.tensor(0.0))
     return bits(method.state_dict()), bits(optimiser.state())
 
 

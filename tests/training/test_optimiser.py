@@ -50,6 +50,11 @@ def test_the_rectification_is_the_papers():
     assert learning_rate(group(rectified=True), 50) == pytest.approx(1e-3 * rectification(51))
 
 
+def step_at(optimiser, step, skip):
+    optimiser.set_rates(step)
+    optimiser.step(skip)
+
+
 def gradients(steps: int) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     return [torch.randn(7, generator=generator) for _ in range(steps)]
@@ -75,7 +80,7 @@ def test_it_is_torchs_adam_with_l2_decay():
         adam.param_groups[0]["lr"] = 1e-2 * (1e-2) ** min(step / 100, 1)
         adam.step()
 
-    a, b = descend(lambda step: optimiser.step(step, GO), ours, 150), descend(their_step, theirs, 150)
+    a, b = descend(lambda step: step_at(optimiser, step, GO), ours, 150), descend(their_step, theirs, 150)
     torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
 
 
@@ -84,7 +89,7 @@ def test_rectified_it_is_torchs_radam_after_the_first_five_steps():
     ours, theirs = torch.nn.Parameter(torch.zeros(7)), torch.nn.Parameter(torch.zeros(7))
     optimiser = Optimiser([group([ours], rectified=True, lr_end=1e-2)])
     radam = torch.optim.RAdam([theirs], lr=1e-2, betas=BETAS, eps=1e-15, foreach=False)
-    a = descend(lambda step: optimiser.step(step, GO), ours, 60)
+    a = descend(lambda step: step_at(optimiser, step, GO), ours, 60)
     b = descend(lambda step: radam.step(), theirs, 60)
     assert not a[:5].any()  # left out
     assert b[:5].all()  # torch steps by momentum there
@@ -92,16 +97,16 @@ def test_rectified_it_is_torchs_radam_after_the_first_five_steps():
 
 
 @settings(deadline=None, max_examples=25)
-@given(skipped=st.sets(st.integers(0, 19)), gradient=st.sampled_from([float("nan"), float("inf"), 1.0]))
+@given(skipped=st.sets(st.integers(0, 19), max_size=19), gradient=st.sampled_from([float("nan"), float("inf"), 1.0]))
 def test_a_masked_step_changes_no_bit(skipped, gradient):
     masked, left_out = torch.nn.Parameter(torch.ones(7)), torch.nn.Parameter(torch.ones(7))
     one, two = Optimiser([group([masked], weight_decay=0.1)]), Optimiser([group([left_out], weight_decay=0.1)])
     for step, good in enumerate(gradients(20)):
         masked.grad = torch.full((7,), gradient) if step in skipped else good.clone()
-        one.step(step, SKIP if step in skipped else GO)
+        step_at(one, step, SKIP if step in skipped else GO)
         if step not in skipped:
             left_out.grad = good.clone()
-            two.step(step, GO)
+            step_at(two, step, GO)
     assert torch.equal(masked, left_out)
     assert bits(one.state()) == bits(two.state())
     assert masked.grad is None
@@ -124,12 +129,12 @@ def test_the_state_goes_on_as_if_never_stopped():
             assert bits(again.state()) == bits(state)
             optimiser = again
         parameters[0].grad, parameters[1].grad = gradient.clone(), gradient.clone()
-        optimiser.step(step, GO)
+        step_at(optimiser, step, GO)
     straight = [torch.nn.Parameter(torch.ones(7)) for _ in range(3)]
     other = make(straight)
     for step, gradient in enumerate(gradients(20)):
         straight[0].grad, straight[1].grad = gradient.clone(), gradient.clone()
-        other.step(step, GO)
+        step_at(other, step, GO)
     assert all(torch.equal(a, b) for a, b in zip(parameters, straight, strict=True))
     assert bits(optimiser.state()) == bits(other.state())
     assert sorted({name.rpartition("/")[0] for name in state}) == ["first/0", "second/0"]

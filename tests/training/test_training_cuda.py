@@ -24,7 +24,7 @@ def test_no_step_waits_for_the_device(monkeypatch):
         torch.cuda.set_sync_debug_mode("default")
 
     try:
-        config = TrainingConfig(steps=20, report_every=1000)
+        config = TrainingConfig(steps=20, report_every=1000, cuda_graphs=False)
         # The only report is at the end: its first figure is read before `progress` is told, so it may wait.
         monkeypatch.setattr("langfield.training.loop._Session.report", lambda session: allow_waiting(None))
         train(ToyMethod().cuda(), Watched(device="cuda"), config)
@@ -52,3 +52,21 @@ def test_masked_steps_change_no_bit():
     result = train(method, ToyBatches(device="cuda"), TrainingConfig(steps=20))
     assert bits(method.state_dict()) == start
     assert result.metrics["bad_steps"] == 20
+
+
+def test_recorded_steps_are_the_steps():
+    """The same numbers are drawn and the same parameters come out, through both of the method's phases."""
+
+    def trained(cuda_graphs):
+        method, batches = ToyMethod().cuda(), ToyBatches(device="cuda")
+        result = train(method, batches, TrainingConfig(steps=60, cuda_graphs=cuda_graphs))
+        return method, batches, result
+
+    plain, plain_batches, plain_result = trained(False)
+    recorded, recorded_batches, recorded_result = trained(True)
+    assert len(plain_batches.seen) == 60
+    assert len(recorded_batches.seen) < 10  # the others were replayed
+    assert torch.equal(plain_batches.generator.get_state(), recorded_batches.generator.get_state())
+    for a, b in zip(plain.parameters(), recorded.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+    assert recorded_result.metrics["loss"] == pytest.approx(plain_result.metrics["loss"], rel=1e-4)

@@ -44,12 +44,17 @@ class ToyMethod(nn.Module):
             terms["size"] = 1e-6 * self.first.square().sum()
         return terms
 
+    def phase(self, step: int) -> bool:
+        return step % 3 == 0
+
     def render(self, camera: Camera, outputs: Sequence[str]) -> Rendered:
         raise NotImplementedError
 
 
 class ToyBatches:
     """Random directions; their colour is a smooth function of them."""
+
+    steady = True
 
     def __init__(self, rays: int = 32, device: str = "cpu") -> None:
         self.generator = torch.Generator(device)
@@ -71,6 +76,9 @@ class Poisoned(ToyMethod):
     def __init__(self, bad_calls, how="loss") -> None:
         super().__init__()
         self.bad_calls, self.how, self.calls = bad_calls, how, 0
+
+    def phase(self, step: int) -> None:
+        return None
 
     def loss(self, batch: RayBatch, step: int) -> dict[str, torch.Tensor]:
         terms = super().loss(batch, step)

@@ -33,12 +33,12 @@ class HashGrid(nn.Module):
 
 
 def mlp(sizes: list[int]) -> nn.Sequential:
-    """Linear layers with ReLU between them: sizes = [in, hidden…, out]."""
+    """Linear layers without biases (as tiny-cuda-nn's), ReLU between them: sizes = [in, hidden…, out]."""
     layers: list[nn.Module] = []
     for i, (a, b) in enumerate(itertools.pairwise(sizes)):
         if i:
             layers.append(nn.ReLU(inplace=True))
-        layers.append(nn.Linear(a, b))
+        layers.append(nn.Linear(a, b, bias=False))
     return nn.Sequential(*layers)
 
 

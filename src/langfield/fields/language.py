@@ -54,11 +54,15 @@ class LanguageField(nn.Module):
 
     def __init__(self, config: LanguageConfig, embed_dim: int, in_features: int) -> None:
         super().__init__()
-        self.network = mlp([in_features + 1, *[config.width] * config.layers, embed_dim])
+        self.of_features = nn.Linear(in_features, config.width)
+        self.of_scale = nn.Parameter(torch.empty(config.width).uniform_(-1, 1) * in_features**-0.5)
+        self.network = mlp([*[config.width] * config.layers, embed_dim])
 
     def forward(self, features: Float[Tensor, "n f"], scale_scene: Float[Tensor, " n"]) -> Float[Tensor, "n d"]:
         """Unit embeddings of what a crop of height `scale_scene` (scene units) about the point would show."""
-        out = self.network(torch.cat([features, scale_scene[:, None].to(features.dtype)], dim=-1))
+        # The first layer in two parts: LERF's (features, scale) → hidden, without an odd number of columns.
+        hidden = torch.relu(self.of_features(features) + scale_scene[:, None] * self.of_scale)
+        out = self.network(hidden)
         return torch.nn.functional.normalize(out.float(), dim=-1)
 
 

@@ -97,8 +97,10 @@ class RadianceField(nn.Module):
         self.grid = HashGrid(config.grid)
         self.density_network = mlp([config.grid.out_features, config.density_width, 1 + config.geometry_features])
         self.appearance = nn.Parameter(torch.zeros(photos, config.appearance_features))
-        inputs = SH_FEATURES + config.geometry_features + config.appearance_features
-        self.color_network = mlp([inputs, *[config.color_width] * config.color_layers, 3])
+        # The colour network's first layer in two parts: what a ray's samples share is multiplied once a ray.
+        self.color_of_ray = nn.Linear(SH_FEATURES + config.appearance_features, config.color_width)
+        self.color_of_sample = nn.Linear(config.geometry_features, config.color_width, bias=False)
+        self.color_network = mlp([*[config.color_width] * config.color_layers, 3])
 
     def density(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n g"]]:
         """Density per scene unit, and the features that colour is made from."""
@@ -107,14 +109,15 @@ class RadianceField(nn.Module):
 
     def color(
         self,
-        geometry: Float[Tensor, "n g"],
-        directions: Float[Tensor, "n 3"],
-        photo: Int64[Tensor, " n"] | None,
-    ) -> Float[Tensor, "n 3"]:
-        """Colour in [0, 1] seen along unit `directions`, as in `photo` (None: the mean appearance)."""
+        geometry: Float[Tensor, "r s g"],
+        directions: Float[Tensor, "r 3"],
+        photo: Int64[Tensor, " r"] | None,
+    ) -> Float[Tensor, "r s 3"]:
+        """Colours in [0, 1] of the samples of rays with unit `directions`, as in `photo` (None: mean appearance)."""
         if photo is None:
-            appearance = self.appearance.mean(dim=0).expand(len(geometry), -1)
+            appearance = self.appearance.mean(dim=0).expand(len(directions), -1)
         else:
             appearance = self.appearance[photo]
-        inputs = torch.cat([spherical_harmonics(directions), geometry.float(), appearance], dim=-1)
-        return torch.sigmoid(self.color_network(inputs).float())
+        shared = self.color_of_ray(torch.cat([spherical_harmonics(directions), appearance], dim=-1))
+        hidden = torch.relu(self.color_of_sample(geometry) + shared[:, None])
+        return torch.sigmoid(self.color_network(hidden).float())

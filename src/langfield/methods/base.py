@@ -3,7 +3,7 @@
 A method owns its fields, renderer and losses. It knows nothing of loops, optimisers, files, or phrases.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -101,6 +101,11 @@ class Method(Protocol):
 
     def loss(self, batch: RayBatch, step: int) -> dict[str, Tensor]:
         """Named loss terms (their sum is minimised); names starting with "_" are only reported."""
+        ...
+
+    def phase(self, step: int) -> Hashable | None:
+        """What `loss` does differently at some steps: steps of equal phase run the same operations on the same
+        shapes, with no number that depends on the step itself. None where no such promise can be made."""
         ...
 
     def render(self, camera: Camera, outputs: Sequence[str]) -> Rendered:

@@ -102,6 +102,7 @@ class Lerf(nn.Module):
     def loss(self, batch: RayBatch, step: int) -> dict[str, Tensor]:
         """See `Method.loss`. Terms: rgb, proposal, distortion, language, dense; reported: _mse."""
         c = self.config
+        train_proposals = self._trains_proposals(step)
         render = render_rays(
             self.radiance,
             list(self.proposals),
@@ -110,21 +111,26 @@ class Lerf(nn.Module):
             photo=batch.rays.camera_index,
             step=step,
             jitter=batch.jitter,
-            train_proposals=step % self._proposal_interval(step) == 0,
+            train_proposals=train_proposals,
         )
         mse = torch.nn.functional.mse_loss(render.rgb, batch.rgb)
         terms = {"rgb": mse, "_mse": mse.detach()}
         terms["distortion"] = c.distortion_weight * distortion_loss(render.samples, render.weights)
-        if step % self._proposal_interval(step) == 0:
+        if train_proposals:
             losses = [proposal_loss(render.samples, render.weights, s, w) for s, w in render.rounds]
             terms["proposal"] = c.proposal_weight * torch.stack(losses).sum()
         if self.has_language and batch.embedding is not None and batch.crop_angle is not None:
             terms |= self._language_terms(batch, render)
         return terms
 
-    def _proposal_interval(self, step: int) -> int:
+    def phase(self, step: int) -> bool | None:
+        """See `Method.phase`: whether the proposals train; None while their weights are annealed."""
+        return None if step < self.config.sampling.anneal_steps else self._trains_proposals(step)
+
+    def _trains_proposals(self, step: int) -> bool:
+        """At every step first, at every `proposal_every`-th after `proposal_warmup` steps."""
         grown = 1 + step * (self.config.proposal_every - 1) // max(self.config.proposal_warmup, 1)
-        return min(grown, self.config.proposal_every)
+        return step % min(grown, self.config.proposal_every) == 0
 
     def _language_terms(self, batch: RayBatch, render: RayRender) -> dict[str, Tensor]:
         """LERF's language losses on the first rays of the batch; geometry gets no gradient from them."""

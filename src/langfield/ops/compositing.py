@@ -18,5 +18,5 @@ def render_weights(density: Float[Tensor, "r s"], edges: Float[Tensor, "r s+1"])
 
 
 def composite(weights: Float[Tensor, "r s"], values: Float[Tensor, "r s c"]) -> Float[Tensor, "r c"]:
-    """Σ_i w_i v_i."""
-    return (weights[:, None, :] @ values)[:, 0, :]
+    """Σ_i w_i v_i, in the inputs' precision (a matrix product would round to bfloat16 under autocast)."""
+    return (weights[..., None] * values).sum(dim=1)

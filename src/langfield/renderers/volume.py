@@ -20,8 +20,8 @@ class Radiance(Protocol):
     def density(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n g"]]: ...
 
     def color(
-        self, geometry: Float[Tensor, "n g"], directions: Float[Tensor, "n 3"], photo: Int64[Tensor, " n"] | None
-    ) -> Float[Tensor, "n 3"]: ...
+        self, geometry: Float[Tensor, "r s g"], directions: Float[Tensor, "r 3"], photo: Int64[Tensor, " r"] | None
+    ) -> Float[Tensor, "r s 3"]: ...
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,7 @@ def render_rays(
     count = samples.t_middle.shape[1]
     sigma, geometry = field.density(samples.points(rays).reshape(-1, 3))
     weights = render_weights(sigma.reshape(-1, count), samples.t_edges)
-    directions = rays.directions[:, None].expand(-1, count, -1).reshape(-1, 3)
-    photos = None if photo is None else photo[:, None].expand(-1, count).reshape(-1)
-    colors = field.color(geometry, directions, photos).reshape(len(rays), count, 3)
+    colors = field.color(geometry.reshape(len(rays), count, -1), rays.directions, photo)
     alpha = weights.sum(dim=-1)
     rgb = composite(weights, colors) + (1 - alpha)[:, None] * colors[:, -1]
     return RayRender(

@@ -2,14 +2,15 @@
 
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from langfield.core.cameras import Camera
 from langfield.core.errors import RunError
 from langfield.core.transforms import Matrix4
 
@@ -25,6 +26,33 @@ def _now() -> str:
 
 
 @dataclass(frozen=True)
+class RunView:
+    """A photo that the run was trained or is tested on.
+
+    Attributes:
+        name: what the scene's files call it.
+        split: what it is for.
+        camera: in the input's (world) frame.
+    """
+
+    name: str
+    split: Literal["train", "test"]
+    camera: Camera
+
+    def document(self) -> Document:
+        return {"name": self.name, "split": self.split, "camera": self.camera.to_json()}
+
+    @classmethod
+    def from_document(cls, document: Any, file: Path) -> "RunView":
+        try:
+            if document["split"] not in ("train", "test"):
+                raise ValueError(document["split"])
+            return cls(str(document["name"]), document["split"], Camera.from_json(document["camera"]))
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise RunError(f"scene.views holds something that is no view with a camera ({error})", file) from None
+
+
+@dataclass(frozen=True)
 class RunInfo:
     """What a run is: enough to build its method again, and to know whether a training may go on with it.
 
@@ -37,6 +65,7 @@ class RunInfo:
         scene_path: as the person gave it.
         scene_fingerprint: digest of what the scene's files say.
         scene_from_world: the similarity from the input's frame to the one trained in.
+        views: the photos' names, splits and cameras in the input's frame, so that answers need no photos.
         steps_done: training steps behind the saved state.
         created: when the run began (ISO 8601, UTC).
         package_version: the langfield that began it.
@@ -51,6 +80,7 @@ class RunInfo:
     scene_path: str
     scene_fingerprint: str
     scene_from_world: Matrix4
+    views: Sequence[RunView] = ()
     steps_done: int = 0
     created: str = field(default_factory=_now)
     package_version: str = field(default_factory=lambda: importlib.metadata.version("langfield"))
@@ -75,6 +105,7 @@ class RunInfo:
                     "path": self.scene_path,
                     "fingerprint": self.scene_fingerprint,
                     "scene_from_world": self.scene_from_world.tolist(),
+                    "views": [view.document() for view in self.views],
                 },
             }
         )
@@ -103,6 +134,7 @@ class RunInfo:
             encoders=_take(document, "encoders", dict, file),
             scene_path=_take(document, "scene.path", str, file),
             scene_fingerprint=_take(document, "scene.fingerprint", str, file),
+            views=tuple(RunView.from_document(v, file) for v in _take(document, "scene.views", list, file)),
             scene_from_world=_matrix(_take(document, "scene.scene_from_world", list, file), file),
             steps_done=steps_done,
             created=_take(document, "created", str, file),
@@ -143,7 +175,8 @@ def _identity(info: RunInfo) -> dict[str, Any]:
         del document[key]
     for key in FREE_TRAINING_KEYS:
         document["training"].pop(key, None)
-    del document["scene"]["path"]
+    for key in ("path", "views"):  # the fingerprint stands for the views
+        del document["scene"][key]
     return dict(_flat(document, ""))
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from langfield.core.cameras import Cameras
-from langfield.data.pixels import PixelPool
+from langfield.data.pixels import PixelPool, PixelSample
 from langfield.data.views import Scene
 from langfield.features.bank import FeatureBank
 from langfield.methods.base import RayBatch
@@ -30,15 +30,17 @@ class BatchSource:
         device: torch.device | str,
         rays: int,
         language_rays: int | None = None,
+        language_pool: PixelPool | None = None,
     ) -> None:
         """Batches of `rays` pixels from `pool`, which draws the scene's training views on `device`.
 
         Args:
-            bank: features of the training views, on `device`; None for batches of colour only.
+            bank: features of training views, on `device`; None for batches of colour only.
             language_rays: how many rays get features; None for all.
+            language_pool: draws those rays instead, where only some of the training views have features.
         """
         self.generator = torch.Generator(device)
-        self._pool, self._bank = pool, bank
+        self._pool, self._language_pool, self._bank = pool, language_pool, bank
         self._rays = rays
         self._language_rays = rays if language_rays is None else min(language_rays, rays)
         self._cameras = Cameras.from_list(scene.cameras_scene(), device)
@@ -46,10 +48,14 @@ class BatchSource:
         photo_of_view[list(scene.train)] = torch.arange(len(scene.train))
         self._photo_of_view = photo_of_view.to(device)
 
+    @property
+    def steady(self) -> bool:
+        """Whether all photos stay resident (see `langfield.training.graphs`)."""
+        return not any(pool.rotates for pool in (self._pool, self._language_pool) if pool is not None)
+
     def batch(self, step: int) -> RayBatch:
         """The next batch. Raises DataError for a photo that cannot be decoded when its turn comes."""
-        self._pool.prepare(step)
-        pixels = self._pool.sample(self._rays, self.generator)
+        pixels = self._sample(step)
         rays = self._cameras.rays(pixels.view_index, pixels.xy_px)
         batch = RayBatch(
             rays=replace(rays, camera_index=self._photo_of_view[pixels.view_index]),
@@ -67,6 +73,19 @@ class BatchSource:
             embedding=pyramid.sample(view_index, xy_px, level),
             crop_angle=pyramid.crop_fraction(view_index, level) * height_px / focal_px,
             dense=None if dense is None else dense.sample(view_index, xy_px),
+        )
+
+    def _sample(self, step: int) -> PixelSample:
+        self._pool.prepare(step)
+        if self._language_pool is None:
+            return self._pool.sample(self._rays, self.generator)
+        self._language_pool.prepare(step)
+        first = self._language_pool.sample(self._language_rays, self.generator)
+        rest = self._pool.sample(self._rays - self._language_rays, self.generator)
+        return PixelSample(
+            torch.cat([first.view_index, rest.view_index]),
+            torch.cat([first.xy_px, rest.xy_px]),
+            torch.cat([first.rgb, rest.rgb]),
         )
 
     def _uniform(self, *shape: int) -> Tensor:

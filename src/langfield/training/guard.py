@@ -22,8 +22,8 @@ class NanGuard:
     def check(self, loss: Float[Tensor, ""], gradients: Sequence[Tensor]) -> Bool[Tensor, ""]:
         """Whether this step is bad, as a tensor on the device."""
         bad = ~(loss.detach().isfinite() & torch.nn.utils.get_total_norm(gradients).isfinite())
-        self.total += bad
-        self.in_a_row = (self.in_a_row + 1) * bad
+        self.total.add_(bad)
+        self.in_a_row.add_(1).mul_(bad)
         return bad
 
 

@@ -61,13 +61,16 @@ class Optimiser:
         """The gradients that there are."""
         return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
 
-    def step(self, step: int, skip: Float[Tensor, ""]) -> None:
-        """Step with the learning rates of `step`, then clear the gradients.
+    def set_rates(self, step: int) -> None:
+        """Take the learning rates of `step`."""
+        for group, adam_group in zip(self.groups, self._adam.param_groups, strict=True):
+            adam_group["lr"].fill_(learning_rate(group, step))
+
+    def step(self, skip: Float[Tensor, ""]) -> None:
+        """Step with the rates last set, then clear the gradients.
 
         Where `skip` (on the parameters' device) is 1, parameters, moments and Adam's own count stay as they are.
         """
-        for group, adam_group in zip(self.groups, self._adam.param_groups, strict=True):
-            adam_group["lr"].fill_(learning_rate(group, step))
         self._adam.found_inf = skip
         self._adam.step()
         self._adam.zero_grad(set_to_none=True)
@@ -110,4 +113,5 @@ def _adam_group(group: ParamGroup) -> dict[str, object]:
         "lr": torch.tensor(learning_rate(group, 0), device=device),
         "eps": group.eps,
         "weight_decay": group.weight_decay,
+        "capturable": device.type == "cuda",
     }
