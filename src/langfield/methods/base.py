@@ -48,11 +48,13 @@ class MethodContext:
         photos: number of training photos (`RayBatch.rays.camera_index` counts them).
         embed_dim: size of the image-text embeddings; None for a run without language.
         dense_dim: size of the self-supervised features; None without them.
+        crop_angles: smallest and largest `RayBatch.crop_angle` of the training photos; None without language.
     """
 
     photos: int
     embed_dim: int | None = None
     dense_dim: int | None = None
+    crop_angles: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Relevancy: how much more an embedding is the phrase than anything in general (LERF, Kerr et al. 2023, §3.5)."""
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,3 +25,31 @@ def relevancy(
     """
     best_negative = (embedding @ negatives.T).amax(dim=-1, keepdim=True)
     return torch.sigmoid(temperature * (embedding @ phrases.T - best_negative))
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """What is asked, encoded.
+
+    Attributes:
+        texts: the phrases.
+        embeddings, negatives: unit vectors.
+        temperature: of the encoder's card.
+    """
+
+    texts: tuple[str, ...]
+    embeddings: Float[Tensor, "p d"]
+    negatives: Float[Tensor, "q d"]
+    temperature: float
+
+    def relevancy(self, embedding: Float[Tensor, "n d"]) -> Float[Tensor, "n p"]:
+        return relevancy(embedding, self.embeddings, self.negatives, self.temperature)
+
+    def __getitem__(self, index: "slice | Tensor") -> "Phrases":
+        """Some of the phrases, with the same negatives."""
+        chosen = torch.arange(len(self.texts))[index.cpu() if isinstance(index, Tensor) else index].tolist()
+        texts = tuple(self.texts[i] for i in chosen)
+        return Phrases(texts, self.embeddings[index], self.negatives, self.temperature)
+
+    def __len__(self) -> int:
+        return len(self.texts)

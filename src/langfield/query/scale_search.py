@@ -13,29 +13,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.query.language_view import LanguageView
-from langfield.query.relevancy import relevancy
-
-
-@dataclass(frozen=True)
-class Phrases:
-    """What is asked, encoded.
-
-    Attributes:
-        texts: the phrases.
-        embeddings, negatives: unit vectors.
-        temperature: of the encoder's card.
-    """
-
-    texts: tuple[str, ...]
-    embeddings: Float[Tensor, "p d"]
-    negatives: Float[Tensor, "q d"]
-    temperature: float
-
-    def relevancy(self, embedding: Float[Tensor, "n d"]) -> Float[Tensor, "n p"]:
-        return relevancy(embedding, self.embeddings, self.negatives, self.temperature)
-
-    def __len__(self) -> int:
-        return len(self.texts)
+from langfield.query.relevancy import Phrases
+from langfield.query.seen_scales import raster
 
 
 @dataclass(frozen=True)
@@ -80,16 +59,16 @@ def search_scales_quickly(
 ) -> ScaleSearch:
     """Every `stride`-th pixel at every scale; then, at scales within `margin` of a phrase's best, all the pixels of the
     `cells` best raster cells. Cost: about S / stride² + a fraction of one evaluation of the picture."""
-    raster = _raster(view, stride)
-    sparse = torch.stack([phrases.relevancy(_at_scale(view, scale, raster)) for scale in scales_scene])  # s n p
+    pixels, _ = raster(view, stride)
+    sparse = torch.stack([phrases.relevancy(_at_scale(view, scale, pixels)) for scale in scales_scene])  # s n p
     highest = sparse.amax(dim=1)
     close = highest >= highest.amax(dim=0) - margin
     refined = highest.clone()
-    best_cells = sparse.topk(min(cells, len(raster)), dim=1).indices  # s cells p
+    best_cells = sparse.topk(min(cells, len(pixels)), dim=1).indices  # s cells p
     for index in torch.nonzero(close.any(dim=1))[:, 0].tolist():
         asked = torch.nonzero(close[index])[:, 0]
-        pixels = _cell_pixels(view, raster[best_cells[index][:, asked].unique()], stride)
-        found = phrases.relevancy(_at_scale(view, scales_scene[index], pixels)).amax(dim=0)
+        near = _cell_pixels(view, pixels[best_cells[index][:, asked].unique()], stride)
+        found = phrases.relevancy(_at_scale(view, scales_scene[index], near)).amax(dim=0)
         refined[index, asked] = torch.maximum(refined[index, asked], found[asked])
     best = torch.where(close, refined, refined.new_tensor(-1)).max(dim=0)
     return ScaleSearch(best.indices, best.values)
@@ -111,14 +90,6 @@ def relevancy_at_scales(
 def _at_scale(view: LanguageView, scale: Tensor, pixels: Tensor | None) -> Tensor:
     count = view.pixels if pixels is None else len(pixels)
     return view.embedding(scale.to(view.distance_scene.device).expand(count), pixels)
-
-
-def _raster(view: LanguageView, stride: int) -> Int64[Tensor, " n"]:
-    """Flat indices of every `stride`-th pixel both ways."""
-    device = view.distance_scene.device
-    rows = torch.arange(stride // 2, view.camera.height_px, stride, device=device)
-    columns = torch.arange(stride // 2, view.camera.width_px, stride, device=device)
-    return (rows[:, None] * view.camera.width_px + columns[None, :]).reshape(-1)
 
 
 def _cell_pixels(view: LanguageView, centres: Int64[Tensor, " n"], stride: int) -> Int64[Tensor, " m"]:

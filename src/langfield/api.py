@@ -1,0 +1,364 @@
+"""The public Python functions, which the command line calls too: train, open a run, evaluate."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from langfield.core.config import config_to_json
+from langfield.core.errors import RunError, UsageError
+from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.data.assembly import limited_size
+from langfield.data.images import decode_image, decode_mask
+from langfield.data.pixels import PixelPool
+from langfield.data.scene import Scene, open_scene
+from langfield.encoders.base import DenseEncoder, ImageTextEncoder
+from langfield.encoders.registry import load_dense, load_image_text
+from langfield.evaluation.evaluator import Report
+from langfield.evaluation.evaluator import evaluate as evaluate_session
+from langfield.evaluation.metrics import psnr
+from langfield.evaluation.protocols import ProtocolName
+from langfield.features.bank import FeatureBank, build_features
+from langfield.methods.base import Method, MethodContext
+from langfield.methods.presets import Preset
+from langfield.methods.registry import METHODS, create_method, preset
+from langfield.query.pictures import to_uint8
+from langfield.query.session import RunView, Session, write_views
+from langfield.runs.atomic import write_json
+from langfield.runs.info import RunInfo
+from langfield.training import loop
+from langfield.training.batches import BatchSource
+from langfield.training.checkpoints import Checkpoints, open_checkpoints
+from langfield.training.event_log import EventLog, TensorBoardLog, to_all
+from langfield.training.randomness import stream_seed
+
+_PIXEL_BYTES = {"cuda": 4 * 2**30, "cpu": 2 * 2**30}
+# What the quick look at the end of a training compares with photos; `evaluate` measures whole test views.
+_LOOK_VIEWS = 3
+_LOOK_SIDE_PX = {"cuda": 1600, "cpu": 240}
+# On a CPU phrases are asked on a small picture: LERF's crops are far larger than its pixels anyway.
+_CPU_LANGUAGE_SIDE_PX = 160
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a training came to.
+
+    Attributes:
+        run: the run directory.
+        steps: done in all.
+        seconds: of this call.
+        psnr: in dB, of a few test views (on a CPU small ones); None without test views.
+        stages: seconds of this call by stage.
+        memory_bytes: the process's peak, on the GPU if one was used.
+        crops_per_second: of the image-text encoder; 0 when the cache had everything.
+    """
+
+    run: Path
+    steps: int
+    seconds: float
+    psnr: float | None
+    stages: dict[str, float]
+    memory_bytes: int
+    crops_per_second: float
+    preset: str
+    device: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `langfield train --json` prints."""
+        return {
+            "run": str(self.run),
+            "steps": self.steps,
+            "seconds": round(self.seconds, 3),
+            "psnr": self.psnr,
+            "stages": {name: round(seconds, 3) for name, seconds in self.stages.items()},
+            "memory_bytes": self.memory_bytes,
+            "crops_per_second": round(self.crops_per_second, 1),
+            "preset": self.preset,
+            "device": self.device,
+        }
+
+
+@dataclass
+class _Stopwatch:
+    """Seconds spent by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def train(
+    scene: str | Path,
+    out: str | Path,
+    *,
+    preset: str | None = None,
+    encoder: str | None = None,
+    dense: str | None = None,
+    device: str = "auto",
+    max_steps: int | None = None,
+    rays: int | None = None,
+    seed: int = 0,
+    tensorboard: bool = False,
+    progress: Progress = silent,
+    say: Callable[[str], None] = _log.info,
+) -> TrainReport:
+    """Train on a scene and leave a run directory. Goes on where `out` stopped if it holds the same run.
+
+    Args:
+        scene: a folder as `open_scene` reads it.
+        out: the run directory.
+        preset: see `langfield.methods.presets`; None is "lerf" on CUDA and "nano" elsewhere.
+        encoder, dense: specs; None is the preset's, and `dense="none"` goes without.
+        device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:N".
+        max_steps, rays: None is the preset's.
+        progress: gets the stages "fingerprint", "features", "training" and more.
+        say: told in lines what was found and chosen.
+
+    Raises:
+        DataError, WeightsError, UsageError: bad photos, weights or options.
+        RunError: `out` cannot be written, or holds another run.
+        Interrupted: on Ctrl-C, after saving.
+    """
+    where = resolve_device(device)
+    name, recipe = _chosen_preset(preset, where, encoder, dense, say)
+    config = loop.TrainingConfig(
+        steps=_positive("max_steps", max_steps, recipe.steps),
+        rays=_positive("rays", rays, recipe.rays),
+        language_rays=recipe.language_rays,
+        seed=seed,
+    )
+    start, watch = time.perf_counter(), _Stopwatch()
+    with watch.stage("scene"):
+        photos = open_scene(scene)
+        for note in photos.notes:
+            say(note)
+        fingerprint = photos.fingerprint(progress)
+    bank, cards, language_views = _features(photos, recipe, where, watch, progress, say)
+    context = MethodContext(len(photos.train), bank.pyramid.embed_dim, bank.dense.dim if bank.dense else None)
+    method = _fresh_method(method_name(recipe.config), recipe, context, seed, where)
+    info = RunInfo(
+        seed=seed,
+        method=method.name,
+        method_config=config_to_json(recipe.config),
+        method_context=config_to_json(context),
+        training_config=config_to_json(config) | {"preset": name, "language_views": len(language_views)},
+        encoders=cards,
+        scene_path=str(scene),
+        scene_fingerprint=fingerprint,
+        scene_from_world=photos.scene_from_world.matrix,
+    )
+    out = Path(out)
+    with open_checkpoints(out, info) as checkpoints:
+        write_views(out, run_views(photos))
+        told = to_all(progress, EventLog(out / "events.jsonl"), *([TensorBoardLog(out)] if tensorboard else []))
+        with watch.stage("training"):
+            result = _fit(method, photos, bank, language_views, config, checkpoints, told)
+    with watch.stage("psnr"):
+        quality = quick_psnr(method, photos, where, progress)
+    report = TrainReport(
+        run=out,
+        steps=result.steps,
+        seconds=time.perf_counter() - start,
+        psnr=quality,
+        stages=watch.seconds,
+        memory_bytes=result.memory_bytes,
+        crops_per_second=bank.report.crops_per_second,
+        preset=name,
+        device=str(where),
+    )
+    write_json(out / "metrics.json", report.to_json())
+    return report
+
+
+def open_run(run: str | Path, *, device: str = "auto") -> Session:
+    """Open a run to ask it. `langfield.open` is this function.
+
+    Raises:
+        RunError: no run there, or a torn one.
+        WeightsError: the run's encoder cannot be loaded when the first phrase is asked.
+    """
+    return Session.open(run, device=str(resolve_device(device)))
+
+
+def evaluate(
+    run: str | Path,
+    *,
+    scene: str | Path | None = None,
+    queries: str | Path | None = None,
+    protocol: ProtocolName = "langfield",
+    max_side_px: int | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> Report:
+    """Measure a run on its scene's test views: see `langfield.evaluation.evaluator.evaluate`.
+
+    Args:
+        scene: None is the path it was trained from.
+        queries: labels; None is the scene's own `queries.json` if there is one.
+        max_side_px: phrases are asked on a picture no longer than this; None is 160 on a CPU and no limit on CUDA.
+
+    Raises:
+        RunError: no run there, or `scene` is not what it was trained on.
+        DataError: photos or labels that cannot be used.
+    """
+    if max_side_px is not None and max_side_px < 16:
+        raise UsageError(f"max_side_px must be at least 16, got {max_side_px}")
+    where = resolve_device(device)
+    session = open_run(run, device=str(where))
+    photos = open_scene(session.info.scene_path if scene is None else scene)
+    if photos.fingerprint(progress) != session.info.scene_fingerprint:
+        raise RunError(
+            f"was trained on another scene than {photos.root}, or its photos or poses changed since; "
+            "give the one it was trained on (--scene), or train again",
+            run,
+        )
+    own = photos.root / "queries.json"
+    if queries is None and own.is_file():
+        queries = own
+    if max_side_px is None and where.type == "cpu":
+        max_side_px = _CPU_LANGUAGE_SIDE_PX
+    labels = None if queries is None else Path(queries)
+    return evaluate_session(
+        session, photos, queries=labels, protocol=protocol, max_side_px=max_side_px, progress=progress
+    )
+
+
+def resolve_device(device: str) -> torch.device:
+    """ "auto" is CUDA where there is one, else the CPU; UsageError for a device that is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        found = None
+    if found is None or found.type not in ("cpu", "cuda"):
+        raise UsageError(f"unknown device {device!r}: use auto, cpu, cuda or cuda:N")
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"device {device!r} is not there: torch sees {torch.cuda.device_count()} GPUs; use auto or cpu"
+        )
+    return found
+
+
+def method_name(config: Any) -> str:
+    """The registered name of the method that a config belongs to."""
+    return next(name for name, (_, kind) in METHODS.items() if isinstance(config, kind))
+
+
+def run_views(scene: Scene) -> list[RunView]:
+    """What a run keeps of its scene's views."""
+    split = {**dict.fromkeys(scene.train, "train"), **dict.fromkeys(scene.test, "test")}
+    return [RunView(view.name, split.get(index), view.camera) for index, view in enumerate(scene.views)]
+
+
+def evenly(indices: Sequence[int], at_most: int | None) -> list[int]:
+    """At most so many of the indices, spread evenly; None takes all."""
+    if at_most is None or len(indices) <= at_most:
+        return list(indices)
+    return [indices[i] for i in np.unique(np.linspace(0, len(indices) - 1, at_most).round().astype(int))]
+
+
+def quick_psnr(method: Method, scene: Scene, device: torch.device, progress: Progress = silent) -> float | None:
+    """Mean PSNR in dB of a few test views (on a CPU small ones); None without test views."""
+    values = []
+    views = [scene.views[index] for index in evenly(scene.test, _LOOK_VIEWS)]
+    start = time.monotonic()
+    for done, view in enumerate(views, start=1):
+        size = limited_size(view.size_px, _LOOK_SIDE_PX[device.type])
+        camera = view.camera.resized(*size).moved(scene.scene_from_world)
+        rgb = method.render(camera, ["rgb"]).rgb
+        assert rgb is not None
+        used = None if view.mask_path is None else decode_mask(view.mask_path, size)
+        if used is None or used.any():
+            values.append(psnr(to_uint8(rgb), decode_image(view.image_path, size), used))
+        progress(ProgressEvent("test views", done, len(views), "views", time.monotonic() - start))
+    mean = float(np.mean(values)) if values else None
+    return mean if mean is not None and np.isfinite(mean) else None
+
+
+def _chosen_preset(
+    name: str | None, device: torch.device, encoder: str | None, dense: str | None, say: Callable[[str], None]
+) -> tuple[str, Preset]:
+    """The preset by name or for the device, with the encoders that were asked for instead of its own."""
+    if name is None:
+        name = "lerf" if device.type == "cuda" else "nano"
+        why = "a GPU is there" if device.type == "cuda" else "no GPU is used"
+        say(f"preset {name}, because {why}; --preset chooses another one")
+    chosen = preset(name)
+    chosen = replace(chosen, encoder=encoder or chosen.encoder)
+    if dense is not None:
+        chosen = replace(chosen, dense=None if dense == "none" else dense)
+    return name, chosen
+
+
+def _positive(name: str, given: int | None, otherwise: int) -> int:
+    if given is not None and given < 1:
+        raise UsageError(f"{name} must be at least 1, got {given}")
+    return otherwise if given is None else given
+
+
+def _features(
+    scene: Scene,
+    recipe: Preset,
+    device: torch.device,
+    watch: _Stopwatch,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> tuple[FeatureBank, dict[str, dict[str, Any]], list[int]]:
+    """Features on the device, the encoders' cards by role, and which views have features."""
+    with watch.stage("encoders"):
+        image_text: ImageTextEncoder = load_image_text(recipe.encoder, device)
+        dense: DenseEncoder | None = None if recipe.dense is None else load_dense(recipe.dense, device)
+    cards = {"image_text": image_text.card.to_json()} | ({} if dense is None else {"dense": dense.card.to_json()})
+    views = evenly(scene.train, recipe.feature_views)
+    with watch.stage("features"):
+        bank = build_features(scene, views, image_text, dense, recipe.pyramid, progress=progress)
+        made = bank.report
+        bank = bank.to(device) if device.type == "cuda" else bank
+    done = f"{made.crops:,} crops at {made.crops_per_second:,.0f} crops/s" if made.crops else "all crops"
+    say(f"features of {len(views)} photos: {done}, {made.reused_photos} photos from the cache")
+    return bank, cards, views
+
+
+def _fresh_method(name: str, recipe: Preset, context: MethodContext, seed: int, device: torch.device) -> Method:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(stream_seed(seed, "method"))
+        return create_method(name, recipe.config, context).to(device)
+
+
+def _fit(
+    method: Method,
+    scene: Scene,
+    bank: FeatureBank,
+    language_views: Sequence[int],
+    config: loop.TrainingConfig,
+    checkpoints: Checkpoints,
+    progress: Progress,
+) -> loop.TrainingResult:
+    device = bank.pyramid.rows.device
+    budget = _PIXEL_BYTES[device.type]
+    some = len(language_views) < len(scene.train)
+    with (
+        PixelPool(scene, scene.train, device, budget, config.seed) as pool,
+        PixelPool(scene, language_views, device, budget, config.seed) as language_pool,
+    ):
+        pool.prepare(0, progress)
+        batches = BatchSource(
+            scene, pool, bank, device, config.rays, config.language_rays, language_pool if some else None
+        )
+        return loop.train(method, batches, config, checkpoints, progress=progress)

@@ -1,0 +1,85 @@
+"""The pictures of `langfield query --out`: each phrase in the view that shows its answer best."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from langfield.cli.contact_sheet import SheetRow, contact_sheet
+from langfield.cli.files import make_folder, numbered_slugs, write_picture
+from langfield.core.cameras import Camera, Cameras
+from langfield.core.progress import Progress, ProgressEvent
+from langfield.core.transforms import Similarity
+from langfield.query.answers import Answer, ViewAnswers
+from langfield.query.pictures import DECISION, composited, relevancy_picture
+from langfield.query.session import Session
+
+# Of so many views that may show a phrase's answer, the one with the highest relevancy is taken.
+_CANDIDATES = 4
+_LOOK_SIDE_PX = 160
+_PICTURE_SIDE_PX = 960
+
+
+def write_answers(
+    session: Session, answers: Sequence[Answer], negatives: Sequence[str] | None, folder: Path, progress: Progress
+) -> list[Path]:
+    """Write for each phrase rgb, relevancy, composited and mask PNGs, and last `answers.png` with all of them."""
+    make_folder(folder)
+    start = time.monotonic()
+    files: list[Path] = []
+    rows: list[SheetRow] = []
+    slugs = numbered_slugs([answer.phrase for answer in answers])
+    for done, (answer, name) in enumerate(zip(answers, slugs, strict=True)):
+        progress(ProgressEvent("pictures", done, len(answers), "phrases", time.monotonic() - start))
+        view, seen = best_view(session, answer, negatives)
+        relevancy = seen.relevancy[0]
+        pictures = (seen.rgb, relevancy_picture(relevancy), composited(seen.rgb, relevancy))
+        outputs = zip(("rgb", "relevancy", "composited"), pictures, strict=True)
+        files += [write_picture(folder / f"{name}_{output}.png", picture) for output, picture in outputs]
+        files.append(write_picture(folder / f"{name}_mask.png", relevancy > DECISION))
+        verdict = "there" if answer.present else "not there"
+        label = f"{answer.phrase}: {verdict} (presence {answer.presence:.2f}, score {answer.score:.2f}), view {view}"
+        rows.append(SheetRow(label, pictures))
+    progress(ProgressEvent("pictures", len(answers), len(answers), "phrases", time.monotonic() - start))
+    return [*files, write_picture(folder / "answers.png", contact_sheet(rows))]
+
+
+def best_view(session: Session, answer: Answer, negatives: Sequence[str] | None) -> tuple[str, ViewAnswers]:
+    """The name of the view in which the phrase scores best, among those that look at its answer, and what it shows."""
+    candidates = views_of_point([view.camera for view in session.views], answer.position)
+    looks = [
+        session.ask_view(sized(session.views[i].camera, _LOOK_SIDE_PX), [answer.phrase], negatives=negatives)
+        for i in candidates
+    ]
+    best = session.views[candidates[int(np.argmax([look.score[0] for look in looks]))]]
+    return best.name, session.ask_view(sized(best.camera, _PICTURE_SIDE_PX), [answer.phrase], negatives=negatives)
+
+
+def views_of_point(cameras: Sequence[Camera], position_world: tuple[float, float, float] | None) -> list[int]:
+    """Up to four cameras to look for a point with: those that have it in front of them and nearest to their middle.
+
+    Without a point, or where no camera has it in its picture: cameras spread evenly over all.
+    """
+    evenly = np.unique(np.linspace(0, len(cameras) - 1, _CANDIDATES).round().astype(int)).tolist()
+    if position_world is None:
+        return evenly
+    import torch
+
+    # In a frame about the point, so that far-away world origins cost no digits.
+    about = Similarity(np.eye(3), -np.array(position_world, dtype=np.float64))
+    many = Cameras.from_list([camera.moved(about) for camera in cameras])
+    offsets = {}
+    for index, camera in enumerate(cameras):
+        xy, depth = many.project(index, torch.zeros(1, 3))
+        sides = np.array([camera.width_px, camera.height_px])
+        offset = float(np.abs(xy[0].numpy() / sides - 0.5).max())
+        if float(depth[0]) > 0 and offset < 0.5:
+            offsets[index] = offset
+    return sorted(offsets, key=lambda index: offsets[index])[:_CANDIDATES] or evenly
+
+
+def sized(camera: Camera, longest_px: int) -> Camera:
+    """The camera with its longest side brought down to `longest_px`."""
+    factor = min(1.0, longest_px / max(camera.width_px, camera.height_px))
+    return camera.resized(max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor)))

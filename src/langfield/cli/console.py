@@ -1,0 +1,136 @@
+"""Where a command's words go: progress and notes to stderr, results to stdout."""
+
+import io
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TextIO
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+from rich.text import Text
+
+from langfield.core.progress import Progress, ProgressEvent, silent
+
+_SECONDS_BETWEEN_LINES = 5.0
+_LEAST_STAGE_SECONDS = 1.0
+# Of an event's metrics, what is worth a place in a line; the rest goes to events.jsonl.
+_FIGURES = {"loss": "loss", "psnr": "PSNR", "rays_per_second": "rays/s", "localisation": "localisation"}
+
+
+@dataclass(frozen=True)
+class Console:
+    """What a command may use to speak.
+
+    Attributes:
+        progress: listener for long work.
+        say: prints a line for the person (stderr).
+        quiet: whether results are printed as JSON by `main`, so that tables are not.
+    """
+
+    progress: Progress
+    say: Callable[[str], None]
+    quiet: bool
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a table on stdout, unless the result is printed as JSON."""
+        if self.quiet:
+            return
+        table = Table(*columns, box=None, pad_edge=False)
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))  # no markup: a phrase may hold [brackets]
+        width = None if sys.stdout.isatty() else 160
+        RichConsole(file=sys.stdout, width=width, highlight=False).print(table)
+
+
+@contextmanager
+def open_console(*, show_progress: bool, quiet: bool) -> Iterator[Console]:
+    """A console whose progress is bars on a terminal, else a line every few seconds."""
+    stderr = sys.stderr
+    if show_progress and stderr.isatty():
+        rich = RichConsole(file=stderr)
+        with _bars(rich) as bars:
+            yield Console(_bar_listener(bars), lambda line: rich.print(Text(line)), quiet)
+        return
+    listener = LinePrinter(stderr) if show_progress else silent
+    yield Console(listener, lambda line: print(line, file=stderr, flush=True), quiet)
+
+
+class LinePrinter:
+    """A listener that prints a line every few seconds, and one at the end of each stage that took a second."""
+
+    def __init__(self, file: TextIO | io.TextIOBase, seconds_between: float = _SECONDS_BETWEEN_LINES) -> None:
+        self._file = file
+        self._seconds_between = seconds_between
+        self._stage = ""
+        self._printed = time.monotonic()
+
+    def __call__(self, event: ProgressEvent) -> None:
+        now = time.monotonic()
+        if event.stage != self._stage:
+            self._stage, self._printed = event.stage, now
+        ended = event.done >= event.total and event.seconds >= _LEAST_STAGE_SECONDS
+        if ended or now - self._printed >= self._seconds_between:
+            self._printed = now
+            print(progress_line(event), file=self._file, flush=True)
+
+
+def progress_line(event: ProgressEvent) -> str:
+    """One event as text: stage, how far, and `progress_figures`."""
+    figures = progress_figures(event)
+    return f"{event.stage}: {event.done:,}/{event.total:,} {event.unit}" + (f", {figures}" if figures else "")
+
+
+def progress_figures(event: ProgressEvent) -> str:
+    """How fast, time to go, and the figures that say how good it is."""
+    parts = [f"{short_number(event.rate)} {event.unit}/s"] if event.rate > 0 else []
+    if event.eta_seconds is not None and event.done < event.total:
+        parts.append(f"{duration(event.eta_seconds)} to go")
+    shown = ((name, event.metrics[name]) for name in _FIGURES if name in event.metrics)
+    return ", ".join([*parts, *(f"{_FIGURES[name]} {short_number(value)}" for name, value in shown)])
+
+
+def short_number(value: float) -> str:
+    """A number in at most a few characters: 12,345 or 28.51 or 0.0123."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == int(value) or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) >= 10 else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 42s, 3:05 or 1:02:03."""
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02d}:{rest:02d}"
+    return f"{minutes}:{rest:02d}" if minutes else f"{rest}s"
+
+
+def _bars(rich: RichConsole) -> RichProgress:
+    return RichProgress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
+        TextColumn("[dim]{task.fields[figures]}"),
+        console=rich,
+    )
+
+
+def _bar_listener(bars: RichProgress) -> Progress:
+    tasks = {}
+
+    def listen(event: ProgressEvent) -> None:
+        figures = progress_figures(event)
+        if event.stage not in tasks:
+            tasks[event.stage] = bars.add_task(event.stage, total=event.total, unit=event.unit, figures=figures)
+        bars.update(tasks[event.stage], completed=event.done, total=event.total, unit=event.unit, figures=figures)
+
+    return listen

@@ -1,0 +1,108 @@
+"""`langfield`: parse the arguments, call the command, print its result, and exit with a code that says how it went.
+
+Exit codes: 0; 2 for bad input, with one line that names the file and the fix; 130 after Ctrl-C, when everything was
+saved; 1 otherwise.
+"""
+
+import contextlib
+import io
+import json
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Union
+
+import tyro
+
+from langfield.cli.console import open_console
+from langfield.cli.evaluate import Eval
+from langfield.cli.methods import Methods
+from langfield.cli.query import Query
+from langfield.cli.render import Render
+from langfield.cli.train import Train
+from langfield.core.errors import Interrupted, LangfieldError, UsageError
+
+Command = Train | Query | Render | Eval | Methods
+# An explicit union: tyro reads the commands' names from the annotations.
+_COMMANDS = Union[  # noqa: UP007
+    Annotated[Train, tyro.conf.subcommand("train")],
+    Annotated[Query, tyro.conf.subcommand("query")],
+    Annotated[Render, tyro.conf.subcommand("render")],
+    Annotated[Eval, tyro.conf.subcommand("eval")],
+    Annotated[Methods, tyro.conf.subcommand("methods")],
+]
+_CONFIG = (tyro.conf.FlagCreatePairsOff,)  # --json, not also --no-json
+_DESCRIPTION = "Search a 3D scene with words: train on posed photos, then ask where things are."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
+    try:
+        command = parse(given)
+        with open_console(show_progress=command.progress, quiet=command.json) as console:
+            # What libraries print belongs to the person, not to whoever reads the JSON.
+            guard = contextlib.redirect_stdout(sys.stderr) if command.json else contextlib.nullcontext()
+            with guard:
+                result = command.run(console)
+    except SystemExit as leave:  # --help
+        return int(leave.code or 0)
+    except LangfieldError as error:
+        return _failed(error, as_json)
+    except KeyboardInterrupt:
+        return _failed(Interrupted("interrupted; the same command goes on from what was kept"), as_json)
+    except Exception as error:
+        traceback.print_exc()
+        if as_json:
+            _print_error("internal", None, f"{type(error).__name__}: {error}")
+        return 1
+    if command.json:
+        print(json.dumps(result, ensure_ascii=False, allow_nan=False))
+    return 0
+
+
+def parse(arguments: Sequence[str]) -> Command:
+    """The command that the arguments ask for. Raises UsageError in one line; SystemExit(0) after printing help."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(_COMMANDS, args=list(arguments), prog="langfield", description=_DESCRIPTION, config=_CONFIG)
+    except SystemExit as leave:
+        if leave.code == 0:
+            raise
+        raise UsageError(_in_one_line(said.getvalue())) from None
+
+
+def _in_one_line(box: str) -> str:
+    """The first section of tyro's framed explanation without frame, title and help texts, and where help is."""
+    lines = [re.sub(r"^│|│\s*$", " ", line).rstrip() for line in box.splitlines()]
+    kept = []
+    for line in lines[1:]:  # the first is the title
+        if not line.strip() or set(line.strip()) <= set("─-╰╯"):
+            break
+        if len(line) - len(line.lstrip()) < 8:  # deeper ones are help texts
+            kept.append(line.strip())
+    near = re.search(r"Perhaps you meant:\s+(\S+)", " ".join(lines))
+    hint = f"; did you mean {near[1]}?" if near else ""
+    help_command = re.findall(r"langfield(?: \w+)* --help", " ".join(lines))
+    return f"{' '.join(kept).rstrip('.')}{hint}; see {help_command[-1] if help_command else 'langfield --help'}"
+
+
+def _failed(error: LangfieldError, as_json: bool) -> int:
+    print(f"langfield: {error}", file=sys.stderr)
+    if as_json:
+        _print_error(error.kind, error.file, error.message)
+    return error.exit_code
+
+
+def _print_error(kind: str, file: str | None, message: str) -> None:
+    document: Mapping[str, Any] = {"error": {"kind": kind, "file": file, "message": message}}
+    print(json.dumps(document, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

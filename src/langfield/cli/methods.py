@@ -1,0 +1,27 @@
+"""`langfield methods`: what can be trained."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from langfield.cli.console import Console
+from langfield.cli.options import OutputOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Methods(OutputOptions):
+    """List the methods and their presets."""
+
+    def run(self, console: Console) -> dict[str, Any]:
+        from langfield.api import method_name
+        from langfield.methods.presets import PRESETS
+        from langfield.methods.registry import METHODS
+
+        presets = [
+            {"preset": name, "method": method_name(preset.config), "summary": preset.summary, "steps": preset.steps}
+            for name, preset in PRESETS.items()
+        ]
+        console.table(
+            ("preset", "method", "steps", "what it is"),
+            [(p["preset"], p["method"], f"{p['steps']:,}", p["summary"]) for p in presets],
+        )
+        return {"methods": sorted(METHODS), "presets": presets}

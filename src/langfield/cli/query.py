@@ -1,0 +1,66 @@
+"""`langfield query`: where things are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from langfield.cli.console import Console
+from langfield.cli.options import OptionalPath, OutputOptions, Phrases, Texts
+from langfield.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from langfield.query.answers import Answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query(OutputOptions):
+    """Say where phrases are in the scene, or that they are not there."""
+
+    path: tyro.conf.Positional[Path]
+    """The run directory."""
+
+    phrases: Phrases
+    """What to look for, each phrase in quotes."""
+
+    negative: Texts = ()
+    """Phrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given."""
+
+    out: OptionalPath = None
+    """Also write pictures and masks here, and all of them together as answers.png."""
+
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+    def run(self, console: Console) -> dict[str, Any]:
+        """Ask; returns what `--json` prints."""
+        if not self.phrases:
+            raise UsageError("nothing to look for: add phrases, such as: langfield query RUN 'wooden spoon' mug")
+        from langfield import api
+
+        session = api.open_run(self.path, device=self.device)
+        negatives = self.negative or None
+        answers = session.query(self.phrases, negatives=negatives, progress=console.progress)
+        console.table(("phrase", "there", "presence", "score", "position", "box size"), [_row(a) for a in answers])
+        result: dict[str, Any] = {"answers": [answer.to_json() for answer in answers]}
+        if self.out is not None:
+            from langfield.cli.answer_pictures import write_answers
+
+            files = write_answers(session, answers, negatives, self.out, console.progress)
+            result["files"] = [str(file) for file in files]
+            console.say(f"{len(files)} pictures in {self.out}; all at once: {files[-1]}")
+        return result
+
+
+def _row(answer: "Answer") -> tuple[str, ...]:
+    box = answer.hits[0].box if answer.hits else None
+    size = "" if box is None else _numbers([high - low for low, high in zip(box.low, box.high, strict=True)], " x ")
+    position = "" if answer.position is None else _numbers(answer.position, ", ")
+    there = "yes" if answer.present else "no"
+    return answer.phrase, there, f"{answer.presence:.2f}", f"{answer.score:.2f}", position, size
+
+
+def _numbers(values: Sequence[float], between: str) -> str:
+    return between.join(f"{value:.3g}" for value in values)

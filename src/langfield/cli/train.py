@@ -1,0 +1,70 @@
+"""`langfield train`: a scene in, a run directory out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from langfield.cli.console import Console, duration
+from langfield.cli.options import Flag, OptionalInt, OptionalText, OutputOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(OutputOptions):
+    """Train on posed photos. Goes on where it stopped when the run directory holds the same run."""
+
+    scene: tyro.conf.Positional[Path]
+    """A folder with transforms.json (nerfstudio, instant-ngp) or with a COLMAP model and its photos."""
+
+    out: Path
+    """The run directory to write."""
+
+    preset: OptionalText = None
+    """Method and recipe, see `langfield methods`. lerf with a GPU and nano without, if not given."""
+
+    encoder: OptionalText = None
+    """Image-text encoder, such as openclip:ViT-B-16/laion2b_s34b_b88k or openclip:local-dir:FOLDER. The preset's, if
+    not given."""
+
+    dense: OptionalText = None
+    """Self-supervised encoder, such as timm:vit_small_patch8_224.dino, or none. The preset's, if not given."""
+
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+    max_steps: OptionalInt = None
+    """Stop after so many steps. The preset's, if not given."""
+
+    rays: OptionalInt = None
+    """Rays in a step. The preset's, if not given."""
+
+    seed: int = 0
+    """Of everything random in the run."""
+
+    tensorboard: Flag = False
+    """Write figures for TensorBoard into the run directory."""
+
+    def run(self, console: Console) -> dict[str, Any]:
+        """Train; returns what `--json` prints."""
+        from langfield import api
+
+        report = api.train(
+            self.scene,
+            self.out,
+            preset=self.preset,
+            encoder=self.encoder,
+            dense=self.dense,
+            device=self.device,
+            max_steps=self.max_steps,
+            rays=self.rays,
+            seed=self.seed,
+            tensorboard=self.tensorboard,
+            progress=console.progress,
+            say=console.say,
+        )
+        quality = "" if report.psnr is None else f", PSNR {report.psnr:.2f} dB on test views"
+        memory = f"{report.memory_bytes / 2**30:.1f} GB"
+        console.say(f"{report.run}: {report.steps} steps in {duration(report.seconds)}{quality}, {memory} of memory")
+        console.say(f"ask it: langfield query {report.run} 'wooden spoon'")
+        return report.to_json()

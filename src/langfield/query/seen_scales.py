@@ -1,0 +1,125 @@
+"""langfield's own answer to a phrase in a picture: every place is asked only at scales that photos showed it at.
+
+LERF tries 30 scales everywhere, and one pixel wins. Most of its misses are pixels of bare table or wall at a scale no
+crop ever had there: the field extrapolates, and the maximum over 30 pictures finds where it does so worst. Here the
+scales at a point are the crop heights that training saw from a typical photo's distance, and an answer must hold over
+an area: relevancy is averaged over half the crop that it is about, before the best place and scale are taken.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from langfield.query.language_view import LanguageView
+from langfield.query.relevancy import Phrases
+
+LEVELS = 8
+SMOOTHED_SHARE_OF_CROP = 0.5
+RASTER_SIDE_PX = 160
+_PHRASES_AT_ONCE = 128
+
+
+@dataclass(frozen=True)
+class SeenScales:
+    """Which scales training saw: crops of certain angles, from certain places.
+
+    Attributes:
+        crop_angles: (L,) crop height over focal length, from the smallest crop to the largest.
+        camera_centres: (C, 3) where photos were taken from, scene frame.
+    """
+
+    crop_angles: Float[Tensor, " l"]
+    camera_centres: Float[Tensor, "c 3"]
+
+    @classmethod
+    def between(cls, smallest: float, largest: float, camera_centres: Float[Tensor, "c 3"]) -> "SeenScales":
+        angles = torch.linspace(smallest, largest, LEVELS, device=camera_centres.device)
+        return cls(angles, camera_centres)
+
+    def typical_distance(self, points_scene: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Median distance of each point to the photos' places; that of the farthest point where it is infinite."""
+        finite = torch.where(points_scene.isfinite(), points_scene, torch.zeros_like(points_scene))
+        parts = [torch.cdist(part, self.camera_centres).median(dim=-1).values for part in finite.split(2**16)]
+        distance = torch.cat(parts)
+        known = points_scene.isfinite().all(dim=-1)
+        return torch.where(known, distance, torch.where(known, distance, 0).amax().clamp_min(1.0))
+
+
+@dataclass(frozen=True)
+class RasterEvidence:
+    """Smoothed relevancy of P phrases on a raster of a picture.
+
+    Attributes:
+        pixels: (n,) flat indices of the raster's pixels in the picture.
+        shape: rows and columns of the raster.
+        score: (P, n) relevancy averaged over half a crop, maximum over the levels.
+        level: (P, n) which level that was.
+    """
+
+    pixels: Int64[Tensor, " n"]
+    shape: tuple[int, int]
+    score: Float[Tensor, "p n"]
+    level: Int64[Tensor, "p n"]
+
+    def best(self) -> tuple[Int64[Tensor, " p"], Int64[Tensor, " p"], Float[Tensor, " p"]]:
+        """Per phrase the best pixel's flat index in the picture, its level, and its score."""
+        score, cell = self.score.max(dim=1)
+        return self.pixels[cell], self.level.gather(1, cell[:, None])[:, 0], score
+
+
+def gather_evidence(view: LanguageView, phrases: Phrases, seen: SeenScales) -> RasterEvidence:
+    """Ask a raster of at most 160 cells a side at every seen scale. Cost: L evaluations of the raster."""
+    height, width = view.camera.height_px, view.camera.width_px
+    stride = max(1, -(-max(height, width) // RASTER_SIDE_PX))
+    pixels, shape = raster(view, stride)
+    distance = seen.typical_distance(view.points_scene[pixels])
+    score = torch.full((len(phrases), len(pixels)), -1.0, device=pixels.device)
+    level = torch.zeros(score.shape, dtype=torch.int64, device=pixels.device)
+    for number, angle in enumerate(seen.crop_angles):
+        embedding = view.embedding(angle * distance, pixels)
+        side = SMOOTHED_SHARE_OF_CROP * float(angle) * view.camera.fy_px / stride
+        for start in range(0, len(phrases), _PHRASES_AT_ONCE):
+            part = slice(start, start + _PHRASES_AT_ONCE)
+            raw = phrases[part].relevancy(embedding).T.reshape(-1, *shape)
+            smooth = box_mean(raw, side).reshape(len(raw), -1)
+            better = smooth > score[part]
+            score[part] = torch.where(better, smooth, score[part])
+            level[part] = torch.where(better, number, level[part])
+    return RasterEvidence(pixels, shape, score, level)
+
+
+def relevancy_at_levels(
+    view: LanguageView, phrases: Phrases, seen: SeenScales, level: Int64[Tensor, " p"]
+) -> tuple[Float[Tensor, "p h w"], Float[Tensor, "p h w"]]:
+    """Each phrase's raw relevancy at its own level on every pixel, and the scale of each pixel (scene units).
+
+    One evaluation of the picture per distinct level.
+    """
+    shape = (len(phrases), view.camera.height_px, view.camera.width_px)
+    distance = seen.typical_distance(view.points_scene)
+    out = torch.empty(shape, device=distance.device)
+    for number in level.unique().tolist():
+        asked = torch.nonzero(level == number)[:, 0]
+        embedding = view.embedding(seen.crop_angles[number] * distance)
+        out[asked] = phrases[asked].relevancy(embedding).T.reshape(-1, *shape[1:])
+    scale = seen.crop_angles[level][:, None] * distance
+    return out, scale.reshape(shape)
+
+
+def box_mean(maps: Float[Tensor, "p h w"], side: float) -> Float[Tensor, "p h w"]:
+    """Mean over a square of about `side` pixels (odd, at least 1), of what of it lies in the picture."""
+    kernel = max(1, 2 * round((side - 1) / 2) + 1)
+    if kernel == 1:
+        return maps
+    return torch.nn.functional.avg_pool2d(maps[None], kernel, 1, kernel // 2, count_include_pad=False)[0]
+
+
+def raster(view: LanguageView, stride: int) -> tuple[Int64[Tensor, " n"], tuple[int, int]]:
+    """Flat indices of every `stride`-th pixel both ways, and the raster's rows and columns."""
+    device = view.distance_scene.device
+    rows = torch.arange(stride // 2, view.camera.height_px, stride, device=device)
+    columns = torch.arange(stride // 2, view.camera.width_px, stride, device=device)
+    flat = (rows[:, None] * view.camera.width_px + columns[None, :]).reshape(-1)
+    return flat, (len(rows), len(columns))

@@ -1,0 +1,279 @@
+"""An opened run: phrases in, answers out. The same arrays for the command line, Python, evaluation and viewer."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, UInt8
+from torch import Tensor
+
+from langfield.core.cameras import Camera
+from langfield.core.config import config_from_json
+from langfield.core.errors import RunError, UsageError
+from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.core.transforms import Similarity
+from langfield.encoders.base import EncoderCard, ImageTextEncoder
+from langfield.encoders.registry import load_image_text
+from langfield.methods.base import MethodContext, Rendered
+from langfield.methods.registry import create_method
+from langfield.query.answers import Answer, Box, Hit, ViewAnswers
+from langfield.query.language_view import LanguageMethod, LanguageView, render_language_view
+from langfield.query.pictures import to_uint8
+from langfield.query.places import Cells, Evidence, Place
+from langfield.query.relevancy import Phrases
+from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales_quickly
+from langfield.query.seen_scales import RASTER_SIDE_PX, SeenScales, gather_evidence, relevancy_at_levels
+from langfield.runs.directory import load_run
+from langfield.runs.info import RunInfo, RunView
+
+Protocol = Literal["langfield", "lerf"]
+VIEWS_ASKED = 16
+_VIEWS_KEPT = 4
+_CAMERAS_FOR_DISTANCE = 32
+
+
+class Session:
+    """A run that can be asked. Everything it takes and gives is in the frame and units of the input files.
+
+    Attributes:
+        info: what the run is (run.json).
+        views: the photos' names, splits and cameras.
+        device: where it computes.
+    """
+
+    def __init__(self, info: RunInfo, method: LanguageMethod, context: MethodContext, device: torch.device) -> None:
+        self.info = info
+        self.views: tuple[RunView, ...] = tuple(info.views)
+        self.device = device
+        self._method = method
+        self._context = context
+        self._scene_from_world = Similarity.from_matrix(info.scene_from_world)
+        self._encoder: ImageTextEncoder | None = None
+        self._texts: dict[str, Tensor] = {}
+        self._rendered: OrderedDict[str, LanguageView] = OrderedDict()
+        self._evidence_views: list[LanguageView] = []
+
+    @classmethod
+    def open(cls, run: str | Path, *, device: str = "auto") -> "Session":
+        """Open a run directory. RunError if it is none, UsageError for a device that is not there."""
+        loaded = load_run(Path(run))
+        where = choose_device(device)
+        try:
+            context = config_from_json(MethodContext, dict(loaded.info.method_context), "method.context")
+            method = create_method(loaded.info.method, loaded.info.method_config, context)
+            method.load_state_dict(loaded.tensors("model"))
+        except (ValueError, RuntimeError) as error:
+            raise RunError(f"cannot be opened by this langfield: {error}", Path(run)) from None
+        method.to(where)
+        assert isinstance(method, LanguageMethod)
+        return cls(loaded.info, method, context, where)
+
+    # -- pictures ------------------------------------------------------------------------------------------------
+
+    def picture(self, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
+        """Colour, and z-depth in world units (infinite where nothing is), seen by a camera of the world frame."""
+        rendered, _ = self._method.surface(camera.moved(self._scene_from_world), keep_samples=False)
+        return self._as_world(rendered)
+
+    def ask_view(
+        self,
+        camera: Camera,
+        phrases: Sequence[str],
+        *,
+        negatives: Sequence[str] | None = None,
+        protocol: Protocol = "langfield",
+    ) -> ViewAnswers:
+        """Where phrases are in the picture of one camera (world frame).
+
+        Args:
+            negatives: phrases to compete with; None takes those of the encoder's card.
+            protocol: "langfield" asks each place at the scales that training saw there and averages over half a crop;
+                "lerf" takes the one pixel that is best over 30 scales, as LERF does.
+        """
+        asked = self._phrases(phrases, negatives)
+        view = self._view(camera)
+        if protocol == "lerf":
+            scales = lerf_scales().to(self.device)
+            search = search_scales_quickly(view, asked, scales)
+            scale = scales[search.index]
+            maps = relevancy_at_scales(view, asked, scale)
+            score, pixel = maps.reshape(len(asked), -1).max(dim=1)
+            scale_maps = scale[:, None, None].expand_as(maps)
+        else:
+            seen = self._seen_scales()
+            pixel, level, score = gather_evidence(view, asked, seen).best()
+            maps, scale_maps = relevancy_at_levels(view, asked, seen, level)
+        rgb, depth_world = self._as_world(view.rendered)
+        width = camera.width_px
+        xy = torch.stack([pixel % width, pixel // width], dim=-1).double() + 0.5
+        return ViewAnswers(
+            phrases=tuple(phrases),
+            rgb=rgb,
+            depth_world=depth_world,
+            relevancy=maps.float().cpu().numpy(),
+            scale_world=(scale_maps / self._scene_from_world.scale).float().cpu().numpy(),
+            best_xy_px=xy.cpu().numpy(),
+            score=score.double().cpu().numpy(),
+        )
+
+    # -- places --------------------------------------------------------------------------------------------------
+
+    def query(
+        self, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, progress: Progress = silent
+    ) -> list[Answer]:
+        """Where phrases are in the scene: positions and boxes in world units, best first.
+
+        Up to 16 training views are asked at a small size; what several of them agree on answers.
+        """
+        asked = self._phrases(phrases, negatives)
+        evidence = self._gather(asked, progress)
+        cells = Cells(evidence, self._cell_scene(evidence))
+        return [self._answer(text, cells.places(i), cells.peak(i)) for i, text in enumerate(phrases)]
+
+    def _gather(self, asked: Phrases, progress: Progress) -> Evidence:
+        seen = self._seen_scales()
+        parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        for number, view in enumerate(self._views_to_ask(progress)):
+            found = gather_evidence(view, asked, seen)
+            points = view.points_scene[found.pixels]
+            kept = torch.nonzero(points.isfinite().all(dim=-1))[:, 0]
+            scale = seen.crop_angles[found.level[:, kept]] * seen.typical_distance(points[kept])
+            which = torch.full((len(kept),), number, device=self.device)
+            parts.append((points[kept], which, found.score[:, kept].cpu(), scale.cpu()))
+        points, which, score, scale = zip(*parts, strict=True)
+        return Evidence(torch.cat(points), torch.cat(which), torch.cat(score, dim=1), torch.cat(scale, dim=1))
+
+    def _views_to_ask(self, progress: Progress) -> list[LanguageView]:
+        """Small renders of evenly spread training views, made once."""
+        if not self._evidence_views:
+            train = [view for view in self.views if view.split == "train"] or list(self.views)
+            count = min(VIEWS_ASKED, len(train))
+            chosen = [train[i * len(train) // count] for i in range(count)]
+            started = time.perf_counter()
+            views = []
+            for number, view in enumerate(chosen):
+                camera = shrunk(view.camera, RASTER_SIDE_PX).moved(self._scene_from_world)
+                views.append(render_language_view(self._method, camera))
+                progress(ProgressEvent("looking", number + 1, count, "views", time.perf_counter() - started))
+            self._evidence_views = views
+        return self._evidence_views
+
+    def _cell_scene(self, evidence: Evidence) -> float:
+        """Cells as large as the smallest crops: below that the field cannot tell places apart."""
+        seen = self._seen_scales()
+        return float(seen.crop_angles[0] * seen.typical_distance(evidence.points_scene).median())
+
+    def _answer(self, phrase: str, places: Sequence[Place], peak: float) -> Answer:
+        hits = tuple(self._hit(place) for place in places)
+        return Answer(
+            phrase=phrase,
+            present=peak > 0.5,
+            presence=peak,
+            score=hits[0].score if hits else 0.0,
+            scale_world=places[0].scale_scene / self._scene_from_world.scale if places else None,
+            hits=hits,
+        )
+
+    def _hit(self, place: Place) -> Hit:
+        world_from_scene = self._scene_from_world.inverse()
+        points = world_from_scene.points(place.points_scene.astype(np.float64))
+        low, high = np.percentile(points, [2, 98], axis=0)
+        centre = world_from_scene.points(place.centre.astype(np.float64))
+        return Hit(_triple(centre), Box(_triple(low), _triple(high)), place.score)
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    @property
+    def encoder(self) -> ImageTextEncoder:
+        """The run's image-text encoder, loaded when first needed. RunError if its weights are others now."""
+        if self._encoder is None:
+            card = self._card()
+            encoder = load_image_text(card.spec, self.device)
+            if encoder.card.weights_sha256 != card.weights_sha256:
+                raise RunError(
+                    f"was trained with {card.spec} of weights {card.weights_sha256[:12]}, but these are "
+                    f"{encoder.card.weights_sha256[:12]}; put the old weights back, or train again",
+                    self.info.scene_path,
+                )
+            self._encoder = encoder
+        return self._encoder
+
+    def _card(self) -> EncoderCard:
+        card = self.info.encoders.get("image_text")
+        if card is None or self._context.crop_angles is None:
+            raise UsageError("this run was trained without language; it can be rendered, but not asked")
+        try:
+            return EncoderCard.from_json(card)
+        except ValueError as error:
+            raise RunError(f"the encoder's card in run.json cannot be read: {error}") from None
+
+    def _phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> Phrases:
+        if not phrases:
+            raise UsageError("no phrase was given")
+        if any(not text.strip() for text in phrases):
+            raise UsageError("a phrase is empty")
+        card = self._card()
+        against = tuple(card.negatives if negatives is None else negatives)
+        if not against:
+            raise UsageError("relevancy needs at least one negative phrase")
+        return Phrases(tuple(phrases), self._encoded(phrases), self._encoded(against), card.temperature)
+
+    def _encoded(self, texts: Sequence[str]) -> Float[Tensor, "p d"]:
+        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
+        if new:
+            self._texts |= dict(zip(new, self.encoder.encode_texts(new).to(self.device), strict=True))
+        return torch.stack([self._texts[text] for text in texts])
+
+    def _seen_scales(self) -> SeenScales:
+        self._card()
+        assert self._context.crop_angles is not None
+        train = [view for view in self.views if view.split == "train"] or list(self.views)
+        step = -(-len(train) // _CAMERAS_FOR_DISTANCE)
+        centres = np.stack([view.camera.world_from_camera[:3, 3] for view in train[::step]])
+        scene = torch.from_numpy(self._scene_from_world.points(centres)).float().to(self.device)
+        return SeenScales.between(*self._context.crop_angles, scene)
+
+    def _view(self, camera: Camera) -> LanguageView:
+        """The rendered view of a camera of the world frame; the last few are kept for further phrases."""
+        key = str(camera.to_json())
+        if key not in self._rendered:
+            self._card()
+            self._rendered[key] = render_language_view(self._method, camera.moved(self._scene_from_world))
+            while len(self._rendered) > _VIEWS_KEPT:
+                self._rendered.popitem(last=False)
+        self._rendered.move_to_end(key)
+        return self._rendered[key]
+
+    def _as_world(self, rendered: Rendered) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
+        assert rendered.rgb is not None
+        assert rendered.depth_scene is not None
+        depth = rendered.depth_scene.float().cpu().numpy() / np.float32(self._scene_from_world.scale)
+        return to_uint8(rendered.rgb), depth
+
+
+def shrunk(camera: Camera, longest_px: int) -> Camera:
+    """The same view with its longest side at most `longest_px`."""
+    factor = min(1.0, longest_px / max(camera.width_px, camera.height_px))
+    return camera.resized(max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor)))
+
+
+def choose_device(name: str) -> torch.device:
+    """ "auto" is CUDA where there is any. UsageError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"unknown device {name!r}; give auto, cpu, cuda or cuda:0") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device cuda was asked for, but there is no usable CUDA GPU here; give --device cpu")
+    return device
+
+
+def _triple(values: Float[np.ndarray, "3"]) -> tuple[float, float, float]:
+    x, y, z = (float(v) for v in values)
+    return x, y, z

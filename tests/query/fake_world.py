@@ -1,0 +1,59 @@
+"""A world for tests of answers: a flat wall, on it one thing that only shows at its own scale.
+
+The wall is the plane z = 4 in the scene frame. A crop of height s about a point shows the thing (first axis) as far as
+the point is near its centre and s is near its size; otherwise it shows wall (second axis). `bait` is one point that
+shows the thing perfectly at scales that no photo ever had.
+"""
+
+import numpy as np
+import torch
+
+from langfield.core.cameras import Camera, Cameras
+from langfield.methods.base import Rendered
+from langfield.query.relevancy import Phrases
+from langfield.renderers.volume import SurfaceSamples
+
+THING = torch.tensor([0.8, 0.4, 4.0])
+SIZE = 0.6
+BAIT = torch.tensor([-1.0, -0.6, 4.0])
+PHRASES = Phrases(
+    texts=("thing", "wall", "nothing"),
+    embeddings=torch.eye(4)[[0, 1, 3]],
+    negatives=torch.nn.functional.normalize(torch.tensor([[0.0, 0.3, 1.0, 0.0], [0.2, 0.0, 1.0, 0.0]]), dim=-1),
+    temperature=10.0,
+)
+
+
+class Wall:
+    """A `LanguageMethod` in closed form."""
+
+    def surface(self, camera: Camera, *, keep_samples: bool = True) -> tuple[Rendered, SurfaceSamples | None]:
+        pixels = camera.pixel_centres().reshape(-1, 2)
+        rays = Cameras.from_list([camera]).rays(torch.zeros(len(pixels), dtype=torch.int64), pixels)
+        distance = (4 - rays.origins[:, 2]) / rays.directions[:, 2]
+        points = rays.origins + rays.directions * distance[:, None]
+        shape = (camera.height_px, camera.width_px)
+        rendered = Rendered(
+            rgb=torch.full((*shape, 3), 0.5),
+            alpha=torch.ones(shape),
+            depth_scene=(distance * rays.z_per_distance).reshape(shape),
+        )
+        return rendered, SurfaceSamples(points, torch.ones(len(points)), torch.arange(len(points)), len(points))
+
+    def language_features(self, samples: SurfaceSamples) -> torch.Tensor:
+        return samples.points
+
+    def embed(self, samples: SurfaceSamples, features: torch.Tensor, scale_scene: torch.Tensor) -> torch.Tensor:
+        away = (features - THING).norm(dim=-1)
+        thing = torch.exp(-((away / SIZE) ** 2) - ((scale_scene - SIZE) / SIZE) ** 2)
+        bait = ((features - BAIT).norm(dim=-1) < 0.05) & (scale_scene > 3)
+        thing = torch.where(bait, torch.tensor(1.5), thing)
+        out = torch.stack([thing, 0.5 * torch.ones_like(thing), 0.2 * torch.ones_like(thing), 0 * thing], dim=-1)
+        return torch.nn.functional.normalize(out, dim=-1)
+
+
+def camera_at(x: float, y: float, width: int = 64, height: int = 48) -> Camera:
+    """Looking along +z from (x, y, 0) of the scene frame."""
+    pose = np.eye(4)
+    pose[:2, 3] = x, y
+    return Camera(pose, width, height, 0.9 * width, 0.9 * width, width / 2, height / 2)

@@ -1,0 +1,102 @@
+"""Which scale answers: LERF's search, its quick form, and langfield's own, in a world known in closed form."""
+
+import torch
+from fake_world import BAIT, PHRASES, SIZE, THING, Wall, camera_at
+
+from langfield.query.language_view import LanguageView, render_language_view
+from langfield.query.scale_search import (
+    lerf_scales,
+    relevancy_at_scales,
+    search_scales,
+    search_scales_quickly,
+)
+from langfield.query.seen_scales import SeenScales, box_mean, gather_evidence, raster, relevancy_at_levels
+
+SCALES = torch.linspace(0, 4, 30)
+
+
+def view() -> LanguageView:
+    return render_language_view(Wall(), camera_at(0, 0))
+
+
+def seen() -> SeenScales:
+    """Photos from z = 0 with crops of 0.05 … 0.5 of a picture as high as it is far."""
+    return SeenScales.between(0.04, 0.4, torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]]))
+
+
+def point_of(view: LanguageView, pixel: torch.Tensor) -> torch.Tensor:
+    return view.points_scene[pixel]
+
+
+def test_lerf_scales_start_at_nothing_and_are_even():
+    scales = lerf_scales()
+    assert len(scales) == 30
+    assert scales[0] == 0
+    torch.testing.assert_close(scales.diff(), torch.full((29,), 0.75 / 29))
+
+
+def test_the_whole_search_is_the_loop_over_scales_and_pixels():
+    made = view()
+    found = search_scales(made, PHRASES, SCALES)
+    for p in range(3):
+        highest = [float(PHRASES.relevancy(made.embedding(s.expand(made.pixels)))[:, p].max()) for s in SCALES]
+        assert found.index[p] == int(torch.tensor(highest).argmax())
+        torch.testing.assert_close(found.highest[p], torch.tensor(max(highest)))
+
+
+def test_the_quick_search_agrees_where_things_are_larger_than_its_raster():
+    class NoBait(Wall):
+        def embed(self, samples, features, scale_scene):
+            return super().embed(samples, features, scale_scene.clamp(max=3))
+
+    made = render_language_view(NoBait(), camera_at(0, 0))
+    whole, quick = search_scales(made, PHRASES, SCALES), search_scales_quickly(made, PHRASES, SCALES)
+    assert torch.equal(whole.index, quick.index)
+    torch.testing.assert_close(whole.highest[0], quick.highest[0])
+    pictures = relevancy_at_scales(made, PHRASES, SCALES[quick.index])
+    assert pictures.shape == (3, 48, 64)
+    torch.testing.assert_close(pictures.amax(dim=(1, 2)), whole.highest)
+
+
+def test_lerfs_search_takes_the_bait_and_seen_scales_do_not():
+    made = view()
+    search = search_scales(made, PHRASES, SCALES)
+    picture = relevancy_at_scales(made, PHRASES, SCALES[search.index])[0]
+    assert (point_of(made, picture.argmax()) - BAIT).norm() < 0.1
+
+    pixel, level, score = gather_evidence(made, PHRASES, seen()).best()
+    assert (point_of(made, pixel[0]) - THING).norm() < 0.15
+    assert score[0] > 0.9
+    assert abs(float(seen().crop_angles[level[0]]) * 4 - SIZE) < 0.3
+    assert score[2] < 0.5
+
+
+def test_pictures_at_a_level_are_the_plain_evaluation():
+    made = view()
+    maps, scale = relevancy_at_levels(made, PHRASES, seen(), torch.tensor([2, 5, 2]))
+    distance = seen().typical_distance(made.points_scene)
+    plain = PHRASES.relevancy(made.embedding(seen().crop_angles[5] * distance))[:, 1]
+    torch.testing.assert_close(maps[1].reshape(-1), plain)
+    torch.testing.assert_close(scale[0].reshape(-1), seen().crop_angles[2] * distance)
+
+
+def test_typical_distance_is_the_median_and_finite_everywhere():
+    points = torch.tensor([[0.0, 0.0, 4.0], [torch.inf, 0.0, 0.0]])
+    found = seen().typical_distance(points)
+    torch.testing.assert_close(found[0], torch.tensor([4.0, 16.25**0.5, 16.25**0.5]).median())
+    assert found.isfinite().all()
+
+
+def test_box_mean_is_the_mean_over_what_lies_in_the_picture():
+    maps = torch.rand(2, 7, 9)
+    out = box_mean(maps, 5.0)
+    torch.testing.assert_close(out[1, 3, 4], maps[1, 1:6, 2:7].mean())
+    torch.testing.assert_close(out[0, 0, 0], maps[0, :3, :3].mean())
+    assert torch.equal(box_mean(maps, 1.0), maps)
+
+
+def test_a_raster_has_every_strideth_pixel():
+    pixels, shape = raster(view(), 4)
+    assert shape == (12, 16)
+    assert pixels[0] == 2 * 64 + 2
+    assert pixels[17] == 6 * 64 + 2 + 4
