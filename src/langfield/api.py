@@ -25,13 +25,14 @@ from langfield.evaluation.evaluator import evaluate as evaluate_session
 from langfield.evaluation.metrics import psnr
 from langfield.evaluation.protocols import ProtocolName
 from langfield.features.bank import FeatureBank, build_features
+from langfield.features.pyramid import PyramidRecipe
 from langfield.methods.base import Method, MethodContext
 from langfield.methods.presets import Preset
 from langfield.methods.registry import METHODS, create_method, preset
 from langfield.query.pictures import to_uint8
-from langfield.query.session import RunView, Session, write_views
+from langfield.query.session import Session, choose_device
 from langfield.runs.atomic import write_json
-from langfield.runs.info import RunInfo
+from langfield.runs.info import RunInfo, RunView
 from langfield.training import loop
 from langfield.training.batches import BatchSource
 from langfield.training.checkpoints import Checkpoints, open_checkpoints
@@ -102,6 +103,24 @@ class _Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
+@dataclass(frozen=True)
+class _Teachers:
+    """What the encoders say about the photos.
+
+    Attributes:
+        views: indices of the training views that have features.
+        cards: of the encoders, by role.
+        context: what the method needs to know about all this.
+        recipe: how the features were made, for run.json.
+    """
+
+    bank: FeatureBank
+    views: list[int]
+    cards: dict[str, dict[str, Any]]
+    context: MethodContext
+    recipe: dict[str, Any]
+
+
 def train(
     scene: str | Path,
     out: str | Path,
@@ -134,40 +153,23 @@ def train(
         RunError: `out` cannot be written, or holds another run.
         Interrupted: on Ctrl-C, after saving.
     """
-    where = resolve_device(device)
+    where = choose_device(device)
     name, recipe = _chosen_preset(preset, where, encoder, dense, say)
-    config = loop.TrainingConfig(
-        steps=_positive("max_steps", max_steps, recipe.steps),
-        rays=_positive("rays", rays, recipe.rays),
-        language_rays=recipe.language_rays,
-        seed=seed,
-    )
-    start, watch = time.perf_counter(), _Stopwatch()
+    steps, rays = _positive("max_steps", max_steps, recipe.steps), _positive("rays", rays, recipe.rays)
+    config = loop.TrainingConfig(steps=steps, rays=rays, language_rays=recipe.language_rays, seed=seed)
+    out, start, watch = Path(out), time.perf_counter(), _Stopwatch()
     with watch.stage("scene"):
         photos = open_scene(scene)
         for note in photos.notes:
             say(note)
         fingerprint = photos.fingerprint(progress)
-    bank, cards, language_views = _features(photos, recipe, where, watch, progress, say)
-    context = MethodContext(len(photos.train), bank.pyramid.embed_dim, bank.dense.dim if bank.dense else None)
-    method = _fresh_method(method_name(recipe.config), recipe, context, seed, where)
-    info = RunInfo(
-        seed=seed,
-        method=method.name,
-        method_config=config_to_json(recipe.config),
-        method_context=config_to_json(context),
-        training_config=config_to_json(config) | {"preset": name, "language_views": len(language_views)},
-        encoders=cards,
-        scene_path=str(scene),
-        scene_fingerprint=fingerprint,
-        scene_from_world=photos.scene_from_world.matrix,
-    )
-    out = Path(out)
-    with open_checkpoints(out, info) as checkpoints:
-        write_views(out, run_views(photos))
+    taught = _teach(photos, recipe, where, watch, progress, say)
+    method = _fresh_method(recipe, taught.context, seed, where)
+    # The scene's path is made absolute, so that `evaluate` finds it from anywhere.
+    info = _run_info(Path(scene).absolute(), photos, fingerprint, name, recipe, taught, config)
+    with watch.stage("training"), open_checkpoints(out, info) as checkpoints:
         told = to_all(progress, EventLog(out / "events.jsonl"), *([TensorBoardLog(out)] if tensorboard else []))
-        with watch.stage("training"):
-            result = _fit(method, photos, bank, language_views, config, checkpoints, told)
+        result = _fit(method, photos, taught, config, checkpoints, told)
     with watch.stage("psnr"):
         quality = quick_psnr(method, photos, where, progress)
     report = TrainReport(
@@ -177,7 +179,7 @@ def train(
         psnr=quality,
         stages=watch.seconds,
         memory_bytes=result.memory_bytes,
-        crops_per_second=bank.report.crops_per_second,
+        crops_per_second=taught.bank.report.crops_per_second,
         preset=name,
         device=str(where),
     )
@@ -192,7 +194,7 @@ def open_run(run: str | Path, *, device: str = "auto") -> Session:
         RunError: no run there, or a torn one.
         WeightsError: the run's encoder cannot be loaded when the first phrase is asked.
     """
-    return Session.open(run, device=str(resolve_device(device)))
+    return Session.open(run, device=str(choose_device(device)))
 
 
 def evaluate(
@@ -218,7 +220,7 @@ def evaluate(
     """
     if max_side_px is not None and max_side_px < 16:
         raise UsageError(f"max_side_px must be at least 16, got {max_side_px}")
-    where = resolve_device(device)
+    where = choose_device(device)
     session = open_run(run, device=str(where))
     photos = open_scene(session.info.scene_path if scene is None else scene)
     if photos.fingerprint(progress) != session.info.scene_fingerprint:
@@ -238,32 +240,27 @@ def evaluate(
     )
 
 
-def resolve_device(device: str) -> torch.device:
-    """ "auto" is CUDA where there is one, else the CPU; UsageError for a device that is not there."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except RuntimeError:
-        found = None
-    if found is None or found.type not in ("cpu", "cuda"):
-        raise UsageError(f"unknown device {device!r}: use auto, cpu, cuda or cuda:N")
-    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
-        raise UsageError(
-            f"device {device!r} is not there: torch sees {torch.cuda.device_count()} GPUs; use auto or cpu"
-        )
-    return found
-
-
 def method_name(config: Any) -> str:
     """The registered name of the method that a config belongs to."""
     return next(name for name, (_, kind) in METHODS.items() if isinstance(config, kind))
 
 
-def run_views(scene: Scene) -> list[RunView]:
-    """What a run keeps of its scene's views."""
-    split = {**dict.fromkeys(scene.train, "train"), **dict.fromkeys(scene.test, "test")}
-    return [RunView(view.name, split.get(index), view.camera) for index, view in enumerate(scene.views)]
+def run_views(scene: Scene) -> tuple[RunView, ...]:
+    """What a run keeps of the views that it is trained or tested on."""
+    train = [RunView(scene.views[index].name, "train", scene.views[index].camera) for index in scene.train]
+    test = [RunView(scene.views[index].name, "test", scene.views[index].camera) for index in scene.test]
+    return (*train, *test)
+
+
+def crop_angles(scene: Scene, view_indices: Sequence[int], pyramid: PyramidRecipe) -> tuple[float, float]:
+    """Smallest and largest height of a crop over the focal length among the views' pyramids."""
+    cameras = [scene.views[index].camera for index in view_indices]
+    angles = [
+        level.crop_fraction * camera.height_px / camera.fy_px
+        for camera in cameras
+        for level in pyramid.levels(camera.width_px, camera.height_px)
+    ]
+    return min(angles), max(angles)
 
 
 def evenly(indices: Sequence[int], at_most: int | None) -> list[int]:
@@ -300,10 +297,17 @@ def _chosen_preset(
         why = "a GPU is there" if device.type == "cuda" else "no GPU is used"
         say(f"preset {name}, because {why}; --preset chooses another one")
     chosen = preset(name)
-    chosen = replace(chosen, encoder=encoder or chosen.encoder)
+    if encoder is not None:
+        chosen = replace(chosen, encoder=_absolute(encoder))
     if dense is not None:
         chosen = replace(chosen, dense=None if dense == "none" else dense)
     return name, chosen
+
+
+def _absolute(spec: str) -> str:
+    """A spec that is found from any working folder, for the run keeps it."""
+    kind, local, folder = spec.partition("local-dir:")
+    return f"{kind}{local}{Path(folder).expanduser().absolute()}" if local and folder else spec
 
 
 def _positive(name: str, given: int | None, otherwise: int) -> int:
@@ -312,53 +316,79 @@ def _positive(name: str, given: int | None, otherwise: int) -> int:
     return otherwise if given is None else given
 
 
-def _features(
+def _teach(
     scene: Scene,
     recipe: Preset,
     device: torch.device,
     watch: _Stopwatch,
     progress: Progress,
     say: Callable[[str], None],
-) -> tuple[FeatureBank, dict[str, dict[str, Any]], list[int]]:
-    """Features on the device, the encoders' cards by role, and which views have features."""
+) -> _Teachers:
+    """Load the encoders, and let them see the photos."""
     with watch.stage("encoders"):
         image_text: ImageTextEncoder = load_image_text(recipe.encoder, device)
         dense: DenseEncoder | None = None if recipe.dense is None else load_dense(recipe.dense, device)
-    cards = {"image_text": image_text.card.to_json()} | ({} if dense is None else {"dense": dense.card.to_json()})
     views = evenly(scene.train, recipe.feature_views)
     with watch.stage("features"):
         bank = build_features(scene, views, image_text, dense, recipe.pyramid, progress=progress)
         made = bank.report
-        bank = bank.to(device) if device.type == "cuda" else bank
-    done = f"{made.crops:,} crops at {made.crops_per_second:,.0f} crops/s" if made.crops else "all crops"
+        bank = bank.to(device) if device.type == "cuda" else bank  # on a CPU it stays memory-mapped
+    done = f"{made.crops:,} crops at {made.crops_per_second:,.0f} crops/s" if made.crops else "no crops to encode"
     say(f"features of {len(views)} photos: {done}, {made.reused_photos} photos from the cache")
-    return bank, cards, views
+    context = MethodContext(
+        photos=len(scene.train),
+        embed_dim=bank.pyramid.embed_dim,
+        dense_dim=None if bank.dense is None else bank.dense.dim,
+        crop_angles=crop_angles(scene, views, recipe.pyramid),
+    )
+    cards = {"image_text": image_text.card.to_json()} | ({} if dense is None else {"dense": dense.card.to_json()})
+    return _Teachers(bank, views, cards, context, {"pyramid": recipe.pyramid.to_json(), "feature_views": len(views)})
 
 
-def _fresh_method(name: str, recipe: Preset, context: MethodContext, seed: int, device: torch.device) -> Method:
+def _run_info(
+    scene_path: Path,
+    scene: Scene,
+    fingerprint: str,
+    preset_name: str,
+    recipe: Preset,
+    taught: _Teachers,
+    config: loop.TrainingConfig,
+) -> RunInfo:
+    return RunInfo(
+        seed=config.seed,
+        method=method_name(recipe.config),
+        method_config=config_to_json(recipe.config),
+        method_context=config_to_json(taught.context),
+        training_config=config_to_json(config) | {"preset": preset_name, **taught.recipe},
+        encoders=taught.cards,
+        scene_path=str(scene_path),
+        scene_fingerprint=fingerprint,
+        scene_from_world=scene.scene_from_world.matrix,
+        views=run_views(scene),
+    )
+
+
+def _fresh_method(recipe: Preset, context: MethodContext, seed: int, device: torch.device) -> Method:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stream_seed(seed, "method"))
-        return create_method(name, recipe.config, context).to(device)
+        return create_method(method_name(recipe.config), recipe.config, context).to(device)
 
 
 def _fit(
     method: Method,
     scene: Scene,
-    bank: FeatureBank,
-    language_views: Sequence[int],
+    taught: _Teachers,
     config: loop.TrainingConfig,
     checkpoints: Checkpoints,
     progress: Progress,
 ) -> loop.TrainingResult:
-    device = bank.pyramid.rows.device
+    device = taught.bank.pyramid.rows.device
     budget = _PIXEL_BYTES[device.type]
-    some = len(language_views) < len(scene.train)
     with (
         PixelPool(scene, scene.train, device, budget, config.seed) as pool,
-        PixelPool(scene, language_views, device, budget, config.seed) as language_pool,
+        PixelPool(scene, taught.views, device, budget, config.seed) as language_pool,
     ):
         pool.prepare(0, progress)
-        batches = BatchSource(
-            scene, pool, bank, device, config.rays, config.language_rays, language_pool if some else None
-        )
+        apart = language_pool if len(taught.views) < len(scene.train) else None
+        batches = BatchSource(scene, pool, taught.bank, device, config.rays, config.language_rays, apart)
         return loop.train(method, batches, config, checkpoints, progress=progress)

@@ -13,7 +13,7 @@ from langfield.core.progress import Progress, ProgressEvent
 from langfield.core.transforms import Similarity
 from langfield.query.answers import Answer, ViewAnswers
 from langfield.query.pictures import DECISION, composited, relevancy_picture
-from langfield.query.session import Session
+from langfield.query.session import Session, shrunk
 
 # Of so many views that may show a phrase's answer, the one with the highest relevancy is taken.
 _CANDIDATES = 4
@@ -49,11 +49,11 @@ def best_view(session: Session, answer: Answer, negatives: Sequence[str] | None)
     """The name of the view in which the phrase scores best, among those that look at its answer, and what it shows."""
     candidates = views_of_point([view.camera for view in session.views], answer.position)
     looks = [
-        session.ask_view(sized(session.views[i].camera, _LOOK_SIDE_PX), [answer.phrase], negatives=negatives)
+        session.ask_view(shrunk(session.views[i].camera, _LOOK_SIDE_PX), [answer.phrase], negatives=negatives)
         for i in candidates
     ]
     best = session.views[candidates[int(np.argmax([look.score[0] for look in looks]))]]
-    return best.name, session.ask_view(sized(best.camera, _PICTURE_SIDE_PX), [answer.phrase], negatives=negatives)
+    return best.name, session.ask_view(shrunk(best.camera, _PICTURE_SIDE_PX), [answer.phrase], negatives=negatives)
 
 
 def views_of_point(cameras: Sequence[Camera], position_world: tuple[float, float, float] | None) -> list[int]:
@@ -77,9 +77,3 @@ def views_of_point(cameras: Sequence[Camera], position_world: tuple[float, float
         if float(depth[0]) > 0 and offset < 0.5:
             offsets[index] = offset
     return sorted(offsets, key=lambda index: offsets[index])[:_CANDIDATES] or evenly
-
-
-def sized(camera: Camera, longest_px: int) -> Camera:
-    """The camera with its longest side brought down to `longest_px`."""
-    factor = min(1.0, longest_px / max(camera.width_px, camera.height_px))
-    return camera.resized(max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor)))

@@ -14,7 +14,8 @@ from langfield.core.progress import ProgressEvent
 
 if TYPE_CHECKING:
     from langfield.core.cameras import Camera
-    from langfield.query.session import RunView, Session
+    from langfield.query.session import Session
+    from langfield.runs.info import RunView
 
 RenderOutput = Literal["rgb", "depth", "relevancy", "composited"]
 _OF_PHRASES = ("relevancy", "composited")

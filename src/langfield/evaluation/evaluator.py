@@ -19,6 +19,7 @@ from langfield.evaluation.labels import ABSENT, Label, Labels, ViewLabels, open_
 from langfield.evaluation.metrics import Lpips, in_any_box, in_mask, iou, lerf_ovs_mask, psnr, resized_map, ssim
 from langfield.evaluation.protocols import HEADLINE_KINDS, ProtocolName, Tally, presence_figures
 from langfield.query.answers import Answer, ViewAnswers
+from langfield.query.session import shrunk
 
 # Relevancy and scale of all phrases of one question, in bytes: more phrases than fit are asked in several questions.
 _MAPS_BYTES = 512 * 2**20
@@ -189,10 +190,10 @@ def _evaluate_view(
     # LERF's evidence for presence is a view's own, so that every phrase must be asked in every view.
     everything = labels is not None and protocol == "lerf"
     asked = [phrase.text for phrase in labels.phrases] if labels is not None and everything else list(by_phrase)
-    camera = _limited(view.camera, max_side_px)
+    camera = view.camera if max_side_px is None else shrunk(view.camera, max_side_px)
     picture = None
     for answers in _asked(session, camera, asked, protocol):
-        if camera is view.camera:
+        if answers.rgb.shape[1::-1] == view.size_px:
             picture = answers.rgb
         for index, phrase in enumerate(answers.phrases):
             result.scores[phrase] = float(answers.score[index])
@@ -232,16 +233,6 @@ def _presence(
     return presence_figures(
         [score for phrase, score in pairs if phrase.kind != ABSENT],
         [score for phrase, score in pairs if phrase.kind == ABSENT],
-    )
-
-
-def _limited(camera: Camera, max_side_px: int | None) -> Camera:
-    """The camera itself, or one whose longest side is `max_side_px`."""
-    longest = max(camera.width_px, camera.height_px)
-    if max_side_px is None or longest <= max_side_px:
-        return camera
-    return camera.resized(
-        max(1, round(camera.width_px * max_side_px / longest)), max(1, round(camera.height_px * max_side_px / longest))
     )
 
 

@@ -1,0 +1,233 @@
+"""The commands from end to end: photos in, words in, answers out; and every way out with its code and line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tests.cli.conftest import STEPS, Trained
+from tests.data.scenes import arc_cameras, write_ball_scene
+
+import langfield
+from langfield.cli.answer_pictures import views_of_point
+from langfield.cli.main import main
+
+
+def printed_json(capsys, arguments: list[str], code: int = 0) -> dict:
+    """Run a command with --json: exactly one object on stdout."""
+    assert main([*arguments, "--json"]) == code
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    return json.loads(out)
+
+
+def failure(capsys, arguments: list[str]) -> str:
+    """Run a command that ends with 2: its one line on stderr, nothing on stdout, and the same in JSON."""
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    line = said.err.splitlines()[-1]
+    error = printed_json(capsys, arguments, code=2)["error"]
+    assert set(error) == {"kind", "file", "message"}
+    assert line == "langfield: " + (f"{error['file']}: " if error["file"] else "") + error["message"]
+    return line.removeprefix("langfield: ")
+
+
+def test_training_says_what_it_did(trained: Trained):
+    report = trained.printed
+    assert report["run"] == str(trained.run)
+    assert report["steps"] == STEPS
+    assert set(report["stages"]) == {"scene", "encoders", "features", "training", "psnr"}
+    assert sum(report["stages"].values()) <= report["seconds"] + 0.01
+    assert report["memory_bytes"] > 10**7
+    assert 3 < report["psnr"] < 40
+    assert json.loads((trained.run / "metrics.json").read_text()) == report
+    events = [json.loads(line) for line in (trained.run / "events.jsonl").read_text().splitlines()]
+    assert {"training"} <= {event["stage"] for event in events}
+
+
+def test_training_again_goes_on_and_keeps_the_features(trained: Trained, tmp_path: Path, capsys):
+    arguments = [str(tmp_path) if word == str(trained.run) else word for word in trained.arguments]
+    first = printed_json(capsys, [*arguments, "--max-steps", "2"])
+    assert first["crops_per_second"] == 0  # in the cache since the fixture
+    assert printed_json(capsys, [*arguments, "--max-steps", "4"])["steps"] == 4
+    assert json.loads((tmp_path / "run.json").read_text())["steps_done"] == 4
+    assert failure(capsys, [*arguments, "--max-steps", "4", "--seed", "5"]) == (
+        f"{tmp_path}: holds a run with seed = 0, but 5 is asked for; ask for the same, or choose another folder"
+    )
+
+
+def test_query_answers_in_the_contracts_form(trained: Trained, tmp_path: Path, capsys):
+    result = printed_json(capsys, ["query", str(trained.run), "red ball", "[b]", "--out", str(tmp_path)])
+    assert [answer["phrase"] for answer in result["answers"]] == ["red ball", "[b]"]
+    for answer in result["answers"]:
+        keys = {"phrase", "present", "presence", "score", "position", "box", "scale", "hits"}
+        assert keys <= set(answer)
+        assert 0 <= answer["presence"] <= 1
+        assert answer["present"] == (answer["presence"] > 0.5)
+        assert (answer["position"] is None) == (not answer["hits"])
+    wanted = {f"{n}_{o}.png" for n in ("01-red-ball", "02-b") for o in ("rgb", "relevancy", "composited", "mask")}
+    assert {Path(file).name for file in result["files"]} == wanted | {"answers.png"}
+    with Image.open(tmp_path / "01-red-ball_mask.png") as mask:
+        assert mask.size == (48, 36)
+        assert set(np.unique(np.asarray(mask))) <= {0, 255}
+    assert main(["query", str(trained.run), "red ball"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].split() == ["phrase", "there", "presence", "score", "position", "box", "size"]
+    assert table[1].startswith("red ball")
+
+
+def test_other_negatives_give_another_answer(trained: Trained, capsys):
+    arguments = ["query", str(trained.run), "red ball"]
+    plain = printed_json(capsys, arguments)
+    assert printed_json(capsys, [*arguments, "--negative", "blue", "sky"]) != plain
+    assert printed_json(capsys, arguments) == plain
+
+
+def test_render_writes_pictures_and_numbers(trained: Trained, tmp_path: Path, capsys):
+    command = f"render {trained.run} --out {tmp_path} --views frame_00002 test --width 24 --raw"
+    command += " --outputs rgb depth relevancy composited --phrase mug"
+    result = printed_json(capsys, command.split())
+    names = [Path(file).name for file in result["files"]]
+    assert len(names) == len(set(names)) == 3 * 5
+    assert names[0] == "01-images-frame-00002_rgb.png"
+    with Image.open(tmp_path / "01-images-frame-00002_composited_01-mug.png") as picture:
+        assert picture.size == (24, 18)
+    numbers = np.load(tmp_path / "01-images-frame-00002_raw.npz", allow_pickle=False)
+    assert numbers["relevancy"].shape == numbers["scale_world"].shape == (1, 18, 24)
+    assert numbers["depth_world"].shape == (18, 24)
+    assert ((numbers["relevancy"] >= 0) & (numbers["relevancy"] <= 1)).all()
+
+
+@pytest.mark.parametrize("protocol", ["langfield", "lerf"])
+def test_eval_reports_in_the_contracts_form(trained: Trained, capsys, protocol: str):
+    report = printed_json(capsys, ["eval", str(trained.run), "--protocol", protocol, "--max-side", "24"])
+    assert (report["protocol"], report["views"], report["seed"], report["lpips"]) == (protocol, 2, 0, None)
+    assert 3 < report["psnr"] < 40
+    assert set(report["localisation"]["all"]) == {"hits", "total"}
+    assert 0 <= report["presence"]["auroc"] <= 1
+    assert len(report["per_view"]) == 2
+
+
+def test_eval_for_people_and_without_labels(trained: Trained, tmp_path: Path, capsys):
+    write_ball_scene(tmp_path / "moved", n_views=9, width_px=48, height_px=36)
+    (tmp_path / "moved" / "queries.json").unlink()
+    assert main(["eval", str(trained.run), "--scene", str(tmp_path / "moved"), "--no-progress"]) == 0
+    figures = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert figures == ["figure", "protocol", "test", "PSNR,", "SSIM", "seconds"]
+
+
+def test_the_python_functions_are_the_same(trained: Trained):
+    run = langfield.open(trained.run, device="cpu")
+    (answer,) = run.query(["red ball"])
+    assert answer.phrase == "red ball"
+    seen = run.ask_view(run.views[0].camera, ["red ball"])
+    assert seen.relevancy.shape == (1, 36, 48)
+    assert langfield.evaluate(trained.run, max_side_px=24).to_json()["views"] == 2
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = langfield.nothing
+
+
+def test_wrong_input_is_one_line_with_the_file_and_the_fix(trained: Trained, tmp_path: Path, capsys):
+    run, out = str(trained.run), str(tmp_path / "out")
+    train = ["train", str(trained.scene), "--out", out]
+    assert failure(capsys, ["train", str(tmp_path / "none"), "--out", out, "--preset", "nano"]) == (
+        f"{tmp_path / 'none'}: does not exist: give the scene's folder"
+    )
+    assert failure(capsys, [*train, "--preset", "lrf"]) == (
+        "unknown preset 'lrf'; did you mean 'lerf'? known are lerf, lerf-big, lerf-lite, nano"
+    )
+    assert failure(capsys, [*train, "--max-steps", "0"]).endswith("max_steps must be at least 1, got 0")
+    assert failure(capsys, ["query", str(tmp_path), "mug"]) == (
+        f"{tmp_path}: has no run.json; a run directory is needed, as `langfield train` makes it"
+    )
+    assert failure(capsys, ["query", run]) == (
+        "nothing to look for: add phrases, such as: langfield query RUN 'wooden spoon' mug"
+    )
+    assert failure(capsys, ["render", run, "--out", out, "--views", "frame_99"]) == (
+        "the run has no view 'frame_99': use test, train, all, or a photo's name such as images/frame_00002.jpg"
+    )
+    assert failure(capsys, ["render", run, "--out", out, "--outputs", "relevancy"]) == (
+        "--outputs relevancy needs a phrase: add --phrase 'wooden spoon'"
+    )
+    assert failure(capsys, ["eval", run, "--max-side", "3"]) == "max_side_px must be at least 16, got 3"
+    write_ball_scene(tmp_path / "other", n_views=10, width_px=48, height_px=36)
+    other = tmp_path / "other"
+    assert failure(capsys, ["eval", run, "--scene", str(other)]) == (
+        f"{run}: was trained on another scene than {other}, or its photos or poses changed since; "
+        "give the one it was trained on (--scene), or train again"
+    )
+
+
+def test_what_nobody_foresaw_ends_with_1_and_a_traceback(trained: Trained, monkeypatch, capsys):
+    monkeypatch.setattr("langfield.api.open_run", lambda *args, **kwargs: 1 / 0)
+    assert main(["query", str(trained.run), "mug", "--json"]) == 1
+    said = capsys.readouterr()
+    error = json.loads(said.out)["error"]
+    assert error == {"kind": "internal", "file": None, "message": "ZeroDivisionError: division by zero"}
+    assert "Traceback" in said.err
+
+
+def test_methods_are_listed(capsys):
+    listed = printed_json(capsys, ["methods"])
+    assert {"lerf", "lerf-lite", "lerf-big", "nano"} <= {preset["preset"] for preset in listed["presets"]}
+    assert main(["methods"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(listed["presets"])
+
+
+def test_ctrl_c_saves_and_exits_with_130(trained: Trained, tmp_path: Path):
+    arguments = [str(tmp_path) if word == str(trained.run) else word for word in trained.arguments]
+    command = [sys.executable, "-m", "langfield.cli.main", *arguments, "--max-steps", "100000", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "events.jsonl").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(1.0)
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    error = json.loads(out)["error"]
+    assert (error["kind"], error["file"]) == ("interrupted", str(tmp_path))
+    done = json.loads((tmp_path / "run.json").read_text())["steps_done"]
+    assert error["message"] == f"stopped after step {done} of 100000 and saved; the same command goes on from here"
+    assert "Traceback" not in err
+
+
+def test_help_is_quick_because_torch_is_not_loaded():
+    code = "import sys, langfield.cli.main as cli; assert cli.main(['--help']) == 0; sys.exit('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "query" in result.stdout
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.tuples(*[st.floats(-2, 2)] * 3))
+def test_views_of_a_point_have_it_nearest_to_their_middle(point: tuple[float, float, float]):
+    cameras = arc_cameras(10, 64, 48)
+    offsets = {}
+    for index, camera in enumerate(cameras):
+        x, y, z = np.linalg.inv(camera.world_from_camera)[:3] @ (*point, 1)
+        if z > 0 and max(abs(camera.fx_px * x / z) / 64, abs(camera.fy_px * y / z) / 48) < 0.5:
+            offsets[index] = max(abs(camera.fx_px * x / z) / 64, abs(camera.fy_px * y / z) / 48)
+    found = views_of_point(cameras, point)
+    if offsets:
+        best = sorted(offsets.values())[:4]
+        assert [offsets[index] for index in found] == pytest.approx(best, abs=1e-4)
+    else:
+        assert found == [0, 3, 6, 9]
+
+
+def test_views_are_spread_evenly_where_there_is_no_point_to_look_at():
+    assert views_of_point(arc_cameras(10, 64, 48), None) == [0, 3, 6, 9]
+    assert views_of_point(arc_cameras(2, 64, 48), None) == [0, 1]
