@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from langfield.core.config import config_to_json
+from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.data.assembly import limited_size
@@ -30,7 +31,7 @@ from langfield.methods.base import Method, MethodContext
 from langfield.methods.presets import Preset
 from langfield.methods.registry import METHODS, create_method, preset
 from langfield.query.pictures import to_uint8
-from langfield.query.session import Session, choose_device
+from langfield.query.session import Session
 from langfield.runs.atomic import write_json
 from langfield.runs.info import RunInfo, RunView
 from langfield.training import loop
@@ -153,7 +154,7 @@ def train(
         RunError: `out` cannot be written, or holds another run.
         Interrupted: on Ctrl-C, after saving.
     """
-    where = choose_device(device)
+    where = resolve_device(device)
     name, recipe = _chosen_preset(preset, where, encoder, dense, say)
     steps, rays = _positive("max_steps", max_steps, recipe.steps), _positive("rays", rays, recipe.rays)
     config = loop.TrainingConfig(steps=steps, rays=rays, language_rays=recipe.language_rays, seed=seed)
@@ -194,7 +195,7 @@ def open_run(run: str | Path, *, device: str = "auto") -> Session:
         RunError: no run there, or a torn one.
         WeightsError: the run's encoder cannot be loaded when the first phrase is asked.
     """
-    return Session.open(run, device=str(choose_device(device)))
+    return Session.open(run, device=device)
 
 
 def evaluate(
@@ -220,7 +221,7 @@ def evaluate(
     """
     if max_side_px is not None and max_side_px < 16:
         raise UsageError(f"max_side_px must be at least 16, got {max_side_px}")
-    where = choose_device(device)
+    where = resolve_device(device)
     session = open_run(run, device=str(where))
     photos = open_scene(session.info.scene_path if scene is None else scene)
     if photos.fingerprint(progress) != session.info.scene_fingerprint:

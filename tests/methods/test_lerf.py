@@ -100,11 +100,12 @@ def test_embeddings_of_some_rays_are_those_of_all():
     assert samples is not None
     features = method.language_features(samples)
     scale = torch.rand(120)
-    whole = method.embed(samples, features, scale)
+    whole = method.embed(samples, scale)
+    torch.testing.assert_close(method.embed(samples, scale, features), whole)
     torch.testing.assert_close(whole.norm(dim=-1), torch.ones(120))
     some = torch.tensor([0, 7, 8, 119])
     part, index = samples.of_rays(some)
-    torch.testing.assert_close(method.embed(part, features[index], scale[some]), whole[some])
+    torch.testing.assert_close(method.embed(part, scale[some], features[index]), whole[some])
 
     # By loops over one ray's samples, from the paper's definition.
     mine = samples.ray == 7

@@ -43,7 +43,10 @@ class Wall:
     def language_features(self, samples: SurfaceSamples) -> torch.Tensor:
         return samples.points
 
-    def embed(self, samples: SurfaceSamples, features: torch.Tensor, scale_scene: torch.Tensor) -> torch.Tensor:
+    def embed(
+        self, samples: SurfaceSamples, scale_scene: torch.Tensor, features: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        features = samples.points if features is None else features
         away = (features - THING).norm(dim=-1)
         thing = torch.exp(-((away / SIZE) ** 2) - ((scale_scene - SIZE) / SIZE) ** 2)
         bait = ((features - BAIT).norm(dim=-1) < 0.05) & (scale_scene > 3)

@@ -17,6 +17,7 @@ from langfield.renderers.volume import RayRender, SurfaceSamples, join_samples, 
 
 # Samples under this share of their ray's light are left out of embeddings when answering (not when training).
 LEAST_SHARE = 0.01
+CHUNK_SAMPLES = 2**18  # embedded at a time
 
 
 @dataclass(frozen=True)
@@ -185,20 +186,24 @@ class Lerf(nn.Module):
     @torch.no_grad()
     def language_features(self, samples: SurfaceSamples) -> Float[Tensor, "m f"]:
         """The language grid at samples: what does not depend on the scale."""
-        chunks = samples.points.split(self.config.chunk_rays * 8)
-        return torch.cat([self.language_grid(points) for points in chunks])
+        return self.language_grid(samples.points)
 
     @torch.no_grad()
     def embed(
-        self, samples: SurfaceSamples, features: Float[Tensor, "m f"], scale_scene: Float[Tensor, " r"]
+        self,
+        samples: SurfaceSamples,
+        scale_scene: Float[Tensor, " r"],
+        features: Float[Tensor, "m f"] | None = None,
     ) -> Float[Tensor, "r d"]:
-        """Unit embedding of each ray at its own scale (height of a crop there, scene units)."""
-        scale = scale_scene[samples.ray]
-        size = self.config.chunk_rays * 8
+        """Unit embedding of each ray at its own scale (height of a crop there, scene units).
+
+        Give `features` (`language_features`) where the same samples are asked at several scales.
+        """
         out = torch.zeros(samples.rays, self.context.embed_dim or 0, device=self.device)
-        for start in range(0, len(scale), size):
-            part = slice(start, start + size)
+        for start in range(0, len(samples.ray), CHUNK_SAMPLES):
+            part = slice(start, start + CHUNK_SAMPLES)
+            read = self.language_grid(samples.points[part]) if features is None else features[part]
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
-                embedding = self.language(features[part], scale[part])
+                embedding = self.language(read, scale_scene[samples.ray[part]])
             out.index_add_(0, samples.ray[part], embedding * samples.weights[part, None])
         return torch.nn.functional.normalize(out, dim=-1)

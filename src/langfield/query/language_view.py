@@ -9,7 +9,10 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.methods.base import Rendered
+from langfield.query.relevancy import Phrases
 from langfield.renderers.volume import SurfaceSamples
+
+_PIXELS_AT_ONCE = 2**17
 
 
 @runtime_checkable
@@ -21,8 +24,24 @@ class LanguageMethod(Protocol):
     def language_features(self, samples: SurfaceSamples) -> Float[Tensor, "m f"]: ...
 
     def embed(
-        self, samples: SurfaceSamples, features: Float[Tensor, "m f"], scale_scene: Float[Tensor, " r"]
+        self,
+        samples: SurfaceSamples,
+        scale_scene: Float[Tensor, " r"],
+        features: Float[Tensor, "m f"] | None = None,
     ) -> Float[Tensor, "r d"]: ...
+
+
+@dataclass(frozen=True)
+class PixelSamples:
+    """Some pixels of a view, ready to be asked at many scales: their grid features are read once."""
+
+    method: LanguageMethod
+    samples: SurfaceSamples
+    features: Float[Tensor, "m f"]
+
+    def embedding(self, scale_scene: Float[Tensor, " q"]) -> Float[Tensor, "q d"]:
+        """Unit embeddings, each pixel at its own scale."""
+        return self.method.embed(self.samples, scale_scene, self.features)
 
 
 @dataclass(frozen=True)
@@ -39,7 +58,6 @@ class LanguageView:
     camera: Camera
     rendered: Rendered
     samples: SurfaceSamples
-    features: Float[Tensor, "m f"]
     distance_scene: Float[Tensor, " r"]
     points_scene: Float[Tensor, "r 3"]
 
@@ -52,14 +70,23 @@ class LanguageView:
         """Picture height over focal length: a crop of fraction c at distance t is c · t times this high."""
         return self.camera.height_px / self.camera.fy_px
 
+    def of_pixels(self, pixels: Int64[Tensor, " q"]) -> PixelSamples:
+        """Some pixels, by increasing flat index, to be asked at many scales."""
+        part, _ = self.samples.of_rays(pixels)
+        return PixelSamples(self.method, part, self.method.language_features(part))
+
     def embedding(
         self, scale_scene: Float[Tensor, " q"], pixels: Int64[Tensor, " q"] | None = None
     ) -> Float[Tensor, "q d"]:
-        """Unit embeddings of some (increasing) flat pixel indices, or of all, each at its own scale."""
-        if pixels is None:
-            return self.method.embed(self.samples, self.features, scale_scene)
-        part, index = self.samples.of_rays(pixels)
-        return self.method.embed(part, self.features[index], scale_scene)
+        """Unit embeddings of some pixels (increasing flat indices), or of all, each at its own scale."""
+        part = self.samples if pixels is None else self.samples.of_rays(pixels)[0]
+        return self.method.embed(part, scale_scene)
+
+    def relevancy(self, phrases: Phrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
+        """Relevancy pictures with each pixel at its own scale; a part of the picture is embedded at a time."""
+        every = torch.arange(self.pixels, device=scale_scene.device)
+        parts = [phrases.relevancy(self.embedding(scale_scene[part], part)) for part in every.split(_PIXELS_AT_ONCE)]
+        return torch.cat(parts).T.reshape(len(phrases), self.camera.height_px, self.camera.width_px)
 
 
 @torch.no_grad()
@@ -79,7 +106,6 @@ def render_language_view(method: LanguageMethod, camera: Camera) -> LanguageView
         camera=camera,
         rendered=rendered,
         samples=samples,
-        features=method.language_features(samples),
         distance_scene=distance,
         points_scene=rays.origins + rays.directions * distance[:, None],
     )

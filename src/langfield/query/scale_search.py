@@ -41,9 +41,7 @@ def lerf_scales(count: int = 30, largest_scene: float = 0.75) -> Float[Tensor, "
 
 def search_scales(view: LanguageView, phrases: Phrases, scales_scene: Float[Tensor, " s"]) -> ScaleSearch:
     """Every pixel at every scale. Cost: S evaluations of the picture."""
-    highest = torch.stack(
-        [phrases.relevancy(_at_scale(view, scale, None)).amax(dim=0) for scale in scales_scene]
-    )  # s p
+    highest = torch.stack([_picture(view, phrases, scale).amax(dim=(1, 2)) for scale in scales_scene])  # s p
     best = highest.max(dim=0)
     return ScaleSearch(best.indices, best.values)
 
@@ -54,13 +52,16 @@ def search_scales_quickly(
     scales_scene: Float[Tensor, " s"],
     *,
     stride: int = 4,
-    margin: float = 0.02,
-    cells: int = 64,
+    margin: float = 0.05,
+    cells: int = 128,
 ) -> ScaleSearch:
     """Every `stride`-th pixel at every scale; then, at scales within `margin` of a phrase's best, all the pixels of the
     `cells` best raster cells. Cost: about S / stride² + a fraction of one evaluation of the picture."""
     pixels, _ = raster(view, stride)
-    sparse = torch.stack([phrases.relevancy(_at_scale(view, scale, pixels)) for scale in scales_scene])  # s n p
+    sparse_samples = view.of_pixels(pixels)
+    sparse = torch.stack(
+        [phrases.relevancy(sparse_samples.embedding(scale.expand(len(pixels)))) for scale in scales_scene]
+    )  # s n p
     highest = sparse.amax(dim=1)
     close = highest >= highest.amax(dim=0) - margin
     refined = highest.clone()
@@ -68,7 +69,7 @@ def search_scales_quickly(
     for index in torch.nonzero(close.any(dim=1))[:, 0].tolist():
         asked = torch.nonzero(close[index])[:, 0]
         near = _cell_pixels(view, pixels[best_cells[index][:, asked].unique()], stride)
-        found = phrases.relevancy(_at_scale(view, scales_scene[index], near)).amax(dim=0)
+        found = phrases.relevancy(view.embedding(scales_scene[index].expand(len(near)), near)).amax(dim=0)
         refined[index, asked] = torch.maximum(refined[index, asked], found[asked])
     best = torch.where(close, refined, refined.new_tensor(-1)).max(dim=0)
     return ScaleSearch(best.indices, best.values)
@@ -82,14 +83,12 @@ def relevancy_at_scales(
     out = torch.empty(shape, device=view.distance_scene.device)
     for scale in scale_scene.unique():
         asked = torch.nonzero(scale_scene == scale)[:, 0]
-        maps = phrases.relevancy(_at_scale(view, scale, None))[:, asked]
-        out[asked] = maps.T.reshape(-1, *shape[1:])
+        out[asked] = _picture(view, phrases[asked], scale)
     return out
 
 
-def _at_scale(view: LanguageView, scale: Tensor, pixels: Tensor | None) -> Tensor:
-    count = view.pixels if pixels is None else len(pixels)
-    return view.embedding(scale.to(view.distance_scene.device).expand(count), pixels)
+def _picture(view: LanguageView, phrases: Phrases, scale: Float[Tensor, ""]) -> Float[Tensor, "p h w"]:
+    return view.relevancy(phrases, scale.to(view.distance_scene.device).expand(view.pixels))
 
 
 def _cell_pixels(view: LanguageView, centres: Int64[Tensor, " n"], stride: int) -> Int64[Tensor, " m"]:

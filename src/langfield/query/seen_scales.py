@@ -71,14 +71,14 @@ class RasterEvidence:
 
 def gather_evidence(view: LanguageView, phrases: Phrases, seen: SeenScales) -> RasterEvidence:
     """Ask a raster of at most 160 cells a side at every seen scale. Cost: L evaluations of the raster."""
-    height, width = view.camera.height_px, view.camera.width_px
-    stride = max(1, -(-max(height, width) // RASTER_SIDE_PX))
+    stride = raster_stride(view)
     pixels, shape = raster(view, stride)
     distance = seen.typical_distance(view.points_scene[pixels])
+    asked = view.of_pixels(pixels)
     score = torch.full((len(phrases), len(pixels)), -1.0, device=pixels.device)
     level = torch.zeros(score.shape, dtype=torch.int64, device=pixels.device)
     for number, angle in enumerate(seen.crop_angles):
-        embedding = view.embedding(angle * distance, pixels)
+        embedding = asked.embedding(angle * distance)
         side = SMOOTHED_SHARE_OF_CROP * float(angle) * view.camera.fy_px / stride
         for start in range(0, len(phrases), _PHRASES_AT_ONCE):
             part = slice(start, start + _PHRASES_AT_ONCE)
@@ -102,8 +102,7 @@ def relevancy_at_levels(
     out = torch.empty(shape, device=distance.device)
     for number in level.unique().tolist():
         asked = torch.nonzero(level == number)[:, 0]
-        embedding = view.embedding(seen.crop_angles[number] * distance)
-        out[asked] = phrases[asked].relevancy(embedding).T.reshape(-1, *shape[1:])
+        out[asked] = view.relevancy(phrases[asked], seen.crop_angles[number] * distance)
     scale = seen.crop_angles[level][:, None] * distance
     return out, scale.reshape(shape)
 
@@ -114,6 +113,11 @@ def box_mean(maps: Float[Tensor, "p h w"], side: float) -> Float[Tensor, "p h w"
     if kernel == 1:
         return maps
     return torch.nn.functional.avg_pool2d(maps[None], kernel, 1, kernel // 2, count_include_pad=False)[0]
+
+
+def raster_stride(view: LanguageView) -> int:
+    """The stride of a raster of at most 160 cells a side."""
+    return max(1, -(-max(view.camera.height_px, view.camera.width_px) // RASTER_SIDE_PX))
 
 
 def raster(view: LanguageView, stride: int) -> tuple[Int64[Tensor, " n"], tuple[int, int]]:

@@ -3,16 +3,18 @@
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
 from langfield.core.cameras import Camera
 from langfield.core.config import config_from_json
+from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.transforms import Similarity
@@ -23,16 +25,23 @@ from langfield.methods.registry import create_method
 from langfield.query.answers import Answer, Box, Hit, ViewAnswers
 from langfield.query.language_view import LanguageMethod, LanguageView, render_language_view
 from langfield.query.pictures import to_uint8
-from langfield.query.places import Cells, Evidence, Place
+from langfield.query.places import Cells, Place
 from langfield.query.relevancy import Phrases
 from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales_quickly
-from langfield.query.seen_scales import RASTER_SIDE_PX, SeenScales, gather_evidence, relevancy_at_levels
+from langfield.query.seen_scales import (
+    RASTER_SIDE_PX,
+    SeenScales,
+    gather_evidence,
+    raster,
+    raster_stride,
+    relevancy_at_levels,
+)
 from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView
 
 Protocol = Literal["langfield", "lerf"]
 VIEWS_ASKED = 16
-_VIEWS_KEPT = 4
+_VIEWS_KEPT = 2
 _CAMERAS_FOR_DISTANCE = 32
 
 
@@ -55,13 +64,13 @@ class Session:
         self._encoder: ImageTextEncoder | None = None
         self._texts: dict[str, Tensor] = {}
         self._rendered: OrderedDict[str, LanguageView] = OrderedDict()
-        self._evidence_views: list[LanguageView] = []
+        self._outlook: _Outlook | None = None
 
     @classmethod
     def open(cls, run: str | Path, *, device: str = "auto") -> "Session":
         """Open a run directory. RunError if it is none, UsageError for a device that is not there."""
         loaded = load_run(Path(run))
-        where = choose_device(device)
+        where = resolve_device(device)
         try:
             context = config_from_json(MethodContext, dict(loaded.info.method_context), "method.context")
             method = create_method(loaded.info.method, loaded.info.method_config, context)
@@ -130,42 +139,31 @@ class Session:
         Up to 16 training views are asked at a small size; what several of them agree on answers.
         """
         asked = self._phrases(phrases, negatives)
-        evidence = self._gather(asked, progress)
-        cells = Cells(evidence, self._cell_scene(evidence))
-        return [self._answer(text, cells.places(i), cells.peak(i)) for i, text in enumerate(phrases)]
-
-    def _gather(self, asked: Phrases, progress: Progress) -> Evidence:
+        outlook = self._outlook_of_views(progress)
         seen = self._seen_scales()
-        parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-        for number, view in enumerate(self._views_to_ask(progress)):
-            found = gather_evidence(view, asked, seen)
-            points = view.points_scene[found.pixels]
-            kept = torch.nonzero(points.isfinite().all(dim=-1))[:, 0]
-            scale = seen.crop_angles[found.level[:, kept]] * seen.typical_distance(points[kept])
-            which = torch.full((len(kept),), number, device=self.device)
-            parts.append((points[kept], which, found.score[:, kept].cpu(), scale.cpu()))
-        points, which, score, scale = zip(*parts, strict=True)
-        return Evidence(torch.cat(points), torch.cat(which), torch.cat(score, dim=1), torch.cat(scale, dim=1))
+        found = [gather_evidence(view, asked, seen) for view in outlook.views]
+        score = np.concatenate([f.score[:, kept].cpu().numpy() for f, kept in zip(found, outlook.kept, strict=True)], 1)
+        angle = np.concatenate(
+            [seen.crop_angles[f.level[:, k]].cpu().numpy() for f, k in zip(found, outlook.kept, strict=True)], 1
+        )
+        scale = angle * outlook.distance_scene
+        cells = outlook.cells
+        return [
+            self._answer(text, cells.places(score[i], scale[i]), cells.peak(score[i])) for i, text in enumerate(phrases)
+        ]
 
-    def _views_to_ask(self, progress: Progress) -> list[LanguageView]:
-        """Small renders of evenly spread training views, made once."""
-        if not self._evidence_views:
-            train = [view for view in self.views if view.split == "train"] or list(self.views)
+    def _outlook_of_views(self, progress: Progress) -> "_Outlook":
+        """Small renders of evenly spread training views and the surface they show: made once, for all phrases."""
+        if self._outlook is None:
+            train = self._train_views()
             count = min(VIEWS_ASKED, len(train))
-            chosen = [train[i * len(train) // count] for i in range(count)]
-            started = time.perf_counter()
-            views = []
-            for number, view in enumerate(chosen):
-                camera = shrunk(view.camera, RASTER_SIDE_PX).moved(self._scene_from_world)
-                views.append(render_language_view(self._method, camera))
+            started, views = time.perf_counter(), []
+            for number in range(count):
+                camera = shrunk(train[number * len(train) // count].camera, RASTER_SIDE_PX)
+                views.append(render_language_view(self._method, camera.moved(self._scene_from_world)))
                 progress(ProgressEvent("looking", number + 1, count, "views", time.perf_counter() - started))
-            self._evidence_views = views
-        return self._evidence_views
-
-    def _cell_scene(self, evidence: Evidence) -> float:
-        """Cells as large as the smallest crops: below that the field cannot tell places apart."""
-        seen = self._seen_scales()
-        return float(seen.crop_angles[0] * seen.typical_distance(evidence.points_scene).median())
+            self._outlook = _look(views, self._seen_scales())
+        return self._outlook
 
     def _answer(self, phrase: str, places: Sequence[Place], peak: float) -> Answer:
         hits = tuple(self._hit(place) for place in places)
@@ -231,11 +229,14 @@ class Session:
     def _seen_scales(self) -> SeenScales:
         self._card()
         assert self._context.crop_angles is not None
-        train = [view for view in self.views if view.split == "train"] or list(self.views)
+        train = self._train_views()
         step = -(-len(train) // _CAMERAS_FOR_DISTANCE)
         centres = np.stack([view.camera.world_from_camera[:3, 3] for view in train[::step]])
         scene = torch.from_numpy(self._scene_from_world.points(centres)).float().to(self.device)
         return SeenScales.between(*self._context.crop_angles, scene)
+
+    def _train_views(self) -> list[RunView]:
+        return [view for view in self.views if view.split == "train"] or list(self.views)
 
     def _view(self, camera: Camera) -> LanguageView:
         """The rendered view of a camera of the world frame; the last few are kept for further phrases."""
@@ -255,23 +256,41 @@ class Session:
         return to_uint8(rendered.rgb), depth
 
 
+@dataclass(frozen=True)
+class _Outlook:
+    """What questions about the whole scene look at.
+
+    Attributes:
+        views: small renders.
+        kept: each view's raster pixels that show a surface.
+        distance_scene: typical distance from photos to each of those N points.
+        cells: the points sorted into cubes.
+    """
+
+    views: list[LanguageView]
+    kept: list[Int64[Tensor, " k"]]
+    distance_scene: Float[np.ndarray, " n"]
+    cells: Cells
+
+
+def _look(views: list[LanguageView], seen: SeenScales) -> _Outlook:
+    """Cells are as large as the smallest crops: below that the field cannot tell places apart."""
+    points, kept = [], []
+    for view in views:
+        on_raster = view.points_scene[raster(view, raster_stride(view))[0]]
+        kept.append(torch.nonzero(on_raster.isfinite().all(dim=-1))[:, 0])
+        points.append(on_raster[kept[-1]])
+    surface = torch.cat(points)
+    distance = seen.typical_distance(surface)
+    cell = float(seen.crop_angles[0] * distance.median()) if len(surface) else 1.0
+    of_view = np.repeat(np.arange(len(views)), [len(k) for k in kept])
+    return _Outlook(views, kept, distance.cpu().numpy(), Cells(surface.cpu().numpy(), of_view, cell))
+
+
 def shrunk(camera: Camera, longest_px: int) -> Camera:
     """The same view with its longest side at most `longest_px`."""
     factor = min(1.0, longest_px / max(camera.width_px, camera.height_px))
     return camera.resized(max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor)))
-
-
-def choose_device(name: str) -> torch.device:
-    """ "auto" is CUDA where there is any. UsageError for a device that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"unknown device {name!r}; give auto, cpu, cuda or cuda:0") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError("device cuda was asked for, but there is no usable CUDA GPU here; give --device cpu")
-    return device
 
 
 def _triple(values: Float[np.ndarray, "3"]) -> tuple[float, float, float]:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from toy_method import Poisoned, ToyBatches, ToyMethod, bits, toy_info
+from tests.training.toy_method import Poisoned, ToyBatches, ToyMethod, bits, toy_info
 
 from langfield.training.checkpoints import open_checkpoints
 from langfield.training.loop import TrainingConfig, train
