@@ -1,6 +1,7 @@
 """Hash-grid encoding: laws of the reference, and the Triton kernels against it (in Triton's interpreter on a CPU)."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -137,3 +138,24 @@ def test_triton_kernels_agree_with_the_reference_in_the_interpreter():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "same"
+
+
+@pytest.mark.parametrize("kernel", ["_forward_kernel", "_backward_kernel"])
+def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str):
+    """To machine code of compute capability 9.0, under the same import hook as all tests."""
+    triton = pytest.importorskip("triton")
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from langfield.ops import hash_encode_triton
+
+    function = getattr(hash_encode_triton, kernel)
+    pointers = function.arg_names[:4]
+    signature = {name: "*i64" if name == "layout_ptr" else "*fp32" for name in pointers} | {"n": "i32"}
+    constants = {"LEVELS": 12, "F": 8, "BLOCK": 256}
+    signature |= dict.fromkeys(constants, "constexpr")
+    source = ASTSource(fn=function, signature=signature, constexprs=constants)
+    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32))
+    assert len(compiled.asm["cubin"]) > 1000
+    adds = re.search(r"\b(red|atom)\.\S*global\S*\.f32", compiled.asm["ptx"])
+    assert (adds is not None) == (kernel == "_backward_kernel")
