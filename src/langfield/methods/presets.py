@@ -81,6 +81,6 @@ PRESETS: dict[str, Preset] = {
         rays=1024,
         language_rays=256,
         dense=None,
-        feature_views=38,
+        feature_views=24,
     ),
 }
