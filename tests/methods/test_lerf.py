@@ -10,7 +10,7 @@ from langfield.methods.lerf import Lerf
 from langfield.methods.presets import LERF, LERF_BIG, LERF_LITE, NANO
 from langfield.methods.registry import create_method
 
-TINY = replace(NANO, dense=True, chunk_rays=64)
+TINY = replace(NANO, chunk_rays=64)
 CONTEXT = MethodContext(photos=2, embed_dim=8, dense_dim=5)
 
 

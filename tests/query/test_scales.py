@@ -100,3 +100,21 @@ def test_a_raster_has_every_strideth_pixel():
     assert shape == (12, 16)
     assert pixels[0] == 2 * 64 + 2
     assert pixels[17] == 6 * 64 + 2 + 4
+
+
+def test_a_crop_is_averaged_at_its_own_size_from_near_and_far():
+    """A camera at half the typical distance sees crops twice as large: the place and scale found stay the same."""
+    far = render_language_view(Wall(), camera_at(0, 0, 128, 96))
+    near_camera = camera_at(0, 0, 128, 96)
+    near_camera.world_from_camera[2, 3] = 2.0
+    near = render_language_view(Wall(), near_camera)
+    (far_pixel, far_level, far_score), (near_pixel, near_level, near_score) = (
+        gather_evidence(v, PHRASES, seen()).best() for v in (far, near)
+    )
+    assert (far.points_scene[far_pixel[0]] - near.points_scene[near_pixel[0]]).norm() < 0.1
+    assert far_level[0] == near_level[0]
+    torch.testing.assert_close(far_score[0], near_score[0], rtol=0, atol=0.01)
+
+
+def test_typical_distance_of_no_points_is_empty():
+    assert seen().typical_distance(torch.zeros(0, 3)).shape == (0,)

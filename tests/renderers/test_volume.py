@@ -42,12 +42,12 @@ def test_ball_has_its_colour_depth_and_outline():
     missed = discriminant < -0.02
     assert hit.sum() > 100
     torch.testing.assert_close(render.alpha[hit], torch.ones(int(hit.sum())), rtol=0, atol=1e-2)
-    torch.testing.assert_close(render.distance[hit], (along - discriminant.clamp_min(0).sqrt())[hit], rtol=0, atol=0.02)
+    torch.testing.assert_close(render.distance()[hit], (along - discriminant.clamp_min(0).sqrt())[hit], rtol=0, atol=0.02)
     torch.testing.assert_close(
         render.rgb[hit], torch.tensor([[1.0, 0, 0]]).expand(int(hit.sum()), 3), rtol=0, atol=0.02
     )
     assert render.alpha[missed].max() < 1e-3
-    assert torch.isinf(render.distance[missed]).all()
+    assert torch.isinf(render.distance()[missed]).all()
     torch.testing.assert_close(render.rgb[missed], torch.tensor([[0, 0, 1.0]]).expand(int(missed.sum()), 3))
 
 

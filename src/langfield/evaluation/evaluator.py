@@ -146,7 +146,10 @@ def evaluate(
     start = time.monotonic()
     views = [scene.views[index] for index in scene.test]
     if not views:
-        raise DataError("has no test views: nothing can be measured", scene.root)
+        raise DataError(
+            "has no test views, so nothing can be measured: name some in test_filenames, or drop the split lists",
+            scene.root,
+        )
     labels = open_labels(queries, views) if queries is not None else None
     lpips = Lpips()
     results = []

@@ -28,7 +28,6 @@ class LerfConfig:
         radiance, proposals, sampling: the radiance field and how its rays are sampled.
         language: the language field.
         language_samples: samples per ray that carry an embedding, the heaviest ones.
-        dense: whether a self-supervised (DINO) field regularises the language grid.
         *_weight: of each loss.
         lr, lr_end, lr_steps: of the radiance field and proposals.
         language_lr, language_lr_end, language_lr_steps: of the language field.
@@ -42,7 +41,6 @@ class LerfConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
     language_samples: int = 24
-    dense: bool = True
     proposal_weight: float = 1.0
     distortion_weight: float = 0.002
     language_weight: float = 0.1
@@ -73,7 +71,7 @@ class Lerf(nn.Module):
             self.language_grid = FeatureGrid(config.language.grid)
             features = self.language_grid.out_features
             self.language = LanguageField(config.language, context.embed_dim, features)
-            if config.dense and context.dense_dim is not None:
+            if context.dense_dim is not None:
                 self.dense = DenseField(features, context.dense_dim)
 
     @property
@@ -172,7 +170,7 @@ class Lerf(nn.Module):
         for start in range(0, len(rays), self.config.chunk_rays):
             chunk = rays[start : start + self.config.chunk_rays]
             render = render_rays(self.radiance, list(self.proposals), chunk, self.config.sampling)
-            parts.append((render.rgb.clamp(0, 1), render.alpha, render.distance * chunk.z_per_distance))
+            parts.append((render.rgb.clamp(0, 1), render.alpha, render.distance() * chunk.z_per_distance))
             if keep_samples:
                 kept.append(surface_samples(render, chunk, self.config.language_samples, LEAST_SHARE))
         rgb, alpha, depth = (torch.cat(column) for column in zip(*parts, strict=True))

@@ -34,7 +34,6 @@ NANO = LerfConfig(
         grid=FeatureGridConfig(levels=(6,), resolutions=((16, 160),), log2_rows=15, features=8), width=128, layers=1
     ),
     language_samples=4,
-    dense=False,
     lr_steps=2_000,
     language_lr_steps=1_500,
     proposal_warmup=1_000,

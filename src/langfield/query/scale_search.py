@@ -14,7 +14,7 @@ from torch import Tensor
 
 from langfield.query.language_view import LanguageView
 from langfield.query.relevancy import Phrases
-from langfield.query.seen_scales import raster
+from langfield.query.seen_scales import raster, raster_stride
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,13 @@ def search_scales_quickly(
     phrases: Phrases,
     scales_scene: Float[Tensor, " s"],
     *,
-    stride: int = 4,
     margin: float = 0.05,
     cells: int = 128,
 ) -> ScaleSearch:
-    """Every `stride`-th pixel at every scale; then, at scales within `margin` of a phrase's best, all the pixels of the
-    `cells` best raster cells. Cost: about S / stride² + a fraction of one evaluation of the picture."""
+    """A raster of at most 160 cells a side at every scale; then, at scales within `margin` of a phrase's best, all the
+    pixels of the `cells` best raster cells. Cost with a raster of every n-th pixel: about S / n² + a fraction of one
+    evaluation of the picture."""
+    stride = raster_stride(view)
     pixels, _ = raster(view, stride)
     sparse_samples = view.of_pixels(pixels)
     sparse = torch.stack(

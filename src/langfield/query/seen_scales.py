@@ -40,6 +40,8 @@ class SeenScales:
 
     def typical_distance(self, points_scene: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """Median distance of each point to the photos' places; that of the farthest point where it is infinite."""
+        if not len(points_scene):
+            return points_scene.new_zeros(0)
         finite = torch.where(points_scene.isfinite(), points_scene, torch.zeros_like(points_scene))
         parts = [torch.cdist(part, self.camera_centres).median(dim=-1).values for part in finite.split(2**16)]
         distance = torch.cat(parts)
@@ -74,12 +76,13 @@ def gather_evidence(view: LanguageView, phrases: Phrases, seen: SeenScales) -> R
     stride = raster_stride(view)
     pixels, shape = raster(view, stride)
     distance = seen.typical_distance(view.points_scene[pixels])
+    closer = _times_closer(distance, view.distance_scene[pixels])
     asked = view.of_pixels(pixels)
     score = torch.full((len(phrases), len(pixels)), -1.0, device=pixels.device)
     level = torch.zeros(score.shape, dtype=torch.int64, device=pixels.device)
     for number, angle in enumerate(seen.crop_angles):
         embedding = asked.embedding(angle * distance)
-        side = SMOOTHED_SHARE_OF_CROP * float(angle) * view.camera.fy_px / stride
+        side = SMOOTHED_SHARE_OF_CROP * float(angle) * view.camera.fy_px * closer / stride
         for start in range(0, len(phrases), _PHRASES_AT_ONCE):
             part = slice(start, start + _PHRASES_AT_ONCE)
             raw = phrases[part].relevancy(embedding).T.reshape(-1, *shape)
@@ -113,6 +116,12 @@ def box_mean(maps: Float[Tensor, "p h w"], side: float) -> Float[Tensor, "p h w"
     if kernel == 1:
         return maps
     return torch.nn.functional.avg_pool2d(maps[None], kernel, 1, kernel // 2, count_include_pad=False)[0]
+
+
+def _times_closer(typical: Float[Tensor, " n"], here: Float[Tensor, " n"]) -> float:
+    """How many times closer this camera is than a typical photo: so many times larger a crop looks here."""
+    ratio = (typical / here)[here.isfinite() & (here > 0)]
+    return float(ratio.median()) if len(ratio) else 1.0
 
 
 def raster_stride(view: LanguageView) -> int:

@@ -41,6 +41,7 @@ from langfield.runs.info import RunInfo, RunView
 
 Protocol = Literal["langfield", "lerf"]
 VIEWS_ASKED = 16
+PHRASES_AT_ONCE = 64
 _VIEWS_KEPT = 2
 _CAMERAS_FOR_DISTANCE = 32
 
@@ -54,32 +55,48 @@ class Session:
         device: where it computes.
     """
 
-    def __init__(self, info: RunInfo, method: LanguageMethod, context: MethodContext, device: torch.device) -> None:
+    def __init__(
+        self,
+        info: RunInfo,
+        method: LanguageMethod,
+        context: MethodContext,
+        device: torch.device,
+        encoder: str | None = None,
+    ) -> None:
+        """Use `open`. Args: encoder: where the encoder is now, if not where the run's card says."""
         self.info = info
         self.views: tuple[RunView, ...] = tuple(info.views)
         self.device = device
         self._method = method
         self._context = context
         self._scene_from_world = Similarity.from_matrix(info.scene_from_world)
+        self._encoder_spec = encoder
         self._encoder: ImageTextEncoder | None = None
         self._texts: dict[str, Tensor] = {}
         self._rendered: OrderedDict[str, LanguageView] = OrderedDict()
         self._outlook: _Outlook | None = None
 
     @classmethod
-    def open(cls, run: str | Path, *, device: str = "auto") -> "Session":
-        """Open a run directory. RunError if it is none, UsageError for a device that is not there."""
+    def open(cls, run: str | Path, *, device: str = "auto", encoder: str | None = None) -> "Session":
+        """Open a run directory.
+
+        Args:
+            device: "auto" is CUDA where there is one.
+            encoder: spec of the run's image-text encoder where it has moved; it must be the same one.
+
+        Raises RunError if it is no run, UsageError for a device that is not there.
+        """
         loaded = load_run(Path(run))
         where = resolve_device(device)
         try:
             context = config_from_json(MethodContext, dict(loaded.info.method_context), "method.context")
             method = create_method(loaded.info.method, loaded.info.method_config, context)
             method.load_state_dict(loaded.tensors("model"))
+            method.to(where)
+            assert isinstance(method, LanguageMethod)
+            return cls(loaded.info, method, context, where, encoder)
         except (ValueError, RuntimeError) as error:
             raise RunError(f"cannot be opened by this langfield: {error}", Path(run)) from None
-        method.to(where)
-        assert isinstance(method, LanguageMethod)
-        return cls(loaded.info, method, context, where)
 
     # -- pictures ------------------------------------------------------------------------------------------------
 
@@ -140,16 +157,21 @@ class Session:
         """
         asked = self._phrases(phrases, negatives)
         outlook = self._outlook_of_views(progress)
+        answers: list[Answer] = []
+        for start in range(0, len(asked), PHRASES_AT_ONCE):
+            answers += self._answers(asked[start : start + PHRASES_AT_ONCE], outlook)
+        return answers
+
+    def _answers(self, asked: Phrases, outlook: "_Outlook") -> list[Answer]:
         seen = self._seen_scales()
         found = [gather_evidence(view, asked, seen) for view in outlook.views]
-        score = np.concatenate([f.score[:, kept].cpu().numpy() for f, kept in zip(found, outlook.kept, strict=True)], 1)
-        angle = np.concatenate(
-            [seen.crop_angles[f.level[:, k]].cpu().numpy() for f, k in zip(found, outlook.kept, strict=True)], 1
-        )
-        scale = angle * outlook.distance_scene
-        cells = outlook.cells
+        pairs = list(zip(found, outlook.kept, strict=True))
+        score = np.concatenate([f.score[:, kept].cpu().numpy() for f, kept in pairs], axis=1)
+        angle = np.concatenate([seen.crop_angles[f.level[:, kept]].cpu().numpy() for f, kept in pairs], axis=1)
+        scale, cells = angle * outlook.distance_scene, outlook.cells
         return [
-            self._answer(text, cells.places(score[i], scale[i]), cells.peak(score[i])) for i, text in enumerate(phrases)
+            self._answer(text, cells.places(score[i], scale[i]), cells.peak(score[i]))
+            for i, text in enumerate(asked.texts)
         ]
 
     def _outlook_of_views(self, progress: Progress) -> "_Outlook":
@@ -187,15 +209,15 @@ class Session:
 
     @property
     def encoder(self) -> ImageTextEncoder:
-        """The run's image-text encoder, loaded when first needed. RunError if its weights are others now."""
+        """The run's image-text encoder, loaded when first needed. RunError if it is another one now."""
         if self._encoder is None:
             card = self._card()
-            encoder = load_image_text(card.spec, self.device)
-            if encoder.card.weights_sha256 != card.weights_sha256:
+            spec = self._encoder_spec or card.spec
+            encoder = load_image_text(spec, self.device)
+            if encoder.card.identity() != card.identity():
                 raise RunError(
-                    f"was trained with {card.spec} of weights {card.weights_sha256[:12]}, but these are "
-                    f"{encoder.card.weights_sha256[:12]}; put the old weights back, or train again",
-                    self.info.scene_path,
+                    f"{spec} is not the encoder that this run was trained with ({card.spec}, weights "
+                    f"{card.weights_sha256[:12]}); give that one, or train again"
                 )
             self._encoder = encoder
         return self._encoder
@@ -212,7 +234,7 @@ class Session:
     def _phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> Phrases:
         if not phrases:
             raise UsageError("no phrase was given")
-        if any(not text.strip() for text in phrases):
+        if any(not text.strip() for text in (*phrases, *(negatives or ()))):
             raise UsageError("a phrase is empty")
         card = self._card()
         against = tuple(card.negatives if negatives is None else negatives)
@@ -282,7 +304,7 @@ def _look(views: list[LanguageView], seen: SeenScales) -> _Outlook:
         points.append(on_raster[kept[-1]])
     surface = torch.cat(points)
     distance = seen.typical_distance(surface)
-    cell = float(seen.crop_angles[0] * distance.median()) if len(surface) else 1.0
+    cell = float(seen.crop_angles[0] * distance.median()) if len(surface) else 1.0  # nothing to see: any size
     of_view = np.repeat(np.arange(len(views)), [len(k) for k in kept])
     return _Outlook(views, kept, distance.cpu().numpy(), Cells(surface.cpu().numpy(), of_view, cell))
 

@@ -31,17 +31,19 @@ class RayRender:
     Attributes:
         rgb: colours in [0, 1]; what passes through everything takes the last sample's colour.
         alpha: how much light was stopped, in [0, 1].
-        distance: where half of the stopped light was, along the ray in scene units; infinite where alpha < 0.5.
         samples, weights: the final samples and their rendering weights.
         rounds: each proposal round's samples and weights (for the proposal loss).
     """
 
     rgb: Float[Tensor, "r 3"]
     alpha: Float[Tensor, " r"]
-    distance: Float[Tensor, " r"]
     samples: RaySamples
     weights: Float[Tensor, "r s"]
     rounds: list[tuple[RaySamples, Float[Tensor, "r _"]]]
+
+    def distance(self) -> Float[Tensor, " r"]:
+        """Where half of the stopped light was, along the ray in scene units; infinite where alpha < 0.5."""
+        return median_distance(self.weights.detach(), self.samples.t_edges)
 
 
 def render_rays(
@@ -71,7 +73,6 @@ def render_rays(
     return RayRender(
         rgb=rgb,
         alpha=alpha,
-        distance=median_distance(weights.detach(), samples.t_edges),
         samples=samples,
         weights=weights,
         rounds=rounds,

@@ -7,12 +7,15 @@ import os
 import time
 from pathlib import Path
 
-from langfield.core.errors import UsageError
+from langfield.core.errors import RunError, UsageError
 from langfield.core.progress import Progress, ProgressEvent
 
 
 class EventLog:
-    """A listener that appends each event to a file, one JSON object a line (figures that are not finite as null)."""
+    """A listener that appends each event to a file, one JSON object a line (figures that are not finite as null).
+
+    Raises RunError when the file cannot be written.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -27,13 +30,19 @@ class EventLog:
             "seconds": round(event.seconds, 3),
             "metrics": {name: value if math.isfinite(value) else None for name, value in event.metrics.items()},
         }
+        try:
+            self._append(json.dumps(record).encode() + b"\n")
+        except OSError as error:
+            raise RunError(f"cannot be written: {error.strerror}; free space or rights", self._path) from error
+
+    def _append(self, line: bytes) -> None:
         with self._path.open("ab+") as file:
             # A process killed while it wrote leaves half a line: end it, so that only that one is lost.
             if file.tell() > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
-            file.write(json.dumps(record).encode() + b"\n")
+            file.write(line)
 
 
 class TensorBoardLog:

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from langfield.core.errors import Interrupted, RunError, TrainingError
+from langfield.core.errors import Interrupted, LangfieldError, RunError, TrainingError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.methods.base import Method, RayBatch
 from langfield.training.checkpoints import Checkpoints, Snapshot
@@ -106,7 +106,11 @@ def train(
     with interruptible() as interrupted:
         session = _Session(method, batches, config, checkpoints, progress)
         while session.step < config.steps:
-            session.train_step()
+            try:
+                session.train_step()
+            except LangfieldError:
+                session.save()
+                raise
             stopped = interrupted() or should_stop()
             if stopped or session.report_due():
                 session.report()
@@ -254,6 +258,7 @@ class _Session:
         self._optimiser.load_state(training)
         if self._graphs is not None:
             self._graphs.clear()
+            self._warm_phases.clear()  # what a first step makes (Adam's state) must not be recorded
         self.step = self._saved_step = snapshot.step
         self._metrics = dict(snapshot.document["metrics"])
         if snapshot.document["device"] == self._device.type:

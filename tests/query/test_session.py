@@ -1,0 +1,137 @@
+"""A session over the wall of `fake_world`: answers in world units, many phrases, nothing to see."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fake_world import PHRASES, THING, Wall, camera_at
+
+from langfield.core.errors import UsageError
+from langfield.core.transforms import Similarity
+from langfield.encoders.base import EncoderCard
+from langfield.methods.base import MethodContext, Rendered
+from langfield.query.session import Session
+from langfield.runs.info import RunInfo, RunView
+
+# The world frame is the scene frame turned, moved, and three times as large.
+TURN = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+WORLD_FROM_SCENE = Similarity(TURN, np.array([10.0, -5, 2]), 3.0)
+CARD = EncoderCard(
+    spec="fake",
+    weights_sha256="0",
+    config_sha256="0",
+    embed_dim=4,
+    input_size_px=8,
+    mean=(0.0, 0.0, 0.0),
+    std=(1.0, 1.0, 1.0),
+    interpolation="bicubic",
+    licence="none",
+    parameters=0,
+)
+
+
+class Texts:
+    """An encoder that knows the fake world's phrases."""
+
+    card = CARD
+    device = torch.device("cpu")
+
+    def encode_images(self, crops):
+        raise AssertionError("a question needs no pictures")
+
+    def encode_texts(self, texts):
+        known = dict(zip(PHRASES.texts, PHRASES.embeddings, strict=True))
+        known |= dict(zip(CARD.negatives, torch.cat([PHRASES.negatives] * 2), strict=True))
+        return torch.stack([known.get(text, known["nothing"]) for text in texts])
+
+
+def session(method: Wall | None = None) -> Session:
+    cameras = [camera_at(x, y) for x, y in ((0, 0), (0.5, 0), (0, 0.4), (-0.5, 0.1))]
+    views = tuple(RunView(f"{i}.jpg", "train", c.moved(WORLD_FROM_SCENE)) for i, c in enumerate(cameras))
+    info = RunInfo(
+        seed=0,
+        method="fake",
+        method_config={},
+        method_context={},
+        training_config={},
+        encoders={"image_text": CARD.to_json()},
+        scene_path="nowhere",
+        scene_fingerprint="",
+        scene_from_world=WORLD_FROM_SCENE.inverse().matrix,
+        views=views,
+    )
+    context = MethodContext(photos=4, embed_dim=4, crop_angles=(0.04, 0.4))
+    made = Session(info, method or Wall(), context, torch.device("cpu"))
+    made._encoder = Texts()  # type: ignore[assignment]
+    return made
+
+
+def test_positions_boxes_and_scales_are_in_world_units():
+    thing, wall, nothing = session().query(["thing", "wall", "nothing"])
+    expected = WORLD_FROM_SCENE.points(THING.double().numpy())
+    assert thing.present
+    assert thing.position is not None
+    np.testing.assert_allclose(thing.position, expected, atol=0.15)
+    box = thing.hits[0].box
+    corners = zip(box.low, thing.position, box.high, strict=True)
+    assert all(low - 1e-3 <= p <= high + 1e-3 for low, p, high in corners)
+    assert thing.scale_world is not None
+    assert 0.6 < thing.scale_world < 3.0  # the thing shows best in crops 0.6 scene units high: 1.8 here
+    assert wall.present
+    assert not nothing.present
+    assert nothing.position is None
+    assert nothing.to_json()["hits"] == []
+
+
+def test_a_picture_answers_at_the_thing_and_its_depth_is_in_world_units():
+    made = session()
+    answers = made.ask_view(made.views[0].camera, ["thing"])
+    x, y = answers.best_xy_px[0]
+    camera = camera_at(0, 0)
+    expected = THING[:2].numpy() / 4 * 0.9 * 64 + np.array([32, 24])
+    np.testing.assert_allclose([x, y], expected, atol=2.5)
+    np.testing.assert_allclose(answers.depth_world, 12.0, rtol=1e-5)
+    assert answers.relevancy.shape == (1, camera.height_px, camera.width_px)
+
+
+def test_many_phrases_are_answered_as_one_by_one():
+    made = session()
+    many = made.query(["thing"] * 130 + ["wall"])
+    assert len(many) == 131
+    assert many[0] == many[129] == made.query(["thing"])[0]
+    assert many[130] == made.query(["wall"])[0]
+
+
+def test_where_nothing_is_to_be_seen_nothing_is_there():
+    class Sky(Wall):
+        def surface(self, camera, *, keep_samples=True):
+            rendered, samples = super().surface(camera, keep_samples=keep_samples)
+            assert rendered.depth_scene is not None
+            nowhere = torch.full_like(rendered.depth_scene, torch.inf)
+            return Rendered(rendered.rgb, rendered.alpha, nowhere), samples
+
+    answer = session(Sky()).query(["thing"])[0]
+    assert not answer.present
+    assert answer.hits == ()
+
+
+@pytest.mark.parametrize(
+    ("phrases", "negatives", "message"),
+    [
+        ([], None, "no phrase was given"),
+        (["thing", " "], None, "a phrase is empty"),
+        (["thing"], [""], "a phrase is empty"),
+        (["thing"], [], "relevancy needs at least one negative phrase"),
+    ],
+)
+def test_empty_questions_are_refused(phrases, negatives, message):
+    with pytest.raises(UsageError, match=message):
+        session().query(phrases, negatives=negatives)
+
+
+def test_a_run_without_language_says_so():
+    made = session()
+    made._context = replace(made._context, crop_angles=None)
+    with pytest.raises(UsageError, match="trained without language"):
+        made.query(["thing"])
