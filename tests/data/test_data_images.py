@@ -1,18 +1,13 @@
-"""Decoding: exact pixels, sizes, transparency, hostile files, and a cache that keeps its budget."""
+"""Decoding: exact pixels, sizes, transparency, hostile files."""
 
-import threading
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.data.scenes import write_ball_scene
 
 from langfield.core.errors import DataError
-from langfield.data import images as images_module
-from langfield.data.images import ImageCache, decode_depth, decode_image, decode_mask, image_size, same_shape
-from langfield.data.scene import open_scene
+from langfield.data.images import decode_image, decode_mask, image_size, same_shape
 
 RNG = np.random.default_rng(0)
 
@@ -89,27 +84,6 @@ def test_masks(tmp_path):
         decode_mask(tmp_path / "l.png", (40, 10))
 
 
-def test_depths(tmp_path):
-    depth = np.array([[0.0, 1.5], [2.0, 65.535]])
-    Image.fromarray((depth * 1000).round().astype(np.uint16)).save(tmp_path / "d.png")
-    np.testing.assert_allclose(decode_depth(tmp_path / "d.png", 1e-3), depth, rtol=1e-6)
-    odd = np.array([[np.nan, np.inf, -1.0, 2.0]])
-    np.save(tmp_path / "d.npy", odd)
-    np.testing.assert_array_equal(decode_depth(tmp_path / "d.npy", 0.5), [[0, 0, 0, 1]])
-    Image.fromarray(noise()).save(tmp_path / "rgb.png")
-    with pytest.raises(
-        DataError, match=r"rgb.png: is no depth picture \(RGB, 8 bit\): 16-bit grey PNG or .npy is read"
-    ):
-        decode_depth(tmp_path / "rgb.png", 1e-3)
-    np.save(tmp_path / "object.npy", np.array([[{}]]), allow_pickle=True)
-    with pytest.raises(DataError, match=r"object.npy: cannot be read as a .npy array"):
-        decode_depth(tmp_path / "object.npy", 1e-3)
-    content = (tmp_path / "d.npy").read_bytes().replace(b"(1, 4), ", b"(9**9,4)").replace(b"9**9", b"99999999999"[:4])
-    (tmp_path / "huge.npy").write_bytes(content)
-    with pytest.raises(DataError, match=r"huge.npy: cannot be read as a .npy array"):
-        decode_depth(tmp_path / "huge.npy", 1e-3)
-
-
 def png_header(width: int, height: int) -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
         return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
@@ -151,39 +125,3 @@ def test_same_shape():
     assert same_shape((1999, 1333), (1000, 667))
     assert not same_shape((640, 480), (480, 640))
     assert not same_shape((1920, 1080), (1440, 1080))
-
-
-def test_cache_keeps_the_last_used_within_its_budget(tmp_path, monkeypatch):
-    write_ball_scene(tmp_path, n_views=4, width_px=20, height_px=10)
-    scene = open_scene(tmp_path)
-    decoded = []
-    real = images_module.decode_image
-    monkeypatch.setattr(
-        images_module, "decode_image", lambda path, size: decoded.append(path.stem[-1]) or real(path, size)
-    )
-    cache = ImageCache(scene, budget_bytes=2 * 20 * 10 * 3)
-    for index in (0, 1, 0, 2, 0, 1):
-        np.testing.assert_array_equal(cache.rgb(index), real(scene.views[index].image_path, (20, 10)))
-        assert cache.kept_bytes <= 1200
-    assert decoded == ["1", "2", "3", "2"]
-    assert not cache.rgb(0).flags.writeable
-    small = ImageCache(scene, budget_bytes=10)
-    assert small.rgb(0).shape == (10, 20, 3)
-    assert small.kept_bytes == 0
-
-
-def test_cache_decodes_once_for_many_threads(tmp_path, monkeypatch):
-    write_ball_scene(tmp_path, n_views=3, width_px=20, height_px=10)
-    scene = open_scene(tmp_path)
-    count, lock, real = [0], threading.Lock(), images_module.decode_image
-
-    def slow(path, size):
-        with lock:
-            count[0] += 1
-        return real(path, size)
-
-    monkeypatch.setattr(images_module, "decode_image", slow)
-    cache = ImageCache(scene, budget_bytes=1 << 20)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda i: cache.rgb(i % 3), range(60)))
-    assert count[0] == 3

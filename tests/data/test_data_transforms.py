@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from tests.data.scenes import BALLS, NOTHING, arc_cameras, draw, opengl_matrix, 
 from langfield.core.cameras import Cameras
 from langfield.core.errors import DataError
 from langfield.core.transforms import opencv_from_opengl
-from langfield.data.images import decode_depth, decode_image
+from langfield.data.images import decode_image
 from langfield.data.scene import open_scene
 
 
@@ -94,12 +95,11 @@ def test_scene_frame_holds_the_cameras(balls):
 
 
 def test_depths_and_masks_are_found(tmp_path):
-    balls = write_ball_scene(tmp_path, n_views=3, masks=True, depths=True)
+    write_ball_scene(tmp_path, n_views=3, masks=True, depths=True)
     view = open_scene(tmp_path).views[1]
     assert view.mask_path == tmp_path / "masks" / "frame_00002.png"
-    assert view.depth_path is not None
-    depth = draw(balls.cameras[1])[2]
-    np.testing.assert_allclose(decode_depth(view.depth_path, view.depth_unit), depth, atol=0.00051)
+    assert view.depth_path == tmp_path / "depths" / "frame_00002.png"
+    assert view.depth_unit == 1e-3
 
 
 @given(
@@ -333,3 +333,31 @@ def test_queries_and_truth_are_written(balls):
     ids = np.asarray(Image.open(balls.folder / "gt" / "frame_00009_ids.png")).astype(int) - asked["id_png_offset"]
     np.testing.assert_array_equal(ids, draw(balls.cameras[8])[1])
     assert {query["text"] for query in asked["queries"] if query["kind"] == "object"} == {b.name for b in BALLS}
+
+
+def test_a_lens_without_an_inverse_is_refused(tmp_path):
+    """r − 0.4 r³ never exceeds 0.61, so no ray belongs to the corner at 0.9; k1 = −0.1 reaches 1.2 and is fine."""
+    balls = write_ball_scene(tmp_path, n_views=4)
+    wide = {"fl_x": 45.0, "fl_y": 45.0, "cx": 32.0, "cy": 24.0}
+
+    def bend(k1, **more):
+        return lambda meta: [frame.update(wide, k1=k1, **more) for frame in meta["frames"][2:]]
+
+    rewrite(balls.folder, bend(-0.1))
+    assert open_scene(balls.folder).views[3].camera.distortion[0] == -0.1
+    line = refused(balls.folder, bend(-0.4))
+    found = re.fullmatch(
+        rf"{balls.folder}/transforms.json: the lens of {balls.names[2]} bends too much near the picture's border: "
+        r"pixels that are straightened and bent again come back ([\d.e+]+|inf) px off, at most 0.1 is allowed: "
+        r"calibrate the camera again, or undistort the photos first \(colmap image_undistorter\)",
+        line,
+    )
+    assert found is not None
+    assert float(found[1]) > 0.1
+
+
+def test_a_fisheye_without_an_inverse_is_refused(tmp_path):
+    balls = write_ball_scene(tmp_path, n_views=3)
+    rewrite(balls.folder, lambda meta: meta.update(camera_model="OPENCV_FISHEYE", k1=-0.05))
+    assert open_scene(balls.folder).views[0].camera.lens == "fisheye"
+    assert "the lens of " in refused(balls.folder, lambda meta: meta.update(k1=-1.5))

@@ -98,12 +98,23 @@ def test_random_weights_repeat_and_leave_the_callers_randomness_alone(monkeypatc
     assert not caplog.records  # OpenCLIP's "no pretrained weights loaded" is not for people
 
 
-def _add_tiny(monkeypatch):
+def test_a_sigmoid_loss_is_said_to_be_uncalibrated(monkeypatch, caplog):
+    """SigLIP learns a bias; LERF's softmax over cosines was never fitted to it."""
+    _add_tiny(monkeypatch, init_logit_bias=-10.0)
+    with caplog.at_level(logging.WARNING):
+        load_image_text("openclip:test-tiny/random")
+    assert caplog.messages == [
+        "relevancy is not calibrated for openclip:test-tiny/random (a sigmoid loss): "
+        "order phrases by it, do not trust 0.5"
+    ]
+
+
+def _add_tiny(monkeypatch, **more):
     """A built-in name with a tiny architecture, so that this test costs nothing."""
     config = json.loads(json.dumps(open_clip.get_model_config("ViT-B-16")))
     config["vision_cfg"] |= {"layers": 1, "width": 64, "image_size": 32}
     config["text_cfg"] |= {"layers": 1, "width": 64, "heads": 1}
-    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "test-tiny", config)
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "test-tiny", config | more)
     return True
 
 

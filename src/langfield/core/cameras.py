@@ -165,18 +165,32 @@ class Cameras:
         """
         pose = self.frame_from_camera[camera_index]
         local = (points - pose[:, 3]) @ pose[:, :3]
+        plane = self._bent(local, torch.full((len(points),), camera_index, device=points.device))
+        return plane * self.focal_px[camera_index] + self.centre_px[camera_index], local[:, 2]
+
+    def lens_error_px(self, camera_index: Int64[Tensor, " r"], xy_px: Float[Tensor, "r 2"]) -> Float[Tensor, " r"]:
+        """How far from points `xy_px` of the pictures their own rays fall: only rounding where the lens has an inverse.
+
+        Not finite, or far more than a pixel, where it bends so much that no ray, or no single one, belongs to a point.
+        """
+        plane = (xy_px - self.centre_px[camera_index]) / self.focal_px[camera_index]
+        again = self._bent(self._unproject(plane, camera_index), camera_index)
+        return ((again - plane) * self.focal_px[camera_index]).norm(dim=-1)
+
+    def _bent(self, local: Float[Tensor, "p 3"], camera_index: Int64[Tensor, " p"]) -> Float[Tensor, "p 2"]:
+        """Where points in camera axes fall on the plane z = 1 once the lens has bent it; undoes `_unproject`."""
         depth = local[:, 2]
-        coefficients = self.distortion[camera_index].expand(len(points), 8)
-        if bool(self.fisheye[camera_index]):
-            radius = local[:, :2].norm(dim=-1).clamp_min(1e-9)
-            theta = torch.atan2(radius, depth)
-            plane = local[:, :2] / radius[:, None] * _fisheye_radius(theta, coefficients)[:, None]
-        else:
-            safe = torch.where(depth.abs() < 1e-9, torch.full_like(depth, 1e-9), depth)
-            plane = local[:, :2] / safe[:, None]
-            if self.any_distortion:
-                plane = distort(plane, coefficients)
-        return plane * self.focal_px[camera_index] + self.centre_px[camera_index], depth
+        coefficients = self.distortion[camera_index]
+        safe = torch.where(depth.abs() < 1e-9, torch.full_like(depth, 1e-9), depth)
+        plane = local[:, :2] / safe[:, None]
+        if self.any_distortion:
+            plane = distort(plane, coefficients)
+        if not self.any_fisheye:
+            return plane
+        radius = local[:, :2].norm(dim=-1).clamp_min(1e-9)
+        theta = torch.atan2(radius, depth)
+        round_plane = local[:, :2] / radius[:, None] * _fisheye_radius(theta, coefficients)[:, None]
+        return torch.where(self.fisheye[camera_index, None], round_plane, plane)
 
 
 def distort(xy: Float[Tensor, "p 2"], coefficients: Float[Tensor, "p 8"]) -> Float[Tensor, "p 2"]:

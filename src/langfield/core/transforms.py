@@ -104,12 +104,13 @@ def normalising_similarity(
 
 def rotation_between(source: Float64[np.ndarray, "3"], target: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "3 3"]:
     """The smallest rotation that turns unit vector `source` into unit vector `target`."""
-    cosine = float(source @ target)
-    if cosine < -1 + 1e-12:  # opposite: half a turn about any axis at right angles
-        helper = np.eye(3)[int(np.abs(source).argmin())]
-        axis = np.cross(source, helper)
-        axis /= np.linalg.norm(axis)
-        return 2 * np.outer(axis, axis) - np.eye(3)
     cross = np.cross(source, target)
+    if float(source @ target) < 0:
+        # 1 / (1 + cosine) would magnify rounding: turn to the opposite of the target, then half round.
+        nearly_opposite = float(np.linalg.norm(cross)) < 1e-8
+        axis = np.cross(target, np.eye(3)[int(np.abs(target).argmin())]) if nearly_opposite else cross
+        axis = axis - (axis @ target) * target
+        axis /= np.linalg.norm(axis)
+        return (2 * np.outer(axis, axis) - np.eye(3)) @ rotation_between(source, -target)
     skew = np.array([[0, -cross[2], cross[1]], [cross[2], 0, -cross[0]], [-cross[1], cross[0], 0]])
-    return np.eye(3) + skew + skew @ skew / (1 + cosine)
+    return np.eye(3) + skew + skew @ skew / (1 + float(source @ target))

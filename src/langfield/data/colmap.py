@@ -23,6 +23,7 @@ from langfield.data.colmap_files import (
     read_images,
     read_points,
 )
+from langfield.data.lenses import check_lenses
 from langfield.data.validation import check_unique, checked_camera, checked_pose, plain_name, safe_path
 from langfield.data.views import View
 
@@ -67,7 +68,9 @@ def read_colmap(path: Path, models: Sequence[Path], *, max_side_px: int | None, 
     sizes = picture_sizes([paths[i] for i in present])
     cameras = read_cameras(model)
     views = [View(names[i], paths[i], _camera(images[i], cameras, model)) for i in present]
-    fitted, size_notes = fit_to_pictures(views, sizes, max_side_px, model_file(model, "cameras") or model)
+    cameras_file = model_file(model, "cameras") or model
+    fitted, size_notes = fit_to_pictures(views, sizes, max_side_px, cameras_file)
+    check_lenses(fitted, cameras_file)
     return Reading(
         root=photos.parent,
         kind="colmap",

@@ -1,17 +1,14 @@
-"""Pictures from disk: photos, masks and depths, decoded lazily, at the size they are used, within a memory budget."""
+"""Pictures from disk: photos and masks, decoded at the size they are used."""
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from langfield.core.errors import DataError, LangfieldError
-from langfield.data.views import Scene
 
 # From here on Pillow itself suspects a decompression bomb; its warning is an error here.
 MAX_PIXELS = 89_478_485
@@ -69,43 +66,11 @@ def decode_mask(path: Path, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     return used[rows[:, None], columns]
 
 
-def decode_depth(path: Path, unit: float) -> Float32[np.ndarray, "h w"]:
-    """Decode z-depth to world units: 16-bit (or deeper) grey pictures, or a 2D `.npy` array; `unit` scales either.
-
-    Returns 0 where nothing was measured (0, negative or not finite in the file).
-    Raises DataError for 8-bit or colour pictures, other arrays, and torn files.
-    """
-    if path.suffix.lower() == ".npy":
-        raw = _npy(path)
-    else:
-        with _opened(path) as image:
-            if image.mode not in (*_GREY_16_BIT, "I", "F"):
-                raise DataError(f"is no depth picture ({image.mode}, 8 bit): 16-bit grey PNG or .npy is read", path)
-            raw = np.asarray(image)
-    with np.errstate(over="ignore", invalid="ignore"):
-        depth = (raw.astype(np.float64) * unit).astype(np.float32)
-    depth[~(np.isfinite(depth) & (depth > 0))] = 0.0
-    return depth
-
-
 def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
     """Whether two sizes can be the same picture at two resolutions (each side within a pixel's rounding)."""
     if one[0] > other[0]:
         one, other = other, one
     return abs(other[1] * one[0] / other[0] - one[1]) <= 1.0
-
-
-def _npy(path: Path) -> np.ndarray:
-    try:
-        # Mapped, so that a header that promises more than the file holds is refused before anything is allocated.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # numpy's header parser lets many kinds through
-        raise DataError(f"cannot be read as a .npy array ({_first_line(error)}): write it again", path) from error
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if array.ndim != 2 or array.dtype.kind not in "fiu" or not 0 < array.size <= MAX_PIXELS:
-        raise DataError(f"holds {array.dtype} of shape {array.shape}: depth is a 2D array of numbers", path)
-    return array
 
 
 @contextmanager
@@ -142,46 +107,3 @@ def _as_rgb(image: Image.Image, path: Path) -> Image.Image:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image.convert("RGB")
-
-
-class ImageCache:
-    """A scene's photos at the size they are used, decoded when first asked for, the last used kept within a budget.
-
-    Safe to use from several threads; one photo is never decoded twice at the same time.
-    """
-
-    def __init__(self, scene: Scene, budget_bytes: int) -> None:
-        self._views = scene.views
-        self._budget_bytes = budget_bytes
-        self._kept: OrderedDict[int, Rgb] = OrderedDict()
-        self._lock = threading.Lock()
-        self._view_locks = [threading.Lock() for _ in scene.views]
-
-    @property
-    def kept_bytes(self) -> int:
-        """What the kept photos take."""
-        with self._lock:
-            return sum(rgb.nbytes for rgb in self._kept.values())
-
-    def rgb(self, view_index: int) -> Rgb:
-        """The photo of one view, read-only. A photo larger than the budget is decoded at each call."""
-        with self._view_locks[view_index]:
-            with self._lock:
-                if view_index in self._kept:
-                    self._kept.move_to_end(view_index)
-                    return self._kept[view_index]
-            view = self._views[view_index]
-            rgb = decode_image(view.image_path, view.size_px)
-            rgb.flags.writeable = False
-            with self._lock:
-                self._keep(view_index, rgb)
-            return rgb
-
-    def _keep(self, view_index: int, rgb: Rgb) -> None:
-        if rgb.nbytes > self._budget_bytes:
-            return
-        self._kept[view_index] = rgb
-        total = sum(kept.nbytes for kept in self._kept.values())
-        while total > self._budget_bytes:
-            _, dropped = self._kept.popitem(last=False)
-            total -= dropped.nbytes

@@ -16,6 +16,7 @@ from langfield.core.cameras import NO_DISTORTION, Camera, Distortion, LensModel
 from langfield.core.errors import DataError
 from langfield.core.transforms import opencv_from_opengl
 from langfield.data.assembly import Reading, fit_to_pictures, picture_sizes, present_photos
+from langfield.data.lenses import check_lenses
 from langfield.data.ply import read_ply
 from langfield.data.validation import (
     Json,
@@ -70,6 +71,7 @@ def read_transforms(path: Path, *, max_side_px: int | None, allow_outside: bool)
         mask, depth = (_side_file(photo, key, root, allow_outside) for key in ("mask_path", "depth_file_path"))
         views.append(View(photo.name, photo.path, _camera(photo.frame, meta, size), mask, depth, depth_unit))
     fitted, size_notes = fit_to_pictures(views, sizes, max_side_px, path)
+    check_lenses(fitted, path)
     split, split_notes = _split(meta, photos, {photo.name for photo in kept})
     points, point_notes = _points(meta, root, allow_outside)
     kind = "instant-ngp" if meta.get("aabb_scale") else "nerfstudio"

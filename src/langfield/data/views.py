@@ -13,11 +13,11 @@ from jaxtyping import Float32, UInt8
 
 from langfield.core.cameras import Camera
 from langfield.core.errors import DataError
+from langfield.core.files import file_sha256
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.transforms import Similarity
 
 _READERS = 8
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +48,6 @@ class View:
     def digest(self) -> str:
         """sha256 of the photo's bytes (hex). Read once per state of the file; DataError if it cannot be read."""
         return file_digest(self.image_path)
-
-    def mask_digest(self) -> str | None:
-        """sha256 of the mask's bytes (hex), None without a mask."""
-        return None if self.mask_path is None else file_digest(self.mask_path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,11 +123,7 @@ def file_digest(path: Path) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def _digest_of_state(path: Path, size_bytes: int, mtime_ns: int) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return file_sha256(path)
 
 
 def _digests(paths: Sequence[Path], progress: Progress) -> dict[Path, str]:

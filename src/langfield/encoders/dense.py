@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from langfield.core.errors import UsageError, WeightsError
+from langfield.core.files import file_sha256
 from langfield.encoders.base import EncoderCard, compute_dtype
-from langfield.encoders.weights import RANDOM, RANDOM_SEED, file_sha256, hub_file, json_sha256, readable
+from langfield.encoders.weights import RANDOM, RANDOM_SEED, hub_file, json_sha256, readable
 
 SHORT_SIDE_PX = 500
 

@@ -19,8 +19,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from langfield.core.errors import UsageError, WeightsError
+from langfield.core.files import file_sha256
 from langfield.encoders.base import EncoderCard, compute_dtype
-from langfield.encoders.weights import RANDOM, RANDOM_SEED, file_sha256, hub_file, json_sha256, missing, readable
+from langfield.encoders.weights import RANDOM, RANDOM_SEED, hub_file, json_sha256, missing, readable
 
 _CONFIG = "open_clip_config.json"
 _HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -34,6 +35,8 @@ _LICENCES = {
     "merged2b": "MIT",
     "webli": "Apache-2.0",
 }
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,8 @@ def load_openclip(spec: str, device: torch.device) -> OpenClipEncoder:
         torch.default_generator.manual_seed(RANDOM_SEED)
         model = _build(source, spec)
         tokenizer = _tokenizer(source.name, spec)
+    if getattr(model, "logit_bias", None) is not None:
+        _log.warning("relevancy is not calibrated for %s (a sigmoid loss): order phrases by it, do not trust 0.5", spec)
     return OpenClipEncoder(model, tokenizer, _card(spec, source, model), device)
 
 

@@ -17,12 +17,6 @@ RANDOM = "random"
 RANDOM_SEED = 0
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def json_sha256(value: Mapping[str, Any]) -> str:
     """SHA-256 of a JSON value whatever the order of its keys, as hex."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

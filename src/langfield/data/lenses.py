@@ -1,0 +1,58 @@
+"""Whether a lens can be straightened: what it bends must have an inverse all over the picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from langfield.core.cameras import Camera, Cameras
+from langfield.core.errors import DataError
+from langfield.data.views import View
+
+MAX_ERROR_PX = 0.1
+_POINTS_PER_SIDE = 33
+
+
+def check_lenses(views: Sequence[View], file: Path) -> None:
+    """Straighten pixels along the border of every distinct camera, bend them again, and compare.
+
+    Calibrated polynomials turn back on themselves outside what they were fitted to; pixels beyond that have no ray.
+    Raises DataError naming the first photo whose pixels do not come back to within 0.1 pixels.
+    """
+    distinct: dict[tuple, View] = {}
+    for view in views:
+        if any(view.camera.distortion) or view.camera.lens == "fisheye":
+            distinct.setdefault(_lens_of(view.camera), view)
+    if not distinct:
+        return
+    cameras = Cameras.from_list([view.camera for view in distinct.values()])
+    border = torch.stack([_border(view.camera) for view in distinct.values()])
+    index = torch.arange(len(cameras)).repeat_interleave(border.shape[1])
+    errors = cameras.lens_error_px(index, border.flatten(0, 1)).reshape(len(cameras), -1)
+    worst = errors.nan_to_num(torch.inf).amax(dim=-1)
+    for view, error_px in zip(distinct.values(), worst.tolist(), strict=True):
+        if error_px > MAX_ERROR_PX:
+            raise DataError(
+                f"the lens of {view.name} bends too much near the picture's border: pixels that are straightened and "
+                f"bent again come back {error_px:.3g} px off, at most {MAX_ERROR_PX:g} is allowed: calibrate the "
+                "camera again, or undistort the photos first (colmap image_undistorter)",
+                file,
+            )
+
+
+def _lens_of(camera: Camera) -> tuple:
+    """What pixels become rays by, pose aside."""
+    pinhole = (camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px)
+    return (camera.width_px, camera.height_px, *pinhole, *camera.distortion, camera.lens)
+
+
+def _border(camera: Camera) -> Float[Tensor, "p 2"]:
+    """Centres of pixels along the four sides, corners among them."""
+    right, bottom = camera.width_px - 0.5, camera.height_px - 0.5
+    x = torch.linspace(0.5, right, _POINTS_PER_SIDE)
+    y = torch.linspace(0.5, bottom, _POINTS_PER_SIDE)
+    rows = [torch.stack([x, torch.full_like(x, at)], dim=-1) for at in (0.5, bottom)]
+    columns = [torch.stack([torch.full_like(y, at), y], dim=-1) for at in (0.5, right)]
+    return torch.cat([*rows, *columns])

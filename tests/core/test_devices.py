@@ -1,0 +1,28 @@
+"""Which device a name means."""
+
+import pytest
+import torch
+
+from langfield.core.devices import resolve_device
+from langfield.core.errors import UsageError
+
+
+def test_auto_is_the_gpu_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto").type == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == torch.device("cpu")
+    assert resolve_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["", "gpu", "cuda:x", "meta"])
+def test_unknown_devices(name):
+    with pytest.raises(UsageError, match=rf"^unknown device '{name}': use auto, cpu, cuda or cuda:N$"):
+        resolve_device(name)
+
+
+@pytest.mark.parametrize(("name", "count"), [("cuda", 0), ("cuda:0", 0), ("cuda:2", 2)])
+def test_gpus_that_are_not_there(name, count, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    with pytest.raises(UsageError, match=rf"^device '{name}' is not there: torch sees {count} GPUs; use auto or cpu$"):
+        resolve_device(name)
