@@ -1,6 +1,7 @@
 """The public Python functions, which the command line calls too: train, open a run, evaluate."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from langfield.core.config import config_to_json
+from langfield.core.config import config_from_json, config_to_json
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
@@ -104,31 +105,18 @@ class _Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-@dataclass(frozen=True)
-class _Teachers:
-    """What the encoders say about the photos.
-
-    Attributes:
-        views: indices of the training views that have features.
-        cards: of the encoders, by role.
-        context: what the method needs to know about all this.
-        recipe: how the features were made, for run.json.
-    """
-
-    bank: FeatureBank
-    views: list[int]
-    cards: dict[str, dict[str, Any]]
-    context: MethodContext
-    recipe: dict[str, Any]
+Encoders = tuple[ImageTextEncoder, DenseEncoder | None]
 
 
 def train(
     scene: str | Path,
     out: str | Path,
     *,
+    method: str | None = None,
     preset: str | None = None,
     encoder: str | None = None,
     dense: str | None = None,
+    allow_outside: bool = False,
     device: str = "auto",
     max_steps: int | None = None,
     rays: int | None = None,
@@ -142,8 +130,10 @@ def train(
     Args:
         scene: a folder as `open_scene` reads it.
         out: the run directory.
+        method: None is the preset's, and no other one fits it.
         preset: see `langfield.methods.presets`; None is "lerf" on CUDA and "nano" elsewhere.
         encoder, dense: specs; None is the preset's, and `dense="none"` goes without.
+        allow_outside: also read files that lie outside the scene's folder.
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:N".
         max_steps, rays: None is the preset's.
         progress: gets the stages "fingerprint", "features", "training" and more.
@@ -155,24 +145,32 @@ def train(
         Interrupted: on Ctrl-C, after saving.
     """
     where = resolve_device(device)
-    name, recipe = _chosen_preset(preset, where, encoder, dense, say)
-    steps, rays = _positive("max_steps", max_steps, recipe.steps), _positive("rays", rays, recipe.rays)
+    name, recipe = _chosen_preset(method, preset, where, encoder, dense, say)
+    steps, rays = _at_least("max_steps", 1, max_steps, recipe.steps), _at_least("rays", 1, rays, recipe.rays)
+    seed = _at_least("seed", 0, seed, 0)
     config = loop.TrainingConfig(steps=steps, rays=rays, language_rays=recipe.language_rays, seed=seed)
     out, start, watch = Path(out), time.perf_counter(), _Stopwatch()
     with watch.stage("scene"):
-        photos = open_scene(scene)
+        photos = open_scene(scene, allow_outside=allow_outside)
         for note in photos.notes:
             say(note)
         fingerprint = photos.fingerprint(progress)
-    taught = _teach(photos, recipe, where, watch, progress, say)
-    method = _fresh_method(recipe, taught.context, seed, where)
+    with watch.stage("encoders"):
+        encoders = _load_encoders(recipe, where)
+    views = evenly(photos.train, recipe.feature_views)
     # The scene's path is made absolute, so that `evaluate` finds it from anywhere.
-    info = _run_info(Path(scene).absolute(), photos, fingerprint, name, recipe, taught, config)
-    with watch.stage("training"), open_checkpoints(out, info) as checkpoints:
+    info = _run_info(Path(scene).absolute(), photos, fingerprint, name, recipe, views, encoders, config)
+    # Whatever speaks against this training in `out` is found before hours of encoding.
+    with open_checkpoints(out, info) as checkpoints:
         told = to_all(progress, EventLog(out / "events.jsonl"), *([TensorBoardLog(out)] if tensorboard else []))
-        result = _fit(method, photos, taught, config, checkpoints, told)
+        with watch.stage("features"):
+            bank = _features(photos, views, encoders, recipe.pyramid, where, progress, say)
+        del encoders  # the training needs their memory
+        with watch.stage("training"):
+            model = _fresh_method(info, where)
+            result = _fit(model, photos, bank, views, config, checkpoints, told)
     with watch.stage("psnr"):
-        quality = quick_psnr(method, photos, where, progress)
+        quality = quick_psnr(model, photos, where, progress)
     report = TrainReport(
         run=out,
         steps=result.steps,
@@ -180,7 +178,7 @@ def train(
         psnr=quality,
         stages=watch.seconds,
         memory_bytes=result.memory_bytes,
-        crops_per_second=taught.bank.report.crops_per_second,
+        crops_per_second=bank.report.crops_per_second,
         preset=name,
         device=str(where),
     )
@@ -188,20 +186,25 @@ def train(
     return report
 
 
-def open_run(run: str | Path, *, device: str = "auto") -> Session:
+def open_run(run: str | Path, *, device: str = "auto", encoder: str | None = None) -> Session:
     """Open a run to ask it. `langfield.open` is this function.
+
+    Args:
+        encoder: spec of the run's image-text encoder where it is now; None is where it was when trained.
 
     Raises:
         RunError: no run there, or a torn one.
         WeightsError: the run's encoder cannot be loaded when the first phrase is asked.
     """
-    return Session.open(run, device=device)
+    return Session.open(run, device=device, encoder=None if encoder is None else _absolute(encoder))
 
 
 def evaluate(
     run: str | Path,
     *,
     scene: str | Path | None = None,
+    encoder: str | None = None,
+    allow_outside: bool = False,
     queries: str | Path | None = None,
     protocol: ProtocolName = "langfield",
     max_side_px: int | None = None,
@@ -212,6 +215,8 @@ def evaluate(
 
     Args:
         scene: None is the path it was trained from.
+        encoder: as in `open_run`.
+        allow_outside: also read files that lie outside the scene's folder.
         queries: labels; None is the scene's own `queries.json` if there is one.
         max_side_px: phrases are asked on a picture no longer than this; None is 160 on a CPU and no limit on CUDA.
 
@@ -222,8 +227,8 @@ def evaluate(
     if max_side_px is not None and max_side_px < 16:
         raise UsageError(f"max_side_px must be at least 16, got {max_side_px}")
     where = resolve_device(device)
-    session = open_run(run, device=str(where))
-    photos = open_scene(session.info.scene_path if scene is None else scene)
+    session = open_run(run, device=str(where), encoder=encoder)
+    photos = open_scene(session.info.scene_path if scene is None else scene, allow_outside=allow_outside)
     if photos.fingerprint(progress) != session.info.scene_fingerprint:
         raise RunError(
             f"was trained on another scene than {photos.root}, or its photos or poses changed since; "
@@ -289,15 +294,43 @@ def quick_psnr(method: Method, scene: Scene, device: torch.device, progress: Pro
     return mean if mean is not None and np.isfinite(mean) else None
 
 
+def feature_bytes(scene: Scene, view_indices: Sequence[int], encoders: Encoders, pyramid: PyramidRecipe) -> int:
+    """How large the views' features (float16) are going to be."""
+    image_text, dense = encoders
+    sizes = [scene.views[index].size_px for index in view_indices]
+    numbers = image_text.card.embed_dim * sum(level.tiles for size in sizes for level in pyramid.levels(*size))
+    if dense is not None:
+        numbers += dense.card.embed_dim * sum(math.prod(dense.grid(height, width)) for width, height in sizes)
+    return 2 * numbers
+
+
+def check_gpu_memory(needed_bytes: int, free_bytes: int, photos: int) -> None:
+    """Raise UsageError if the features of so many photos are larger than the free memory of the GPU."""
+    if needed_bytes > free_bytes:
+        raise UsageError(
+            f"needs {needed_bytes / 2**30:.1f} GB of GPU memory for features of {photos} photos, "
+            f"{free_bytes / 2**30:.1f} GB are free; use --dense none, --preset nano, or --device cpu"
+        )
+
+
 def _chosen_preset(
-    name: str | None, device: torch.device, encoder: str | None, dense: str | None, say: Callable[[str], None]
+    method: str | None,
+    name: str | None,
+    device: torch.device,
+    encoder: str | None,
+    dense: str | None,
+    say: Callable[[str], None],
 ) -> tuple[str, Preset]:
     """The preset by name or for the device, with the encoders that were asked for instead of its own."""
+    if method is not None and method not in METHODS:
+        raise UsageError(f"unknown method {method!r}; known are {', '.join(sorted(METHODS))}")
     if name is None:
         name = "lerf" if device.type == "cuda" else "nano"
         why = "a GPU is there" if device.type == "cuda" else "no GPU is used"
         say(f"preset {name}, because {why}; --preset chooses another one")
     chosen = preset(name)
+    if method is not None and method != method_name(chosen.config):
+        raise UsageError(f"preset {name} is of the method {method_name(chosen.config)}, not {method}; leave one out")
     if encoder is not None:
         chosen = replace(chosen, encoder=_absolute(encoder))
     if dense is not None:
@@ -311,39 +344,35 @@ def _absolute(spec: str) -> str:
     return f"{kind}{local}{Path(folder).expanduser().absolute()}" if local and folder else spec
 
 
-def _positive(name: str, given: int | None, otherwise: int) -> int:
-    if given is not None and given < 1:
-        raise UsageError(f"{name} must be at least 1, got {given}")
+def _at_least(name: str, least: int, given: int | None, otherwise: int) -> int:
+    if given is not None and given < least:
+        raise UsageError(f"{name} must be at least {least}, got {given}")
     return otherwise if given is None else given
 
 
-def _teach(
+def _load_encoders(recipe: Preset, device: torch.device) -> Encoders:
+    dense = None if recipe.dense is None else load_dense(recipe.dense, device)
+    return load_image_text(recipe.encoder, device), dense
+
+
+def _features(
     scene: Scene,
-    recipe: Preset,
+    views: Sequence[int],
+    encoders: Encoders,
+    pyramid: PyramidRecipe,
     device: torch.device,
-    watch: _Stopwatch,
     progress: Progress,
     say: Callable[[str], None],
-) -> _Teachers:
-    """Load the encoders, and let them see the photos."""
-    with watch.stage("encoders"):
-        image_text: ImageTextEncoder = load_image_text(recipe.encoder, device)
-        dense: DenseEncoder | None = None if recipe.dense is None else load_dense(recipe.dense, device)
-    views = evenly(scene.train, recipe.feature_views)
-    with watch.stage("features"):
-        bank = build_features(scene, views, image_text, dense, recipe.pyramid, progress=progress)
-        made = bank.report
-        bank = bank.to(device) if device.type == "cuda" else bank  # on a CPU it stays memory-mapped
+) -> FeatureBank:
+    """Let the encoders see the views."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        check_gpu_memory(feature_bytes(scene, views, encoders, pyramid), free, len(views))
+    bank = build_features(scene, views, *encoders, pyramid, progress=progress)
+    made = bank.report
     done = f"{made.crops:,} crops at {made.crops_per_second:,.0f} crops/s" if made.crops else "no crops to encode"
     say(f"features of {len(views)} photos: {done}, {made.reused_photos} photos from the cache")
-    context = MethodContext(
-        photos=len(scene.train),
-        embed_dim=bank.pyramid.embed_dim,
-        dense_dim=None if bank.dense is None else bank.dense.dim,
-        crop_angles=crop_angles(scene, views, recipe.pyramid),
-    )
-    cards = {"image_text": image_text.card.to_json()} | ({} if dense is None else {"dense": dense.card.to_json()})
-    return _Teachers(bank, views, cards, context, {"pyramid": recipe.pyramid.to_json(), "feature_views": len(views)})
+    return bank.to(device) if device.type == "cuda" else bank  # on a CPU it stays memory-mapped
 
 
 def _run_info(
@@ -352,16 +381,26 @@ def _run_info(
     fingerprint: str,
     preset_name: str,
     recipe: Preset,
-    taught: _Teachers,
+    views: Sequence[int],
+    encoders: Encoders,
     config: loop.TrainingConfig,
 ) -> RunInfo:
+    """What the run is going to be. The encoders' cards say all of the features that it depends on."""
+    image_text, dense = encoders
+    context = MethodContext(
+        photos=len(scene.train),
+        embed_dim=image_text.card.embed_dim,
+        dense_dim=None if dense is None else dense.card.embed_dim,
+        crop_angles=crop_angles(scene, views, recipe.pyramid),
+    )
+    features = {"pyramid": recipe.pyramid.to_json(), "feature_views": len(views)}
     return RunInfo(
         seed=config.seed,
         method=method_name(recipe.config),
         method_config=config_to_json(recipe.config),
-        method_context=config_to_json(taught.context),
-        training_config=config_to_json(config) | {"preset": preset_name, **taught.recipe},
-        encoders=taught.cards,
+        method_context=config_to_json(context),
+        training_config=config_to_json(config) | {"preset": preset_name, **features},
+        encoders={"image_text": image_text.card.to_json()} | ({} if dense is None else {"dense": dense.card.to_json()}),
         scene_path=str(scene_path),
         scene_fingerprint=fingerprint,
         scene_from_world=scene.scene_from_world.matrix,
@@ -369,27 +408,29 @@ def _run_info(
     )
 
 
-def _fresh_method(recipe: Preset, context: MethodContext, seed: int, device: torch.device) -> Method:
+def _fresh_method(info: RunInfo, device: torch.device) -> Method:
+    context = config_from_json(MethodContext, dict(info.method_context), "method.context")
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(stream_seed(seed, "method"))
-        return create_method(method_name(recipe.config), recipe.config, context).to(device)
+        torch.default_generator.manual_seed(stream_seed(info.seed, "method"))
+        return create_method(info.method, info.method_config, context).to(device)
 
 
 def _fit(
     method: Method,
     scene: Scene,
-    taught: _Teachers,
+    bank: FeatureBank,
+    language_views: Sequence[int],
     config: loop.TrainingConfig,
     checkpoints: Checkpoints,
     progress: Progress,
 ) -> loop.TrainingResult:
-    device = taught.bank.pyramid.rows.device
+    device = bank.pyramid.rows.device
     budget = _PIXEL_BYTES[device.type]
     with (
         PixelPool(scene, scene.train, device, budget, config.seed) as pool,
-        PixelPool(scene, taught.views, device, budget, config.seed) as language_pool,
+        PixelPool(scene, language_views, device, budget, config.seed) as language_pool,
     ):
         pool.prepare(0, progress)
-        apart = language_pool if len(taught.views) < len(scene.train) else None
-        batches = BatchSource(scene, pool, taught.bank, device, config.rays, config.language_rays, apart)
+        apart = language_pool if len(language_views) < len(scene.train) else None
+        batches = BatchSource(scene, pool, bank, device, config.rays, config.language_rays, apart)
         return loop.train(method, batches, config, checkpoints, progress=progress)

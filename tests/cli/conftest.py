@@ -30,6 +30,26 @@ class Trained:
     printed: dict
 
 
+def printed_json(capsys, arguments: list[str], code: int = 0) -> dict:
+    """Run a command with --json: exactly one object on stdout."""
+    assert main([*arguments, "--json"]) == code
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    return json.loads(out)
+
+
+def failure(capsys, arguments: list[str]) -> str:
+    """Run a command that ends with 2: its one line on stderr, nothing on stdout, and the same in JSON."""
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    line = said.err.splitlines()[-1]
+    error = printed_json(capsys, arguments, code=2)["error"]
+    assert set(error) == {"kind", "file", "message"}
+    assert line == "langfield: " + (f"{error['file']}: " if error["file"] else "") + error["message"]
+    return line.removeprefix("langfield: ")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,32 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.cli.conftest import STEPS, Trained
+from tests.cli.conftest import STEPS, Trained, failure, printed_json
 from tests.data.scenes import arc_cameras, write_ball_scene
 
 import langfield
-from langfield.cli.answer_pictures import views_of_point
+from langfield.cli.answer_pictures import views_of_point, write_answers
 from langfield.cli.main import main
-
-
-def printed_json(capsys, arguments: list[str], code: int = 0) -> dict:
-    """Run a command with --json: exactly one object on stdout."""
-    assert main([*arguments, "--json"]) == code
-    out = capsys.readouterr().out
-    assert out.count("\n") == 1
-    return json.loads(out)
-
-
-def failure(capsys, arguments: list[str]) -> str:
-    """Run a command that ends with 2: its one line on stderr, nothing on stdout, and the same in JSON."""
-    assert main(arguments) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    line = said.err.splitlines()[-1]
-    error = printed_json(capsys, arguments, code=2)["error"]
-    assert set(error) == {"kind", "file", "message"}
-    assert line == "langfield: " + (f"{error['file']}: " if error["file"] else "") + error["message"]
-    return line.removeprefix("langfield: ")
+from langfield.core.progress import silent
+from langfield.query.session import shrunk
 
 
 def test_training_says_what_it_did(trained: Trained):
@@ -202,6 +185,36 @@ def test_ctrl_c_saves_and_exits_with_130(trained: Trained, tmp_path: Path):
     done = json.loads((tmp_path / "run.json").read_text())["steps_done"]
     assert error["message"] == f"stopped after step {done} of 100000 and saved; the same command goes on from here"
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [("train", "interrupted; the same command goes on from what was kept"), ("query", "interrupted")],
+)
+def test_only_a_training_goes_on_after_ctrl_c(trained: Trained, monkeypatch, capsys, command: str, line: str):
+    def pressed(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("langfield.api.open_scene", pressed)
+    monkeypatch.setattr("langfield.api.open_run", pressed)
+    arguments = trained.arguments if command == "train" else ["query", str(trained.run), "mug"]
+    assert main(arguments) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == f"langfield: {line}"
+
+
+def test_on_a_cpu_answers_are_shown_small(trained: Trained, tmp_path: Path, monkeypatch):
+    run = langfield.open(trained.run, device="cpu")
+    answers = run.query(["red ball"])
+    run.views = tuple(replace(view, camera=view.camera.resized(1280, 960)) for view in run.views[:1])
+    ask, asked = run.ask_view, []
+
+    def ask_smaller(camera, phrases, negatives):
+        asked.append((camera.width_px, camera.height_px))
+        return ask(shrunk(camera, 24), phrases, negatives=negatives)
+
+    monkeypatch.setattr(run, "ask_view", ask_smaller)
+    write_answers(run, answers, None, tmp_path, silent)
+    assert asked == [(160, 120), (320, 240)]
 
 
 def test_help_is_quick_because_torch_is_not_loaded():

@@ -77,6 +77,15 @@ def test_the_same_run_may_be_longer_elsewhere_and_report_differently():
     check_same_run(saved, wanted, Path("out"))
 
 
+def test_the_same_encoder_may_lie_elsewhere():
+    here = an_info(encoders={"image_text": {"spec": "openclip:local-dir:/here", "weights_sha256": "ab"}})
+    there = an_info(encoders={"image_text": {"spec": "openclip:local-dir:/there", "weights_sha256": "ab"}})
+    check_same_run(here, there, Path("out"))
+    other = an_info(encoders={"image_text": {"spec": "openclip:local-dir:/here", "weights_sha256": "cd"}})
+    with pytest.raises(RunError, match=r"encoders\.image_text\.weights_sha256 = 'ab', but 'cd' is asked for"):
+        check_same_run(here, other, Path("out"))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -18,7 +18,8 @@ from langfield.query.session import Session, shrunk
 # Of so many views that may show a phrase's answer, the one with the highest relevancy is taken.
 _CANDIDATES = 4
 _LOOK_SIDE_PX = 160
-_PICTURE_SIDE_PX = 960
+# On a CPU it takes seconds a phrase.
+_PICTURE_SIDE_PX = {"cuda": 960, "cpu": 320}
 
 
 def write_answers(
@@ -53,7 +54,8 @@ def best_view(session: Session, answer: Answer, negatives: Sequence[str] | None)
         for i in candidates
     ]
     best = session.views[candidates[int(np.argmax([look.score[0] for look in looks]))]]
-    return best.name, session.ask_view(shrunk(best.camera, _PICTURE_SIDE_PX), [answer.phrase], negatives=negatives)
+    camera = shrunk(best.camera, _PICTURE_SIDE_PX[session.device.type])
+    return best.name, session.ask_view(camera, [answer.phrase], negatives=negatives)
 
 
 def views_of_point(cameras: Sequence[Camera], position_world: tuple[float, float, float] | None) -> list[int]:

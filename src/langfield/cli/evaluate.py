@@ -2,24 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-import tyro
-
 from langfield.cli.console import Console
-from langfield.cli.options import OptionalInt, OptionalPath, OutputOptions
+from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eval(OutputOptions):
+class Eval(RunOptions):
     """Measure a run on its scene's test views: pictures, localisation, segmentation and presence."""
-
-    path: tyro.conf.Positional[Path]
-    """The run directory."""
 
     scene: OptionalPath = None
     """The scene it was trained on. Where it was when trained, if not given."""
+
+    allow_outside: Flag = False
+    """Also read photos that lie outside the scene's folder."""
 
     queries: OptionalPath = None
     """Labels: a queries.json, or a folder of LERF-OVS files. The scene's queries.json, if not given and there."""
@@ -30,9 +27,6 @@ class Eval(OutputOptions):
     max_side: OptionalInt = None
     """Ask phrases on a picture no longer than this. 160 on a CPU and the photos' size on a GPU, if not given."""
 
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-
     def run(self, console: Console) -> dict[str, Any]:
         """Evaluate; returns what `--json` prints."""
         from langfield import api
@@ -40,6 +34,8 @@ class Eval(OutputOptions):
         report = api.evaluate(
             self.path,
             scene=self.scene,
+            encoder=self.encoder,
+            allow_outside=self.allow_outside,
             queries=self.queries,
             protocol=self.protocol,
             max_side_px=self.max_side,

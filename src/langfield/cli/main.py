@@ -1,7 +1,7 @@
 """`langfield`: parse the arguments, call the command, print its result, and exit with a code that says how it went.
 
-Exit codes: 0; 2 for bad input, with one line that names the file and the fix; 130 after Ctrl-C, when everything was
-saved; 1 otherwise.
+Exit codes: 0; 2 for bad input, with one line that names the file and the fix; 130 after Ctrl-C (a training
+is saved first); 1 otherwise.
 """
 
 import contextlib
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
+    command: Command | None = None
     try:
         command = parse(given)
         with open_console(show_progress=command.progress, quiet=command.json) as console:
@@ -54,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LangfieldError as error:
         return _failed(error, as_json)
     except KeyboardInterrupt:
-        return _failed(Interrupted("interrupted; the same command goes on from what was kept"), as_json)
+        kept = "; the same command goes on from what was kept" if isinstance(command, Train) else ""
+        return _failed(Interrupted(f"interrupted{kept}"), as_json)
     except Exception as error:
         traceback.print_exc()
         if as_json:

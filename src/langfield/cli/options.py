@@ -10,6 +10,7 @@ import tyro
 OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")]
 OptionalText = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="")]
 OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")]
+EncoderSpec = Annotated[str | None, tyro.conf.arg(metavar="SPEC", help_behavior_hint="")]
 Flag = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
 Texts = Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT…", help_behavior_hint="")]
 Phrases = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="PHRASE…", help_behavior_hint="")]]
@@ -24,3 +25,17 @@ class OutputOptions:
 
     progress: Flag = True
     """Show no progress on stderr."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(OutputOptions):
+    """Which run is opened, and how."""
+
+    path: tyro.conf.Positional[Path]
+    """The run directory."""
+
+    encoder: EncoderSpec = None
+    """The run's image-text encoder, if it has moved, such as openclip:local-dir:FOLDER."""
+
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""

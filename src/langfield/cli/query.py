@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tyro
-
 from langfield.cli.console import Console
-from langfield.cli.options import OptionalPath, OutputOptions, Phrases, Texts
+from langfield.cli.options import OptionalPath, Phrases, RunOptions, Texts
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,11 +13,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Query(OutputOptions):
+class Query(RunOptions):
     """Say where phrases are in the scene, or that they are not there."""
-
-    path: tyro.conf.Positional[Path]
-    """The run directory."""
 
     phrases: Phrases
     """What to look for, each phrase in quotes."""
@@ -31,16 +25,13 @@ class Query(OutputOptions):
     out: OptionalPath = None
     """Also write pictures and masks here, and all of them together as answers.png."""
 
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-
     def run(self, console: Console) -> dict[str, Any]:
         """Ask; returns what `--json` prints."""
         if not self.phrases:
             raise UsageError("nothing to look for: add phrases, such as: langfield query RUN 'wooden spoon' mug")
         from langfield import api
 
-        session = api.open_run(self.path, device=self.device)
+        session = api.open_run(self.path, device=self.device, encoder=self.encoder)
         negatives = self.negative or None
         answers = session.query(self.phrases, negatives=negatives, progress=console.progress)
         console.table(("phrase", "there", "presence", "score", "position", "box size"), [_row(a) for a in answers])

@@ -1,14 +1,15 @@
-"""`langfield render`: pictures of a run from its photos' cameras."""
+"""`langfield render`: pictures or videos of a run from its photos' cameras or along a camera path."""
 
+import re
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import tyro
-
 from langfield.cli.console import Console
-from langfield.cli.options import Flag, OptionalInt, OutputOptions, Texts
+from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions, Texts
 from langfield.core.errors import UsageError
 from langfield.core.progress import ProgressEvent
 
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 
 RenderOutput = Literal["rgb", "depth", "relevancy", "composited"]
 _OF_PHRASES = ("relevancy", "composited")
+_PHRASES_AT_ONCE = 16  # a phrase's maps are let go before the next group's are made
+_FPS = 24
+_MOST_BETWEEN = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Render(OutputOptions):
-    """Write pictures of a run, seen from its photos' cameras."""
-
-    path: tyro.conf.Positional[Path]
-    """The run directory."""
+class Render(RunOptions):
+    """Write pictures or videos of a run, seen from its photos' cameras or along a camera path."""
 
     out: Path
     """The folder to write to."""
@@ -40,79 +41,151 @@ class Render(OutputOptions):
     negative: Texts = ()
     """Phrases that the asked ones compete with. The encoder's own, if not given."""
 
-    views: Texts = ("test",)
-    """test, train, all, or names of photos."""
+    views: Texts = ()
+    """test, train, all, or names of photos. test, if not given."""
+
+    camera_path: OptionalPath = None
+    """A file of cameras to use instead of the photos': nerfstudio's camera_path.json, but in the frame of the photos'
+    own poses."""
+
+    video: Flag = False
+    """Write one animated WebP for each output and phrase instead of single pictures. Along photos, all have the size
+    and lens of the first."""
+
+    between: int = 0
+    """In a video of photos' cameras: so many more pictures on a smooth way from each view to the next."""
+
+    fps: OptionalInt = None
+    """Pictures a second of a video. The camera path's, else 24, if not given."""
 
     width: OptionalInt = None
-    """Width of the pictures in pixels. The photos', if not given."""
+    """Width of the pictures in pixels. That of the photos or the camera path, if not given."""
 
     raw: Flag = False
-    """Also write the numbers behind each view as .npz: depth_world, and with phrases relevancy and scale_world."""
-
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
+    """Also write the numbers behind each view as .npz: depth_world, and with phrases relevancy and scale_world
+    (in memory for all phrases at once)."""
 
     def run(self, console: Console) -> dict[str, Any]:
         """Render; returns what `--json` prints."""
+        self._check()
+        from langfield import api
+        from langfield.cli.files import make_folder, write_picture
+        from langfield.cli.video import Video
+
+        session = api.open_run(self.path, device=self.device, encoder=self.encoder)
+        cameras, names, fps = self._way(session)
+        make_folder(self.out)
+        start = time.monotonic()
+        files: list[Path] = []
+        videos: dict[str, Video] = {}
+        with ExitStack() as open_videos:
+            for done, (camera, name) in enumerate(zip(cameras, names, strict=True)):
+                console.progress(ProgressEvent("rendering", done, len(cameras), "views", time.monotonic() - start))
+                for output, picture in self._pictures(session, camera, self.out / f"{name}_raw.npz"):
+                    if not self.video:
+                        files.append(write_picture(self.out / f"{name}_{output}.png", picture))
+                        continue
+                    if output not in videos:
+                        videos[output] = open_videos.enter_context(Video(self.out / f"{output}.webp", fps))
+                    videos[output].add(picture)
+                if self.raw:
+                    files.append(self.out / f"{name}_raw.npz")
+        files += [video.path for video in videos.values()]
+        console.progress(ProgressEvent("rendering", len(cameras), len(cameras), "views", time.monotonic() - start))
+        console.say(f"{len(files)} files in {self.out}")
+        return {"files": [str(file) for file in files]}
+
+    def _check(self) -> None:
+        """Raise UsageError for options that do not fit together."""
+        from langfield.cli.video import MAX_FPS
+
         asked = [output for output in self.outputs if output in _OF_PHRASES]
         if asked and not self.phrase:
             raise UsageError(f"--outputs {' '.join(asked)} needs a phrase: add --phrase 'wooden spoon'")
         if self.width is not None and not 1 <= self.width <= 16384:
             raise UsageError(f"--width must be 1 to 16384 pixels, got {self.width}")
-        from langfield import api
-        from langfield.cli.files import make_folder, numbered_slugs
+        if self.fps is not None and not 1 <= self.fps <= MAX_FPS:
+            raise UsageError(f"--fps must be 1 to {MAX_FPS}, got {self.fps}")
+        if not 0 <= self.between <= _MOST_BETWEEN:
+            raise UsageError(f"--between must be 0 to {_MOST_BETWEEN} pictures, got {self.between}")
+        if not self.video and (self.between or self.fps is not None):
+            raise UsageError("--between and --fps belong to a video: add --video, or leave them out")
+        if self.camera_path is not None and (self.views or self.between):
+            raise UsageError("--views and --between belong to photos' cameras: leave them out, or --camera-path")
 
-        session = api.open_run(self.path, device=self.device)
-        views = chosen_views(session, self.views)
-        make_folder(self.out)
-        start = time.monotonic()
-        files: list[Path] = []
-        names = numbered_slugs([Path(view.name).with_suffix("").as_posix() for view in views])
-        for done, (view, name) in enumerate(zip(views, names, strict=True)):
-            console.progress(ProgressEvent("rendering", done, len(views), "views", time.monotonic() - start))
-            files += self._write_view(session, self._sized(view.camera), self.out / name)
-        console.progress(ProgressEvent("rendering", len(views), len(views), "views", time.monotonic() - start))
-        console.say(f"{len(files)} files in {self.out}")
-        return {"files": [str(file) for file in files]}
+    def _way(self, session: "Session") -> "tuple[list[Camera], list[str], float]":
+        """The cameras to render (world frame), what their files' names begin with, and pictures a second."""
+        from langfield.cli.camera_path import cameras_along, read_camera_path
+        from langfield.cli.files import numbered_slugs
+        from langfield.cli.video import MAX_SIDE_PX
+
+        fps, names = None, []
+        if self.camera_path is not None:
+            path = read_camera_path(self.camera_path)
+            cameras, fps = path.cameras, path.fps
+        else:
+            views = chosen_views(session, self.views or ("test",))
+            cameras = [view.camera for view in views]
+            if self.video:
+                cameras = cameras_along(cameras, self.between)
+            else:
+                names = numbered_slugs([Path(view.name).with_suffix("").as_posix() for view in views])
+        cameras = [self._sized(camera) for camera in cameras]
+        longest_px = max(cameras[0].width_px, cameras[0].height_px)
+        if self.video and longest_px > MAX_SIDE_PX:
+            raise UsageError(f"a video's sides are at most {MAX_SIDE_PX} pixels, got {longest_px}: lower --width")
+        names = names or [f"{number:05d}" for number in range(1, len(cameras) + 1)]
+        return cameras, names, float(self.fps or fps or _FPS)
 
     def _sized(self, camera: "Camera") -> "Camera":
         if self.width is None:
             return camera
         return camera.resized(self.width, max(1, round(camera.height_px * self.width / camera.width_px)))
 
-    def _write_view(self, session: "Session", camera: "Camera", stem: Path) -> list[Path]:
-        """Write one view's files, all of which begin with `stem`."""
-        from langfield.cli.files import numbered_slugs, write_arrays, write_picture
+    def _pictures(self, session: "Session", camera: "Camera", raw: Path) -> "Iterator[tuple[str, Any]]":
+        """What a camera sees: each output's name and picture, made when asked for; and with --raw the file `raw`."""
+        import numpy as np
+
+        from langfield.cli.files import numbered_slugs, write_arrays
         from langfield.query.pictures import composited, depth_picture, relevancy_picture
 
-        answers = session.ask_view(camera, self.phrase, negatives=self.negative or None) if self.phrase else None
-        rgb, depth = session.picture(camera) if answers is None else (answers.rgb, answers.depth_world)
-        pictures = {}
-        if "rgb" in self.outputs:
-            pictures["rgb"] = rgb
-        if "depth" in self.outputs:
-            pictures["depth"] = depth_picture(depth)
-        arrays = {"depth_world": depth}
-        if answers is not None:
-            for index, name in enumerate(numbered_slugs(self.phrase)):
-                relevancy = answers.relevancy[index]
+        names = numbered_slugs(self.phrase)
+        numbers: dict[str, list[np.ndarray]] = {"relevancy": [], "scale_world": []}
+        for start in range(0, max(1, len(self.phrase)), _PHRASES_AT_ONCE):
+            group = self.phrase[start : start + _PHRASES_AT_ONCE]
+            answers = session.ask_view(camera, group, negatives=self.negative or None) if group else None
+            rgb, depth = session.picture(camera) if answers is None else (answers.rgb, answers.depth_world)
+            if start == 0:
+                if "rgb" in self.outputs:
+                    yield "rgb", rgb
+                if "depth" in self.outputs:
+                    yield "depth", depth_picture(depth)
+                numbers["depth_world"] = [depth]
+            if answers is None:
+                continue
+            for name, relevancy in zip(names[start:], answers.relevancy, strict=False):
                 if "relevancy" in self.outputs:
-                    pictures[f"relevancy_{name}"] = relevancy_picture(relevancy)
+                    yield f"relevancy_{name}", relevancy_picture(relevancy)
                 if "composited" in self.outputs:
-                    pictures[f"composited_{name}"] = composited(rgb, relevancy)
-            arrays |= {"relevancy": answers.relevancy, "scale_world": answers.scale_world}
-        files = [write_picture(stem.with_name(f"{stem.name}_{name}.png"), p) for name, p in pictures.items()]
+                    yield f"composited_{name}", composited(rgb, relevancy)
+            if self.raw:
+                numbers["relevancy"].append(answers.relevancy)
+                numbers["scale_world"].append(answers.scale_world)
         if self.raw:
-            files.append(write_arrays(stem.with_name(f"{stem.name}_raw.npz"), **arrays))
-        return files
+            write_arrays(raw, **{name: np.concatenate(parts) for name, parts in numbers.items() if parts})
 
 
 def chosen_views(session: "Session", wanted: tuple[str, ...]) -> "list[RunView]":
-    """The views of a run that are asked for by split, "all", or name (with or without folder and ending)."""
+    """The views of a run that are asked for by split, "all", or name (with or without folder and ending).
+
+    Those of a split come in the order of their names, in which photos were mostly taken.
+    """
     chosen: dict[str, RunView] = {}
     for word in wanted:
         if word in ("test", "train", "all"):
-            found = [view for view in session.views if word in ("all", view.split)]
+            found = sorted(
+                (v for v in session.views if word in ("all", v.split)), key=lambda view: _numbered(view.name)
+            )
         else:
             found = [v for v in session.views if word in (v.name, Path(v.name).name, Path(v.name).stem)]
         if not found:
@@ -120,3 +193,8 @@ def chosen_views(session: "Session", wanted: tuple[str, ...]) -> "list[RunView]"
             raise UsageError(f"the run has no view {word!r}: use test, train, all, or a photo's name such as {known}")
         chosen |= {view.name: view for view in found}
     return list(chosen.values())
+
+
+def _numbered(name: str) -> list[tuple[int, str]]:
+    """A key by which photo_9 comes before photo_10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]

@@ -7,7 +7,7 @@ from typing import Any
 import tyro
 
 from langfield.cli.console import Console, duration
-from langfield.cli.options import Flag, OptionalInt, OptionalText, OutputOptions
+from langfield.cli.options import EncoderSpec, Flag, OptionalInt, OptionalText, OutputOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,15 +20,21 @@ class Train(OutputOptions):
     out: Path
     """The run directory to write."""
 
+    method: OptionalText = None
+    """lerf. The preset's, if not given."""
+
     preset: OptionalText = None
     """Method and recipe, see `langfield methods`. lerf with a GPU and nano without, if not given."""
 
-    encoder: OptionalText = None
+    encoder: EncoderSpec = None
     """Image-text encoder, such as openclip:ViT-B-16/laion2b_s34b_b88k or openclip:local-dir:FOLDER. The preset's, if
     not given."""
 
-    dense: OptionalText = None
+    dense: EncoderSpec = None
     """Self-supervised encoder, such as timm:vit_small_patch8_224.dino, or none. The preset's, if not given."""
+
+    allow_outside: Flag = False
+    """Also read photos that lie outside the scene's folder."""
 
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
@@ -52,9 +58,11 @@ class Train(OutputOptions):
         report = api.train(
             self.scene,
             self.out,
+            method=self.method,
             preset=self.preset,
             encoder=self.encoder,
             dense=self.dense,
+            allow_outside=self.allow_outside,
             device=self.device,
             max_steps=self.max_steps,
             rays=self.rays,

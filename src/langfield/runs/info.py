@@ -62,7 +62,7 @@ class RunInfo:
             JSON data: what it is built again from.
         training_config: the training's config as JSON data.
         encoders: card of each encoder that made the features, by role ("image_text", "dense", …).
-        scene_path: as the person gave it.
+        scene_path: where the scene was when the run was last trained; absolute.
         scene_fingerprint: digest of what the scene's files say.
         scene_from_world: the similarity from the input's frame to the one trained in.
         views: the photos' names, splits and cameras in the input's frame, so that answers need no photos.
@@ -150,7 +150,7 @@ def plain(document: Mapping[str, Any]) -> Document:
 def check_same_run(saved: RunInfo, wanted: RunInfo, path: Path) -> None:
     """Raise RunError naming the first key in which a training to go on differs from the one saved in `path`.
 
-    The scene's path, the number of steps, and how often to save and report may differ.
+    The scene's and the encoders' places, the number of steps, and how often to save and report may differ.
     """
     old, new = _identity(saved), _identity(wanted)
     if old["scene.fingerprint"] != new["scene.fingerprint"]:
@@ -177,6 +177,8 @@ def _identity(info: RunInfo) -> dict[str, Any]:
         document["training"].pop(key, None)
     for key in ("path", "views"):  # the fingerprint stands for the views
         del document["scene"][key]
+    for card in document["encoders"].values():  # digests stand for where an encoder was found
+        card.pop("spec", None)
     return dict(_flat(document, ""))
 
 
