@@ -214,7 +214,7 @@ def test_on_a_cpu_answers_are_shown_small(trained: Trained, tmp_path: Path, monk
 
     monkeypatch.setattr(run, "ask_view", ask_smaller)
     write_answers(run, answers, None, tmp_path, silent)
-    assert asked == [(160, 120), (320, 240)]
+    assert asked == [(80, 60), (320, 240)]
 
 
 def test_help_is_quick_because_torch_is_not_loaded():

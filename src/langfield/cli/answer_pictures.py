@@ -17,8 +17,7 @@ from langfield.query.session import Session, shrunk
 
 # Of so many views that may show a phrase's answer, the one with the highest relevancy is taken.
 _CANDIDATES = 4
-_LOOK_SIDE_PX = 160
-# On a CPU it takes seconds a phrase.
+_LOOK_SIDE_PX = {"cuda": 160, "cpu": 80}
 _PICTURE_SIDE_PX = {"cuda": 960, "cpu": 320}
 
 
@@ -49,8 +48,9 @@ def write_answers(
 def best_view(session: Session, answer: Answer, negatives: Sequence[str] | None) -> tuple[str, ViewAnswers]:
     """The name of the view in which the phrase scores best, among those that look at its answer, and what it shows."""
     candidates = views_of_point([view.camera for view in session.views], answer.position)
+    look_side_px = _LOOK_SIDE_PX[session.device.type]
     looks = [
-        session.ask_view(shrunk(session.views[i].camera, _LOOK_SIDE_PX), [answer.phrase], negatives=negatives)
+        session.ask_view(shrunk(session.views[i].camera, look_side_px), [answer.phrase], negatives=negatives)
         for i in candidates
     ]
     best = session.views[candidates[int(np.argmax([look.score[0] for look in looks]))]]
