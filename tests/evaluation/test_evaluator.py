@@ -150,7 +150,8 @@ def test_a_scene_without_test_views_cannot_be_measured(tmp_path: Path):
     (tmp_path / "transforms.json").write_text(json.dumps(document))
     with pytest.raises(DataError) as error:
         evaluate(Oracle(), open_scene(tmp_path))
-    assert str(error.value) == f"{tmp_path}: has no test views: nothing can be measured"
+    expected = "has no test views, so nothing can be measured: name some in test_filenames, or drop the split lists"
+    assert str(error.value) == f"{tmp_path}: {expected}"
 
 
 def test_lerf_ovs_labels_give_the_same_as_instances(scene: Scene, tmp_path: Path):

@@ -42,7 +42,8 @@ def test_ball_has_its_colour_depth_and_outline():
     missed = discriminant < -0.02
     assert hit.sum() > 100
     torch.testing.assert_close(render.alpha[hit], torch.ones(int(hit.sum())), rtol=0, atol=1e-2)
-    torch.testing.assert_close(render.distance()[hit], (along - discriminant.clamp_min(0).sqrt())[hit], rtol=0, atol=0.02)
+    near_side = (along - discriminant.clamp_min(0).sqrt())[hit]
+    torch.testing.assert_close(render.distance()[hit], near_side, rtol=0, atol=0.02)
     torch.testing.assert_close(
         render.rgb[hit], torch.tensor([[1.0, 0, 0]]).expand(int(hit.sum()), 3), rtol=0, atol=0.02
     )

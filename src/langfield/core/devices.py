@@ -6,7 +6,10 @@ from langfield.core.errors import UsageError
 
 
 def resolve_device(name: str) -> torch.device:
-    """ "auto" is CUDA where there is one, else the CPU; a GPU becomes the current one. UsageError for a device that is not there."""
+    """ "auto" is CUDA where there is one, else the CPU. A GPU becomes torch's current one.
+
+    Raises UsageError for a device that is not there.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
