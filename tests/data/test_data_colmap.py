@@ -187,7 +187,7 @@ MISTAKES = {
     "traversal": (
         {"name": "../../../etc/passwd"},
         'image 1 leaves {folder}/images, found "../../../etc/passwd": '
-        "move the file into the scene, or allow paths outside it",
+        "move the file into the scene, or allow paths outside it (--allow-outside)",
     ),
     "no camera": ({"camera": 9}, "has camera 9, which is not in the model's cameras: export it again"),
 }

@@ -189,7 +189,7 @@ def safe_path(root: Path, name: str, file: Path, where: str, *, allow_outside: b
     return resolved
 
 
-_OUTSIDE_ADVICE = "move the file into the scene, or allow paths outside it"
+_OUTSIDE_ADVICE = "move the file into the scene, or allow paths outside it (--allow-outside)"
 
 
 def is_file(path: Path) -> bool:
