@@ -26,3 +26,12 @@ def test_gpus_that_are_not_there(name, count, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     with pytest.raises(UsageError, match=rf"^device '{name}' is not there: torch sees {count} GPUs; use auto or cpu$"):
         resolve_device(name)
+
+
+def test_a_gpu_is_made_current_only_when_it_is_numbered(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert resolve_device("cuda") == torch.device("cuda")  # torch refuses to make a GPU without a number current
+    made_current = []
+    monkeypatch.setattr(torch.cuda, "set_device", made_current.append)
+    assert resolve_device("cuda:1") == torch.device("cuda:1")
+    assert made_current == [torch.device("cuda:1")]

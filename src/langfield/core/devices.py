@@ -6,7 +6,7 @@ from langfield.core.errors import UsageError
 
 
 def resolve_device(name: str) -> torch.device:
-    """ "auto" is CUDA where there is one, else the CPU. A GPU becomes torch's current one.
+    """ "auto" is CUDA where there is one, else the CPU. A GPU named by number becomes torch's current one.
 
     Raises UsageError for a device that is not there.
     """
@@ -20,6 +20,6 @@ def resolve_device(name: str) -> torch.device:
         raise UsageError(f"unknown device {name!r}: use auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"device {name!r} is not there: torch sees {torch.cuda.device_count()} GPUs; use auto or cpu")
-    if device.type == "cuda":
+    if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)  # Triton and graphs work on the current device
     return device
