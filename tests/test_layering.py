@@ -20,6 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {"core", "data", "query"},
     "viewer": {"core", "query"},
     "export": {"core", "query"},
+    "synthetic": {"core"},
 }
 FREE = {"cli", "__init__", "api"}  # the command line and the public API know everything
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from langfield.training import loop
 from langfield.training.batches import BatchSource
 from langfield.training.checkpoints import Checkpoints, open_checkpoints
 from langfield.training.event_log import EventLog, TensorBoardLog, to_all
+from langfield.training.lifting import LiftingMethod, lift_language
 from langfield.training.randomness import stream_seed
 
 _PIXEL_BYTES = {"cuda": 4 * 2**30, "cpu": 2 * 2**30}
@@ -431,6 +433,10 @@ def _fit(
         PixelPool(scene, language_views, device, budget, config.seed) as language_pool,
     ):
         pool.prepare(0, progress)
+        if isinstance(method, LiftingMethod):
+            batches = BatchSource(scene, pool, None, device, config.rays)
+            after = partial(lift_language, method, scene, bank.pyramid, language_views, progress)
+            return loop.train(method, batches, config, checkpoints, progress=progress, finish=after)
         apart = language_pool if len(language_views) < len(scene.train) else None
         batches = BatchSource(scene, pool, bank, device, config.rays, config.language_rays, apart)
         return loop.train(method, batches, config, checkpoints, progress=progress)

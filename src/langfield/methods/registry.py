@@ -8,9 +8,10 @@ from langfield.core.config import config_from_json
 from langfield.core.errors import UsageError
 from langfield.methods.base import Method, MethodContext
 from langfield.methods.lerf import Lerf, LerfConfig
+from langfield.methods.lift import Lift, LiftConfig
 from langfield.methods.presets import PRESETS, Preset
 
-METHODS: dict[str, tuple[type[Any], type[Any]]] = {"lerf": (Lerf, LerfConfig)}
+METHODS: dict[str, tuple[type[Any], type[Any]]] = {"lerf": (Lerf, LerfConfig), "lift": (Lift, LiftConfig)}
 
 
 def create_method(name: str, config: Any, context: MethodContext) -> Method:

@@ -1,5 +1,6 @@
 """One camera of a run, rendered once: its picture, and embeddings of any pixel at any scale."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -31,17 +32,45 @@ class LanguageMethod(Protocol):
     ) -> Float[Tensor, "r d"]: ...
 
 
+@runtime_checkable
+class CodedMethod(LanguageMethod, Protocol):
+    """A method whose embeddings are weighted means of few codes: relevancy is asked of the codes and then mixed.
+
+    One number a phrase is read instead of an embedding, as when language is splatted on Gaussians.
+    """
+
+    @property
+    def codes(self) -> Float[Tensor, "c d"]: ...
+
+    def mix(
+        self, samples: SurfaceSamples, scale_scene: Float[Tensor, " r"]
+    ) -> tuple[Int64[Tensor, "m k"], Float[Tensor, "m k"]]: ...
+
+
+def ready(method: LanguageMethod, phrases: Phrases) -> Phrases:
+    """The phrases as this method is asked them fastest."""
+    return phrases.with_codes(method.codes) if isinstance(method, CodedMethod) else phrases
+
+
 @dataclass(frozen=True)
 class PixelSamples:
     """Some pixels of a view, ready to be asked at many scales: their grid features are read once."""
 
     method: LanguageMethod
     samples: SurfaceSamples
-    features: Float[Tensor, "m f"]
+    features: Float[Tensor, "m f"] | None = None
 
     def embedding(self, scale_scene: Float[Tensor, " q"]) -> Float[Tensor, "q d"]:
         """Unit embeddings, each pixel at its own scale."""
         return self.method.embed(self.samples, scale_scene, self.features)
+
+    def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[Phrases], Float[Tensor, "q p"]]:
+        """Each pixel at its own scale, ready to be asked for the relevancy of several groups of phrases."""
+        if isinstance(self.method, CodedMethod):
+            rows, weights = self.method.mix(self.samples, scale_scene)
+            return lambda phrases: _mixed(phrases, self.samples, rows, weights)
+        embedding = self.embedding(scale_scene)
+        return lambda phrases: phrases.relevancy(embedding)
 
 
 @dataclass(frozen=True)
@@ -84,9 +113,21 @@ class LanguageView:
 
     def relevancy(self, phrases: Phrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
         """Relevancy pictures with each pixel at its own scale; a part of the picture is embedded at a time."""
-        every = torch.arange(self.pixels, device=scale_scene.device)
-        parts = [phrases.relevancy(self.embedding(scale_scene[part], part)) for part in every.split(_PIXELS_AT_ONCE)]
+        parts = []
+        for part in torch.arange(self.pixels, device=scale_scene.device).split(_PIXELS_AT_ONCE):
+            samples = self.samples.of_rays(part)[0]
+            parts.append(PixelSamples(self.method, samples).at(scale_scene[part])(phrases))
         return torch.cat(parts).T.reshape(len(phrases), self.camera.height_px, self.camera.width_px)
+
+
+def _mixed(
+    phrases: Phrases, samples: SurfaceSamples, rows: Int64[Tensor, "m k"], weights: Float[Tensor, "m k"]
+) -> Float[Tensor, "q p"]:
+    """Relevancy of rays from that of the codes: weighted means over their samples."""
+    assert phrases.of_codes is not None, "phrases must be made `ready` for a coded method"
+    of_sample = torch.nn.functional.embedding_bag(rows, phrases.of_codes, per_sample_weights=weights, mode="sum")
+    out = torch.zeros(samples.rays, len(phrases), device=weights.device)
+    return out.index_add_(0, samples.ray, of_sample)
 
 
 @torch.no_grad()

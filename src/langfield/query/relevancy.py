@@ -1,6 +1,6 @@
 """Relevancy: how much more an embedding is the phrase than anything in general (LERF, Kerr et al. 2023, §3.5)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -35,12 +35,19 @@ class Phrases:
         texts: the phrases.
         embeddings, negatives: unit vectors.
         temperature: of the encoder's card.
+        of_codes: relevancy of each of a method's codes (`CodedMethod`), once for all questions; None without them.
     """
 
     texts: tuple[str, ...]
     embeddings: Float[Tensor, "p d"]
     negatives: Float[Tensor, "q d"]
     temperature: float
+    of_codes: Float[Tensor, "c p"] | None = None
+
+    def with_codes(self, codes: Float[Tensor, "c d"]) -> "Phrases":
+        """The same with the relevancy of `codes`, which are embeddings; a code that is zero means nothing: 0."""
+        parts = [self.relevancy(part.float()) * part.any(dim=-1, keepdim=True) for part in codes.split(2**14)]
+        return replace(self, of_codes=torch.cat(parts) if parts else None)
 
     def relevancy(self, embedding: Float[Tensor, "n d"]) -> Float[Tensor, "n p"]:
         return relevancy(embedding, self.embeddings, self.negatives, self.temperature)
@@ -49,7 +56,8 @@ class Phrases:
         """Some of the phrases, with the same negatives."""
         chosen = torch.arange(len(self.texts))[index.cpu() if isinstance(index, Tensor) else index].tolist()
         texts = tuple(self.texts[i] for i in chosen)
-        return Phrases(texts, self.embeddings[index], self.negatives, self.temperature)
+        of_codes = None if self.of_codes is None else self.of_codes[:, index]
+        return Phrases(texts, self.embeddings[index], self.negatives, self.temperature, of_codes)
 
     def __len__(self) -> int:
         return len(self.texts)

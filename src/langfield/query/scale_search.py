@@ -60,9 +60,7 @@ def search_scales_quickly(
     stride = raster_stride(view)
     pixels, _ = raster(view, stride)
     sparse_samples = view.of_pixels(pixels)
-    sparse = torch.stack(
-        [phrases.relevancy(sparse_samples.embedding(scale.expand(len(pixels)))) for scale in scales_scene]
-    )  # s n p
+    sparse = torch.stack([sparse_samples.at(scale.expand(len(pixels)))(phrases) for scale in scales_scene])  # s n p
     highest = sparse.amax(dim=1)
     close = highest >= highest.amax(dim=0) - margin
     refined = highest.clone()
@@ -70,7 +68,7 @@ def search_scales_quickly(
     for index in torch.nonzero(close.any(dim=1))[:, 0].tolist():
         asked = torch.nonzero(close[index])[:, 0]
         near = _cell_pixels(view, pixels[best_cells[index][:, asked].unique()], stride)
-        found = phrases.relevancy(view.embedding(scales_scene[index].expand(len(near)), near)).amax(dim=0)
+        found = view.of_pixels(near).at(scales_scene[index].expand(len(near)))(phrases).amax(dim=0)
         refined[index, asked] = torch.maximum(refined[index, asked], found[asked])
     best = torch.where(close, refined, refined.new_tensor(-1)).max(dim=0)
     return ScaleSearch(best.indices, best.values)

@@ -81,11 +81,11 @@ def gather_evidence(view: LanguageView, phrases: Phrases, seen: SeenScales) -> R
     score = torch.full((len(phrases), len(pixels)), -1.0, device=pixels.device)
     level = torch.zeros(score.shape, dtype=torch.int64, device=pixels.device)
     for number, angle in enumerate(seen.crop_angles):
-        embedding = asked.embedding(angle * distance)
+        relevancy = asked.at(angle * distance)
         side = SMOOTHED_SHARE_OF_CROP * float(angle) * view.camera.fy_px * closer / stride
         for start in range(0, len(phrases), _PHRASES_AT_ONCE):
             part = slice(start, start + _PHRASES_AT_ONCE)
-            raw = phrases[part].relevancy(embedding).T.reshape(-1, *shape)
+            raw = relevancy(phrases[part]).T.reshape(-1, *shape)
             smooth = box_mean(raw, side).reshape(len(raw), -1)
             better = smooth > score[part]
             score[part] = torch.where(better, smooth, score[part])

@@ -23,7 +23,7 @@ from langfield.encoders.registry import load_image_text
 from langfield.methods.base import MethodContext, Rendered
 from langfield.methods.registry import create_method
 from langfield.query.answers import Answer, Box, Hit, ViewAnswers
-from langfield.query.language_view import LanguageMethod, LanguageView, render_language_view
+from langfield.query.language_view import LanguageMethod, LanguageView, ready, render_language_view
 from langfield.query.pictures import to_uint8
 from langfield.query.places import Cells, Place
 from langfield.query.relevancy import Phrases
@@ -240,7 +240,8 @@ class Session:
         against = tuple(card.negatives if negatives is None else negatives)
         if not against:
             raise UsageError("relevancy needs at least one negative phrase")
-        return Phrases(tuple(phrases), self._encoded(phrases), self._encoded(against), card.temperature)
+        asked = Phrases(tuple(phrases), self._encoded(phrases), self._encoded(against), card.temperature)
+        return ready(self._method, asked)
 
     def _encoded(self, texts: Sequence[str]) -> Float[Tensor, "p d"]:
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]

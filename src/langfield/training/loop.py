@@ -92,8 +92,11 @@ def train(
     *,
     progress: Progress = silent,
     should_stop: Callable[[], bool] = lambda: False,
+    finish: Callable[[], None] = lambda: None,
 ) -> TrainingResult:
     """Train `method` (on its device already) up to `config.steps`, going on from `checkpoints`' state if it has one.
+
+    `finish` is called after the last step, before the last save: for what a method does in closed form.
 
     A step whose loss or gradients are not finite changes nothing. After `MOST_BAD_STEPS` of them in a row the
     training goes back, once, to the last saved state and on with other random numbers.
@@ -116,7 +119,7 @@ def train(
                 session.report()
             if stopped:
                 session.stop()
-        session.save()
+        session.finish(finish)
         return session.result()
 
 
@@ -141,6 +144,7 @@ class _Session:
         self._rays, self._rays_before, self._saved_step = 0, 0, -1
         self._metrics: dict[str, float] = {}
         self._bad_before, self._seconds_before, self._went_back = 0, 0.0, False
+        self._finished = False
         self._started = self._saved = self._reported = time.perf_counter()
         graphed = self._device.type == "cuda" and config.cuda_graphs and batches.steady
         self._graphs = StepGraphs(batches.generator) if graphed else None
@@ -211,10 +215,18 @@ class _Session:
             "device": self._device.type,
             "seconds": self._seconds(),
             "bad_steps": self._bad_steps(),
+            "finished": self._finished,
             "metrics": {name: value for name, value in self._metrics.items() if math.isfinite(value)},
         }
         self._checkpoints.save(Snapshot(self.step, self._method.state_dict(), state, document))
         self._saved, self._saved_step = time.perf_counter(), self.step
+
+    def finish(self, work: Callable[[], None]) -> None:
+        """Do the last work on the method, once, and save it with that."""
+        if not self._finished:
+            work()
+            self._finished, self._saved_step = True, -1
+        self.save()
 
     def stop(self) -> None:
         """Save and raise Interrupted."""
@@ -260,6 +272,7 @@ class _Session:
             self._graphs.clear()
             self._warm_phases.clear()  # what a first step makes (Adam's state) must not be recorded
         self.step = self._saved_step = snapshot.step
+        self._finished = snapshot.step >= self._config.steps and bool(snapshot.document.get("finished"))
         self._metrics = dict(snapshot.document["metrics"])
         if snapshot.document["device"] == self._device.type:
             self._batches.generator.set_state(random)

@@ -1,0 +1,1 @@
+"""Procedural table-top scenes with exact truth: for tests, for the bundled scene, and to train the bundled encoder."""

@@ -1,0 +1,168 @@
+"""The loss's masks by hand, and a short training from files to a folder that OpenCLIP loads."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from tests.training_mini.fake_scenes import write_scenes
+from training.mini import train
+from training.mini.captions import build_captions
+from training.mini.data import read_pictures
+from training.mini.evaluate import auroc, frames
+from training.mini.model import (
+    build_model,
+    bytes_as_float16,
+    contrastive_loss,
+    forget_tokens,
+    load_folder,
+    model_config,
+    neutral_pairs,
+    tokens_of,
+    unknown_texts,
+    unseen_tokens,
+)
+
+TINY = ["--image-size=32", "--width=64", "--layers=2", "--embed-dim=32", "--text-width=32", "--text-layers=1"]
+
+
+def test_neutral_pairs_by_hand() -> None:
+    """Crops: a red mug; a red mug beside a book; a book said to be an object; an invalid one."""
+    shown = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 0], [1, 0, 0]]).float()  # mug, book, unknown
+    captions = torch.tensor([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0]]).bool()  # "mug", "red", "object", –
+    generic = torch.tensor([False, False, True, False])
+    valid = torch.tensor([True, True, True, False])
+    neutral = neutral_pairs(shown, captions, generic, valid, extra=1)
+    expected = [[0, 1, 0, 1, 0], [1, 0, 0, 1, 0], [0, 0, 0, 1, 0], [1, 1, 1, 0, 0]]
+    assert neutral.int().tolist() == expected
+
+
+def test_crops_with_generic_captions_spare_other_generic_ones() -> None:
+    shown = torch.eye(3)
+    possible = torch.ones(3, 3).bool()
+    generic = torch.tensor([True, True, False])
+    neutral = neutral_pairs(shown, possible, generic, torch.ones(3).bool(), extra=0)
+    assert neutral.int().tolist() == [[0, 1, 1], [1, 0, 1], [0, 0, 0]]
+
+
+def test_loss_by_brute_force() -> None:
+    generator = torch.Generator().manual_seed(0)
+    image, text = (torch.nn.functional.normalize(torch.randn(n, 8, generator=generator), dim=1) for n in (5, 7))
+    neutral = torch.rand(5, 7, generator=generator) < 0.3
+    neutral[torch.arange(5), torch.arange(5)] = False
+    generic = torch.tensor([0, 1, 0, 0, 1, 0, 0]).bool()
+    valid = torch.tensor([1, 1, 0, 1, 1]).bool()
+    loss, _ = contrastive_loss(image, text, torch.tensor(10.0), neutral, generic, valid, 0.9)
+    logits = 10 * image.double() @ text.double().T - 0.9 * generic
+    terms = []
+    for i in range(5):
+        rows = [j for j in range(7) if not neutral[i, j]]
+        columns = [j for j in range(5) if not neutral[j, i]]
+        by_image = torch.logsumexp(logits[i, rows], 0) - logits[i, i]
+        by_text = torch.logsumexp(logits[columns, i], 0) - logits[i, i]
+        terms.append(float(by_image + by_text) / 2)
+    assert float(loss) == pytest.approx(np.mean([terms[i] for i in (0, 1, 3, 4)]), rel=1e-5)
+
+
+def test_tokens_never_seen_mean_nothing_and_stay_so() -> None:
+    tokens = tokens_of(["red mug", "a photo of a wooden table", "object"])
+    unseen = unseen_tokens(tokens)
+    assert 0 in unseen  # what fills up a text
+    assert not set(tokens[0, :4].tolist()) & set(unseen.tolist())
+    unknown = unknown_texts(unseen)
+    assert (unknown == 49407).sum(dim=1).tolist() == [1] * len(unknown)
+    model = build_model(_tiny_config())
+    forget_tokens(model, unseen)
+    model.encode_text(torch.cat([tokens, unknown])).sum().backward()
+    rows = torch.from_numpy(unseen)
+    assert not model.token_embedding.weight.grad[rows].any()
+    assert not model.token_embedding.weight[rows].any()
+    assert torch.equal(open_clip.get_tokenizer("ViT-B-32")(["red mug"], context_length=16), tokens[:1])
+
+
+def test_the_default_model_is_small_enough() -> None:
+    args = train.arguments(["data", "--out", "out"])
+    config = model_config(
+        image_size=args.image_size,
+        patch_size=args.patch_size,
+        width=args.width,
+        layers=args.layers,
+        embed_dim=args.embed_dim,
+        text_width=args.text_width,
+        text_layers=args.text_layers,
+    )
+    assert 15e6 < bytes_as_float16(build_model(config)) <= 19e6
+    assert args.seconds == 250
+
+
+def test_trains_writes_and_evaluates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_scenes(tmp_path / "data", scenes=13)
+    (data / "00099.npz").write_bytes(b"torn")
+    out = tmp_path / "out"
+    given = [str(data), "--out", str(out), *TINY, "--batch=48", "--warmup=5", "--lr=2e-3", "--ema=0.9"]
+    train.main([*given, "--steps=40", "--log-every=10", "--device=cpu", "--no-compile", "--save-every=0"])
+    printed = capsys.readouterr().out
+    assert "left out 00099.npz" in printed
+    losses = [float(line.split("loss ")[1].split()[0]) for line in printed.splitlines() if line.startswith("step")]
+    assert len(losses) == 4
+    assert losses[-1] < losses[0] - 0.3
+    model = load_folder(out)
+    made: Any = open_clip.create_model_and_transforms(f"local-dir:{out}")
+    reloaded, _, preprocess = made
+    phrase = open_clip.get_tokenizer(f"local-dir:{out}")(["red mug"])
+    assert phrase.shape == (1, 16)
+    assert torch.equal(model.encode_text(phrase), reloaded.eval().encode_text(phrase))
+    assert "BICUBIC" in str(preprocess).upper()
+    _check_report(out)
+
+
+def _check_report(out: Path) -> None:
+    figures = json.loads((out / "figures.json").read_text())
+    assert figures["crops"] > 10
+    assert figures["held_out_crops"] > 0
+    assert 0 <= figures["held_out_pair_top1"] <= 1
+    assert figures["noun_top1"] > 0.25
+    assert figures["presence_unknown"] is not None
+    words = (out / "vocabulary.txt").read_text().split()
+    assert {"mug", "red", "object", "wall", "wooden", "photo"} <= set(words)
+    card = (out / "CARD.md").read_text()
+    assert "mug" in card
+    assert "None" not in card
+
+
+def test_time_ends_a_training(tmp_path: Path) -> None:
+    pictures = read_pictures(write_scenes(tmp_path / "data", scenes=3))
+    args = train.arguments(["data", "--out", str(tmp_path), *TINY, "--batch=8", "--seconds=1", "--device=cpu"])
+    trainer = train.Trainer(args, pictures, build_captions(pictures.identities), torch.device("cpu"))
+    trainer.train()
+    assert trainer.optimizer.param_groups[0]["lr"] < 1e-4
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing(tmp_path: Path) -> None:
+    pictures = read_pictures(write_scenes(tmp_path / "data", scenes=3))
+    args = train.arguments(["data", "--out", str(tmp_path), *TINY, "--batch=8", "--steps=9", "--device=cpu"])
+    trainer = train.Trainer(args, pictures, build_captions(pictures.identities), torch.device("cpu"))
+    trainer.step(0, 0.0)
+    before = [parameter.detach().clone() for parameter in trainer.model.parameters()]
+    plain = trainer.loss_of
+    trainer.loss_of = lambda batch: plain(batch) * float("nan")
+    trainer.step(1, 0.1)
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
+    trainer.loss_of = plain
+    trainer.step(2, 0.2)
+    assert all(torch.isfinite(parameter).all() for parameter in trainer.model.parameters())
+
+
+def test_auroc_and_frames() -> None:
+    assert auroc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])) == 0.75
+    instances = np.zeros(1, [("box", "i4", (4,))])
+    instances["box"] = (10, 20, 50, 40)
+    left, top, side = frames(instances)
+    assert (left[0], top[0], side[0]) == (5, 5, 50)
+
+
+def _tiny_config() -> dict:
+    return model_config(image_size=32, patch_size=8, width=64, layers=2, embed_dim=32, text_width=32, text_layers=1)
