@@ -42,11 +42,9 @@ def test_the_table_is_as_large_as_it_says(rooms):
         assert 0.45 < room.table_radius <= 0.8
         top = np.concatenate([part.mesh.vertices for part in room.table])
         top = top[top[:, 2] > -0.006]
-        across = np.linalg.norm(top[:, :2], axis=1)
-        angles = np.arctan2(top[:, 1], top[:, 0])
-        for angle in np.linspace(-np.pi, np.pi, 12, endpoint=False):
-            near = np.abs(np.angle(np.exp(1j * (angles - angle)))) < 0.3
-            assert across[near].max() > room.table_radius - 0.01
+        angles = np.linspace(0, 2 * np.pi, 720, endpoint=False)
+        reach = (top[:, :2] @ np.stack([np.cos(angles), np.sin(angles)])).max(axis=0)
+        assert room.table_radius - 0.005 < reach.min() < room.table_radius + 0.02
 
 
 def test_the_tables_words_are_words_that_things_use(rooms):

@@ -73,9 +73,10 @@ def test_a_gradient_runs_from_the_bottom_to_the_top():
 
 
 def test_pages_are_lines_from_left_to_right():
-    picture = textures.pages(rng()).astype(np.float64)
+    picture = textures.pages(rng())
     assert picture.shape == (128, 128, 3)
-    assert picture.mean(axis=1).std() > 3 * picture.mean(axis=0).std()
+    red = picture[..., 0]
+    assert red.mean(axis=1).std() > 3 * red.mean(axis=0).std()
 
 
 def test_the_same_seed_gives_the_same_texture_and_another_seed_another_one():

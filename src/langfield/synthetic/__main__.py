@@ -58,8 +58,8 @@ def pictures(options: argparse.Namespace) -> None:
         scene = compose(seed)
         cameras = random_cameras(rng, scene, options.photos, *options.size)
         renderer = Renderer(mitsuba, scene)
-        brightness = float(rng.uniform(0.45, 0.72))
-        views = list(renderer.render(cameras, options.samples, seed=seed, brightness=brightness))
+        white = float(rng.uniform(0.74, 0.95))
+        views = list(renderer.render(cameras, options.samples, seed=seed, white=white))
         write_pictures(path, scene, views)
         made += len(views)
         if made // options.photos % 10 == 0:

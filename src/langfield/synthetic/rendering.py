@@ -53,6 +53,7 @@ class Renderer:
     def __init__(self, mitsuba: ModuleType, scene: TableScene, max_bounces: int = 7) -> None:
         self._mi = mitsuba
         room = scene.room
+        self._white = room.white
         groups = [(TABLE_ID, room.table), (ROOM_ID, room.surroundings)]
         groups += [(FIRST_THING_ID + k, thing.parts) for k, thing in enumerate(scene.things)]
         shapes: dict[str, Any] = {}
@@ -82,24 +83,21 @@ class Renderer:
         samples: int,
         *,
         seed: int = 0,
-        brightness: float = 0.62,
+        white: float = 0.88,
     ) -> Iterator[Rendering]:
-        """Pictures by the cameras (without distortion), all with the exposure that the first one needs.
+        """Pictures by the cameras (without distortion), all with one exposure.
 
         Args:
             samples: camera paths a pixel.
-            brightness: sRGB value, 0 to 1, that the first picture's median luminance gets, unless that would bleach
-                more than a thirtieth of it.
+            white: sRGB value, 0 to 1, that a white sheet in the middle of the table gets.
         """
-        gain = None
+        gain = float(_linear(np.array(white))) / self._white
         for k, camera in enumerate(cameras):
             sensor = self._sensor(camera)
             linear = np.asarray(
                 self._mi.render(self._scene, sensor=sensor, spp=samples, seed=(seed * 1000 + k) % 2**31)
             )[..., :3]
             linear = np.nan_to_num(linear, nan=0.0, posinf=0.0, neginf=0.0)
-            if gain is None:
-                gain = _gain(linear @ [0.2126, 0.7152, 0.0722], brightness)
             truth = np.asarray(self._mi.render(self._truth, sensor=sensor, spp=1, seed=k))
             ids, position = _truth_channels(truth)
             depth = (position - camera.world_from_camera[:3, 3]) @ camera.world_from_camera[:3, 2]
@@ -211,11 +209,6 @@ def _corners(mesh: Mesh) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     weights = sparse.csr_matrix((area[other[together]], (one[together], other[together])), (len(place), len(flat)))
     normals = weights @ flat
     return positions.reshape(-1, 3), normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12), uv
-
-
-def _gain(luminance: np.ndarray, brightness: float) -> float:
-    middle, bright = np.percentile(luminance, [50, 97])
-    return float(min(_linear(np.array(brightness)) / max(middle, 1e-4), 0.95 / max(bright, 1e-4)))
 
 
 def _truth_channels(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

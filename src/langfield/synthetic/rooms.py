@@ -450,7 +450,7 @@ def _door(rng: np.random.Generator) -> list[Part]:
     for x in (-0.47, 0.47):
         parts.append(Part(_block(0.09, 0.05, 2.09).moved(x, -0.02, FLOOR_Z), frame))
     parts.append(Part(_block(1.03, 0.05, 0.09).moved(0.0, -0.02, FLOOR_Z + 2.0), frame))
-    handle = cylinder(0.012, 0.12).turned("y", 90).moved(0.26, -0.07, FLOOR_Z + 1.0)
+    handle = cylinder(0.012, 0.12).turned("y", 90.0).moved(0.26, -0.07, FLOOR_Z + 1.0)
     return [*parts, Part(handle, Surface((0.6, 0.6, 0.6), "brushed metal"))]
 
 
@@ -474,7 +474,7 @@ def _cabinet(rng: np.random.Generator) -> list[Part]:
         x, y = ((k + 0.5) / doors - 0.5) * width, -depth - 0.025
         door = _block(width / doors - 0.02, 0.03, height - 0.06, 0.004)
         parts.append(Part(door.moved(x, y, FLOOR_Z + 0.11), surface))
-        knob = cylinder(0.015, 0.03).turned("x", 90).moved(x + 0.35 * width / doors, y - 0.01, FLOOR_Z + 0.6 * height)
+        knob = cylinder(0.015, 0.03).turned("x", 90.0).moved(x + 0.35 * width / doors, y - 0.01, FLOOR_Z + 0.6 * height)
         parts.append(Part(knob, Surface((0.6, 0.6, 0.6), "brushed metal")))
     return parts
 

@@ -40,13 +40,13 @@ def compose(
     seed: int,
     wishes: Sequence[Wish] | None = None,
     *,
-    count: tuple[int, int] = (12, 18),
+    count: tuple[int, int] = (14, 20),
     spread: float = 0.85,
     room: Room | None = None,
 ) -> TableScene:
     """A scene of this seed: the wished things, or `count` (from, to) random ones, as many as fit on the table.
 
-    A quarter of random things are of a kind that is there already, in another colour.
+    One in eight random things is of a kind that is there already, in another colour.
 
     Args:
         spread: how much of the table's radius is used.
@@ -66,7 +66,7 @@ def compose(
 def _random_wishes(rng: np.random.Generator, count: int) -> list[Wish]:
     nouns = rng.permutation(sorted(KINDS))[:count].tolist()
     for k in range(1, len(nouns)):
-        if rng.random() < 0.25:
+        if rng.random() < 0.12:
             nouns[k] = nouns[int(rng.integers(k))]
     return [(noun, "", "") for noun in nouns]
 

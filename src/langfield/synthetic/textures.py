@@ -11,7 +11,7 @@ from itertools import combinations, pairwise
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-Colour = Sequence[float] | np.ndarray
+Colour = Sequence[float | int] | np.ndarray
 
 
 def wood(rng: np.random.Generator, rgb: Colour, size: int = 256) -> np.ndarray:
@@ -233,10 +233,11 @@ def _write(
     )
 
 
-def _extent(draw: ImageDraw.ImageDraw, text: str, size: int, stroke: int) -> tuple[float, float, float, float]:
-    return draw.multiline_textbbox(
+def _extent(draw: ImageDraw.ImageDraw, text: str, size: int, stroke: int) -> tuple[float, ...]:
+    box = draw.multiline_textbbox(
         (0, 0), text, font=_font(size), stroke_width=stroke, align="center", spacing=0.1 * size
     )
+    return tuple(map(float, box))
 
 
 def _line_breaks(text: str) -> Iterator[str]:
