@@ -48,6 +48,30 @@ def test_training_again_goes_on_and_keeps_the_features(trained: Trained, tmp_pat
     )
 
 
+def test_lifted_language_is_trained_asked_measured_and_not_lifted_twice(trained: Trained, tmp_path: Path, capsys):
+    run = tmp_path / "lifted"
+    arguments = [*run_to(trained.arguments, run, preset="lift"), "--max-steps", str(STEPS), "--no-progress"]
+    assert printed_json(capsys, arguments)["steps"] == STEPS
+    answers = printed_json(capsys, ["query", str(run), "red ball", "--no-progress"])["answers"]
+    assert [answer["phrase"] for answer in answers] == ["red ball"]
+    assert 0 <= answers[0]["presence"] <= 1
+    report = printed_json(capsys, ["eval", str(run), "--no-progress"])
+    assert report["psnr"] > 3
+    model = (run / "model.safetensors").read_bytes()
+    assert printed_json(capsys, arguments)["steps"] == STEPS
+    assert (run / "model.safetensors").read_bytes() == model
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    assert sum(event["stage"] == "lifting" and event["done"] == event["total"] for event in events) == 1
+
+
+def run_to(arguments: list[str], run: Path, preset: str) -> list[str]:
+    """A training's arguments with another run directory and preset."""
+    changed = list(arguments)
+    changed[changed.index("--out") + 1] = str(run)
+    changed[changed.index("--preset") + 1] = preset
+    return changed
+
+
 def test_query_answers_in_the_contracts_form(trained: Trained, tmp_path: Path, capsys):
     result = printed_json(capsys, ["query", str(trained.run), "red ball", "[b]", "--out", str(tmp_path)])
     assert [answer["phrase"] for answer in result["answers"]] == ["red ball", "[b]"]

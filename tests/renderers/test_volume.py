@@ -5,7 +5,13 @@ import torch
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.rays import Rays
 from langfield.renderers.sampling import SamplingConfig
-from langfield.renderers.volume import join_samples, median_distance, render_rays, surface_samples
+from langfield.renderers.volume import (
+    join_samples,
+    median_distance,
+    render_rays,
+    scaled_by_distance,
+    surface_samples,
+)
 
 
 class Ball(torch.nn.Module):
@@ -80,3 +86,12 @@ def test_surface_samples_keep_the_heaviest_and_join():
     again = join_samples([whole.of_rays(torch.arange(0, 100))[0], whole.of_rays(torch.arange(100, len(rays)))[0]])
     assert torch.equal(again.points, whole.points)
     assert torch.equal(again.ray, whole.ray)
+
+
+def test_gradients_near_the_camera_are_scaled_and_values_are_not():
+    values = torch.tensor([2.0, 3.0, 5.0], requires_grad=True)
+    distance = torch.tensor([0.1, 0.5, 4.0])
+    scaled = scaled_by_distance(values, distance)
+    torch.testing.assert_close(scaled.detach(), values.detach())
+    scaled.sum().backward()
+    torch.testing.assert_close(values.grad, torch.tensor([0.01, 0.25, 1.0]))

@@ -247,3 +247,20 @@ def test_events_go_to_the_run_directory(tmp_path):
     train_in(tmp_path / "run", 20, progress=EventLog(tmp_path / "run" / "events.jsonl"))
     lines = [json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
     assert [line["done"] for line in lines] == [0, 10, 20]
+
+
+def test_the_last_work_is_done_once_saved_and_done_anew_after_more_steps(tmp_path):
+    method, calls = ToyMethod(), []
+
+    def work():
+        calls.append(1)
+        with torch.no_grad():
+            method.first += 1
+
+    before = None
+    for steps, times in ((5, 1), (5, 1), (8, 2)):
+        train_in(tmp_path, steps, method, finish=work)
+        assert len(calls) == times
+        assert torch.equal(load_run(tmp_path).tensors("model")["first"], method.first)
+        assert before is None or steps > 5 or torch.equal(before, method.first)
+        before = method.first.detach().clone()

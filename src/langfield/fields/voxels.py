@@ -1,7 +1,7 @@
 """Language in a sparse voxel grid: unit embeddings at corners of cells near surfaces, at a few physical scales.
 
-Nothing here is trained. Embeddings of crops are averaged into the corners (`VoxelLanguage.fill`), as closed-form lifting
-does for Gaussians (Occam's LGS, Cheng et al. 2024, §3.2): Σ w·f / Σ w over all photos' pixels.
+Nothing here is trained. Embeddings of crops are averaged into the corners (`VoxelLanguage.fill`), as closed-form
+lifting does for Gaussians (Occam's LGS, Cheng et al. 2024, §3.2): Σ w·f / Σ w over all photos' pixels.
 """
 
 from collections.abc import Callable, Iterator
@@ -45,8 +45,8 @@ class Observations:
 class VoxelLanguage(nn.Module):
     """Positions and scales → embeddings.
 
-    Buffers: `keys` (C,) the corners that are there, increasing; `codes` (C·S, D) float16 unit embeddings, a corner's scales
-    after each other; `scales` (S,) in scene units, increasing.
+    Buffers: `keys` (C,) the corners that are there, increasing; `codes` (C·S, D) float16 unit embeddings, a corner's
+    scales after each other; `scales` (S,) in scene units, increasing.
     """
 
     keys: Tensor
@@ -60,12 +60,12 @@ class VoxelLanguage(nn.Module):
         self.register_buffer("codes", torch.zeros(0, embed_dim, dtype=torch.float16))
         self.register_buffer("scales", torch.ones(config.scales))
 
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any) -> None:
         for name in ("keys", "codes"):  # their length is the scene's
             saved, own = state_dict.get(prefix + name), getattr(self, name)
             if saved is not None and saved.shape[1:] == own.shape[1:]:
                 setattr(self, name, own.new_empty(saved.shape))
-        super()._load_from_state_dict(state_dict, prefix, *rest)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     # -- filling -------------------------------------------------------------------------------------------------
 
@@ -73,7 +73,7 @@ class VoxelLanguage(nn.Module):
     def fill(self, photos: Callable[[], Iterator[Observations]]) -> None:
         """Replace what is there by the mean of all observations. `photos` is gone through twice.
 
-        Cost: photos · pixels · crop sizes · 16 additions of an embedding; memory: corners · scales embeddings in float32.
+        Cost: photos · pixels · crop sizes · 16 additions of an embedding. Memory: corners · scales float32 embeddings.
         """
         near, spans = [], []
         for seen in photos():

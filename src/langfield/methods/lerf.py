@@ -6,12 +6,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from langfield.core.rays import Rays
 from langfield.fields.language import DenseField, FeatureGrid, LanguageConfig, LanguageField
 from langfield.methods.base import MethodContext, ParamGroup, RayBatch
 from langfield.methods.losses import dense_loss, language_loss
 from langfield.methods.volume import VolumeConfig, VolumeMethod
-from langfield.renderers.volume import RayRender, SurfaceSamples
+from langfield.renderers.volume import RayRender, SurfaceSamples, surface_samples
 
+# Samples under this share of their ray's light are left out of embeddings when answering (not when training).
+LEAST_SHARE = 0.01
 CHUNK_SAMPLES = 2**18  # embedded at a time
 
 
@@ -21,11 +24,13 @@ class LerfConfig(VolumeConfig):
 
     Attributes:
         language: the language field.
+        language_samples: samples per ray that carry an embedding, the heaviest ones.
         *_weight: of each loss.
         language_lr, language_lr_end, language_lr_steps: of the language field.
     """
 
     language: LanguageConfig = field(default_factory=LanguageConfig)
+    language_samples: int = 24
     language_weight: float = 0.1
     dense_weight: float = 1.0
     language_lr: float = 1e-2
@@ -33,11 +38,10 @@ class LerfConfig(VolumeConfig):
     language_lr_steps: int = 4_000
 
 
-class Lerf(VolumeMethod):
+class Lerf(VolumeMethod[LerfConfig]):
     """See the module. Frames: everything here is in the scene frame."""
 
     name = "lerf"
-    config: LerfConfig
 
     def __init__(self, config: LerfConfig, context: MethodContext) -> None:
         super().__init__(config, context)
@@ -90,6 +94,9 @@ class Lerf(VolumeMethod):
         return terms
 
     # -- answering -----------------------------------------------------------------------------------------------
+
+    def _language_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
+        return surface_samples(render, rays, self.config.language_samples, LEAST_SHARE)
 
     @torch.no_grad()
     def language_features(self, samples: SurfaceSamples) -> Float[Tensor, "m f"]:

@@ -11,7 +11,7 @@ from langfield.core.rays import Rays
 from langfield.fields.voxels import Observations, VoxelConfig, VoxelLanguage
 from langfield.methods.base import MethodContext
 from langfield.methods.volume import VolumeConfig, VolumeMethod
-from langfield.renderers.volume import SurfaceSamples, render_rays
+from langfield.renderers.volume import RayRender, SurfaceSamples, join_samples, render_rays
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,10 @@ class PhotoEmbeddings:
     crop_angle: Float[Tensor, " l"]
 
 
-class Lift(VolumeMethod):
+class Lift(VolumeMethod[LiftConfig]):
     """See the module. Training teaches geometry and colour; `lift` adds language to what was learnt."""
 
     name = "lift"
-    config: LiftConfig
 
     def __init__(self, config: LiftConfig, context: MethodContext) -> None:
         super().__init__(config, context)
@@ -50,32 +49,42 @@ class Lift(VolumeMethod):
     @torch.no_grad()
     def lift(self, photos: Callable[[], Iterator[PhotoEmbeddings]]) -> None:
         """Average what crops of photos say into the surface that their pixels show. `photos` is gone through twice."""
-        surfaces: list[tuple[Tensor, Tensor, Tensor]] = []
+        surfaces: list[tuple[SurfaceSamples, Tensor]] = []
 
         def observed() -> Iterator[Observations]:
             first = not surfaces
             for number, photo in enumerate(photos()):
                 if first:
                     surfaces.append(self._surface_of(photo.rays))
-                points, distance, alpha = surfaces[number]
+                surface, distance = surfaces[number]
+                kept = surface.weights > 0
                 scale = photo.crop_angle[:, None] * distance
-                kept = alpha > 0.5
-                yield Observations(points[kept], alpha[kept], photo.embedding[:, kept], scale[:, kept])
+                yield Observations(
+                    surface.points[kept], surface.weights[kept], photo.embedding[:, kept], scale[:, kept]
+                )
 
         self.voxels.fill(observed)
 
-    def _surface_of(self, rays: Rays) -> tuple[Tensor, Tensor, Tensor]:
-        """Points where half of each ray's light was stopped, their distances, and how much light was stopped."""
-        parts = []
+    def _surface_of(self, rays: Rays) -> tuple[SurfaceSamples, Float[Tensor, " r"]]:
+        """Where the rays end, and how far away that is."""
+        parts, distances = [], []
         for start in range(0, len(rays), self.config.chunk_rays):
             chunk = rays[start : start + self.config.chunk_rays]
             render = render_rays(self.radiance, list(self.proposals), chunk, self.config.sampling)
-            distance = render.distance()
-            alpha = torch.where(distance.isfinite(), render.alpha, 0)
-            distance = torch.where(distance.isfinite(), distance, 0)
-            parts.append((chunk.origins + chunk.directions * distance[:, None], distance, alpha))
-        points, distance, alpha = (torch.cat(column) for column in zip(*parts, strict=True))
-        return points, distance, alpha
+            parts.append(self._language_samples(render, chunk))
+            distances.append((parts[-1].points - chunk.origins).norm(dim=-1))
+        return join_samples(parts), torch.cat(distances)
+
+    def _language_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
+        """One a ray, where half of its light was stopped; of no weight where most of it was not.
+
+        Lifting and asking take the same point, so that a pixel is asked what it was told.
+        """
+        distance = render.distance()
+        there = distance.isfinite()
+        points = rays.origins + rays.directions * torch.where(there, distance, 0)[:, None]
+        ray = torch.arange(len(rays), device=points.device)
+        return SurfaceSamples(points, render.alpha * there, ray, len(rays))
 
     # -- answering -----------------------------------------------------------------------------------------------
 
@@ -106,7 +115,8 @@ class Lift(VolumeMethod):
         scale_scene: Float[Tensor, " r"],
         features: Float[Tensor, "m f"] | None = None,
     ) -> Float[Tensor, "r d"]:
-        """Unit embedding of each ray at its own scale (height of a crop there, scene units); 0 where nothing was lifted."""
+        """Unit embedding of each ray at its own scale (height of a crop there, scene units); 0 where
+        nothing was lifted."""
         rows, weights = self.mix(samples, scale_scene)
         out = torch.zeros(samples.rays, self.codes.shape[1], device=self.device)
         for part in torch.arange(len(rows), device=rows.device).split(2**14):

@@ -56,12 +56,12 @@ LIFT = LiftConfig(
         appearance_features=4,
     ),
     proposals=(DensityConfig(levels=2, features=2, log2_rows=16, min_resolution=16, max_resolution=64, width=8),),
-    sampling=SamplingConfig(proposals=(32,), samples=12, anneal_steps=150),
-    language_samples=3,
+    sampling=SamplingConfig(proposals=(32,), samples=12, near=0.1, far=50.0, anneal_steps=150),
     lr=2e-2,
     lr_end=3e-3,
     lr_steps=700,
     proposal_warmup=400,
+    scale_gradients=True,
     chunk_rays=2**12,
 )
 # Larger crops, twice as far apart: a quarter of LERF's crops, and still each thing in several.
@@ -112,7 +112,7 @@ PRESETS: dict[str, Preset] = {
     "lift": Preset(
         "a minute on two CPU cores: language averaged in closed form",
         LIFT,
-        steps=900,
+        steps=700,
         rays=1024,
         dense=None,
         pyramid=LIFT_PYRAMID,

@@ -2,19 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.rays import Rays
 from langfield.fields.radiance import DensityConfig, DensityField, RadianceConfig, RadianceField
 from langfield.methods.base import MethodContext, ParamGroup, RayBatch, Rendered
 from langfield.methods.losses import distortion_loss, proposal_loss
 from langfield.renderers.sampling import SamplingConfig
-from langfield.renderers.volume import RayRender, SurfaceSamples, join_samples, render_rays, surface_samples
-
-# Samples under this share of their ray's light are left out of embeddings when answering (not when training).
-LEAST_SHARE = 0.01
+from langfield.renderers.volume import RayRender, SurfaceSamples, join_samples, render_rays
 
 
 @dataclass(frozen=True)
@@ -23,18 +22,17 @@ class VolumeConfig:
 
     Attributes:
         radiance, proposals, sampling: the radiance field and how its rays are sampled.
-        language_samples: samples per ray that carry an embedding, the heaviest ones.
         *_weight: of each loss.
         lr, lr_end, lr_steps: of the radiance field and proposals.
         proposal_every, proposal_warmup: proposals train at every step first, and after `proposal_warmup` steps at
             every `proposal_every`-th.
+        scale_gradients: see `langfield.renderers.volume.scaled_by_distance`.
         chunk_rays: rays rendered at a time.
     """
 
     radiance: RadianceConfig = field(default_factory=RadianceConfig)
     proposals: tuple[DensityConfig, ...] = (DensityConfig(max_resolution=128), DensityConfig(max_resolution=256))
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    language_samples: int = 24
     proposal_weight: float = 1.0
     distortion_weight: float = 0.002
     lr: float = 1e-2
@@ -42,15 +40,17 @@ class VolumeConfig:
     lr_steps: int = 30_000
     proposal_every: int = 5
     proposal_warmup: int = 5_000
+    scale_gradients: bool = False
     chunk_rays: int = 2**15
 
 
-class VolumeMethod(nn.Module):
+C = TypeVar("C", bound=VolumeConfig)
+
+
+class VolumeMethod(nn.Module, Generic[C]):
     """See the module. Frames: everything here is in the scene frame."""
 
-    config: VolumeConfig
-
-    def __init__(self, config: VolumeConfig, context: MethodContext) -> None:
+    def __init__(self, config: C, context: MethodContext) -> None:
         super().__init__()
         self.config = config
         self.context = context
@@ -88,6 +88,7 @@ class VolumeMethod(nn.Module):
             step=step,
             jitter=batch.jitter,
             train_proposals=train_proposals,
+            scale_gradients=c.scale_gradients,
         )
         mse = torch.nn.functional.mse_loss(render.rgb, batch.rgb)
         terms = {"rgb": mse, "_mse": mse.detach()}
@@ -128,7 +129,7 @@ class VolumeMethod(nn.Module):
             render = render_rays(self.radiance, list(self.proposals), chunk, self.config.sampling)
             parts.append((render.rgb.clamp(0, 1), render.alpha, render.distance() * chunk.z_per_distance))
             if keep_samples:
-                kept.append(surface_samples(render, chunk, self.config.language_samples, LEAST_SHARE))
+                kept.append(self._language_samples(render, chunk))
         rgb, alpha, depth = (torch.cat(column) for column in zip(*parts, strict=True))
         view = Rendered(
             rgb=rgb.reshape(height, width, 3),
@@ -136,3 +137,7 @@ class VolumeMethod(nn.Module):
             depth_scene=depth.reshape(height, width),
         )
         return view, join_samples(kept) if keep_samples else None
+
+    def _language_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
+        """The samples that carry the rays' embeddings."""
+        raise NotImplementedError(f"{type(self).__name__} carries no language")

@@ -56,18 +56,24 @@ def render_rays(
     step: int | None = None,
     jitter: Float[Tensor, "r k"] | None = None,
     train_proposals: bool = False,
+    scale_gradients: bool = False,
 ) -> RayRender:
     """Render rays of the scene frame.
 
     Args:
         photo: each ray's training photo, for its appearance; None sees the mean appearance.
         step, jitter, train_proposals: see `sample_rays`; leave out for evaluation.
+        scale_gradients: see `scaled_by_distance`.
     """
     samples, rounds = sample_rays(rays, proposals, config, step, jitter, train_proposals)
     count = samples.t_middle.shape[1]
     sigma, geometry = field.density(samples.points(rays).reshape(-1, 3))
-    weights = render_weights(sigma.reshape(-1, count), samples.t_edges)
     colors = field.color(geometry.reshape(len(rays), count, -1), rays.directions, photo)
+    sigma = sigma.reshape(-1, count)
+    if scale_gradients:
+        sigma = scaled_by_distance(sigma, samples.t_middle)
+        colors = scaled_by_distance(colors, samples.t_middle[..., None])
+    weights = render_weights(sigma, samples.t_edges)
     alpha = weights.sum(dim=-1)
     rgb = composite(weights, colors) + (1 - alpha)[:, None] * colors[:, -1]
     return RayRender(
@@ -77,6 +83,16 @@ def render_rays(
         weights=weights,
         rounds=rounds,
     )
+
+
+def scaled_by_distance(values: Tensor, distance: Tensor) -> Tensor:
+    """The same values; gradients of those nearer than 1 scene unit are multiplied by their distance squared.
+
+    Samples lie that much closer together near a camera, and otherwise grow matter in front of it (Philip and
+    Deschaintre 2023, "Floaters no more", §4).
+    """
+    scale = distance.detach().clamp(0, 1).square()
+    return values * scale + (values * (1 - scale)).detach()
 
 
 def median_distance(weights: Float[Tensor, "r s"], t_edges: Float[Tensor, "r s+1"]) -> Float[Tensor, " r"]:
