@@ -7,6 +7,7 @@ import torch
 
 from langfield.core.errors import UsageError
 from langfield.encoders.base import DenseEncoder, ImageTextEncoder
+from langfield.encoders.builtin import load_builtin
 from langfield.encoders.dense import load_timm
 from langfield.encoders.openclip import load_openclip
 
@@ -15,6 +16,7 @@ Loader = Callable[[str, torch.device], E]
 
 _IMAGE_TEXT: Mapping[str, tuple[Loader[ImageTextEncoder], str]] = {
     "openclip": (load_openclip, "openclip:NAME/TAG, openclip:hf-hub:ORG/NAME, openclip:local-dir:PATH"),
+    "builtin": (load_builtin, "builtin:mini"),
 }
 _DENSE: Mapping[str, tuple[Loader[DenseEncoder], str]] = {
     "timm": (load_timm, "timm:NAME, timm:NAME@FILE.safetensors"),

@@ -1,0 +1,52 @@
+"""The demo's parts: answers judged against the truth, and the whole on a scene of balls with a random encoder."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import STEPS
+from tests.data.scenes import write_ball_scene
+
+from langfield.demo import _judge, run_demo
+from langfield.methods.presets import PRESETS
+from langfield.query.answers import Answer, Box, Hit
+
+THING = {"position": [0.3, -0.2, 0.1], "radius": 0.05, "height": 0.2}
+
+
+def answer(position: tuple[float, float, float] | None, presence: float = 0.8) -> Answer:
+    hits = () if position is None else (Hit(position, Box(position, position), presence),)
+    return Answer("mug", presence > 0.5, presence, presence, None, hits)
+
+
+@pytest.mark.parametrize(
+    ("found", "meant", "correct"),
+    [
+        (answer((0.3, -0.2, 0.1)), [THING], True),
+        (answer((0.36, -0.2, 0.19)), [THING], True),
+        (answer((0.38, -0.2, 0.1)), [THING], False),
+        (answer((0.3, -0.2, 0.25)), [THING], False),
+        (answer((0.38, -0.2, 0.1)), [THING, THING | {"position": [0.4, -0.2, 0.1]}], True),
+        (answer((0.3, -0.2, 0.1), presence=0.4), [THING], False),
+        (answer(None, presence=0.2), [THING], False),
+        (answer(None, presence=0.2), [], True),
+        (answer((0.3, -0.2, 0.1)), [], False),
+    ],
+)
+def test_an_answer_is_right_if_it_lies_on_what_was_meant(found: Answer, meant: list, correct: bool):
+    judged = _judge(found, meant)
+    assert judged.correct is correct
+    assert judged.expected == ("present" if meant else "absent")
+    assert judged.to_json()["correct"] is correct
+
+
+def test_everything_that_the_truth_knows_is_asked(tmp_path: Path, encoder: str, monkeypatch):
+    monkeypatch.setitem(PRESETS, "lift", replace(PRESETS["lift"], steps=STEPS, rays=64))
+    scene = write_ball_scene(tmp_path / "scene", n_views=9, width_px=48, height_px=36)
+    demo = run_demo(scene.folder, encoder, tmp_path / "out")
+    assert [judged.answer.phrase for judged in demo.judged] == [
+        *(ball.name for ball in scene.balls), *(ball.colour for ball in scene.balls), "ball", "piano",
+    ]  # fmt: skip
+    assert [judged.expected for judged in demo.judged] == ["present"] * 7 + ["absent"]
+    assert set(demo.seconds) == {"training", "answers"}
+    assert (tmp_path / "out" / "run" / "run.json").is_file()
