@@ -73,6 +73,35 @@ def test_captions_are_drawn_of_what_is_true_and_as_often_as_agreed(small: Captio
     assert {"an object", "a photo of a mug", "red mug", "the cup"} <= set(said)
 
 
+def test_twins_have_neither_colour_nor_material(small: Captions) -> None:
+    rows = [*small.identities, *[None] * (len(small.twin) - len(small.identities))]
+    twin = int(small.twin[0])
+    assert rows[twin] is None
+    assert twin == small.twin[7] == small.twin[twin]  # of a red mug and a blue one
+    for text in ("mug", "cup", "red mug", "blue mug", "red", "ceramic", "wooden", "container", "object"):
+        assert _possible(small, twin, text)
+    for text in ("spoon", "gray spoon", "table", "wooden table"):
+        assert not _possible(small, twin, text)
+    said = {small.captions[c] for c in small.draw[twin]}
+    assert {"mug", "a photo of a cup", "something to drink from", "object"} <= said
+    assert not [caption for caption in said if {"red", "blue", "ceramic"} & set(caption.split())]
+
+
+def test_what_is_named(small: Captions, many: Captions) -> None:
+    assert small.nouns == ("globe", "mug", "spoon")
+    assert small.colours == ("blue", "brown", "gray", "red")
+    rows = len(small.identities)
+    assert small.noun_of[:rows].tolist() == [1, 2, 0, -1, -1, 2, 2, 1]
+    assert small.colour_of[:rows].tolist() == [3, 2, -1, -1, -1, 1, 2, 0]
+    assert small.noun_of[small.twin[0]] == 1
+    assert (small.colour_of[rows:] == -1).all()
+    assert [small.phrases[p] for p in small.noun_phrases] == list(small.nouns)
+    assert [small.phrases[p] for p in small.colour_phrases] == list(small.colours)
+    assert not small.recolourable.any()
+    assert many.recolourable[:60].all()
+    assert not many.recolourable[60:62].any()
+
+
 def test_held_out_pairs_are_fixed_and_never_said(many: Captions) -> None:
     pairs = many.held_out_pairs
     assert pairs == tuple(sorted((c, n) for c in COLOURS for n in NOUNS if is_held_out(c, n)))
@@ -83,6 +112,17 @@ def test_held_out_pairs_are_fixed_and_never_said(many: Captions) -> None:
         row = many.identities.index(Identity((noun, f"{noun} kind"), (colour,), ("plastic",), (), ("thingy",)))
         assert many.held_out[row]
     assert many.held_out.sum() == len(pairs)
+
+
+def test_what_is_held_out_is_not_denied_either(many: Captions) -> None:
+    for colour, noun in many.held_out_pairs:
+        other = next(n for n in NOUNS if n != noun and (colour, n) not in many.held_out_pairs)
+        row = many.identities.index(Identity((other, f"{other} kind"), (colour,), ("plastic",), (), ("thingy",)))
+        assert _possible(many, row, noun)
+        assert _possible(many, row, f"{noun} kind")
+        assert not _possible(many, int(many.twin[row]), noun)  # but of recoloured things it is denied
+    denied = ~many.possible[:60][:, many.noun_phrases]
+    assert denied.mean() > 0.6
 
 
 def test_few_colours_are_not_held_out() -> None:

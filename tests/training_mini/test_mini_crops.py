@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from tests.training_mini.fake_scenes import write_scenes
+from tests.training_mini.fake_scenes import RGB, write_scenes
+from training.mini.augment import Shares, warped
 from training.mini.captions import Captions, build_captions, is_held_out
-from training.mini.crops import WINDOW, CropSampler, Squares, content_of, cut, reach_px, window_weights
+from training.mini.crops import WINDOW, Changes, Content, CropSampler, content_of, window_weights
+from training.mini.cutting import Squares, cut, cut_with_mask, reach_px
 from training.mini.data import NOTHING, Pictures, boxes_of, read_pictures
 
 CPU = torch.device("cpu")
@@ -135,7 +137,61 @@ def test_batches_never_show_what_is_held_out(sampler: CropSampler, captions: Cap
         assert batch.pixels.min() >= 0
         assert batch.pixels.max() <= 1
         assert batch.valid.all()
-        assert not batch.shown[:, :-1][:, held].any()
+        assert not batch.shown[:, : len(held)][:, held].any()
         phrases = torch.from_numpy(captions.phrase_of)[batch.caption]
         possible = torch.from_numpy(captions.possible)[:, phrases].T
         assert ((batch.shown[:, :-1] > 0) & possible).any(dim=1).all()  # each caption is true of something shown
+        assert possible.gather(1, batch.spoken[:, None]).all()
+
+
+def test_recoloured_and_gray_crops_are_captioned_without_colour(pictures: Pictures, captions: Captions) -> None:
+    sampler = CropSampler(pictures, captions, 16, CPU, Shares(recoloured=0.5, gray=0.5, replaced=0.0, turned=0.0))
+    identities = len(captions.identities)
+    batch = sampler.batch(300)
+    colourless = batch.spoken >= identities
+    assert 0.5 < colourless.float().mean() < 0.85
+    shown = batch.shown[:, :-1] > 0
+    assert not (shown[:, :identities].any(dim=1) & colourless).any()  # twins only, also of what is beside the subject
+    words = [captions.captions[c].split() for c in batch.caption[colourless].tolist()]
+    assert not {word for caption in words for word in caption} & {*RGB, "brown", "ceramic", "rubber", "wooden"}
+    assert {word for c in batch.caption.tolist() for word in captions.captions[c].split()} & set(RGB)
+
+
+def test_what_replaces_the_surroundings_is_what_is_shown(pictures: Pictures, captions: Captions) -> None:
+    sampler = CropSampler(pictures, captions, 16, CPU, Shares(recoloured=0.0, gray=0.0, replaced=1.0, turned=0.0))
+    identities = torch.tensor([[0, 1, 2], [0, 3, 2], [4, 4, 4]]).repeat_interleave(1, dim=0)
+    wide = torch.full((3, 256), len(captions.twin))
+    wide[:, 10:13] = identities
+    present = torch.zeros(3, 256).bool()
+    present[0, [10, 11]] = present[1, [11, 12]] = present[2, 10] = True
+    content = Content(torch.tensor([10, 11, 10]), torch.tensor([11, 12, 10]), present)
+    no, yes = torch.zeros(3).bool(), torch.ones(3).bool()
+    changes = Changes(no, no, torch.tensor([True, True, False]), torch.tensor([True, False, False]), yes.long() * 2)
+    spoken, shown = sampler.said(content, wide, changes)
+    assert spoken.tolist() == [0, 3, 4]
+    assert [set(row.nonzero().flatten().tolist()) for row in shown] == [{0}, {3, 4}, {4}]
+
+
+def test_masks_are_cut_like_pictures() -> None:
+    rgb = torch.zeros(1, 60, 80, 3).byte()
+    ids = torch.ones(1, 60, 80).byte()
+    rgb[0, 20:40, 30:50], ids[0, 20:40, 30:50] = 255, 12
+    arguments = (_squares(21, 11, 32), 32, torch.tensor([32.0]), torch.tensor([True]), 8)
+    crops, mask = cut_with_mask(rgb, ids, torch.tensor([12]), *arguments)
+    assert torch.allclose(crops[:, :1], mask, atol=1e-5)
+    assert mask[0, 0, 20, 12] == 1
+    assert mask[0, 0, 5, 5] == 0
+    assert torch.equal(crops, cut(rgb, *arguments))
+
+
+def test_crops_without_changes_are_what_is_evaluated(pictures: Pictures, captions: Captions) -> None:
+    """The detour over a larger tile does not blur: far from its edges an unturned crop is the cut one."""
+    sampler = CropSampler(pictures, captions, 32, CPU)
+    squares = _squares(20, 15, 40, black=False)
+    sizes, no = torch.tensor([32.0]), torch.tensor([False])
+    arguments = (sizes * 1.25, no, reach_px(60, 20))
+    large, mask = cut_with_mask(sampler.rgb, sampler.ids, torch.tensor([10]), squares.grown(1.25), 40, *arguments)
+    middle = warped(torch.cat([large, mask], dim=1), 32, torch.rand(6, 1), share=0.0)[:, :3]
+    assert torch.allclose(middle, large[:, :, 4:36, 4:36], atol=1e-4)
+    plain = cut(sampler.rgb, squares, 32, sizes, no, reach_px(60, 20))
+    assert (middle - plain)[:, :, 2:-2, 2:-2].abs().max() < 0.02

@@ -2,7 +2,11 @@
 
 Everything follows from `Identity`: a noun with its synonyms, hypernyms, colour, material. Its phrases are enumerated in
 groups; a caption is a phrase in a template. A phrase is *possible* for an identity if the identity enumerates it, or
-would if a colour or material that it leaves unsaid were said: only impossible phrases may serve as negatives.
+would if a colour or material that it leaves unsaid were said: only impossible phrases may serve as negatives. Nor may
+the name of a kind that is held out in the identity's colour.
+
+Each identity has a *twin* without colour and material: what a recoloured picture of it is. The tables have the Q
+identities' rows first, then those of their twins (fewer than Q: many identities share one); R rows in all.
 """
 
 import hashlib
@@ -43,6 +47,7 @@ _TEMPLATES = {
 }
 _HELD_OUT_OF = 10
 _MIN_COLOURS = 4
+_FEW_COLOURS = 3
 _DRAWS = 4096
 
 
@@ -78,10 +83,14 @@ class Captions:
     Attributes:
         captions: the strings; `phrase_of` (C,) is the phrase of each.
         phrases: the phrases without templates; `generic` (P,) marks the four generic ones.
-        draw: (Q, 4096) captions of each identity, as often as they shall be drawn.
-        possible: (Q, P) whether a phrase may be true of an identity; generic ones are of all.
+        draw: (R, 4096) captions of each identity and twin, as often as they shall be drawn.
+        possible: (R, P) whether a phrase may be true of an identity or twin; generic ones are of all.
+        twin: (R,) the row of each one's twin; a twin is its own.
         held_out: (Q,) identities that training must not see.
         held_out_pairs: (colour, noun).
+        nouns, colours: what things are called first, and their colours; only those that captions say.
+        noun_of, colour_of: (R,) which of them a row is, −1 for none; of several colours the first.
+        recolourable: (R,) things of a kind that has three colours or more.
     """
 
     identities: tuple[Identity, ...]
@@ -91,8 +100,24 @@ class Captions:
     generic: np.ndarray
     draw: np.ndarray
     possible: np.ndarray
+    twin: np.ndarray
     held_out: np.ndarray
     held_out_pairs: tuple[tuple[str, str], ...]
+    nouns: tuple[str, ...]
+    colours: tuple[str, ...]
+    noun_of: np.ndarray
+    colour_of: np.ndarray
+    recolourable: np.ndarray
+
+    @property
+    def noun_phrases(self) -> np.ndarray:
+        """(n,) the phrases of `nouns`."""
+        return np.array([self.phrases.index(noun) for noun in self.nouns], np.int64)
+
+    @property
+    def colour_phrases(self) -> np.ndarray:
+        """(c,) the phrases of `colours`."""
+        return np.array([self.phrases.index(colour) for colour in self.colours], np.int64)
 
 
 def is_held_out(colour: str, noun: str) -> bool:
@@ -204,21 +229,31 @@ def possible_texts(identity: Identity, colours: Sequence[str], materials: Sequen
     return {phrase.text for group in phrases_of(wide).values() for phrase, _ in group}
 
 
+def without_colour(identity: Identity) -> Identity:
+    """What a recoloured thing still is."""
+    return replace(identity, colours=(), materials=())
+
+
 def build_captions(identities: Sequence[Identity]) -> Captions:
     """The tables of everything that is said of these identities in training."""
     pairs = held_out_pairs(identities)
     banned = _banned(identities, pairs)
     held = np.array([any((c, i.nouns[0]) in pairs for c in i.colours) and i.is_thing for i in identities], bool)
-    said = [{} if held[q] else _weights(identity, banned) for q, identity in enumerate(identities)]
+    twins = list(dict.fromkeys(map(without_colour, identities)))
+    rows = [*identities, *twins]
+    said = [{} if q < len(held) and held[q] else _weights(row, banned) for q, row in enumerate(rows)]
     phrase_of = {caption: text for captions in said for caption, (text, _) in captions.items()}
     captions = tuple(sorted(phrase_of))
     texts = tuple(sorted(set(phrase_of.values())))
     number = {caption: c for c, caption in enumerate(captions)}
     phrase_number = {text: p for p, text in enumerate(texts)}
-    draw = np.zeros((len(identities), _DRAWS), np.int32)
+    draw = np.zeros((len(rows), _DRAWS), np.int32)
     generics = {caption: (text, 1.0) for caption, text in phrase_of.items() if text in GENERIC}
     for q, weighted in enumerate(said):
         draw[q] = _draws({number[caption]: weight for caption, (_, weight) in (weighted or generics).items()})
+    nouns = sorted({i.nouns[0] for i in identities if i.is_thing and i.nouns[0] in phrase_number})
+    colours = sorted({colour for i in identities if i.is_thing for colour in i.colours if colour in phrase_number})
+    place = {twin: len(identities) + t for t, twin in enumerate(twins)}
     return Captions(
         identities=tuple(identities),
         captions=captions,
@@ -226,10 +261,28 @@ def build_captions(identities: Sequence[Identity]) -> Captions:
         phrases=texts,
         generic=np.array([text in GENERIC for text in texts], bool),
         draw=draw,
-        possible=_possible(identities, phrase_number),
+        possible=_possible(identities, twins, phrase_number) | _never_denied(rows, pairs, phrase_number),
+        twin=np.array([place[without_colour(row)] for row in rows], np.int64),
         held_out=held,
         held_out_pairs=pairs,
+        nouns=tuple(nouns),
+        colours=tuple(colours),
+        noun_of=_positions([row.nouns[0] if row.is_thing else "" for row in rows], nouns),
+        colour_of=_positions([row.colours[0] if row.is_thing and row.colours else "" for row in rows], colours),
+        recolourable=_recolourable(rows),
     )
+
+
+def _positions(words: Sequence[str], among: Sequence[str]) -> np.ndarray:
+    place = {word: k for k, word in enumerate(among)}
+    return np.array([place.get(word, -1) for word in words], np.int64)
+
+
+def _recolourable(rows: Sequence[Identity]) -> np.ndarray:
+    colours: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        colours[row.nouns[0]].update(row.colours)
+    return np.array([row.is_thing and len(colours[row.nouns[0]]) >= _FEW_COLOURS for row in rows], bool)
 
 
 def _banned(identities: Sequence[Identity], pairs: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -267,12 +320,35 @@ def _draws(weights: Mapping[int, float]) -> np.ndarray:
     return numbers[np.minimum(np.searchsorted(ends, places), len(numbers) - 1)]
 
 
-def _possible(identities: Sequence[Identity], phrase_number: Mapping[str, int]) -> np.ndarray:
+def _possible(
+    identities: Sequence[Identity], twins: Sequence[Identity], phrase_number: Mapping[str, int]
+) -> np.ndarray:
     colours = sorted({colour for identity in identities for colour in identity.colours})
     materials = sorted({material for identity in identities for material in identity.materials})
-    table = np.zeros((len(identities), len(phrase_number)), bool)
-    for q, identity in enumerate(identities):
+    table = np.zeros((len(identities) + len(twins), len(phrase_number)), bool)
+    for q, identity in enumerate([*identities, *twins]):
         for text in possible_texts(identity, colours, materials):
             if text in phrase_number:
                 table[q, phrase_number[text]] = True
+    return table
+
+
+def _never_denied(
+    rows: Sequence[Identity], pairs: Sequence[tuple[str, str]], phrase_number: Mapping[str, int]
+) -> np.ndarray:
+    """(R, P): names of the kinds whose pair with a row's colour is held out.
+
+    Without this, all that training hears of blue and of mugs is that what is blue is no mug: an artefact of holding
+    "blue mug" out. Recoloured crops, whose colour is unsaid, remain to tell what is no mug.
+    """
+    synonyms: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.is_thing:
+            synonyms[row.nouns[0]].update(row.nouns)
+    table = np.zeros((len(rows), len(phrase_number)), bool)
+    for colour, noun in pairs:
+        words = {word for name in synonyms[noun] for word in (name, plural(name))}
+        phrases = [phrase_number[word] for word in sorted(words) if word in phrase_number]
+        of_colour = [q for q, row in enumerate(rows) if row.is_thing and colour in row.colours]
+        table[np.ix_(of_colour, phrases)] = True
     return table

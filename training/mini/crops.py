@@ -1,8 +1,7 @@
 """Crops on the GPU: where they are cut, what they show, and their pixels.
 
-Nothing here waits for the device (a `torch.where` with a number may, on CUDA). A crop is a square tile of a picture,
-resized exactly as langfield's pyramid resizes its tiles: an antialiased bicubic filter that sees nothing beyond the
-tile. Resizing is linear and separable, so a crop is two matrix products with the whole picture, whatever its scale.
+Nothing here waits for the device, and shapes are fixed: a batch can be recorded in a CUDA graph (a `torch.where` with a
+number may wait on CUDA). All randomness comes from the sampler's generator.
 """
 
 import math
@@ -11,7 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from training.mini import augment
+from training.mini.augment import MARGIN, Shares
 from training.mini.captions import Captions
+from training.mini.cutting import Squares, cut_with_mask, reach_px
 from training.mini.data import AROUND, FIRST_THING, NOTHING, TABLE, Pictures
 
 WINDOW = 16
@@ -20,21 +22,8 @@ MIN_COVER = 0.04
 _SIGMA = 0.3
 _SHARPEST, _BLURRIEST = 64, 20
 _BACKGROUND_SHARE, _BLURRED_SHARE, _BLACK_SHARE, _OTHER_SHARE = 0.12, 0.35, 0.5, 0.15
+_PLAIN_SHARE, _BEHIND = 0.35, 0.06
 _OVERSAMPLE = 1.6
-
-
-@dataclass(frozen=True)
-class Squares:
-    """Tiles: whole pixels of picture `picture` from (left, top), `side` wide. `black`: what is outside is black."""
-
-    picture: Tensor
-    left: Tensor
-    top: Tensor
-    side: Tensor
-    black: Tensor
-
-    def __getitem__(self, chosen: Tensor) -> "Squares":
-        return Squares(*(getattr(self, name)[chosen] for name in ("picture", "left", "top", "side", "black")))
 
 
 @dataclass(frozen=True)
@@ -59,20 +48,46 @@ class Batch:
     Attributes:
         pixels: (B, 3, s, s) in [0, 1].
         caption: (B,) number of each crop's caption.
-        shown: (B, Q + 1) which identities each crop shows.
+        spoken: (B,) row (see `captions`) of what is captioned.
+        shown: (B, R + 1) which rows each crop shows: twins instead of identities where it is recoloured.
         valid: (B,) false where a crop shows what is held out: it must not count.
     """
 
     pixels: Tensor
     caption: Tensor
+    spoken: Tensor
     shown: Tensor
     valid: Tensor
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What happens to crops: (B,) each. `behind` is the crop whose pixels replace what is around the subject."""
+
+    recoloured: Tensor
+    gray: Tensor
+    replaced: Tensor
+    plain: Tensor
+    behind: Tensor
+
+    @property
+    def colourless(self) -> Tensor:
+        """Crops of which no caption may say a colour."""
+        return self.recoloured | self.gray
 
 
 class CropSampler:
     """Draws batches from pictures that are on the device."""
 
-    def __init__(self, pictures: Pictures, captions: Captions, size_px: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        pictures: Pictures,
+        captions: Captions,
+        size_px: int,
+        device: torch.device,
+        shares: Shares | None = None,
+        seed: int = 0,
+    ) -> None:
         train = ~pictures.held_out_scene
         instances = pictures.instances
         instances = instances[train[instances["scene"]] & ~captions.held_out[instances["identity"]]]
@@ -82,8 +97,10 @@ class CropSampler:
         order = np.argsort(nouns, kind="stable")
         _, starts, counts = np.unique(nouns[order], return_index=True, return_counts=True)
         picked = instances[order]
-        known = np.where(pictures.identity_of < 0, len(pictures.identities), pictures.identity_of)
-        held = np.append(captions.held_out, False)
+        self._unknown = len(captions.twin)
+        known = np.where(pictures.identity_of < 0, self._unknown, pictures.identity_of)
+        held = np.zeros(self._unknown + 1, bool)
+        held[: len(captions.held_out)] = captions.held_out
         draw = np.concatenate([captions.draw, captions.draw[:1]])  # the last row is "unknown": such crops are invalid
 
         def put(array: np.ndarray, dtype: torch.dtype) -> Tensor:
@@ -91,17 +108,20 @@ class CropSampler:
 
         self.size_px = size_px
         self.device = device
+        self.shares = shares or Shares()
+        self.generator = torch.Generator(device).manual_seed(seed)
         self.rgb = put(pictures.rgb, torch.uint8)
         self.ids = put(pictures.ids, torch.uint8)
         self.scene_of = put(pictures.scene_of, torch.int64)
         self._identity_of = put(known, torch.int64)
+        self._twin = put(np.append(captions.twin, self._unknown), torch.int64)
+        self._recolourable = put(np.append(captions.recolourable, False), torch.bool)
         self._held = put(held, torch.bool)
         self._draw = put(draw, torch.int64)
         self._starts, self._counts = put(starts, torch.int64), put(counts, torch.int64)
         self._picture, self._box = put(picked["picture"], torch.int64), put(picked["box"], torch.float32)
         self._train_pictures = put(np.flatnonzero(train[pictures.scene_of]), torch.int64)
         self._background = put(pictures.background, torch.float32)
-        self._unknown = len(pictures.identities)
         self.window_weights = window_weights(device)
 
     @torch.no_grad()
@@ -114,14 +134,40 @@ class CropSampler:
         unnamed = (identities == self._unknown).gather(1, torch.stack([content.subject, content.spoken], dim=1))
         valid = ~((self._held[identities] & content.present).any(dim=1) | unnamed.any(dim=1))
         chosen = torch.argsort(valid.to(torch.uint8), descending=True, stable=True)[:size]
-        squares, identities, present = squares[chosen], identities[chosen], content.present[chosen]
-        spoken = identities.gather(1, content.spoken[chosen][:, None])[:, 0]
+        squares, identities, valid = squares[chosen], identities[chosen], valid[chosen]
+        content = Content(content.subject[chosen], content.spoken[chosen], content.present[chosen])
+        changes = self.changes(content, identities, valid)
+        spoken, shown = self.said(content, identities, changes)
         draws = (self._random(size) * self._draw.shape[1]).long()
-        shown = torch.zeros(size, self._unknown + 1, device=self.device)
-        shown.scatter_(1, identities.masked_fill(~present, self._unknown), 1.0)
-        shown[:, self._unknown] = 0
-        pixels = self.pixels(squares)
-        return Batch(pixels, self._draw[spoken, draws], shown, valid[chosen])
+        pixels = self.pixels(squares, content.subject, changes)
+        return Batch(pixels, self._draw[spoken, draws], spoken, shown, valid)
+
+    def changes(self, content: Content, identities: Tensor, valid: Tensor) -> Changes:
+        """Which crops are recoloured, gray, or put before something else. Only things are, and only of many colours."""
+        u = self._random(5, len(valid))
+        is_thing = content.subject >= FIRST_THING
+        named = identities.gather(1, content.subject[:, None])[:, 0]
+        recoloured = (u[0] < self.shares.recoloured) & self._recolourable[named]
+        gray = (u[1] < self.shares.gray) & is_thing
+        replaced = (u[2] < self.shares.replaced) & is_thing
+        emptiest = torch.argsort((valid & ~is_thing).to(torch.uint8), descending=True, stable=True)
+        behind = emptiest[(u[4] * max(1, int(_BEHIND * len(valid)))).long()]
+        return Changes(recoloured, gray, replaced, u[3] < _PLAIN_SHARE, behind)
+
+    def said(self, content: Content, identities: Tensor, changes: Changes) -> tuple[Tensor, Tensor]:
+        """Rows of what is captioned (B,) and of what is shown (B, R + 1), after the changes."""
+        spoken = torch.where(changes.replaced, content.subject, content.spoken)
+        rows = torch.where(changes.colourless[:, None], self._twin[identities], identities)
+        shown = self._marked(rows.masked_fill(~content.present, self._unknown))
+        alone = self._marked(rows.gather(1, content.subject[:, None]))
+        behind = shown[changes.behind] * (~changes.plain)[:, None]
+        shown = torch.where(changes.replaced[:, None], torch.maximum(alone, behind), shown)
+        return rows.gather(1, spoken[:, None])[:, 0], shown
+
+    def _marked(self, rows: Tensor) -> Tensor:
+        marks = torch.zeros(len(rows), self._unknown + 1, device=self.device).scatter_(1, rows, 1.0)
+        marks[:, self._unknown] = 0
+        return marks
 
     def squares(self, count: int) -> Squares:
         """Most frame a thing, kinds of things equally often; the rest are around pixels that show none."""
@@ -159,21 +205,35 @@ class CropSampler:
         histogram = torch.zeros(len(seen), 256, device=self.device)
         return histogram.scatter_add_(1, seen, self.window_weights.expand(len(seen), -1))
 
-    def pixels(self, squares: Squares) -> Tensor:
-        """(B, 3, s, s) in [0, 1], augmented: flipped, as blurred as an enlarged small crop, lighter or darker."""
-        u = self._random(8, len(squares.side))
+    def pixels(self, squares: Squares, subject: Tensor, changes: Changes) -> Tensor:
+        """(B, 3, s, s) in [0, 1], augmented."""
+        count = len(subject)
+        noise = torch.randn((count, 3, self.size_px, self.size_px), generator=self.generator, device=self.device)
+        return self.look(squares, subject, changes, self._random(29, count), self._random(count, 3, 5, 5), noise)
+
+    def look(
+        self, squares: Squares, subject: Tensor, changes: Changes, u: Tensor, patches: Tensor, noise: Tensor
+    ) -> Tensor:
+        """The pixels for given random numbers: as blurred as an enlarged small crop, flipped, turned, recoloured, …"""
         blurred = _BLURRIEST * torch.exp(u[0] * math.log(_SHARPEST / _BLURRIEST))
         detail = blurred.masked_fill(u[1] >= _BLURRED_SHARE, 1e6).clamp(max=float(self.size_px))
-        flip = u[2] < 0.5
-        return self.look(self.rgb, squares, detail, flip, u[3:])
-
-    def look(self, rgb: Tensor, squares: Squares, detail: Tensor, flip: Tensor, u: Tensor) -> Tensor:
-        """The pixels for given random numbers; `train` may replace this by a compiled form."""
-        reach = reach_px(min(rgb.shape[1:3]), min(_BLURRIEST, self.size_px))
-        return augmented(cut(rgb, squares, self.size_px, detail, flip, reach), u)
+        large = 2 * round(MARGIN * self.size_px / 2)
+        grown = large / self.size_px
+        reach = reach_px(min(self.rgb.shape[1:3]), min(_BLURRIEST, self.size_px))
+        tiles, mask = cut_with_mask(
+            self.rgb, self.ids, subject, squares.grown(grown), large, detail * grown, u[2] < 0.5, reach
+        )
+        both = augment.warped(torch.cat([tiles, mask], dim=1), self.size_px, u[3:9], self.shares.turned)
+        crops, mask = both[:, :3], both[:, 3:]
+        plain = augment.plain_backgrounds(self.size_px, u[9:13], patches)
+        behind = torch.where(changes.plain[:, None, None, None], plain, crops[changes.behind])
+        crops = augment.recoloured(crops, mask, changes.recoloured.float(), u[13:20])
+        mask = torch.maximum(mask, (~changes.replaced).float()[:, None, None, None])
+        crops = behind + mask * (crops - behind)
+        return augment.relit(augment.gray(crops, changes.gray.float()), u[20:29], noise)
 
     def _random(self, *shape: int) -> Tensor:
-        return torch.rand(shape, device=self.device)
+        return torch.rand(shape, generator=self.generator, device=self.device)
 
 
 def window_weights(device: torch.device) -> Tensor:
@@ -209,77 +269,3 @@ def content_of(histogram: Tensor, u: Tensor) -> Content:
     present = (weight >= quarter.clamp(max=0.15)) & (weight > 0)
     spoken = torch.where(speak_other, other, subject)
     return Content(subject, spoken, present.scatter(1, subject[:, None], True).scatter(1, spoken[:, None], True))
-
-
-def reach_px(longest_side_px: int, least_detail: int) -> int:
-    """How far from its centre a sample's filter may reach."""
-    return int(2 * max(longest_side_px / least_detail, 1)) + 2
-
-
-def cut(rgb: Tensor, squares: Squares, size_px: int, detail: Tensor, flip: Tensor, reach: int) -> Tensor:
-    """(B, 3, s, s) crops in [0, 1], in float32; computed in float16 on CUDA.
-
-    Args:
-        rgb: (N, H, W, 3) uint8.
-        detail: (B,) at most the size: a crop looks as if it had been shrunk to so many pixels and enlarged again.
-        flip: (B,) left to right.
-        reach: see `reach_px`.
-    """
-    dtype = torch.float16 if rgb.is_cuda else torch.float32
-    picture = rgb[squares.picture].to(dtype)
-    count, height, width, _ = picture.shape
-    down = resize_matrix(squares.top, squares.side, detail, squares.black, height, size_px, reach)
-    across = resize_matrix(squares.left, squares.side, detail, squares.black, width, size_px, reach)
-    across = torch.where(flip[:, None, None], across.flip(1), across)
-    rows = torch.bmm(down.to(dtype), picture.view(count, height, width * 3)).view(count, size_px, width, 3)
-    columns = rows.transpose(1, 2).reshape(count, width, size_px * 3)
-    crops = torch.bmm(across.to(dtype), columns).view(count, size_px, size_px, 3)
-    return (crops.permute(0, 3, 2, 1).float() / 255).clamp(0, 1).contiguous()
-
-
-def resize_matrix(
-    start: Tensor, side: Tensor, detail: Tensor, black: Tensor, length: int, size: int, reach: int
-) -> Tensor:
-    """(B, size, length): how much each of a picture's pixels counts in each sample of the tile from `start` on.
-
-    A sample's weights sum to 1 over the tile; the part of a tile that is outside of the picture is black (its weights
-    are left out), or like the pixel at the picture's edge.
-    """
-    samples = torch.arange(size, device=start.device) + 0.5
-    centre = start[:, None] + samples * (side / size)[:, None] - 0.5
-    stretch = (side / detail).clamp(min=1)[:, None, None]
-    end = (start + side)[:, None, None]
-
-    def weights(position: Tensor) -> Tensor:
-        inside = (position >= start[:, None, None]) & (position < end)
-        return _cubic((position - centre[..., None]) / stretch) * inside
-
-    near = torch.arange(-reach, reach + 1, device=start.device)
-    total = weights(centre.floor()[..., None] + near).sum(dim=-1)
-    matrix = weights(torch.arange(length, device=start.device, dtype=centre.dtype)[None, None])
-    missing = (total - matrix.sum(dim=-1)) * ~black[:, None]
-    low = centre < length / 2
-    first, last = (missing * low)[..., None], (missing * ~low)[..., None]
-    matrix = torch.cat([matrix[..., :1] + first, matrix[..., 1:-1], matrix[..., -1:] + last], dim=-1)
-    return matrix / total[..., None]
-
-
-def _cubic(x: Tensor) -> Tensor:
-    """Keys' cubic with a = −0.5: what antialiased bicubic resizing uses."""
-    x = x.abs()
-    near = (1.5 * x - 2.5) * x * x + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
-    return torch.where(x <= 1, near, far) * (x < 2)
-
-
-def augmented(crops: Tensor, u: Tensor) -> Tensor:
-    """Crops a little lighter or darker, of more or less contrast, and off-colour; u (5, B) are random numbers."""
-
-    def spread(numbers: Tensor, amount: float) -> Tensor:
-        return torch.exp((2 * numbers - 1) * amount)[:, None, None, None]
-
-    tint = torch.stack([u[3], u[4], (u[3] + u[4] + u[0]) % 1], dim=1)[:, :, None, None]
-    gain = spread(u[0], 0.18) * (1 + (tint - 0.5) * 0.06)
-    mean = crops.mean(dim=(1, 2, 3), keepdim=True)
-    changed = (mean + (crops - mean) * spread(u[1], 0.18)) * gain
-    return changed.clamp(0, 1).clamp(min=1e-4) ** spread(u[2], 0.12)

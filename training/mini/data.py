@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 from training.mini.captions import SURROUND, Identity
+from training.mini.pack import Source, sources_of
 
 TABLE, AROUND, FIRST_THING, NOTHING = 1, 2, 10, 255
 MIN_PIXELS = 60
@@ -57,23 +58,35 @@ class _Scene:
     background: np.ndarray
 
 
-def read_pictures(folder: Path, most_scenes: int | None = None) -> Pictures:
-    """Read all scenes of a folder. One that cannot be read, or of another size than most, is left out, and said so.
+def read_pictures(folders: Path | Sequence[Path], most_scenes: int | None = None) -> Pictures:
+    """Read all scenes of folders: NNNNN.npz, and packed ones (see `pack`). One that cannot be read, that was read
+    before under the same number, or of another size than most, is left out, and said so.
 
     Raises:
         ValueError: no scene could be read.
     """
-    paths = sorted(path for path in folder.glob("*.npz") if path.stem.isdigit())[:most_scenes]
+    folders = [folders] if isinstance(folders, Path) else list(folders)
+    sources = [source for folder in folders for source in sources_of(folder)][:most_scenes]
     with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
-        scenes = [scene for scene in pool.map(_read_or_tell, paths) if scene is not None]
+        scenes = [scene for scene in pool.map(_read_or_tell, sources) if scene is not None]
     if not scenes:
-        raise ValueError(f"no scene could be read from {folder}: it must hold NNNNN.npz")
+        named = ", ".join(map(str, folders))
+        raise ValueError(f"no scene could be read from {named}: it must hold NNNNN.npz, or *.tar of NNNNN.zip")
+    return _joined(_alike(scenes))
+
+
+def _alike(scenes: list[_Scene]) -> list[_Scene]:
     sizes = [scene.rgb.shape[1:] for scene in scenes]
     usual = max(set(sizes), key=sizes.count)
+    kept: dict[int, _Scene] = {}
     for scene in scenes:
         if scene.rgb.shape[1:] != usual:
             print(f"left out scene {scene.number}: pictures of {scene.rgb.shape[1:]}, others are {usual}", flush=True)
-    return _joined([scene for scene in scenes if scene.rgb.shape[1:] == usual])
+        elif scene.number in kept:
+            print(f"left out scene {scene.number}: it is there twice", flush=True)
+        else:
+            kept[scene.number] = scene
+    return list(kept.values())
 
 
 def _joined(scenes: list[_Scene]) -> Pictures:
@@ -99,24 +112,23 @@ def _joined(scenes: list[_Scene]) -> Pictures:
     )
 
 
-def _read_or_tell(path: Path) -> _Scene | None:
+def _read_or_tell(source: Source) -> _Scene | None:
     try:
-        return _read(path)
+        return _read(source)
     except Exception as error:  # one bad file, of whatever kind, is no reason to lose a run on a lent machine
-        print(f"left out {path.name}: {type(error).__name__}: {error}", flush=True)
+        print(f"left out {source.name}: {type(error).__name__}: {error}", flush=True)
         return None
 
 
-def _read(path: Path) -> _Scene:
-    with np.load(path, allow_pickle=False) as file:
-        rgb, ids, meta = file["rgb"], file["ids"], json.loads(str(file["meta"]))
+def _read(source: Source) -> _Scene:
+    rgb, ids, meta = source.read()
     if rgb.dtype != np.uint8 or ids.dtype != np.uint8 or rgb.shape != (*ids.shape, 3):
         raise ValueError(f"rgb is {rgb.dtype} {rgb.shape}, ids are {ids.dtype} {ids.shape}")
-    identities = identities_of(meta)
-    rng = np.random.default_rng(int(path.stem))
+    identities = identities_of(json.loads(meta))
+    rng = np.random.default_rng(source.number)
     boxes = [(v, *box) for v, view in enumerate(ids) for box in boxes_of(view) if box[0] in identities]
     background = np.stack([_background_points(view, rng) for view in ids])
-    return _Scene(int(path.stem), rgb, ids, identities, boxes, background)
+    return _Scene(source.number, rgb, ids, identities, boxes, background)
 
 
 def identities_of(meta: dict[str, Any]) -> dict[int, Identity]:

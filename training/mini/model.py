@@ -27,14 +27,25 @@ _MASKED = -1e4
 
 
 def model_config(
-    *, image_size: int, patch_size: int, width: int, layers: int, embed_dim: int, text_width: int, text_layers: int
+    *,
+    image_size: int,
+    patch_size: int,
+    width: int,
+    layers: int | Sequence[int],
+    embed_dim: int,
+    text_width: int,
+    text_layers: int,
 ) -> dict[str, Any]:
-    """OpenCLIP's `model_cfg`. Heads are 64 wide in pictures and 16 in texts."""
+    """OpenCLIP's `model_cfg`. Heads are 64 wide in pictures and 16 in texts.
+
+    `layers` of several numbers make a ResNet with so many blocks of each size, whose features are 32 `width`s wide;
+    `patch_size` then means nothing.
+    """
     return {
         "embed_dim": embed_dim,
         "vision_cfg": {
             "image_size": image_size,
-            "layers": layers,
+            "layers": layers if isinstance(layers, int) else list(layers),
             "width": width,
             "head_width": 64,
             "patch_size": patch_size,
@@ -127,14 +138,33 @@ def contrastive_loss(
     return ((by_image + by_text) / 2 * weight).sum(), (first * weight).sum()
 
 
+def naming_loss(
+    image: Tensor, prompts: Tensor, scale: Tensor, target: Tensor, neutral: Tensor, valid: Tensor
+) -> Tensor:
+    """Cross entropy of B crops over all prompts of a kind (all nouns, or all colours), without the neutral ones.
+
+    Args:
+        image, prompts: unit vectors (B, d) and (n, d).
+        target: (B,) which prompt is true; −1: the crop does not count.
+        neutral: (B, n) prompts that are neither right nor wrong.
+        valid: (B,) crops that count.
+    """
+    counts = valid & (target >= 0)
+    own = target.clamp(min=0)
+    wrong = neutral.scatter(1, own[:, None], False)
+    logits = (scale * image @ prompts.T).masked_fill(wrong, _MASKED)
+    losses = nn.functional.cross_entropy(logits, own, reduction="none")
+    return (losses * counts).sum() / counts.sum().clamp(min=1)
+
+
 def neutral_pairs(shown: Tensor, possible_of_caption: Tensor, generic: Tensor, valid: Tensor, extra: int) -> Tensor:
     """(B, B + extra) captions of the batch that must not be a crop's negatives: what may be true of anything it shows.
 
     Generic captions are true of everything and yet remain negatives, except of crops whose own caption is generic.
 
     Args:
-        shown: (B, Q + 1) identities that a crop shows.
-        possible_of_caption: (B, Q + 1) identities that each caption may be true of.
+        shown: (B, R + 1) identities and twins that a crop shows.
+        possible_of_caption: (B, R + 1) those that each caption may be true of.
         generic: (B,) which captions are generic.
         valid: (B,) crops that count; others are nobody's negatives.
     """
@@ -156,11 +186,16 @@ def save_folder(model: nn.Module, config: dict[str, Any], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     written = {"model_cfg": config, "preprocess_cfg": PREPROCESSING}
     (folder / "open_clip_config.json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
-    weights = {name: tensor.detach().half().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    weights = {name: _as_written(tensor) for name, tensor in model.state_dict().items()}
     path = folder / "open_clip_model.safetensors"
     save_file(weights, path, metadata={"format": "pt"})
     path.chmod(0o644)  # safetensors writes files that only their owner reads; these are packaged
     return path
+
+
+def _as_written(tensor: Tensor) -> Tensor:
+    """In float16; counters stay what they are."""
+    return (tensor.detach().half() if tensor.is_floating_point() else tensor.detach()).cpu().contiguous()
 
 
 def load_folder(folder: Path) -> Any:

@@ -111,11 +111,16 @@ def relevancy_at_levels(
 
 
 def box_mean(maps: Float[Tensor, "p h w"], side: float) -> Float[Tensor, "p h w"]:
-    """Mean over a square of about `side` pixels (odd, at least 1), of what of it lies in the picture."""
+    """Mean over a square of about `side` pixels (odd, at least 1), of what of it lies in the picture.
+
+    What lies in the picture is a rectangle, so the mean over rows of the means over columns is the same.
+    """
     kernel = max(1, 2 * round((side - 1) / 2) + 1)
     if kernel == 1:
         return maps
-    return torch.nn.functional.avg_pool2d(maps[None], kernel, 1, kernel // 2, count_include_pad=False)[0]
+    half = kernel // 2
+    along = torch.nn.functional.avg_pool2d(maps[None], (1, kernel), 1, (0, half), count_include_pad=False)
+    return torch.nn.functional.avg_pool2d(along, (kernel, 1), 1, (half, 0), count_include_pad=False)[0]
 
 
 def _times_closer(typical: Float[Tensor, " n"], here: Float[Tensor, " n"]) -> float:
