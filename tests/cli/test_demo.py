@@ -1,12 +1,17 @@
 """The demo's parts: answers judged against the truth, and the whole on a scene of balls with a random encoder."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import STEPS
+from PIL import Image
+from tests.cli.conftest import STEPS, failure, printed_json
 from tests.data.scenes import write_ball_scene
 
+from langfield.cli.demo import shown
+from langfield.cli.main import main
 from langfield.demo import _judge, run_demo
 from langfield.methods.presets import PRESETS
 from langfield.query.answers import Answer, Box, Hit
@@ -50,3 +55,40 @@ def test_everything_that_the_truth_knows_is_asked(tmp_path: Path, encoder: str, 
     assert [judged.expected for judged in demo.judged] == ["present"] * 7 + ["absent"]
     assert set(demo.seconds) == {"training", "answers"}
     assert (tmp_path / "out" / "run" / "run.json").is_file()
+
+
+@pytest.fixture
+def bundled(tmp_path: Path, encoder: str, monkeypatch) -> Path:
+    """A copy of langfield with a small scene and a random encoder in it."""
+    weights = tmp_path / "package" / "builtin_weights" / "mini"
+    shutil.copytree(encoder.removeprefix("openclip:local-dir:"), weights)
+    (weights / "langfield_card.json").write_text(json.dumps({"licence": "none", "temperature": 10.0}))
+    scene = write_ball_scene(tmp_path / "package" / "bundled" / "table", n_views=9, width_px=48, height_px=36)
+    for module in ("langfield.encoders.builtin", "langfield.cli.demo"):
+        monkeypatch.setattr(f"{module}.files", lambda package: tmp_path / "package")
+    monkeypatch.setitem(PRESETS, "lift", replace(PRESETS["lift"], steps=STEPS, rays=64))
+    return scene.folder
+
+
+def test_the_command_answers_draws_and_says_what_next(bundled: Path, tmp_path: Path, capsys):
+    result = printed_json(capsys, ["demo", "--out", str(tmp_path / "demo"), "--no-progress"])
+    assert all({"expected", "correct", "phrase", "position"} <= set(answer) for answer in result["answers"])
+    with Image.open(result["files"][0]) as sheet:
+        assert sheet.width > 1.5 * sheet.height  # two blocks of a few rows
+        assert len(sheet.getcolors(maxcolors=10**6) or []) > 200
+    assert main(["demo", "--out", str(tmp_path / "demo"), "--no-progress"]) == 0  # the run is there already
+    said = capsys.readouterr()
+    assert "red ball" in said.out
+    assert "langfield query" in said.err
+    assert "langfield train" in said.err
+
+
+def test_without_its_photos_it_says_so(bundled: Path, tmp_path: Path, capsys):
+    (bundled / "transforms.json").unlink()
+    assert "bundled photos are not in this copy" in failure(capsys, ["demo", "--out", str(tmp_path / "demo")])
+
+
+def test_the_sheet_shows_things_that_are_there_and_some_that_are_not():
+    judged = [_judge(answer((0.3, -0.2, 0.1)), [THING])] * 20 + [_judge(answer(None, presence=0.1), [])] * 10
+    assert [j.expected for j in shown(judged)] == ["present"] * 6 + ["absent"] * 2
+    assert len(shown(judged[:3])) == 3

@@ -14,6 +14,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _CELL_WIDTH_PX = 360
 _GAP_PX = 8
+_BLOCK_GAP_PX = 24
 _FONT_PX = 18
 _ROW_LABEL_PX = 30
 _HEADER_PX = 34
@@ -30,27 +31,45 @@ class SheetRow:
     pictures: tuple[Rgb, Rgb, Rgb]
 
 
-def contact_sheet(rows: Sequence[SheetRow]) -> Rgb:
-    """Rows of rgb | relevancy | answer with labels above each row, column names, and a legend of the colours."""
+def contact_sheet(rows: Sequence[SheetRow], blocks: int = 1) -> Rgb:
+    """Rows of photo | relevancy | answer with labels above each row, column names, and a legend of the colours.
+
+    Args:
+        blocks: side by side, each with its share of the rows, so that many rows make no tower.
+    """
     font = ImageFont.load_default(size=_FONT_PX)
-    heights = [round(_CELL_WIDTH_PX * row.pictures[0].shape[0] / row.pictures[0].shape[1]) for row in rows]
-    width = len(_COLUMNS) * (_CELL_WIDTH_PX + _GAP_PX) + _GAP_PX
-    height = _HEADER_PX + sum(h + _ROW_LABEL_PX + _GAP_PX for h in heights) + _LEGEND_PX
-    sheet = Image.new("RGB", (width, height), _PAPER)
+    share = -(-len(rows) // blocks)
+    parts = [rows[start : start + share] for start in range(0, len(rows), share)]
+    block_width = len(_COLUMNS) * (_CELL_WIDTH_PX + _GAP_PX) + _GAP_PX
+    block_height = max(sum(_cell_height(row) + _ROW_LABEL_PX + _GAP_PX for row in part) for part in parts)
+    height = _HEADER_PX + block_height + _LEGEND_PX
+    sheet = Image.new("RGB", (block_width * len(parts) + _BLOCK_GAP_PX * (len(parts) - 1), height), _PAPER)
     pen = ImageDraw.Draw(sheet)
-    lefts = [_GAP_PX + i * (_CELL_WIDTH_PX + _GAP_PX) for i in range(len(_COLUMNS))]
+    for number, part in enumerate(parts):
+        _draw_block(sheet, pen, font, part, number * (block_width + _BLOCK_GAP_PX))
+    _draw_legend(sheet, pen, font, _HEADER_PX + block_height)
+    return np.array(sheet)
+
+
+def _cell_height(row: SheetRow) -> int:
+    return round(_CELL_WIDTH_PX * row.pictures[0].shape[0] / row.pictures[0].shape[1])
+
+
+def _draw_block(
+    sheet: Image.Image, pen: ImageDraw.ImageDraw, font: Font, rows: Sequence[SheetRow], first_left: int
+) -> None:
+    width = len(_COLUMNS) * (_CELL_WIDTH_PX + _GAP_PX)
+    lefts = [first_left + _GAP_PX + i * (_CELL_WIDTH_PX + _GAP_PX) for i in range(len(_COLUMNS))]
     for left, name in zip(lefts, _COLUMNS, strict=True):
         pen.text((left, 8), name, fill=_INK, font=font)
     top = _HEADER_PX
-    for row, cell_height in zip(rows, heights, strict=True):
-        pen.text((_GAP_PX, top + 4), _shortened(row.label, font, width - 2 * _GAP_PX), fill=_INK, font=font)
+    for row in rows:
+        pen.text((lefts[0], top + 4), _shortened(row.label, font, width - _GAP_PX), fill=_INK, font=font)
         top += _ROW_LABEL_PX
         for left, picture in zip(lefts, row.pictures, strict=True):
-            cell = Image.fromarray(picture).resize((_CELL_WIDTH_PX, cell_height), Image.Resampling.LANCZOS)
+            cell = Image.fromarray(picture).resize((_CELL_WIDTH_PX, _cell_height(row)), Image.Resampling.LANCZOS)
             sheet.paste(cell, (left, top))
-        top += cell_height + _GAP_PX
-    _draw_legend(sheet, pen, font, top)
-    return np.array(sheet)
+        top += _cell_height(row) + _GAP_PX
 
 
 def _draw_legend(sheet: Image.Image, pen: ImageDraw.ImageDraw, font: Font, top: int) -> None:

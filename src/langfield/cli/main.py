@@ -17,6 +17,7 @@ from typing import Annotated, Any, Union
 import tyro
 
 from langfield.cli.console import open_console
+from langfield.cli.demo import DemoCommand
 from langfield.cli.evaluate import Eval
 from langfield.cli.methods import Methods
 from langfield.cli.query import Query
@@ -24,9 +25,10 @@ from langfield.cli.render import Render
 from langfield.cli.train import Train
 from langfield.core.errors import Interrupted, LangfieldError, UsageError
 
-Command = Train | Query | Render | Eval | Methods
+Command = DemoCommand | Train | Query | Render | Eval | Methods
 # An explicit union: tyro reads the commands' names from the annotations.
 _COMMANDS = Union[  # noqa: UP007
+    Annotated[DemoCommand, tyro.conf.subcommand("demo")],
     Annotated[Train, tyro.conf.subcommand("train")],
     Annotated[Query, tyro.conf.subcommand("query")],
     Annotated[Render, tyro.conf.subcommand("render")],
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LangfieldError as error:
         return _failed(error, as_json)
     except KeyboardInterrupt:
-        kept = "; the same command goes on from what was kept" if isinstance(command, Train) else ""
+        kept = "; the same command goes on from what was kept" if isinstance(command, Train | DemoCommand) else ""
         return _failed(Interrupted(f"interrupted{kept}"), as_json)
     except Exception as error:
         traceback.print_exc()

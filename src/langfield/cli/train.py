@@ -21,7 +21,7 @@ class Train(OutputOptions):
     """The run directory to write."""
 
     method: OptionalText = None
-    """lerf. The preset's, if not given."""
+    """lerf or lift. The preset's, if not given."""
 
     preset: OptionalText = None
     """Method and recipe, see `langfield methods`. lerf with a GPU and nano without, if not given."""

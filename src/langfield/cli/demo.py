@@ -1,0 +1,108 @@
+"""`langfield demo`: what langfield does, on photos and with an encoder that come with it."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from langfield.cli.console import Console, duration
+from langfield.cli.options import OutputOptions
+from langfield.core.errors import DataError
+
+if TYPE_CHECKING:
+    from langfield.cli.contact_sheet import SheetRow
+    from langfield.demo import Demo, Judged
+
+_ENCODER = "builtin:mini"
+_SHOWN = 8  # phrases on the sheet, in two blocks
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoCommand(OutputOptions):
+    """Train on bundled photos with a bundled encoder, ask for things, and show where they are. No network, no GPU."""
+
+    out: Path = Path("langfield-demo")
+    """Where the run and the pictures go."""
+
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+    def run(self, console: Console) -> dict[str, Any]:
+        """Run it; returns what `--json` prints."""
+        from langfield.demo import run_demo
+        from langfield.encoders.builtin import builtin_folder
+
+        builtin_folder(_ENCODER.removeprefix("builtin:"))
+        scene = bundled_scene()
+        start = time.perf_counter()
+        demo = run_demo(scene, _ENCODER, self.out, device=self.device, progress=console.progress, say=console.say)
+        sheet = _write_sheet(demo, scene, self.out / "demo.png", console)
+        seconds = demo.seconds | {"all": time.perf_counter() - start}
+        console.table(("phrase", "is there", "answer", "presence", "position (m)", ""), [_row(j) for j in demo.judged])
+        _conclude(demo, seconds, sheet, self.out, console)
+        answers = [judged.to_json() for judged in demo.judged]
+        return {"answers": answers, "files": [str(sheet)], "run": str(self.out / "run"), "seconds": seconds}
+
+
+def bundled_scene() -> Path:
+    """The folder of the scene that comes with langfield. Raises DataError if this copy has none."""
+    folder = Path(str(files("langfield").joinpath("bundled", "table")))
+    if not (folder / "transforms.json").is_file():
+        raise DataError("the bundled photos are not in this copy of langfield; install one that has them", folder)
+    return folder
+
+
+def shown(judged: "Sequence[Judged]", count: int = _SHOWN) -> "list[Judged]":
+    """What to put on the sheet: mostly things that are there, of different kinds, and one or two that are not."""
+    there = [j for j in judged if j.expected == "present"]
+    absent = [j for j in judged if j.expected == "absent"]
+    few = absent[:: max(1, len(absent) // 2)][:2] if len(absent) > 1 else absent
+    wanted = count - len(few)
+    step = max(1, len(there) // wanted)
+    return [*there[::step][:wanted], *few]
+
+
+def _write_sheet(demo: "Demo", scene: Path, path: Path, console: Console) -> Path:
+    from langfield.cli.contact_sheet import contact_sheet
+    from langfield.cli.files import make_folder, write_picture
+
+    make_folder(path.parent)
+    rows = [_sheet_row(demo, scene, judged) for judged in shown(demo.judged)]
+    return write_picture(path, contact_sheet(rows, blocks=2))
+
+
+def _sheet_row(demo: "Demo", scene: Path, judged: "Judged") -> "SheetRow":
+    """The photo that shows the answer best, with the relevancy of what was learnt over it."""
+    from langfield.cli.answer_pictures import best_view
+    from langfield.cli.contact_sheet import SheetRow
+    from langfield.data.images import decode_image
+    from langfield.query.pictures import composited, relevancy_picture
+
+    name, seen = best_view(demo.session, judged.answer, None)
+    relevancy = seen.relevancy[0]
+    photo = decode_image(scene / name, (relevancy.shape[1], relevancy.shape[0]))
+    verdict = "there" if judged.answer.present else "not there"
+    label = f"{judged.answer.phrase}: {verdict} ({judged.answer.presence:.2f})"
+    return SheetRow(label, (photo, relevancy_picture(relevancy), composited(photo, relevancy)))
+
+
+def _row(judged: "Judged") -> tuple[str, ...]:
+    answer = judged.answer
+    position = "" if answer.position is None else ", ".join(f"{value:.2f}" for value in answer.position)
+    there = "yes" if judged.expected == "present" else "no"
+    said = "there" if answer.present else "not there"
+    return answer.phrase, there, said, f"{answer.presence:.2f}", position, "right" if judged.correct else "WRONG"
+
+
+def _conclude(demo: "Demo", seconds: dict[str, float], sheet: Path, out: Path, console: Console) -> None:
+    for expected, words in (("present", "things found at their place"), ("absent", "absent things said absent")):
+        of_kind = [judged for judged in demo.judged if judged.expected == expected]
+        console.say(f"{sum(judged.correct for judged in of_kind)} of {len(of_kind)} {words}")
+    console.say(f"{duration(seconds['all'])} in all; pictures: {sheet}")
+    console.say(f"ask it more: langfield query {out / 'run'} 'red mug' --out answers")
+    console.say(
+        "your own photos: pose them with COLMAP (colmap automatic_reconstructor --workspace_path kitchen --image_path "
+        "kitchen/images), then: langfield train kitchen --out runs/kitchen"
+    )
