@@ -81,7 +81,7 @@ def test_tables_keep_brackets_and_are_left_out_beside_json(capsys):
             "invalid choice 'x' for argument '--protocol'. Expected one of ('langfield', 'lerf'); "
             "see langfield eval --help",
         ),
-        ("", "Expected one of {train, query, render, eval, methods}; see langfield --help"),
+        ("", "Expected one of {demo, train, query, render, eval, methods}; see langfield --help"),
     ],
 )  # fmt: skip
 def test_wrong_arguments_are_explained_in_one_line(arguments: str, line: str):
