@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from langfield.synthetic.rooms import FLOOR_Z, make_room
+from langfield.synthetic.rooms import make_room
+from langfield.synthetic.tables import FLOOR_Z
 from langfield.synthetic.things import COLOURS, SURFACES
 
 SEEDS = range(16)

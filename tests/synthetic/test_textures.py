@@ -40,7 +40,6 @@ def test_textures_of_one_colour_have_it_in_the_mean(make, colour):
     [
         lambda: textures.stripes(rng(3), RED, WHITE, size=64),
         lambda: textures.dots(rng(3), RED, WHITE, size=64),
-        lambda: textures.patches(rng(3), RED, WHITE, size=64),
         lambda: textures.tiles(rng(3), RED, WHITE, size=64),
         lambda: textures.bricks(rng(3), RED, WHITE, size=64),
     ],

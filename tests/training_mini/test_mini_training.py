@@ -233,6 +233,36 @@ def test_nothing_in_a_step_waits_for_the_device(tmp_path: Path, more: tuple[str,
     assert watch.forbidden == []
 
 
+class _Graphs:
+    """As `StepGraphs` would, without CUDA: runs the step, or fails to record it."""
+
+    def __init__(self, works: bool) -> None:
+        self.works, self.runs = works, 0
+
+    def run(self, phase: str, step: Any) -> dict:
+        self.runs += 1
+        if not self.works:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return step()
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_step_is_recorded_or_goes_on_without(
+    works: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainer, graphs = _trainer(tmp_path), _Graphs(works)
+    monkeypatch.setattr(trainer, "_graphs", graphs)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    before = trainer.model.text_projection.detach().clone()
+    for number in range(11):
+        trainer.step(number, number / 11)
+    assert graphs.runs == (3 if works else 1)
+    assert ("is not recorded: RuntimeError: operation not permitted" in capsys.readouterr().out) != works
+    steps = {int(state["step"]) for state in trainer.optimizer.state.values()}
+    assert steps == {11}
+    assert not torch.equal(before, trainer.model.text_projection)
+
+
 def _trainer(folder: Path, *more: str) -> Trainer:
     pictures = read_pictures(write_scenes(folder / "data", scenes=3))
     given = [str(folder), "--out", str(folder), *TINY, "--batch=8", "--steps=9", "--device=cpu", *more]

@@ -18,6 +18,9 @@ from langfield.synthetic.rendering import Renderer, use_mitsuba
 from langfield.synthetic.scenes import Wish, compose, random_cameras, ring_cameras
 from langfield.synthetic.writing import write_capture, write_pictures
 
+_CAPTURE_BOUNCES = 10  # through the walls of a glass and back
+_PICTURE_BOUNCES = 5
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
@@ -35,7 +38,7 @@ def capture(options: argparse.Namespace) -> None:
     scene = compose(options.seed, _wishes(options.things), spread=options.spread)
     print(f"{options.out.name}: {', '.join(thing.name for thing in scene.things)}", file=sys.stderr)
     cameras = ring_cameras(options.photos, *options.size, distance=options.distance)
-    pictures = Renderer(mitsuba, scene).render(cameras, options.samples, seed=options.seed)
+    pictures = Renderer(mitsuba, scene, _CAPTURE_BOUNCES).render(cameras, options.samples, seed=options.seed)
     write_capture(options.out, options.out.name, scene, cameras, pictures)
 
 
@@ -57,7 +60,7 @@ def pictures(options: argparse.Namespace) -> None:
         rng = np.random.default_rng([seed, 1])
         scene = compose(seed)
         cameras = random_cameras(rng, scene, options.photos, *options.size)
-        renderer = Renderer(mitsuba, scene)
+        renderer = Renderer(mitsuba, scene, _PICTURE_BOUNCES)
         white = float(rng.uniform(0.74, 0.95))
         views = list(renderer.render(cameras, options.samples, seed=seed, white=white))
         write_pictures(path, scene, views)

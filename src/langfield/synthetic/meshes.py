@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-Points = Sequence[tuple[float, ...]] | np.ndarray
+Points = Sequence[Sequence[float] | np.ndarray] | np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ def lathe(profile: Points, segments: int = 48) -> Mesh:
 
 
 def vessel(outside: Points, wall: float, floor: float | None = None, segments: int = 48) -> Mesh:
-    """A closed, hollow turned body from its outer profile (N, 2) of (radius, z), foot to rim; `wall` thick in metres."""
+    """A closed, hollow turned body from its outer profile (N, 2) of (radius, z), foot to rim; `wall` metres thick."""
     outer = _resampled(np.asarray(outside, dtype=np.float64), 40)
     floor = wall if floor is None else floor
     inner = np.stack([np.maximum(outer[:, 0] - wall, 0.0005), outer[:, 1]], -1)[::-1]
@@ -123,7 +123,7 @@ def _resampled(line: np.ndarray, samples: int) -> np.ndarray:
 
 
 def sweep(path: Points, radius: float | Sequence[float] | np.ndarray, segments: int = 16, flatten: float = 1.0) -> Mesh:
-    """A tube along `path` (N, 3) with closed ends; `radius` is one or one per point; `flatten` squeezes it vertically."""
+    """A tube along `path` (N, 3) with closed ends; `radius` is one or one a point; `flatten` squeezes it vertically."""
     line = np.asarray(path, dtype=np.float64)
     radii = np.broadcast_to(np.asarray(radius, dtype=np.float64), (len(line),))
     tangents = np.gradient(line, axis=0)
@@ -168,13 +168,16 @@ def torus(radius: float, thickness: float, segments: int = 48) -> Mesh:
 
 
 def rounded_box(x: float, y: float, z: float, radius: float = 0.003, steps: int = 4) -> Mesh:
-    """Full sides in metres, edges rounded by `radius`, standing on z = 0. Each of its six sides has uv from 0 to 1, upright
-    on the four walls, so that a picture given as texture shows on every side; `box_sides` gives each side its own."""
+    """Full sides in metres, edges rounded by `radius`, standing on z = 0.
+
+    Each of its six sides has uv from 0 to 1, upright on the four walls, so that a picture given as texture shows on
+    every side; `box_sides` gives each side its own.
+    """
     return merged(list(box_sides(x, y, z, radius, steps).values()))
 
 
 def box_sides(x: float, y: float, z: float, radius: float = 0.003, steps: int = 4) -> dict[str, Mesh]:
-    """`rounded_box` in six meshes: "front" (-y), "back" (+y), "left" (-x), "right" (+x), "top", "bottom"; uv as above."""
+    """`rounded_box` in six: "front" (-y), "back" (+y), "left" (-x), "right" (+x), "top" and "bottom"; uv as above."""
     half = np.array([x, y, z]) / 2
     r = min(radius, float(half.min()) * 0.999)
     sides = {}
@@ -208,7 +211,7 @@ def _stops(half: float, radius: float, steps: int) -> np.ndarray:
 
 
 def extruded(outline: Points, height: float) -> Mesh:
-    """A flat-sided prism over a simple polygon `outline` (N, 2), counter-clockwise, star-shaped as seen from its mean."""
+    """A flat-sided prism over a polygon `outline` (N, 2), counter-clockwise, star-shaped as seen from its mean."""
     edge = np.asarray(outline, dtype=np.float64)
     n, centre = len(edge), edge.mean(axis=0)
     low, high = np.zeros((n, 1)), np.full((n, 1), height)

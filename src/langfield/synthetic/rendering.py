@@ -16,7 +16,7 @@ from langfield.core.errors import UsageError
 from langfield.synthetic.meshes import Mesh
 from langfield.synthetic.rooms import LightPanel
 from langfield.synthetic.scenes import TableScene
-from langfield.synthetic.things import Part, Surface
+from langfield.synthetic.things import Surface
 
 TABLE_ID, ROOM_ID, FIRST_THING_ID = 1, 2, 10
 _CREASE_DEGREES = 40.0
@@ -182,12 +182,12 @@ class Renderer:
     def _colour(self, surface: Surface) -> dict[str, Any]:
         if surface.texture is None:
             return {"type": "rgb", "value": [float(c) for c in _linear(np.array(surface.rgb))]}
-        picture = np.ascontiguousarray(surface.texture[..., :3], dtype=np.uint8)
+        picture = np.array(surface.texture[..., :3], dtype=np.uint8)  # a copy: Mitsuba refuses read-only arrays
         return {"type": "bitmap", "bitmap": self._mi.Bitmap(picture), "wrap_mode": "repeat"}
 
 
 def _corners(mesh: Mesh) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """Positions (3F, 3), normals (3F, 3) and uv (3F, 2) of the faces' corners; no normals for a mesh that is not smooth.
+    """Positions (3F, 3), normals (3F, 3) and uv (3F, 2) of the faces' corners; no normals if the mesh is not smooth.
 
     A corner's normal is the mean over the faces that meet there without a crease, weighted by their areas.
     """

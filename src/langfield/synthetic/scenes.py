@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from langfield.core.cameras import Camera
+from langfield.core.errors import UsageError
 from langfield.synthetic.kinds import KINDS
 from langfield.synthetic.rooms import Room, make_room
 from langfield.synthetic.things import COLOURS, Kind, Look, Part, varied
@@ -46,10 +47,12 @@ def compose(
 ) -> TableScene:
     """A scene of this seed: the wished things, or `count` (from, to) random ones, as many as fit on the table.
 
-    One in eight random things is of a kind that is there already, in another colour.
+    One in eight random things is of a kind that is there already, mostly in another colour.
 
     Args:
         spread: how much of the table's radius is used.
+
+    Raises UsageError for a wish whose noun or colour is not known.
     """
     rng = np.random.default_rng(seed)
     room = make_room(rng) if room is None else room
@@ -73,6 +76,10 @@ def _random_wishes(rng: np.random.Generator, count: int) -> list[Wish]:
 
 def _make(rng: np.random.Generator, wish: Wish) -> Thing:
     noun, colour, material = wish
+    if noun not in KINDS:
+        raise UsageError(f"no kind of thing is called {noun!r}; there are {', '.join(sorted(KINDS))}")
+    if colour not in ("", *COLOURS):
+        raise UsageError(f"no colour is called {colour!r}; there are {', '.join(COLOURS)}")
     kind = KINDS[noun]
     colour = colour or (str(rng.choice(kind.colours)) if kind.colours else "")
     material = material or (str(rng.choice(kind.materials)) if kind.materials else "")
@@ -83,7 +90,8 @@ def _make(rng: np.random.Generator, wish: Wish) -> Thing:
     corners = np.stack([part.mesh.bounds for part in parts])
     low, high = corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)
     middle = (low + high) / 2
-    parts = [replace(part, mesh=part.mesh.moved(-middle[0], -middle[1], -low[2])) for part in parts]
+    away = (-float(middle[0]), -float(middle[1]), -float(low[2]))
+    parts = [replace(part, mesh=part.mesh.moved(*away)) for part in parts]
     radius = max(float(np.linalg.norm(part.mesh.vertices[:, :2], axis=1).max()) for part in parts)
     return Thing(kind, look, tuple(parts), (0.0, 0.0, float(high[2] - low[2]) / 2), radius, float(high[2] - low[2]))
 

@@ -101,13 +101,6 @@ def pages(rng: np.random.Generator, size: int = 128) -> np.ndarray:
     return _shaded((0.90, 0.87, 0.78), 0.6 * tone)
 
 
-def patches(rng: np.random.Generator, rgb: Colour, rgb2: Colour, size: int = 256) -> np.ndarray:
-    """Soft blotches of the second colour on a quarter to a third of the first."""
-    field = _fractal(rng, 5, 5, size, octaves=2)
-    edge = np.quantile(field, rng.uniform(0.67, 0.76))
-    return _picture(_mixed(rgb, rgb2, ((field - edge) / 0.3 + 0.5).clip(0, 1)))
-
-
 def planks(rng: np.random.Generator, rgb: Colour, count: int = 5, size: int = 256) -> np.ndarray:
     """Boards side by side, up and down, each of its own tone, with butt joints and dark gaps."""
     grain = wood(rng, rgb, size).astype(np.float32) / 255

@@ -7,8 +7,10 @@ import numpy as np
 
 from langfield.synthetic.meshes import Mesh
 
-# Typical colours, linear sRGB is made when rendering; each thing gets a variation of its own (`varied`).
-COLOURS: dict[str, tuple[float, float, float]] = {
+RGB = tuple[float, float, float]
+
+# Typical colours in sRGB, 0 to 1; each thing gets a variation of its own (`varied`).
+COLOURS: dict[str, RGB] = {
     "red": (0.78, 0.08, 0.07),
     "orange": (0.93, 0.45, 0.05),
     "yellow": (0.94, 0.79, 0.10),
@@ -27,9 +29,9 @@ SURFACES = ("matte", "glossy", "metal", "brushed metal", "glass", "mirror", "glo
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """How a part looks. rgb in sRGB, 0 to 1; a texture (H, W, 3) uint8 in sRGB replaces it. `kind` is one of SURFACES."""
+    """A part's look: rgb in sRGB, 0 to 1; a texture (H, W, 3) uint8 in sRGB replaces it; `kind` is one of SURFACES."""
 
-    rgb: tuple[float, float, float] = (0.8, 0.8, 0.8)
+    rgb: RGB = (0.8, 0.8, 0.8)
     kind: str = "matte"
     texture: np.ndarray | None = None
     roughness: float = 0.4
@@ -43,11 +45,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Look:
-    """What is asked of a thing: a colour word and a material word that its kind offers ("" for none), and the colour."""
+    """What is asked of a thing: a colour and a material word that its kind offers ("" for none), and the colour."""
 
     colour: str
     material: str
-    rgb: tuple[float, float, float]
+    rgb: RGB
 
 
 Build = Callable[[np.random.Generator, Look], list[Part]]
@@ -58,7 +60,7 @@ class Kind:
     """A kind of thing. `noun` names it alone; `synonyms` mean the same; `hypernyms` are true of it and of others.
 
     colours: words that can be said of its whole look; materials: likewise. A kind whose colour goes without saying (a
-    banana) offers just that. `upright`: turned about z only. words: what is printed on it.
+    banana) offers just that.
     """
 
     noun: str
@@ -91,9 +93,8 @@ def kind(
     return register
 
 
-def varied(
-    rng: np.random.Generator, rgb: tuple[float, float, float], amount: float = 0.06
-) -> tuple[float, float, float]:
+def varied(rng: np.random.Generator, rgb: RGB, amount: float = 0.06) -> RGB:
     """A colour near `rgb` that the same word still fits: lighter or darker, a little off."""
     shade = 1 + rng.uniform(-2, 2) * amount
-    return tuple(float(np.clip(c * shade + rng.uniform(-amount, amount) / 2, 0.02, 0.98)) for c in rgb)  # type: ignore[return-value]
+    red, green, blue = (float(np.clip(c * shade + rng.uniform(-amount, amount) / 2, 0.02, 0.98)) for c in rgb)
+    return red, green, blue

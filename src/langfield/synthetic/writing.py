@@ -29,6 +29,8 @@ def write_capture(
 
     Every 8th photo is a test view. Raises UsageError if `out` holds something already.
     """
+    if len(cameras) < 2:
+        raise UsageError(f"{len(cameras)} photo is too few: the first is a test view, at least one more is needed")
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"{out} is not empty: give a new folder")
     for folder in ("images", "gt"):
@@ -114,8 +116,8 @@ def _instance(number: int, thing: Thing) -> dict[str, Any]:
 def write_pictures(path: Path, scene: TableScene, renderings: Sequence[Rendering]) -> None:
     """A scene's pictures for the training of an encoder, in one .npz without pickle.
 
-    `rgb` (V, H, W, 3) and `ids` (V, H, W) uint8 as in `Rendering`; `meta` is JSON text: the things with their id and words,
-    and the table's words.
+    `rgb` (V, H, W, 3) and `ids` (V, H, W) uint8 as in `Rendering`; `meta` is JSON text: the things with their id and
+    words, and the table's words.
     """
     things = [
         {

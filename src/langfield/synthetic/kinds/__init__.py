@@ -1,28 +1,32 @@
 """Every kind of thing: importing this registers them all."""
 
-from langfield.synthetic.kinds import crockery, desk, food, household, kitchen, toys
+from langfield.synthetic.kinds import (  # noqa: F401
+    baked,
+    bottles,
+    boxes,
+    clocks,
+    clothes,
+    cookware,
+    crockery,
+    dairy,
+    electronics,
+    figures,
+    frames,
+    fruit,
+    games,
+    glassware,
+    instruments,
+    lights,
+    melon,
+    ornaments,
+    plants,
+    ships,
+    stationery,
+    tools,
+    utensils,
+    vegetables,
+    vehicles,
+)
 from langfield.synthetic.things import KINDS
 
-__all__ = ["KINDS", "crockery", "desk", "food", "household", "kitchen", "toys"]
-
-for _noun in (
-    "pen",
-    "tape dispenser",
-    "notebook",
-    "tea box",
-    "tissue box",
-    "grater",
-    "toy brick",
-    "stacking rings",
-    "spinning top",
-    "flashlight",
-    "cutting board",
-    "flower",
-    "soap bottle",
-    "toy plane",
-    "stapler",
-    "glasses",
-    "calculator",
-    "cactus",
-):
-    KINDS.pop(_noun, None)
+__all__ = ["KINDS"]

@@ -1,0 +1,64 @@
+"""`python -m langfield.synthetic`: captures that open, pictures that are kept, mistakes told in a line."""
+
+import json
+
+import numpy as np
+import pytest
+
+from langfield.data.scene import open_scene
+from langfield.synthetic.__main__ import main
+
+SMALL = ["--size", "24x18", "--samples", "1", "--variant", "scalar_rgb"]
+
+
+def test_a_capture_opens(tmp_path):
+    pytest.importorskip("mitsuba")
+    wishes = tmp_path / "things.json"
+    wishes.write_text(json.dumps([["egg", "brown", ""], ["dice", "red", ""]]))
+    out = tmp_path / "two"
+    assert main(["capture", str(out), "--photos", "9", "--seed", "4", "--things", str(wishes), *SMALL]) == 0
+    scene = open_scene(out)
+    assert len(scene.views) == 9
+    named = [thing["name"] for thing in json.loads((out / "queries.json").read_text())["instances"]]
+    assert named == ["brown egg", "red dice"]
+
+
+def test_pictures_are_made_once_and_in_parts(tmp_path, capsys):
+    pytest.importorskip("mitsuba")
+    how = [str(tmp_path), "--photos", "2", "--scenes", "3", *SMALL]
+    assert main(["pictures", *how, "--part", "1/2"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["00001.npz"]
+    (tmp_path / "00000.npz").write_bytes(b"kept")
+    assert main(["pictures", *how, "--part", "0/2", "--seconds", "0"]) == 0
+    assert (tmp_path / "00000.npz").read_bytes() == b"kept"
+    assert not (tmp_path / "00002.npz").exists()
+    with np.load(tmp_path / "00001.npz", allow_pickle=False) as read:
+        assert read["rgb"].shape == (2, 18, 24, 3)
+        known = {thing["id"] for thing in json.loads(str(read["meta"]))["things"]}
+        assert set(np.unique(read["ids"])) <= known | {0, 1, 2}
+
+
+@pytest.mark.parametrize("content", ["not json", '{"a": 1}', "[1, 2]", '[["mug"]]'])
+def test_a_list_of_things_that_is_none_is_told(tmp_path, capsys, content):
+    pytest.importorskip("mitsuba")
+    wishes = tmp_path / "things.json"
+    wishes.write_text(content)
+    assert main(["capture", str(tmp_path / "out"), "--things", str(wishes), *SMALL]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert "things.json" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_thing_is_told(tmp_path, capsys):
+    pytest.importorskip("mitsuba")
+    wishes = tmp_path / "things.json"
+    wishes.write_text('[["unicorn", "", ""]]')
+    assert main(["capture", str(tmp_path / "out"), "--things", str(wishes), *SMALL]) == 2
+    assert "unicorn" in capsys.readouterr().err
+
+
+def test_without_mitsuba_the_extra_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "mitsuba", None)
+    assert main(["capture", str(tmp_path / "out")]) == 2
+    assert "langfield[synthetic]" in capsys.readouterr().err

@@ -1,0 +1,156 @@
+"""What is written is what langfield reads: cameras, truth, queries and points of a capture; training pictures."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.synthetic import small_scenes
+from tests.synthetic.small_scenes import CENTRE, RADIUS, WHITE
+
+from langfield.core.errors import UsageError
+from langfield.data.scene import open_scene
+from langfield.evaluation.labels import open_labels
+from langfield.synthetic.kinds import KINDS
+from langfield.synthetic.rendering import FIRST_THING_ID, TABLE_ID
+from langfield.synthetic.scenes import ring_cameras
+from langfield.synthetic.things import Kind, Look
+from langfield.synthetic.writing import queries, write_capture, write_pictures
+
+
+@pytest.fixture(scope="module")
+def cameras():
+    return ring_cameras(10, 80, 60, distance=0.6)
+
+
+@pytest.fixture(scope="module")
+def pictures(cameras):
+    return [small_scenes.closed_form(camera) for camera in cameras]
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory, cameras, pictures):
+    out = tmp_path_factory.mktemp("captures") / "ball"
+    write_capture(out, "ball", small_scenes.scene(small_scenes.red_ball()), cameras, iter(pictures))
+    return out
+
+
+def test_the_cameras_are_read_back(capture, cameras):
+    scene = open_scene(capture)
+    assert len(scene.views) == len(cameras)
+    for view, camera in zip(scene.views, cameras, strict=True):
+        np.testing.assert_allclose(view.camera.world_from_camera, camera.world_from_camera, atol=1e-6)
+        for name in ("width_px", "height_px", "fx_px", "fy_px", "cx_px", "cy_px"):
+            assert getattr(view.camera, name) == pytest.approx(getattr(camera, name), abs=1e-6)
+
+
+def test_every_eighth_photo_is_a_test_view_with_truth(capture):
+    scene = open_scene(capture)
+    assert scene.test == (0, 8)
+    assert set(scene.train) == set(range(10)) - {0, 8}
+    frames = {path.name.rsplit("_", 1)[0] for path in (capture / "gt").iterdir()}
+    assert frames == {"frame_00001", "frame_00009"}
+
+
+def test_the_photos_show_the_pictures(capture, pictures):
+    for view, picture in zip(open_scene(capture).views, pictures, strict=True):
+        with Image.open(view.image_path) as photo:
+            difference = np.abs(np.asarray(photo.convert("RGB"), dtype=float) - picture.rgb)
+        assert np.median(difference) < 4
+
+
+def test_the_labels_say_where_the_ball_is(capture, pictures):
+    scene = open_scene(capture)
+    views = [scene.views[i] for i in scene.test]
+    labels = open_labels(capture / "queries.json", views)
+    for index, view in zip(scene.test, views, strict=True):
+        seen = labels.of_view(view)
+        assert seen is not None
+        masks = {label.phrase: label.mask for label in seen.labels}
+        assert {"ball", "red ball", "toy", "table"} == set(masks)
+        np.testing.assert_array_equal(masks["ball"], pictures[index].ids == FIRST_THING_ID)
+        np.testing.assert_array_equal(masks["table"], pictures[index].ids == TABLE_ID)
+
+
+def test_the_true_depth_is_in_millimetres(capture, pictures):
+    with Image.open(capture / "gt" / "frame_00009_depth.png") as picture:
+        np.testing.assert_allclose(np.asarray(picture) / 1000, pictures[8].depth, atol=0.0006)
+
+
+def test_the_points_lie_on_what_the_training_photos_show(capture):
+    points = open_scene(capture).points
+    assert points is not None
+    assert len(points) > 4000
+    to_ball = np.abs(np.linalg.norm(points.xyz - CENTRE, axis=1) - RADIUS)
+    to_table = np.abs(points.xyz[:, 2])
+    assert np.minimum(to_ball, to_table).max() < 0.012  # six times the noise
+    red = points.rgb[:, 1] < 100
+    assert red.any()
+    assert to_ball[red].max() < 0.012
+
+
+def test_a_folder_that_holds_something_is_left_alone(capture, cameras):
+    before = (capture / "queries.json").read_bytes()
+    with pytest.raises(UsageError, match="not empty"):
+        write_capture(capture, "other", small_scenes.scene(), cameras, [])
+    assert (capture / "queries.json").read_bytes() == before
+
+
+def test_one_photo_is_too_few(tmp_path, cameras, pictures):
+    with pytest.raises(UsageError, match="too few"):
+        write_capture(tmp_path / "out", "one", small_scenes.scene(), cameras[:1], pictures[:1])
+
+
+def test_queries_mean_the_things_that_the_words_are_true_of():
+    ball = small_scenes.red_ball()
+    mug = Kind("mug", KINDS["mug"].build, ("red", "blue"), ("ceramic",), ("coffee mug",), ("container", "tableware"))
+    bowl = Kind("bowl", KINDS["bowl"].build, ("red",), (), (), ("container", "tableware"))
+    mesh, surface = ball.parts[0].mesh, ball.parts[0].surface
+    things = [
+        small_scenes.thing(mesh, surface, mug, Look("red", "ceramic", WHITE)),
+        small_scenes.thing(mesh, surface, bowl, Look("red", "", WHITE)),
+        small_scenes.thing(mesh, surface, mug, Look("blue", "ceramic", WHITE)),
+    ]
+    document = queries("three", small_scenes.scene(*things))
+    found = {query["text"]: (query["kind"], query["ids"]) for query in document["queries"] if query["kind"] != "absent"}
+    assert found == {
+        "mug": ("object", [0, 2]),
+        "coffee mug": ("synonym", [0, 2]),
+        "red mug": ("attribute", [0]),
+        "blue mug": ("attribute", [2]),
+        "ceramic mug": ("attribute", [0, 2]),
+        "container": ("abstract", [0, 1, 2]),
+        "tableware": ("abstract", [0, 1, 2]),
+        "bowl": ("object", [1]),
+        "table": ("background", [-1]),
+    }
+    absent = {query["text"] for query in document["queries"] if query["kind"] == "absent"}
+    assert absent == set(KINDS) - {"mug", "bowl"}
+    assert [thing["name"] for thing in document["instances"]] == ["red ceramic mug", "red bowl", "blue ceramic mug"]
+    assert [thing["id"] for thing in document["instances"]] == [0, 1, 2]
+
+
+def test_training_pictures_are_read_back(tmp_path, pictures):
+    path = tmp_path / "00003.npz"
+    write_pictures(path, small_scenes.scene(small_scenes.red_ball()), pictures)
+    assert [file.name for file in tmp_path.iterdir()] == ["00003.npz"]
+    with np.load(path, allow_pickle=False) as read:
+        np.testing.assert_array_equal(read["rgb"], np.stack([picture.rgb for picture in pictures]))
+        np.testing.assert_array_equal(read["ids"], np.stack([picture.ids for picture in pictures]))
+        assert read["rgb"].dtype == read["ids"].dtype == np.uint8
+        meta = json.loads(str(read["meta"]))
+    ball = {"id": FIRST_THING_ID, "noun": "ball", "colour": "red", "material": "", "synonyms": [], "hypernyms": ["toy"]}
+    assert meta["seed"] == 3
+    assert meta["things"] == [ball]
+    assert meta["table"] == {key: list(words) for key, words in small_scenes.WORDS.items()}
+
+
+def test_a_broken_write_leaves_no_pictures(tmp_path, pictures, monkeypatch):
+    def broken(file, **_):
+        file.write(b"PK")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(np, "savez", broken)
+    with pytest.raises(OSError, match="disk full"):
+        write_pictures(tmp_path / "00003.npz", small_scenes.scene(), pictures)
+    assert not list(tmp_path.glob("*.npz"))
