@@ -30,6 +30,7 @@ from langfield.evaluation.protocols import ProtocolName
 from langfield.features.bank import FeatureBank, build_features
 from langfield.features.pyramid import PyramidRecipe
 from langfield.methods.base import Method, MethodContext
+from langfield.methods.lift import LiftConfig
 from langfield.methods.presets import Preset
 from langfield.methods.registry import METHODS, create_method, preset
 from langfield.query.pictures import to_uint8
@@ -335,6 +336,8 @@ def _chosen_preset(
         raise UsageError(f"preset {name} is of the method {method_name(chosen.config)}, not {method}; leave one out")
     if encoder is not None:
         chosen = replace(chosen, encoder=_absolute(encoder))
+    if dense not in (None, "none") and isinstance(chosen.config, LiftConfig):
+        raise UsageError(f"preset {name} learns no dense features; leave --dense out")
     if dense is not None:
         chosen = replace(chosen, dense=None if dense == "none" else dense)
     return name, chosen

@@ -38,3 +38,12 @@ def test_a_wrong_value_is_named_with_its_place(path: tuple[str, ...], value: obj
     inner[path[-1]] = value
     with pytest.raises(ValueError, match=message):
         config_from_json(LerfConfig, values)
+
+
+def test_a_lerf_config_has_the_keys_that_runs_were_saved_with():
+    """A run's config must name all keys: another field in this class would shut people out of their runs."""
+    assert set(config_to_json(LerfConfig())) == {
+        "radiance", "proposals", "sampling", "language", "language_samples", "proposal_weight", "distortion_weight",
+        "language_weight", "dense_weight", "lr", "lr_end", "lr_steps", "language_lr", "language_lr_end",
+        "language_lr_steps", "proposal_every", "proposal_warmup", "chunk_rays",
+    }  # fmt: skip

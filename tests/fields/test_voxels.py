@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from langfield.core.errors import TrainingError
 from langfield.fields.encodings import contract
 from langfield.fields.voxels import Observations, VoxelConfig, VoxelLanguage
 
@@ -126,5 +127,5 @@ def test_a_saved_state_of_any_length_is_loaded():
 
 
 def test_nothing_observed_is_an_error():
-    with pytest.raises(ValueError, match="no photo"):
+    with pytest.raises(TrainingError, match="no photo shows a surface"):
         VoxelLanguage(VoxelConfig(), DIM).fill(lambda: iter([]))

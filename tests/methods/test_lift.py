@@ -110,3 +110,11 @@ def test_the_state_is_loaded_into_a_fresh_method(lifted: Lift):
     view = render_language_view(lifted, CAMERA)
     scale = torch.full((256,), 0.3)
     assert torch.equal(fresh.embed(view.samples, scale), lifted.embed(view.samples, scale))
+
+
+def test_training_on_drops_the_language_of_the_old_surface(lifted: Lift):
+    method = Lift(TINY, CONTEXT)
+    method.load_state_dict(lifted.state_dict())
+    assert len(method.codes)
+    method.loss(batch(0), 3)
+    assert not len(method.codes)

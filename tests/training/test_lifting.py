@@ -16,7 +16,7 @@ from langfield.methods.presets import LIFT
 from langfield.query.language_view import PixelSamples, ready, render_language_view
 from langfield.query.relevancy import Phrases
 from langfield.training.batches import BatchSource
-from langfield.training.lifting import lift_language
+from langfield.training.lifting import _photo, lift_language
 from langfield.training.loop import TrainingConfig, train
 
 COLOURS = ("red", "green", "blue")
@@ -57,6 +57,17 @@ def asked(tmp_path_factory: pytest.TempPathFactory):
     lift_language(method, scene, bank.pyramid, scene.train, seen.append)
     assert [event.done for event in seen] == list(range(1, 2 * len(scene.train) + 1))
     return written, scene, method, encoder
+
+
+def test_masked_pixels_are_not_lifted(tmp_path):
+    write_ball_scene(tmp_path / "scene", n_views=3, width_px=64, height_px=48, masks=True)  # not the left quarter
+    scene = open_scene(tmp_path / "scene")
+    bank = build_features(scene, [1], ColourEncoder(), recipe=PyramidRecipe((0.3,), 0.5), cache_dir=tmp_path / "cache")
+    photo = _photo(scene, bank.pyramid, 1, 32, torch.device("cpu"))
+    assert photo.embedding.shape == (1, 24 * 24, 4)
+    camera = scene.views[1].camera.moved(scene.scene_from_world)
+    right = torch.from_numpy(camera.world_from_camera[:3, 0]).float()
+    assert (photo.rays.directions @ right).min() > -0.5 * camera.width_px / 2 / camera.fx_px
 
 
 @pytest.mark.parametrize("colour", COLOURS)

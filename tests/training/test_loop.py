@@ -264,3 +264,12 @@ def test_the_last_work_is_done_once_saved_and_done_anew_after_more_steps(tmp_pat
         assert torch.equal(load_run(tmp_path).tensors("model")["first"], method.first)
         assert before is None or steps > 5 or torch.equal(before, method.first)
         before = method.first.detach().clone()
+
+
+def test_the_steps_are_saved_before_the_last_work_begins(tmp_path):
+    def work():
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        train_in(tmp_path, 5, finish=work)
+    assert load_run(tmp_path).info.steps_done == 5

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from langfield.core.errors import TrainingError
 from langfield.fields.encodings import contract
 
 
@@ -67,13 +68,18 @@ class VoxelLanguage(nn.Module):
                 setattr(self, name, own.new_empty(saved.shape))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        self.keys, self.codes = self.keys[:0], self.codes[:0]
+
     # -- filling -------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def fill(self, photos: Callable[[], Iterator[Observations]]) -> None:
         """Replace what is there by the mean of all observations. `photos` is gone through twice.
 
-        Cost: photos · pixels · crop sizes · 16 additions of an embedding. Memory: corners · scales float32 embeddings.
+        Cost: photos · pixels · crop sizes · 16 additions of an embedding. Memory: up to three times corners · scales
+        float32 embeddings. Raises TrainingError if nothing was seen.
         """
         near, spans = [], []
         for seen in photos():
@@ -81,8 +87,8 @@ class VoxelLanguage(nn.Module):
             weights = (weights * seen.weights[:, None]).reshape(-1)
             near.append((keys.reshape(-1), weights))
             spans.append(seen.scale_scene)
-        if not near:
-            raise ValueError("no photo was observed")
+        if not any(scale.numel() for scale in spans):
+            raise TrainingError("no photo shows a surface to lift language to; check poses and learning rates")
         keys, place = torch.cat([k for k, _ in near]).unique(return_inverse=True)
         weight = torch.zeros(len(keys), device=keys.device).index_add_(0, place, torch.cat([w for _, w in near]))
         kept = weight >= self.config.least_weight
@@ -100,13 +106,11 @@ class VoxelLanguage(nn.Module):
                 rows, weights = self._at_scales(row, corner_weight * seen.weights[:, None], scale)
                 there = weights > 0
                 ray = torch.arange(len(rows), device=rows.device)[:, None].expand_as(rows)
+                touched, place = rows[there].unique(return_inverse=True)
                 table = torch.sparse_coo_tensor(
-                    torch.stack([rows[there], ray[there]]),
-                    weights[there],
-                    (len(sums), len(ray)),
-                    check_invariants=False,
+                    torch.stack([place, ray[there]]), weights[there], (len(touched), len(ray)), check_invariants=False
                 )
-                sums += torch.sparse.mm(table, embedding.float())
+                sums.index_add_(0, touched, torch.sparse.mm(table, embedding.float()))
                 mass.index_add_(0, rows[there], weights[there])
         return _filled(sums.reshape(corners, count, -1), mass.reshape(corners, count)).half().flatten(0, 1)
 
@@ -157,7 +161,7 @@ class VoxelLanguage(nn.Module):
 def _spread(scales: list[Tensor], count: int) -> Float[Tensor, " s"]:
     """So many scales, evenly in their logarithm, over (nearly) the range of those observed."""
     every = torch.cat([s.flatten() for s in scales])
-    every = every[torch.linspace(0, len(every) - 1, min(len(every), 100_000), device=every.device).long()]
+    every = every[:: max(1, len(every) // 100_000)]
     low, high = every.quantile(0.02).clamp_min(1e-6), every.quantile(0.98)
     return torch.exp(torch.linspace(0, 1, count, device=every.device) * torch.log(high / low).clamp_min(1e-6)) * low
 

@@ -1,4 +1,4 @@
-"""A radiance field whose language is lifted in closed form: averaged, not trained. For a minute on two CPU cores."""
+"""A radiance field whose language is lifted in closed form: averaged, not trained. For two CPU cores in a hurry."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from langfield.core.rays import Rays
 from langfield.fields.voxels import Observations, VoxelConfig, VoxelLanguage
-from langfield.methods.base import MethodContext
+from langfield.methods.base import MethodContext, RayBatch
 from langfield.methods.volume import VolumeConfig, VolumeMethod
 from langfield.renderers.volume import RayRender, SurfaceSamples, join_samples, render_rays
 
@@ -41,10 +41,16 @@ class Lift(VolumeMethod[LiftConfig]):
     """See the module. Training teaches geometry and colour; `lift` adds language to what was learnt."""
 
     name = "lift"
+    scale_gradients = True
 
     def __init__(self, config: LiftConfig, context: MethodContext) -> None:
         super().__init__(config, context)
         self.voxels = VoxelLanguage(config.voxels, context.embed_dim or 0)
+
+    def loss(self, batch: RayBatch, step: int) -> dict[str, Tensor]:
+        """See `Method.loss`. Language that was lifted before is dropped: it belongs to another surface."""
+        self.voxels.clear()
+        return super().loss(batch, step)
 
     @torch.no_grad()
     def lift(self, photos: Callable[[], Iterator[PhotoEmbeddings]]) -> None:

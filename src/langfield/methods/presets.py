@@ -42,7 +42,7 @@ NANO = LerfConfig(
     chunk_rays=2**12,
 )
 
-# For a minute on two CPU cores: colour from a few coarse grids, language averaged instead of trained.
+# For a minute or two on two CPU cores: colour from a few coarse grids, language averaged instead of trained.
 LIFT = LiftConfig(
     radiance=RadianceConfig(
         levels=4,
@@ -61,10 +61,9 @@ LIFT = LiftConfig(
     lr_end=3e-3,
     lr_steps=700,
     proposal_warmup=400,
-    scale_gradients=True,
     chunk_rays=2**12,
 )
-# Larger crops, twice as far apart: a quarter of LERF's crops, and still each thing in several.
+# Larger crops, twice as far apart: half of LERF's crops, and still each thing in several.
 LIFT_PYRAMID = PyramidRecipe((0.14, 0.2, 0.28, 0.38, 0.5), 0.5)
 
 
@@ -110,7 +109,7 @@ PRESETS: dict[str, Preset] = {
         feature_views=24,
     ),
     "lift": Preset(
-        "a minute on two CPU cores: language averaged in closed form",
+        "a minute or two on two CPU cores: language averaged in closed form",
         LIFT,
         steps=700,
         rays=1024,

@@ -26,7 +26,6 @@ class VolumeConfig:
         lr, lr_end, lr_steps: of the radiance field and proposals.
         proposal_every, proposal_warmup: proposals train at every step first, and after `proposal_warmup` steps at
             every `proposal_every`-th.
-        scale_gradients: see `langfield.renderers.volume.scaled_by_distance`.
         chunk_rays: rays rendered at a time.
     """
 
@@ -40,7 +39,6 @@ class VolumeConfig:
     lr_steps: int = 30_000
     proposal_every: int = 5
     proposal_warmup: int = 5_000
-    scale_gradients: bool = False
     chunk_rays: int = 2**15
 
 
@@ -49,6 +47,8 @@ C = TypeVar("C", bound=VolumeConfig)
 
 class VolumeMethod(nn.Module, Generic[C]):
     """See the module. Frames: everything here is in the scene frame."""
+
+    scale_gradients = False  # see `langfield.renderers.volume.scaled_by_distance`
 
     def __init__(self, config: C, context: MethodContext) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class VolumeMethod(nn.Module, Generic[C]):
             step=step,
             jitter=batch.jitter,
             train_proposals=train_proposals,
-            scale_gradients=c.scale_gradients,
+            scale_gradients=self.scale_gradients,
         )
         mse = torch.nn.functional.mse_loss(render.rgb, batch.rgb)
         terms = {"rgb": mse, "_mse": mse.detach()}

@@ -23,7 +23,13 @@ from langfield.encoders.registry import load_image_text
 from langfield.methods.base import MethodContext, Rendered
 from langfield.methods.registry import create_method
 from langfield.query.answers import Answer, Box, Hit, ViewAnswers
-from langfield.query.language_view import LanguageMethod, LanguageView, ready, render_language_view
+from langfield.query.language_view import (
+    CodedMethod,
+    LanguageMethod,
+    LanguageView,
+    ready,
+    render_language_view,
+)
 from langfield.query.pictures import to_uint8
 from langfield.query.places import Cells, Place
 from langfield.query.relevancy import Phrases
@@ -120,7 +126,7 @@ class Session:
             protocol: "langfield" asks each place at the scales that training saw there and averages over half a crop;
                 "lerf" takes the one pixel that is best over 30 scales, as LERF does.
         """
-        asked = self._phrases(phrases, negatives)
+        asked = ready(self._method, self._phrases(phrases, negatives))
         view = self._view(camera)
         if protocol == "lerf":
             scales = lerf_scales().to(self.device)
@@ -163,7 +169,7 @@ class Session:
         return answers
 
     def _answers(self, asked: Phrases, outlook: "_Outlook") -> list[Answer]:
-        seen = self._seen_scales()
+        asked, seen = ready(self._method, asked), self._seen_scales()
         found = [gather_evidence(view, asked, seen) for view in outlook.views]
         pairs = list(zip(found, outlook.kept, strict=True))
         score = np.concatenate([f.score[:, kept].cpu().numpy() for f, kept in pairs], axis=1)
@@ -237,11 +243,12 @@ class Session:
         if any(not text.strip() for text in (*phrases, *(negatives or ()))):
             raise UsageError("a phrase is empty")
         card = self._card()
+        if isinstance(self._method, CodedMethod) and not len(self._method.codes):
+            raise UsageError("this run has no language yet: let the command that trains it finish")
         against = tuple(card.negatives if negatives is None else negatives)
         if not against:
             raise UsageError("relevancy needs at least one negative phrase")
-        asked = Phrases(tuple(phrases), self._encoded(phrases), self._encoded(against), card.temperature)
-        return ready(self._method, asked)
+        return Phrases(tuple(phrases), self._encoded(phrases), self._encoded(against), card.temperature)
 
     def _encoded(self, texts: Sequence[str]) -> Float[Tensor, "p d"]:
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]

@@ -8,6 +8,7 @@ import torch
 
 from langfield.core.cameras import Cameras
 from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.data.images import decode_mask
 from langfield.data.views import Scene
 from langfield.features.pyramid import PyramidFeatures
 from langfield.methods.lift import LiftConfig, PhotoEmbeddings
@@ -53,6 +54,10 @@ def _photo(scene: Scene, pyramid: PyramidFeatures, index: int, side_px: int, dev
     factor = min(1.0, side_px / max(camera.width_px, camera.height_px))
     small = camera.resized(max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor)))
     pixels = small.pixel_centres(device).reshape(-1, 2)
+    mask_path = scene.views[index].mask_path
+    if mask_path is not None:  # what training did not look at has no surface
+        used = torch.from_numpy(decode_mask(mask_path, (small.width_px, small.height_px))).to(device)
+        pixels = pixels[used.reshape(-1)]
     rays = Cameras.from_list([small], device).rays(torch.zeros(len(pixels), dtype=torch.int64, device=device), pixels)
     scale = torch.tensor([camera.width_px / small.width_px, camera.height_px / small.height_px], device=device)
     view_index = torch.full((len(pixels),), index, device=device)

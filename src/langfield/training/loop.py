@@ -120,6 +120,8 @@ def train(
             if stopped:
                 session.stop()
         session.finish(finish)
+        if interrupted():
+            session.stop()
         return session.result()
 
 
@@ -224,6 +226,7 @@ class _Session:
     def finish(self, work: Callable[[], None]) -> None:
         """Do the last work on the method, once, and save it with that."""
         if not self._finished:
+            self.save()  # so that the steps are not lost with this work
             work()
             self._finished, self._saved_step = True, -1
         self.save()
