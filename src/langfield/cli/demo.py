@@ -1,5 +1,6 @@
 """`langfield demo`: what langfield does, on photos and with an encoder that come with it."""
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def _conclude(demo: "Demo", seconds: dict[str, float], sheet: Path, out: Path, c
         of_kind = [judged for judged in demo.judged if judged.expected == expected]
         console.say(f"{sum(judged.correct for judged in of_kind)} of {len(of_kind)} {words}")
     console.say(f"{duration(seconds['all'])} in all; pictures: {sheet}")
-    console.say(f"ask it more: langfield query {out / 'run'} 'red mug' --out answers")
+    console.say(f"ask it more: langfield query {shlex.quote(str(out / 'run'))} 'red mug' --out answers")
     console.say(
         "your own photos: pose them with COLMAP (colmap automatic_reconstructor --workspace_path kitchen --image_path "
         "kitchen/images), then: langfield train kitchen --out runs/kitchen"

@@ -1,5 +1,6 @@
 """A radiance field that is volume rendered, without language: what LERF and the lifted method stand on."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -45,7 +46,7 @@ class VolumeConfig:
 C = TypeVar("C", bound=VolumeConfig)
 
 
-class VolumeMethod(nn.Module, Generic[C]):
+class VolumeMethod(nn.Module, ABC, Generic[C]):
     """See the module. Frames: everything here is in the scene frame."""
 
     scale_gradients = False  # see `langfield.renderers.volume.scaled_by_distance`
@@ -138,6 +139,6 @@ class VolumeMethod(nn.Module, Generic[C]):
         )
         return view, join_samples(kept) if keep_samples else None
 
+    @abstractmethod
     def _language_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
         """The samples that carry the rays' embeddings."""
-        raise NotImplementedError(f"{type(self).__name__} carries no language")
