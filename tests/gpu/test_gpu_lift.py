@@ -1,0 +1,50 @@
+"""The lifted method on a GPU: the same language from the same surface, trained and asked there."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tests.methods.test_lift import CAMERA, CONTEXT, LEFT, RIGHT, TINY, batch, photo
+
+from langfield.core.cameras import Cameras
+from langfield.methods.lift import Lift, PhotoEmbeddings
+from langfield.query.language_view import render_language_view
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+def _photo_on_gpu() -> PhotoEmbeddings:
+    pixels = CAMERA.pixel_centres("cuda").reshape(-1, 2)
+    rays = Cameras.from_list([CAMERA], "cuda").rays(torch.zeros(256, dtype=torch.int64, device="cuda"), pixels)
+    said = photo()
+    return PhotoEmbeddings(rays, said.embedding.cuda(), said.crop_angle.cuda())
+
+
+def test_the_same_surface_hears_the_same():
+    torch.manual_seed(0)
+    here = Lift(TINY, CONTEXT)
+    optimiser = torch.optim.Adam(here.parameters(), lr=1e-2, eps=1e-15)
+    for step in range(40):
+        optimiser.zero_grad()
+        terms = here.loss(batch(step), step)
+        torch.stack([value for name, value in terms.items() if not name.startswith("_")]).sum().backward()
+        optimiser.step()
+    there = Lift(TINY, CONTEXT)
+    there.load_state_dict(here.state_dict())
+    there = there.cuda()
+    here.lift(lambda: iter([photo()]))
+    there.lift(lambda: iter([_photo_on_gpu()]))
+    view = render_language_view(here, CAMERA)
+    scale = torch.full((view.pixels,), 0.2)
+    on_gpu = {name: value.cuda() for name, value in vars(view.samples).items() if isinstance(value, torch.Tensor)}
+    one = here.embed(view.samples, scale)
+    other = there.embed(replace(view.samples, **on_gpu), scale.cuda()).cpu()
+    heard = (one.norm(dim=-1) > 0) & (other.norm(dim=-1) > 0)
+    assert heard.sum() > 100
+    # Rounding may put a sample into the neighbouring voxel: most agree closely, and none is of the other side.
+    agreement = (one * other).sum(dim=-1)[heard]
+    assert (agreement > 0.999).float().mean() > 0.95
+    columns = torch.arange(256) % 16
+    clear = heard & ((columns < 6) | (columns > 9))
+    said = torch.where((columns < 8)[:, None], LEFT, RIGHT)
+    assert ((other * said).sum(dim=-1)[clear] > 0.7).float().mean() > 0.9
