@@ -32,8 +32,8 @@ def test_the_same_surface_hears_the_same():
     there = Lift(TINY, CONTEXT)
     there.load_state_dict(here.state_dict())
     there = there.cuda()
-    here.lift(lambda: iter([photo()]))
-    there.lift(lambda: iter([_photo_on_gpu()]))
+    here.lift(lambda: iter([photo(), photo()]))
+    there.lift(lambda: iter([_photo_on_gpu(), _photo_on_gpu()]))
     view = render_language_view(here, CAMERA)
     scale = torch.full((view.pixels,), 0.2)
     on_gpu = {name: value.cuda() for name, value in vars(view.samples).items() if isinstance(value, torch.Tensor)}
