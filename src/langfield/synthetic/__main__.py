@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from langfield.core.errors import LangfieldError, UsageError
+from langfield.synthetic.kinds import KINDS
 from langfield.synthetic.rendering import Renderer, use_mitsuba
 from langfield.synthetic.scenes import Wish, compose, random_cameras, ring_cameras
 from langfield.synthetic.writing import write_capture, write_pictures
@@ -49,6 +50,7 @@ def pictures(options: argparse.Namespace) -> None:
     """
     mitsuba = use_mitsuba(options.variant)
     options.out.mkdir(parents=True, exist_ok=True)
+    nouns = _kinds(options.kinds)
     part, parts = options.part
     start, made = time.monotonic(), 0
     for seed in range(options.first + part, options.first + options.scenes, parts):
@@ -58,7 +60,7 @@ def pictures(options: argparse.Namespace) -> None:
         if path.exists():
             continue
         rng = np.random.default_rng([seed, 1])
-        scene = compose(seed)
+        scene = compose(seed, nouns=nouns)
         cameras = random_cameras(rng, scene, options.photos, *options.size)
         renderer = Renderer(mitsuba, scene, _PICTURE_BOUNCES)
         white = float(rng.uniform(0.74, 0.95))
@@ -80,6 +82,21 @@ def _wishes(path: Path | None) -> list[Wish] | None:
         raise UsageError(f"{path}: expected a JSON list of [noun, colour, material] ({error})") from error
 
 
+def _kinds(path: Path | None) -> list[str] | None:
+    """The nouns that a text file lists, one a line."""
+    if path is None:
+        return None
+    try:
+        nouns = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: expected a text file with one kind of thing a line ({error})") from error
+    if not nouns:
+        raise UsageError(f"{path}: no kind of thing in it; there are {', '.join(sorted(KINDS))}")
+    if unknown := sorted(set(nouns) - set(KINDS)):
+        raise UsageError(f"{path}: not kinds of things: {', '.join(unknown)}; there are {', '.join(sorted(KINDS))}")
+    return nouns
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m langfield.synthetic", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -99,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         else:
             command.add_argument("--first", type=int, default=0, help="first scene's seed")
             command.add_argument("--scenes", type=int, default=300)
+            command.add_argument("--kinds", type=Path, help="text file of the kinds to put there, one a line")
             command.add_argument("--part", type=_part, default=(0, 1), help="I/N: every N-th scene from I")
             command.add_argument("--seconds", type=float, help="start no scene after so many")
     return parser

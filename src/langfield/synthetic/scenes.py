@@ -44,6 +44,7 @@ def compose(
     count: tuple[int, int] = (14, 20),
     spread: float = 0.85,
     room: Room | None = None,
+    nouns: Sequence[str] | None = None,
 ) -> TableScene:
     """A scene of this seed: the wished things, or `count` (from, to) random ones, as many as fit on the table.
 
@@ -51,12 +52,15 @@ def compose(
 
     Args:
         spread: how much of the table's radius is used.
+        nouns: the kinds that random things are of; all of them if None.
 
     Raises UsageError for a wish whose noun or colour is not known.
     """
     rng = np.random.default_rng(seed)
     room = make_room(rng) if room is None else room
-    wishes = _random_wishes(rng, int(rng.integers(count[0], count[1] + 1))) if wishes is None else wishes
+    if wishes is None:
+        kinds = sorted(KINDS if nouns is None else set(nouns))
+        wishes = _random_wishes(rng, int(rng.integers(count[0], count[1] + 1)), kinds)
     things: list[Thing] = []
     for wish in wishes:
         made = _make(rng, wish)
@@ -66,8 +70,8 @@ def compose(
     return TableScene(seed, tuple(things), room)
 
 
-def _random_wishes(rng: np.random.Generator, count: int) -> list[Wish]:
-    nouns = rng.permutation(sorted(KINDS))[:count].tolist()
+def _random_wishes(rng: np.random.Generator, count: int, kinds: Sequence[str]) -> list[Wish]:
+    nouns = rng.permutation(kinds)[:count].tolist()
     for k in range(1, len(nouns)):
         if rng.random() < 0.12:
             nouns[k] = nouns[int(rng.integers(k))]
@@ -127,10 +131,10 @@ def random_cameras(
     """Cameras that look at the table from all around, some at a single thing from near."""
     cameras = []
     for _ in range(count):
-        near = bool(scene.things) and rng.random() < 0.4
+        near = bool(scene.things) and rng.random() < 0.45
         thing = scene.things[int(rng.integers(len(scene.things)))] if near else None
         target = np.array([*rng.normal(0, 0.12, 2), 0.04]) if thing is None else np.array(thing.position)
-        distance = rng.uniform(0.35, 0.7) if near else rng.uniform(0.75, 1.5)
+        distance = rng.uniform(0.35, 0.7) if near else rng.uniform(0.7, 1.25)
         angle, rise = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(12, 62))
         away = np.array([np.cos(angle) * np.cos(rise), np.sin(angle) * np.cos(rise), np.sin(rise)])
         cameras.append(look_at(target + distance * away, target, width_px, height_px, rng.uniform(42, 62)))
