@@ -7,7 +7,7 @@ from tests.training_mini.fake_scenes import RGB, write_scenes
 from training.mini.augment import Shares, warped
 from training.mini.captions import Captions, build_captions, is_held_out
 from training.mini.crops import WINDOW, Changes, Content, CropSampler, content_of, window_weights
-from training.mini.cutting import Squares, cut, cut_with_mask, reach_px
+from training.mini.cutting import Squares, cut, cut_with_mask, reach_px, resize_matrix
 from training.mini.data import NOTHING, Pictures, boxes_of, read_pictures
 
 CPU = torch.device("cpu")
@@ -57,6 +57,17 @@ def test_outside_of_the_picture(black: bool) -> None:
         tile = padded[:, :, top + 40 : top + 40 + side, left + 40 : left + 40 + side]
         expected = torch.nn.functional.interpolate(tile, (32, 32), mode="bicubic", antialias=True).clamp(0, 1)
         assert torch.allclose(_cut(rgb, _squares(left, top, side, black), 32, 32.0), expected, atol=2e-5)
+
+
+def test_tiles_between_pixels_have_finite_weights() -> None:
+    """Small tiles from anywhere: each sample's weights sum to 1 and none is large. (Tiles of 12 px made of 120
+    samples had samples that saw no pixel: two batches of a long training were not numbers.)"""
+    start = torch.linspace(3, 5, 4001)
+    for side in (12.0, 24.3, 40.0):
+        sides = torch.full_like(start, side)
+        matrix = resize_matrix(start, sides, torch.full_like(start, 120.0), start > 0, 64, 120, 4)
+        assert torch.allclose(matrix.sum(dim=-1), torch.ones(()), atol=1e-4)
+        assert matrix.abs().max() < 1.5
 
 
 def test_less_detail_is_a_crop_shrunk_and_enlarged() -> None:

@@ -24,6 +24,7 @@ from training.mini.model import (
     model_config,
     naming_loss,
     neutral_pairs,
+    recalibrate,
     save_folder,
     tokens_of,
     unknown_texts,
@@ -197,6 +198,22 @@ def test_a_resnet_is_written_and_read(tmp_path: Path) -> None:
     assert made.shape == (5, 32)
     assert torch.allclose(made, expected, atol=2e-2)
     assert model.visual.bn1.num_batches_tracked == 0
+
+
+def test_statistics_are_counted_anew(tmp_path: Path) -> None:
+    """The mean over all batches, whatever was there before; and what is not a number is not written."""
+    trainer = _trainer(tmp_path, "--layers=1,1,1,1", "--width=8")
+    model = trainer.averaged
+    model.visual.bn1.running_mean.fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"not all weights are finite: visual\.bn1\.running_mean"):
+        save_folder(model, trainer.config, tmp_path / "out")
+    batches = [torch.randn(6, 3, 32, 32) + shift for shift in (0.0, 3.0)]
+    recalibrate(model, batches)
+    seen = torch.cat([model.visual.conv1(batch) for batch in batches])
+    assert torch.allclose(model.visual.bn1.running_mean, seen.mean(dim=(0, 2, 3)), atol=1e-5)
+    assert not any(module.training for module in model.modules())
+    assert model.visual.bn1.momentum == trainer.model.visual.bn1.momentum
+    save_folder(model, trainer.config, tmp_path / "out")
 
 
 class _Watch(TorchDispatchMode):

@@ -83,8 +83,8 @@ def resize_matrix(
 ) -> Tensor:
     """(B, size, length): how much each of a picture's pixels counts in each sample of the tile from `start` on.
 
-    A sample's weights sum to 1 over the tile; the part of a tile that is outside of the picture is black (its weights
-    are left out), or like the pixel at the picture's edge.
+    A sample's weights sum to 1 over the pixels whose centres are in the tile; the part of a tile that is outside of the
+    picture is black (its weights are left out), or like the pixel at the picture's edge.
     """
     samples = torch.arange(size, device=start.device) + 0.5
     centre = start[:, None] + samples * (side / size)[:, None] - 0.5
@@ -92,7 +92,8 @@ def resize_matrix(
     end = (start + side)[:, None, None]
 
     def weights(position: Tensor) -> Tensor:
-        inside = (position >= start[:, None, None]) & (position < end)
+        # By centres, not by left borders: else a tile that starts between pixels has samples of total weight 0.
+        inside = (position + 0.5 >= start[:, None, None]) & (position + 0.5 < end)
         return _cubic((position - centre[..., None]) / stretch) * inside
 
     near = torch.arange(-reach, reach + 1, device=start.device)

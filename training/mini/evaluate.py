@@ -16,6 +16,7 @@ from training.mini.data import FIRST_THING, Pictures
 from training.mini.model import PREPROCESSING, normalised, tokens_of
 
 EVALUATED_PIXELS = 300
+_RECORD = "training.json"
 FRAME = 1.25
 LARGE_PIXELS = 900
 MOST_CROPS, MOST_TRAINED_CROPS = 20_000, 3_000
@@ -288,13 +289,27 @@ def _table(figures: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def write_record(folder: Path, pictures: Pictures, steps: int) -> None:
+    """Write training.json: what a model was trained on, for cards that are written when less of it is at hand."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {
+        "pictures": int((~pictures.held_out_scene[pictures.scene_of]).sum()),
+        "scenes": int((~pictures.held_out_scene).sum()),
+        "steps": steps,
+    }
+    (folder / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
 def write_report(
-    figures: dict[str, Any], captions: Captions, pictures: Pictures, words: Sequence[str], size_bytes: int, folder: Path
+    figures: dict[str, Any], captions: Captions, words: Sequence[str], size_bytes: int, folder: Path
 ) -> None:
     """Write figures.json, vocabulary.txt and CARD.md, and print the figures."""
     (folder / "figures.json").write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "vocabulary.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
-    (folder / "CARD.md").write_text(_card(figures, captions, pictures, size_bytes), encoding="utf-8")
+    if not (folder / _RECORD).exists():
+        raise FileNotFoundError(f"{folder / _RECORD}: what the model was trained on; train.py writes it")
+    record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+    (folder / "CARD.md").write_text(_card(figures, captions, record, size_bytes), encoding="utf-8")
     print(f"{figures['crops']} crops of held-out scenes, {figures['held_out_crops']} crops of held-out pairs")
     for label, value in _table(figures):
         print(f"  {label:52s} {value:>8s}")
@@ -303,7 +318,7 @@ def write_report(
         print(f"  {true:24s} {said:24s} {count:6d}")
 
 
-def _card(figures: dict[str, Any], captions: Captions, pictures: Pictures, size_bytes: int) -> str:
+def _card(figures: dict[str, Any], captions: Captions, record: dict[str, int], size_bytes: int) -> str:
     things = [identity for identity in captions.identities if identity.is_thing]
     nouns = ", ".join(sorted({identity.nouns[0] for identity in things}))
     other = ", ".join(sorted({word for identity in things for word in identity.nouns[1:]}))
@@ -311,13 +326,12 @@ def _card(figures: dict[str, Any], captions: Captions, pictures: Pictures, size_
     colours = ", ".join(sorted({word for identity in captions.identities for word in identity.colours}))
     materials = ", ".join(sorted({word for identity in captions.identities for word in identity.materials}))
     rows = "\n".join(f"| {label} | {value} |" for label, value in _table(figures))
-    trained = int((~pictures.held_out_scene[pictures.scene_of]).sum())
-    scenes = int((~pictures.held_out_scene).sum())
     return f"""# builtin:mini
 
 A small CLIP in OpenCLIP's format ({size_bytes / 1e6:.1f} MB in float16), trained from scratch by
-`training/mini/train.py` on {trained} rendered pictures of {scenes} synthetic scenes of things on a table
-(`langfield.synthetic`). No photograph and no text from elsewhere was used.
+`training/mini/train.py` in {record["steps"]:,} steps on {record["pictures"]:,} rendered pictures of
+{record["scenes"]:,} synthetic scenes of things on a table (`langfield.synthetic`). No photograph and no text from
+elsewhere was used.
 
 ## What it knows
 

@@ -3,7 +3,7 @@
 import argparse
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from training.mini.model import (
     naming_loss,
     neutral_pairs,
     normalised,
+    recalibrate,
     save_folder,
     tokens_of,
     unknown_texts,
@@ -55,6 +56,7 @@ class Trainer:
         self.rate = torch.tensor(0.0, device=device)
         self.blend = torch.tensor(1.0, device=device)
         self.sums = torch.zeros(4, device=device)
+        self.steps = 0
         self.optimizer = self._optimizer()
         self._parameters: list[Tensor] = list(self.model.parameters())
         self._averages, self._sources = _floats(self.averaged), _floats(self.model)
@@ -188,7 +190,8 @@ class Trainer:
             if fraction >= 1:
                 break
             self.step(number, fraction)
-            number, since = number + 1, since + 1
+            self.steps = number = number + 1
+            since += 1
             if number % args.log_every == 0:
                 line = self._line(number, since)
                 now = time.perf_counter()
@@ -196,12 +199,28 @@ class Trainer:
                 log.append(line)
                 since, noted = 0, now
                 if now - saved > args.save_every:
-                    save_folder(self.averaged, self.config, args.out)
+                    self._snapshot()
                     saved = now
         if self.device.type == "cuda":
             torch.cuda.synchronize()
         print(f"{number} steps in {time.perf_counter() - started:.1f} s", flush=True)
         return log
+
+    def _snapshot(self) -> None:
+        try:
+            save_folder(self.averaged, self.config, self.args.out)
+        except ValueError as error:  # the end of training counts statistics anew, so that it may still come right
+            print(f"no snapshot: {error}", flush=True)
+
+    def recalibrate(self) -> None:
+        """Statistics of the averaged weights, over crops as training draws them."""
+
+        def batches() -> Iterator[Tensor]:
+            for _ in range(self.args.calibration):
+                batch = self.sampler.batch(self.args.batch)
+                yield normalised(batch.pixels[batch.valid])
+
+        recalibrate(self.averaged, batches())
 
     def _line(self, number: int, since: int) -> dict[str, float]:
         means = (self.sums / since).tolist()

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -174,12 +174,35 @@ def neutral_pairs(shown: Tensor, possible_of_caption: Tensor, generic: Tensor, v
     return nn.functional.pad(neutral, (0, extra), value=False)
 
 
+@torch.no_grad()
+def recalibrate(model: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Count the statistics of batch norms anew, as the plain mean over batches (B, 3, s, s) of normalised crops.
+
+    Averaged weights need statistics of their own (Izmailov et al. 2018, SWA, section 3.2); those that a training
+    leaves are of other weights, and one crop that is not a number would have spoilt them for good.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    kept = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over all batches since then
+        norm.train()
+    for batch in batches:
+        model.encode_image(batch)  # pyright: ignore[reportCallIssue]
+    for norm, momentum in zip(norms, kept, strict=True):
+        norm.momentum = momentum
+        norm.eval()
+
+
 def save_folder(model: nn.Module, config: dict[str, Any], folder: Path) -> Path:
     """Write the model as OpenCLIP's local-dir, in float16.
 
     Raises:
-        ValueError: the weights are larger than the package can carry.
+        ValueError: the weights are larger than the package can carry, or not all of them are numbers.
     """
+    broken = [name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise ValueError(f"not all weights are finite: {', '.join(broken[:3])}, {len(broken)} tensors in all")
     size = bytes_as_float16(model)
     if size > MOST_BYTES:
         raise ValueError(f"{size / 1e6:.1f} MB of weights, at most {MOST_BYTES / 1e6:.0f}")

@@ -12,7 +12,7 @@ import torch
 from training.mini.augment import Shares
 from training.mini.captions import Captions, build_captions
 from training.mini.data import Pictures, read_pictures
-from training.mini.evaluate import evaluate, write_report
+from training.mini.evaluate import evaluate, write_record, write_report
 from training.mini.loop import Trainer
 from training.mini.model import MOST_BYTES, bytes_as_float16, load_folder, save_folder
 
@@ -23,6 +23,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("data", type=Path, nargs="+", help="folders of NNNNN.npz, or of packed scenes (pack.py)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--evaluate-only", action="store_true", help="evaluate the model that is in --out")
+    parser.add_argument("--recalibrate-only", action="store_true", help="batch statistics of the model in --out, anew")
     parser.add_argument("--seconds", type=float, help="train so long (default 500 if no --steps)")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--batch", type=int, default=768)
@@ -30,6 +31,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--warmup", type=int, default=300)
     parser.add_argument("--weight-decay", type=float, default=0.1)
     parser.add_argument("--ema", type=float, default=0.999)
+    parser.add_argument("--calibration", type=int, default=100, help="batches that statistics are counted over")
     parser.add_argument("--max-scale", type=float, default=30.0)
     parser.add_argument("--generic-bias", type=float, default=0.5)
     parser.add_argument("--image-size", type=int, default=96)
@@ -87,7 +89,7 @@ def main(given: list[str] | None = None) -> None:
         _train(args, pictures, captions, device)
     model = load_folder(args.out).to(device)
     figures = evaluate(model, pictures, captions, args.seed)
-    write_report(figures, captions, pictures, vocabulary(captions), bytes_as_float16(model), args.out)
+    write_report(figures, captions, vocabulary(captions), bytes_as_float16(model), args.out)
     print(f"all in {time.perf_counter() - started:.0f} s", flush=True)
 
 
@@ -99,7 +101,12 @@ def _train(args: argparse.Namespace, pictures: Pictures, captions: Captions, dev
         raise SystemExit(f"too large: at most {MOST_BYTES / 1e6:.0f} MB; give it fewer --layers")
     if args.compile:
         trainer.compile()
-    trainer.train()
+    if args.recalibrate_only:
+        trainer.averaged.load_state_dict(load_folder(args.out).state_dict())
+    else:
+        trainer.train()
+        write_record(args.out, pictures, trainer.steps)
+    trainer.recalibrate()
     path = save_folder(trainer.averaged, trainer.config, args.out)
     print(f"wrote {path}: {path.stat().st_size / 1e6:.1f} MB", flush=True)
 
