@@ -1,11 +1,11 @@
 # setup: .venv with the tested versions, and langfield in it (editable)   test, lint: what CI runs
-# lock: choose the newest versions that pyproject.toml allows
+# demo: train on bundled photos, ask, draw   lock: choose the newest versions that pyproject.toml allows
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := .venv/.locked
 
-.PHONY: setup test lint lock
+.PHONY: setup test lint demo lock
 
 setup: $(LOCKED)
 
@@ -28,6 +28,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+
+demo: setup
+	$(BIN)/langfield demo
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -23,14 +23,20 @@ class Judged:
     """An answer, what the scene's truth says ("present" or "absent"), and whether they agree.
 
     A present thing must be found, at the place of something that the phrase means; an absent one must be said absent.
+
+    Attributes:
+        kind: of the phrase: object, attribute, synonym, abstract, absent.
+        ids: the things that the phrase means.
     """
 
     answer: Answer
     expected: str
     correct: bool
+    kind: str
+    ids: tuple[int, ...]
 
     def to_json(self) -> dict[str, Any]:
-        return self.answer.to_json() | {"expected": self.expected, "correct": self.correct}
+        return self.answer.to_json() | {"expected": self.expected, "correct": self.correct, "kind": self.kind}
 
 
 @dataclass(frozen=True)
@@ -64,15 +70,16 @@ def run_demo(
     answers = session.query([query["text"] for query in asked], progress=progress)
     done = time.perf_counter()
     instances = {instance["id"]: instance for instance in truth["instances"]}
-    judged = [_judge(answer, [instances[i] for i in q["ids"]]) for answer, q in zip(answers, asked, strict=True)]
+    judged = [_judge(answer, query, instances) for answer, query in zip(answers, asked, strict=True)]
     return Demo(session, judged, {"training": trained - start, "answers": done - trained})
 
 
-def _judge(answer: Answer, meant: Sequence[dict[str, Any]]) -> Judged:
-    if not meant:
-        return Judged(answer, "absent", not answer.present)
-    found = answer.position is not None and any(_lies_on(answer.position, thing) for thing in meant)
-    return Judged(answer, "present", answer.present and found)
+def _judge(answer: Answer, query: dict[str, Any], instances: dict[int, dict[str, Any]]) -> Judged:
+    kind, ids = str(query["kind"]), tuple(query["ids"])
+    if not ids:
+        return Judged(answer, "absent", not answer.present, kind, ids)
+    found = answer.position is not None and any(_lies_on(answer.position, instances[i]) for i in ids)
+    return Judged(answer, "present", answer.present and found, kind, ids)
 
 
 def _lies_on(position: tuple[float, float, float], thing: dict[str, Any]) -> bool:

@@ -259,19 +259,24 @@ def test_help_is_quick_because_torch_is_not_loaded():
 
 @settings(deadline=None, max_examples=50)
 @given(st.tuples(*[st.floats(-2, 2)] * 3))
-def test_views_of_a_point_have_it_nearest_to_their_middle(point: tuple[float, float, float]):
+def test_views_of_a_point_are_near_and_have_it_well_inside(point: tuple[float, float, float]):
+    """Whatever was not taken shows the point worse: only near its edge, or from further away."""
     cameras = arc_cameras(10, 64, 48)
-    offsets = {}
+    offset, depth = {}, {}
     for index, camera in enumerate(cameras):
         x, y, z = np.linalg.inv(camera.world_from_camera)[:3] @ (*point, 1)
-        if z > 0 and max(abs(camera.fx_px * x / z) / 64, abs(camera.fy_px * y / z) / 48) < 0.5:
-            offsets[index] = max(abs(camera.fx_px * x / z) / 64, abs(camera.fy_px * y / z) / 48)
+        if z > 0 and max(abs(camera.fx_px * x / z) / 64, abs(camera.fy_px * y / z) / 48) < 0.5 - 1e-5:
+            offset[index] = max(abs(camera.fx_px * x / z) / 64, abs(camera.fy_px * y / z) / 48)
+            depth[index] = z
     found = views_of_point(cameras, point)
-    if offsets:
-        best = sorted(offsets.values())[:4]
-        assert [offsets[index] for index in found] == pytest.approx(best, abs=1e-4)
-    else:
-        assert found == [0, 3, 6, 9]
+    if not offset:
+        return
+    assert len(found) >= min(4, len(offset))
+    inside = [index for index in offset if offset[index] < 0.36 - 1e-5]
+    assert set(found) <= set(offset) or len(found) > len(offset)
+    for index in inside:
+        if index not in found:
+            assert all(offset[other] < 0.36 + 1e-5 and depth[other] < depth[index] + 1e-4 for other in found)
 
 
 def test_views_are_spread_evenly_where_there_is_no_point_to_look_at():

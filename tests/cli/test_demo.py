@@ -12,7 +12,7 @@ from tests.data.scenes import write_ball_scene
 
 from langfield.cli.demo import shown
 from langfield.cli.main import main
-from langfield.demo import _judge, run_demo
+from langfield.demo import Judged, _judge, run_demo
 from langfield.methods.presets import PRESETS
 from langfield.query.answers import Answer, Box, Hit
 
@@ -39,7 +39,8 @@ def answer(position: tuple[float, float, float] | None, presence: float = 0.8) -
     ],
 )
 def test_an_answer_is_right_if_it_lies_on_what_was_meant(found: Answer, meant: list, correct: bool):
-    judged = _judge(found, meant)
+    query = {"kind": "object", "ids": list(range(len(meant)))}
+    judged = _judge(found, query, dict(enumerate(meant)))
     assert judged.correct is correct
     assert judged.expected == ("present" if meant else "absent")
     assert judged.to_json()["correct"] is correct
@@ -73,6 +74,8 @@ def bundled(tmp_path: Path, encoder: str, monkeypatch) -> Path:
 def test_the_command_answers_draws_and_says_what_next(bundled: Path, tmp_path: Path, capsys):
     result = printed_json(capsys, ["demo", "--out", str(tmp_path / "demo"), "--no-progress"])
     assert all({"expected", "correct", "phrase", "position"} <= set(answer) for answer in result["answers"])
+    written = json.loads((tmp_path / "demo" / "demo.json").read_text())
+    assert written["answers"] == result["answers"]
     with Image.open(result["files"][0]) as sheet:
         assert sheet.width > 1.5 * sheet.height  # two blocks of a few rows
         assert len(sheet.getcolors(maxcolors=10**6) or []) > 200
@@ -88,7 +91,22 @@ def test_without_its_photos_it_says_so(bundled: Path, tmp_path: Path, capsys):
     assert "bundled photos are not in this copy" in failure(capsys, ["demo", "--out", str(tmp_path / "demo")])
 
 
-def test_the_sheet_shows_things_that_are_there_and_some_that_are_not():
-    judged = [_judge(answer((0.3, -0.2, 0.1)), [THING])] * 20 + [_judge(answer(None, presence=0.1), [])] * 10
-    assert [j.expected for j in shown(judged)] == ["present"] * 6 + ["absent"] * 2
-    assert len(shown(judged[:3])) == 3
+def test_the_sheet_shows_different_things_in_all_kinds_of_words_and_some_that_are_not_there():
+    spoken = {
+        "object": [("bear", (0,)), ("mug", (1, 2)), ("car", (3,))],
+        "synonym": [("teddy", (0,)), ("automobile", (3,))],
+        "attribute": [("brown bear", (0,)), ("red mug", (1,)), ("old white mug", (2,))],
+        "abstract": [("toy", (0, 3)), ("ware", (1, 2)), ("something to drink from", (1, 2))],
+    }
+    judged = [
+        Judged(replace(answer(None), phrase=phrase), "present", False, kind, ids)
+        for kind, phrases in spoken.items()
+        for phrase, ids in phrases
+    ]
+    absent = [Judged(answer(None, presence=0.1), "absent", True, "absent", ())] * 10
+    chosen = shown([*judged, *absent])
+    assert [j.answer.phrase for j in chosen[:-2]] == ["bear", "automobile", "old white mug", "red mug"]
+    assert [j.expected for j in chosen[-2:]] == ["absent"] * 2
+    few = shown([judged[0], judged[-1], *absent], 4)
+    assert [j.answer.phrase for j in few[:2]] == ["bear", "something to drink from"]
+    assert len(shown(judged[:1])) == 1

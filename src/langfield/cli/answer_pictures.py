@@ -17,6 +17,7 @@ from langfield.query.session import Session, shrunk
 
 # Of so many views that may show a phrase's answer, the one with the highest relevancy is taken.
 _CANDIDATES = 4
+_WELL_INSIDE = 0.36  # of the picture's side, from its middle: room for the thing around the point
 _LOOK_SIDE_PX = {"cuda": 160, "cpu": 80}
 _PICTURE_SIDE_PX = {"cuda": 960, "cpu": 320}
 
@@ -59,7 +60,7 @@ def best_view(session: Session, answer: Answer, negatives: Sequence[str] | None)
 
 
 def views_of_point(cameras: Sequence[Camera], position_world: tuple[float, float, float] | None) -> list[int]:
-    """Up to four cameras to look for a point with: those that have it in front of them and nearest to their middle.
+    """Up to four cameras to look for a point with: the nearest of those that have it well inside of their pictures.
 
     Without a point, or where no camera has it in its picture: cameras spread evenly over all.
     """
@@ -71,11 +72,12 @@ def views_of_point(cameras: Sequence[Camera], position_world: tuple[float, float
     # In a frame about the point, so that far-away world origins cost no digits.
     about = Similarity(np.eye(3), -np.array(position_world, dtype=np.float64))
     many = Cameras.from_list([camera.moved(about) for camera in cameras])
-    offsets = {}
+    ranks: dict[int, tuple[bool, float]] = {}
     for index, camera in enumerate(cameras):
         xy, depth = many.project(index, torch.zeros(1, 3))
         sides = np.array([camera.width_px, camera.height_px])
         offset = float(np.abs(xy[0].numpy() / sides - 0.5).max())
         if float(depth[0]) > 0 and offset < 0.5:
-            offsets[index] = offset
-    return sorted(offsets, key=lambda index: offsets[index])[:_CANDIDATES] or evenly
+            near_edge = offset > _WELL_INSIDE
+            ranks[index] = (near_edge, offset if near_edge else float(depth[0]))
+    return sorted(ranks, key=lambda index: ranks[index])[:_CANDIDATES] or evenly

@@ -1,5 +1,6 @@
 """`langfield demo`: what langfield does, on photos and with an encoder that come with it."""
 
+import itertools
 import shlex
 import time
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ class DemoCommand(OutputOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """Run it; returns what `--json` prints."""
+        from langfield.cli.files import write_json
         from langfield.demo import run_demo
         from langfield.encoders.builtin import builtin_folder
 
@@ -43,8 +45,9 @@ class DemoCommand(OutputOptions):
         seconds = demo.seconds | {"all": time.perf_counter() - start}
         console.table(("phrase", "is there", "answer", "presence", "position (m)", ""), [_row(j) for j in demo.judged])
         _conclude(demo, seconds, sheet, self.out, console)
-        answers = [judged.to_json() for judged in demo.judged]
-        return {"answers": answers, "files": [str(sheet)], "run": str(self.out / "run"), "seconds": seconds}
+        result = {"run": str(self.out / "run"), "seconds": seconds, "answers": [j.to_json() for j in demo.judged]}
+        numbers = write_json(self.out / "demo.json", result)
+        return result | {"files": [str(sheet), str(numbers)]}
 
 
 def bundled_scene() -> Path:
@@ -56,13 +59,21 @@ def bundled_scene() -> Path:
 
 
 def shown(judged: "Sequence[Judged]", count: int = _SHOWN) -> "list[Judged]":
-    """What to put on the sheet: mostly things that are there, of different kinds, and one or two that are not."""
-    there = [j for j in judged if j.expected == "present"]
+    """What to put on the sheet: phrases of all kinds about different things that are there, and two absent ones.
+
+    Chosen by the truth alone, whatever was answered; of a kind's phrases the first of three words or more.
+    """
     absent = [j for j in judged if j.expected == "absent"]
-    few = absent[:: max(1, len(absent) // 2)][:2] if len(absent) > 1 else absent
-    wanted = count - len(few)
-    step = max(1, len(there) // wanted)
-    return [*there[::step][:wanted], *few]
+    few = absent[:: max(1, len(absent) // 2)][:2]
+    there = [j for j in judged if j.expected == "present"]
+    chosen: list[Judged] = []
+    kinds = itertools.cycle(dict.fromkeys(j.kind for j in there))
+    for kind in itertools.islice(kinds, 4 * count):  # a kind may have run out of new things
+        seen = {i for j in chosen for i in j.ids}
+        new = [j for j in there if j.kind == kind and not seen & set(j.ids)]
+        if new and len(chosen) < count - len(few):
+            chosen.append(next((j for j in new if len(j.answer.phrase.split()) >= 3), new[0]))
+    return [*chosen, *few]
 
 
 def _write_sheet(demo: "Demo", scene: Path, path: Path, console: Console) -> Path:

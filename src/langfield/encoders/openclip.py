@@ -60,7 +60,10 @@ class OpenClipEncoder:
         self.device = device
         self._dtype = compute_dtype(device)
         self._model = model.eval().requires_grad_(False).to(device)
-        self._visual.to(self._dtype)
+        # A ResNet of 96 px is twice as fast so on two CPU cores; a ViT has only one convolution, and does not care.
+        convolutions = sum(isinstance(module, nn.Conv2d) for module in self._visual.modules())
+        self._layout = torch.channels_last if convolutions > 1 else torch.contiguous_format
+        self._visual.to(self._dtype).to(memory_format=self._layout)
         self._tokenizer = tokenizer
         mean, std = (torch.tensor(rgb, device=device)[:, None, None] for rgb in (card.mean, card.std))
         self._gain, self._shift = 1 / std, -mean / std
@@ -79,7 +82,8 @@ class OpenClipEncoder:
             raise ValueError(f"crops must be {self.card.input_size_px} px square, got {tuple(crops.shape[-2:])}")
         x = torch.addcmul(self._shift.to(crops.dtype), crops, self._gain.to(crops.dtype))
         encode: Any = self._model.encode_image
-        return nn.functional.normalize(encode(x.to(self._dtype)).float(), dim=-1)
+        x = x.to(self._dtype, memory_format=self._layout)
+        return nn.functional.normalize(encode(x).float(), dim=-1)
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, "p d"]:

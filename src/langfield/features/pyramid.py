@@ -293,7 +293,7 @@ def _resize_matrix(kernel_px: int, size_px: int, interpolation: Interpolation, l
 def _batch_size(encoder: ImageTextEncoder, tiles: int) -> int:
     """Crops at once: what keeps a GPU busy, in equal parts of a photo's tiles; fewer on a CPU, to show progress."""
     if encoder.device.type == "cpu":
-        return max(256 * 128**2 // encoder.card.input_size_px**2, 32)
+        return max(128 * 128**2 // encoder.card.input_size_px**2, 32)
     most = max(640 * 224**2 // encoder.card.input_size_px**2, 32)
     return -(-tiles // -(-tiles // most))
 

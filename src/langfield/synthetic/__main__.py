@@ -36,11 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def capture(options: argparse.Namespace) -> None:
     """One scene as a capture: photos on rings around the table, poses, truth of the test views, queries."""
     mitsuba = use_mitsuba(options.variant)
-    scene = compose(options.seed, _wishes(options.things), spread=options.spread)
+    nouns = _kinds(options.kinds)
+    scene = compose(options.seed, _wishes(options.things), spread=options.spread, nouns=nouns)
     print(f"{options.out.name}: {', '.join(thing.name for thing in scene.things)}", file=sys.stderr)
     cameras = ring_cameras(options.photos, *options.size, distance=options.distance)
     pictures = Renderer(mitsuba, scene, _CAPTURE_BOUNCES).render(cameras, options.samples, seed=options.seed)
-    write_capture(options.out, options.out.name, scene, cameras, pictures)
+    write_capture(options.out, options.out.name, scene, cameras, pictures, nouns=nouns)
 
 
 def pictures(options: argparse.Namespace) -> None:
@@ -82,10 +83,10 @@ def _wishes(path: Path | None) -> list[Wish] | None:
         raise UsageError(f"{path}: expected a JSON list of [noun, colour, material] ({error})") from error
 
 
-def _kinds(path: Path | None) -> list[str] | None:
-    """The nouns that a text file lists, one a line."""
+def _kinds(path: Path | None) -> list[str]:
+    """The nouns that a text file lists, one a line; all of them without a file."""
     if path is None:
-        return None
+        return sorted(KINDS)
     try:
         nouns = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--size", type=_size, default=size, help="WIDTHxHEIGHT in pixels")
         command.add_argument("--samples", type=int, default=samples, help="camera paths a pixel")
         command.add_argument("--variant", help="of Mitsuba; default: cuda_ad_rgb with a GPU, else scalar_rgb")
+        command.add_argument("--kinds", type=Path, help="text file, one kind of thing a line: no others are put there")
         if run is capture:
             command.add_argument("--seed", type=int, default=0)
             command.add_argument("--things", type=Path, help="JSON list of [noun, colour, material] to put there")
@@ -116,7 +118,6 @@ def _parser() -> argparse.ArgumentParser:
         else:
             command.add_argument("--first", type=int, default=0, help="first scene's seed")
             command.add_argument("--scenes", type=int, default=300)
-            command.add_argument("--kinds", type=Path, help="text file of the kinds to put there, one a line")
             command.add_argument("--part", type=_part, default=(0, 1), help="I/N: every N-th scene from I")
             command.add_argument("--seconds", type=float, help="start no scene after so many")
     return parser

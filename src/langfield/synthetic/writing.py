@@ -23,11 +23,19 @@ _POINT_NOISE = 0.002  # metres, as structure from motion on sharp photos
 
 
 def write_capture(
-    out: Path, name: str, scene: TableScene, cameras: Sequence[Camera], renderings: Iterable[Rendering]
+    out: Path,
+    name: str,
+    scene: TableScene,
+    cameras: Sequence[Camera],
+    renderings: Iterable[Rendering],
+    *,
+    nouns: Iterable[str] = KINDS,
 ) -> None:
     """A scene folder in nerfstudio's format with `queries.json`, `gt/` of the test views, and sparse points.
 
-    Every 8th photo is a test view. Raises UsageError if `out` holds something already.
+    What is asked for in vain are those of `nouns` that the scene does not show. Every 8th photo is a test view.
+
+    Raises UsageError if `out` holds something already.
     """
     if len(cameras) < 2:
         raise UsageError(f"{len(cameras)} photo is too few: the first is a test view, at least one more is needed")
@@ -65,10 +73,10 @@ def write_capture(
     }
     _write_points(out / "points3D.ply", *(np.concatenate(column) for column in zip(*cloud, strict=True)))
     (out / "transforms.json").write_text(json.dumps(transforms, indent=1), encoding="utf-8")
-    (out / "queries.json").write_text(json.dumps(queries(name, scene), indent=1), encoding="utf-8")
+    (out / "queries.json").write_text(json.dumps(queries(name, scene, nouns), indent=1), encoding="utf-8")
 
 
-def queries(name: str, scene: TableScene) -> dict[str, Any]:
+def queries(name: str, scene: TableScene, nouns: Iterable[str] = KINDS) -> dict[str, Any]:
     """What can be asked about a scene and what it means, as `queries.json` has it (ids count the scene's things)."""
     meaning: dict[str, tuple[str, list[int]]] = {}
 
@@ -89,7 +97,7 @@ def queries(name: str, scene: TableScene) -> dict[str, Any]:
         for word in thing.kind.hypernyms:
             add(word, "abstract", number)
     there = {thing.kind.noun for thing in scene.things}
-    absent = [noun for noun in sorted(KINDS) if noun not in there and noun not in meaning]
+    absent = [noun for noun in sorted(nouns) if noun not in there and noun not in meaning]
     listed = [{"text": text, "ids": ids, "kind": kind} for text, (kind, ids) in meaning.items()]
     listed += [{"text": "table", "ids": [BACKGROUND_IDS["table"]], "kind": "background"}]
     listed += [{"text": noun, "ids": [], "kind": "absent"} for noun in absent]
