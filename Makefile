@@ -1,4 +1,4 @@
-# setup: .venv with the tested versions, and langfield in it (editable)   test, lint: what CI runs
+# setup: .venv with the tested versions, and langfield in it (editable)   test, lint, demo: what CI runs
 # demo: train on bundled photos, ask, draw   lock: choose the newest versions that pyproject.toml allows
 PYTHON ?= python3
 BIN := .venv/bin

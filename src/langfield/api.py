@@ -33,16 +33,19 @@ from langfield.methods.base import Method, MethodContext
 from langfield.methods.lift import LiftConfig
 from langfield.methods.presets import Preset
 from langfield.methods.registry import METHODS, create_method, preset
+from langfield.methods.splat import Splat, SplatConfig
 from langfield.query.pictures import to_uint8
 from langfield.query.session import Session
 from langfield.runs.atomic import write_json
 from langfield.runs.info import RunInfo, RunView
-from langfield.training import loop
+from langfield.training import loop, splatting
 from langfield.training.batches import BatchSource
 from langfield.training.checkpoints import Checkpoints, open_checkpoints
 from langfield.training.event_log import EventLog, TensorBoardLog, to_all
 from langfield.training.lifting import LiftingMethod, lift_language
+from langfield.training.photos import PhotoSource
 from langfield.training.randomness import stream_seed
+from langfield.training.splat_lifting import lift_language as lift_gaussians
 
 _PIXEL_BYTES = {"cuda": 4 * 2**30, "cpu": 2 * 2**30}
 # What the quick look at the end of a training compares with photos; `evaluate` measures whole test views.
@@ -171,7 +174,7 @@ def train(
         del encoders  # the training needs their memory
         with watch.stage("training"):
             model = _fresh_method(info, where)
-            result = _fit(model, photos, bank, views, config, checkpoints, told)
+            result = _fit(model, photos, bank, views, config, checkpoints, told, say)
     with watch.stage("psnr"):
         quality = quick_psnr(model, photos, where, progress)
     report = TrainReport(
@@ -336,7 +339,7 @@ def _chosen_preset(
         raise UsageError(f"preset {name} is of the method {method_name(chosen.config)}, not {method}; leave one out")
     if encoder is not None:
         chosen = replace(chosen, encoder=_absolute(encoder))
-    if dense not in (None, "none") and isinstance(chosen.config, LiftConfig):
+    if dense not in (None, "none") and isinstance(chosen.config, LiftConfig | SplatConfig):
         raise UsageError(f"preset {name} learns no dense features; leave --dense out")
     if dense is not None:
         chosen = replace(chosen, dense=None if dense == "none" else dense)
@@ -428,9 +431,16 @@ def _fit(
     config: loop.TrainingConfig,
     checkpoints: Checkpoints,
     progress: Progress,
+    say: Callable[[str], None],
 ) -> loop.TrainingResult:
     device = bank.pyramid.rows.device
     budget = _PIXEL_BYTES[device.type]
+    if isinstance(method, Splat):
+        say(splatting.begin(method, scene, config.seed))
+        with PhotoSource(scene, scene.train, device, budget, config.seed) as photos:
+            follow = splatting.follower(method, photos.generator)
+            after = partial(lift_gaussians, method, scene, bank.pyramid, language_views, progress)
+            return loop.train(method, photos, config, checkpoints, progress=progress, after_step=follow, finish=after)
     with (
         PixelPool(scene, scene.train, device, budget, config.seed) as pool,
         PixelPool(scene, language_views, device, budget, config.seed) as language_pool,

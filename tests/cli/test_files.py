@@ -60,11 +60,11 @@ def test_the_contact_sheet_has_every_picture_in_its_cell():
     sheet = contact_sheet(rows)
     height = 270  # 360 wide, 4 : 3
     for index, row in enumerate(colours):
-        top = 34 + index * (height + 38) + 30
+        top = 42 + index * (height + 44) + 36
         for column, colour in enumerate(row):
             left = 8 + column * 368
             cell = sheet[top : top + height, left : left + 360]
             assert np.abs(cell.astype(int) - colour).max() <= 1
             assert (sheet[top + 10, left + 360 : left + 368] == 255).all()
-    assert sheet.shape == (34 + 2 * (height + 38) + 56, 3 * 368 + 8, 3)
-    assert len(np.unique(sheet[-56:-42, 8:728].reshape(-1, 3), axis=0)) > 100  # the legend's colours
+    assert sheet.shape == (42 + 2 * (height + 44) + 64, 3 * 368 + 8, 3)
+    assert len(np.unique(sheet[-64:-50, 8:728].reshape(-1, 3), axis=0)) > 100  # the legend's colours

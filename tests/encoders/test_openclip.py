@@ -7,6 +7,7 @@ import open_clip
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torchvision.transforms.functional import to_pil_image
 
 from langfield.core.errors import UsageError, WeightsError
@@ -227,3 +228,23 @@ def test_pictures_are_told_apart(tiny):
     embeddings = tiny.encode_images(torch.stack(pixels))
     assert torch.equal(embeddings[0], embeddings[2])
     assert (embeddings[0] - embeddings[1]).norm() > 1e-3
+
+
+def test_a_resnet_gives_the_same_in_either_layout(tmp_path):
+    """Channels last is faster on a CPU; it must not be another encoder."""
+    torch.manual_seed(0)
+    config = {
+        "embed_dim": 16,
+        "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "head_width": 64},
+        "text_cfg": {"context_length": 8, "vocab_size": 49408, "width": 16, "heads": 1, "layers": 1},
+    }
+    preprocess = {"mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
+    model = open_clip.CLIP(**config).eval()
+    save_file(model.state_dict(), tmp_path / "open_clip_model.safetensors", metadata={"format": "pt"})
+    encoder = load_image_text(f"openclip:local-dir:{tmp_path}")
+    assert next(encoder._visual.parameters()).is_contiguous(memory_format=torch.channels_last)
+    pixels = crops(5)
+    with torch.no_grad():
+        expected = torch.nn.functional.normalize(model.encode_image((pixels - 0.5) / 0.25), dim=-1)
+    assert torch.allclose(encoder.encode_images(pixels), expected, atol=3e-2)  # bfloat16 where the CPU is faster in it

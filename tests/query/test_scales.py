@@ -3,7 +3,7 @@
 import torch
 from fake_world import BAIT, PHRASES, SIZE, THING, Wall, camera_at
 
-from langfield.query.language_view import LanguageView, render_language_view
+from langfield.query.language_view import RayView, render_language_view
 from langfield.query.scale_search import (
     lerf_scales,
     relevancy_at_scales,
@@ -15,7 +15,7 @@ from langfield.query.seen_scales import SeenScales, box_mean, gather_evidence, r
 SCALES = torch.linspace(0, 4, 30)
 
 
-def view() -> LanguageView:
+def view() -> RayView:
     return render_language_view(Wall(), camera_at(0, 0))
 
 
@@ -24,7 +24,7 @@ def seen() -> SeenScales:
     return SeenScales.between(0.04, 0.4, torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]]))
 
 
-def point_of(view: LanguageView, pixel: torch.Tensor) -> torch.Tensor:
+def point_of(view: RayView, pixel: torch.Tensor) -> torch.Tensor:
     return view.points_scene[pixel]
 
 

@@ -62,3 +62,37 @@ def test_without_mitsuba_the_extra_is_named(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mitsuba", None)
     assert main(["capture", str(tmp_path / "out")]) == 2
     assert "langfield[synthetic]" in capsys.readouterr().err
+
+
+def test_only_listed_kinds_are_put_there_and_asked_for(tmp_path):
+    pytest.importorskip("mitsuba")
+    kinds = tmp_path / "kinds.txt"
+    kinds.write_text("mug\n\napple\negg\n")
+    how = ["--photos", "2", "--kinds", str(kinds), *SMALL]
+    assert main(["pictures", str(tmp_path / "many"), "--scenes", "1", *how]) == 0
+    with np.load(tmp_path / "many" / "00000.npz", allow_pickle=False) as read:
+        nouns = {thing["noun"] for thing in json.loads(str(read["meta"]))["things"]}
+    assert nouns <= {"mug", "apple", "egg"}
+    assert nouns
+    wishes = tmp_path / "things.json"
+    wishes.write_text(json.dumps([["egg", "brown", ""]]))
+    assert main(["capture", str(tmp_path / "one"), "--things", str(wishes), *how]) == 0
+    asked = json.loads((tmp_path / "one" / "queries.json").read_text())["queries"]
+    assert [query["text"] for query in asked if query["kind"] == "absent"] == ["apple", "mug"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("mug\nunicorn\n", "not kinds of things: unicorn; there are apple"),
+        ("\n", "no kind of thing in it"),
+        (None, "expected a text file"),
+    ],
+)
+def test_a_list_of_kinds_that_is_none_is_told(tmp_path, capsys, content, told):
+    pytest.importorskip("mitsuba")
+    kinds = tmp_path / "kinds.txt"
+    if content is not None:
+        kinds.write_text(content)
+    assert main(["pictures", str(tmp_path / "out"), "--kinds", str(kinds), *SMALL]) == 2
+    assert told in capsys.readouterr().err

@@ -216,6 +216,24 @@ def test_statistics_are_counted_anew(tmp_path: Path) -> None:
     save_folder(model, trainer.config, tmp_path / "out")
 
 
+def test_statistics_and_figures_can_be_made_again(tmp_path: Path) -> None:
+    """Without training: other statistics, the same parameters, a card that still says what was trained on."""
+    data = write_scenes(tmp_path / "data", scenes=13)
+    out = tmp_path / "out"
+    shared = [str(data), "--out", str(out), *TINY, "--layers=1,1,1,1", "--width=8", "--batch=8", "--device=cpu"]
+    with pytest.raises(SystemExit, match=r"training\.json is missing"):
+        train.main([*shared, "--evaluate-only"])
+    train.main([*shared, "--steps=2", "--calibration=1"])
+    assert json.loads((out / "training.json").read_text())["steps"] == 2
+    before = load_folder(out).state_dict()
+    train.main([*shared, "--recalibrate-only", "--calibration=3", "--seed=5", "--scenes=12"])
+    after = load_folder(out).state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all("running_" in name or "num_batches" in name for name in changed)
+    assert "in 2 steps on" in (out / "CARD.md").read_text()
+
+
 class _Watch(TorchDispatchMode):
     """Notes the operations of a step that a CUDA graph could not hold: waits, and shapes that depend on values."""
 

@@ -16,7 +16,7 @@ from training.mini.data import FIRST_THING, Pictures
 from training.mini.model import PREPROCESSING, normalised, tokens_of
 
 EVALUATED_PIXELS = 300
-_RECORD = "training.json"
+RECORD = "training.json"
 FRAME = 1.25
 LARGE_PIXELS = 900
 MOST_CROPS, MOST_TRAINED_CROPS = 20_000, 3_000
@@ -297,7 +297,7 @@ def write_record(folder: Path, pictures: Pictures, steps: int) -> None:
         "scenes": int((~pictures.held_out_scene).sum()),
         "steps": steps,
     }
-    (folder / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def write_report(
@@ -306,9 +306,7 @@ def write_report(
     """Write figures.json, vocabulary.txt and CARD.md, and print the figures."""
     (folder / "figures.json").write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "vocabulary.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
-    if not (folder / _RECORD).exists():
-        raise FileNotFoundError(f"{folder / _RECORD}: what the model was trained on; train.py writes it")
-    record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     (folder / "CARD.md").write_text(_card(figures, captions, record, size_bytes), encoding="utf-8")
     print(f"{figures['crops']} crops of held-out scenes, {figures['held_out_crops']} crops of held-out pairs")
     for label, value in _table(figures):

@@ -12,7 +12,7 @@ import torch
 from training.mini.augment import Shares
 from training.mini.captions import Captions, build_captions
 from training.mini.data import Pictures, read_pictures
-from training.mini.evaluate import evaluate, write_record, write_report
+from training.mini.evaluate import RECORD, evaluate, write_record, write_report
 from training.mini.loop import Trainer
 from training.mini.model import MOST_BYTES, bytes_as_float16, load_folder, save_folder
 
@@ -53,6 +53,8 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--scenes", type=int, help="read only so many")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(given)
+    if args.calibration < 1:
+        parser.error("--calibration needs at least one batch")
     if args.seconds is None and args.steps is None:
         args.seconds = 500.0
     return args
@@ -85,6 +87,8 @@ def main(given: list[str] | None = None) -> None:
         f"{int(pictures.held_out_scene.sum())} scenes; read in {time.perf_counter() - started:.0f} s",
         flush=True,
     )
+    if (args.evaluate_only or args.recalibrate_only) and not (args.out / RECORD).exists():
+        raise SystemExit(f"{args.out / RECORD} is missing: --out must be the folder of a training")
     if not args.evaluate_only:
         _train(args, pictures, captions, device)
     model = load_folder(args.out).to(device)
@@ -104,6 +108,7 @@ def _train(args: argparse.Namespace, pictures: Pictures, captions: Captions, dev
     if args.recalibrate_only:
         trainer.averaged.load_state_dict(load_folder(args.out).state_dict())
     else:
+        write_record(args.out, pictures, 0)  # there from the first snapshot on
         trainer.train()
         write_record(args.out, pictures, trainer.steps)
     trainer.recalibrate()

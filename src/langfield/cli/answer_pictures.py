@@ -60,7 +60,8 @@ def best_view(session: Session, answer: Answer, negatives: Sequence[str] | None)
 
 
 def views_of_point(cameras: Sequence[Camera], position_world: tuple[float, float, float] | None) -> list[int]:
-    """Up to four cameras to look for a point with: the nearest of those that have it well inside of their pictures.
+    """Up to four cameras to look for a point with: the nearest of those that have it well inside of their pictures,
+    then those that have it least near an edge.
 
     Without a point, or where no camera has it in its picture: cameras spread evenly over all.
     """

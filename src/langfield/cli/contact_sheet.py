@@ -15,10 +15,10 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _CELL_WIDTH_PX = 360
 _GAP_PX = 8
 _BLOCK_GAP_PX = 24
-_FONT_PX = 18
-_ROW_LABEL_PX = 30
-_HEADER_PX = 34
-_LEGEND_PX = 56
+_FONT_PX = 24
+_ROW_LABEL_PX = 36
+_HEADER_PX = 42
+_LEGEND_PX = 64
 _COLUMNS = ("photo's view", "relevancy", "answer")
 _INK, _PAPER = (20, 20, 20), (255, 255, 255)
 
@@ -77,7 +77,7 @@ def _draw_legend(sheet: Image.Image, pen: ImageDraw.ImageDraw, font: Font, top: 
     left, width, height = _GAP_PX, 2 * _CELL_WIDTH_PX, 14
     bar = turbo(np.tile(np.linspace(0, 1, width), (height, 1)))
     sheet.paste(Image.fromarray(bar), (left, top))
-    for value, text in ((0.0, "0"), (0.5, "0.5: no negative phrase wins"), (1.0, "1")):
+    for value, text in ((0.0, "0"), (0.5, "relevancy; above 0.5: there"), (1.0, "1")):
         length = pen.textlength(text, font=font)
         x = left + value * width - (0 if value == 0 else length if value == 1 else length / 2)
         pen.text((x, top + height + 4), text, fill=_INK, font=font)

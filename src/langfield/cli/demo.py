@@ -2,6 +2,8 @@
 
 import itertools
 import shlex
+import shutil
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,20 +35,23 @@ class DemoCommand(OutputOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """Run it; returns what `--json` prints."""
-        from langfield.cli.files import write_json
+        start = time.perf_counter()  # importing torch is part of what people wait for
         from langfield.demo import run_demo
         from langfield.encoders.builtin import builtin_folder
+        from langfield.runs.atomic import write_json
 
-        builtin_folder(_ENCODER.removeprefix("builtin:"))
+        builtin_folder(_ENCODER.removeprefix("builtin:"))  # what is missing is told before anything is made
         scene = bundled_scene()
-        start = time.perf_counter()
+        if (self.out / "run" / "run.json").is_file():
+            console.say(f"{self.out / 'run'} was there already; to train anew, delete {self.out}")
         demo = run_demo(scene, _ENCODER, self.out, device=self.device, progress=console.progress, say=console.say)
         sheet = _write_sheet(demo, scene, self.out / "demo.png", console)
         seconds = demo.seconds | {"all": time.perf_counter() - start}
         console.table(("phrase", "is there", "answer", "presence", "position (m)", ""), [_row(j) for j in demo.judged])
         _conclude(demo, seconds, sheet, self.out, console)
         result = {"run": str(self.out / "run"), "seconds": seconds, "answers": [j.to_json() for j in demo.judged]}
-        numbers = write_json(self.out / "demo.json", result)
+        numbers = self.out / "demo.json"
+        write_json(numbers, result)
         return result | {"files": [str(sheet), str(numbers)]}
 
 
@@ -96,7 +101,7 @@ def _sheet_row(demo: "Demo", scene: Path, judged: "Judged") -> "SheetRow":
     relevancy = seen.relevancy[0]
     photo = decode_image(scene / name, (relevancy.shape[1], relevancy.shape[0]))
     verdict = "there" if judged.answer.present else "not there"
-    label = f"{judged.answer.phrase}: {verdict} ({judged.answer.presence:.2f})"
+    label = f"{judged.answer.phrase}: {verdict} (presence {judged.answer.presence:.2f})"
     return SheetRow(label, (photo, relevancy_picture(relevancy), composited(photo, relevancy)))
 
 
@@ -113,8 +118,10 @@ def _conclude(demo: "Demo", seconds: dict[str, float], sheet: Path, out: Path, c
         of_kind = [judged for judged in demo.judged if judged.expected == expected]
         console.say(f"{sum(judged.correct for judged in of_kind)} of {len(of_kind)} {words}")
     console.say(f"{duration(seconds['all'])} in all; pictures: {sheet}")
-    console.say(f"ask it more: langfield query {shlex.quote(str(out / 'run'))} 'red mug' --out answers")
+    command = "langfield" if shutil.which("langfield") else shlex.quote(sys.argv[0])
+    console.say(f"ask it more: {command} query {shlex.quote(str(out / 'run'))} 'something red' --out answers")
     console.say(
         "your own photos: pose them with COLMAP (colmap automatic_reconstructor --workspace_path kitchen --image_path "
-        "kitchen/images), then: langfield train kitchen --out runs/kitchen"
+        f"kitchen/images), then: {command} train kitchen --out runs/kitchen; that takes an encoder of real photos, "
+        "which is downloaded once (--encoder chooses another)"
     )

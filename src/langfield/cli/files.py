@@ -1,10 +1,8 @@
 """Files that commands write: safe names, pictures."""
 
-import json
 import re
 import unicodedata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -40,17 +38,6 @@ def write_picture(path: Path, pixels: UInt8[np.ndarray, "h w 3"] | Bool[np.ndarr
     image = Image.fromarray(pixels.astype(np.uint8) * 255 if pixels.dtype == np.bool_ else pixels)
     try:
         image.save(path)
-    except OSError as error:
-        raise DataError(
-            f"cannot be written ({error.strerror or error}): choose another folder for --out", path
-        ) from error
-    return path
-
-
-def write_json(path: Path, value: Any) -> Path:
-    """Write numbers and words as JSON; raises DataError if it cannot be written."""
-    try:
-        path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise DataError(
             f"cannot be written ({error.strerror or error}): choose another folder for --out", path

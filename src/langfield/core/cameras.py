@@ -58,6 +58,15 @@ class Camera:
             cy_px=self.cy_px * sy,
         )
 
+    @property
+    def is_straight(self) -> bool:
+        """Whether it is a pinhole: straight lines stay straight."""
+        return self.lens == "opencv" and not any(self.distortion)
+
+    def straightened(self) -> "Camera":
+        """The pinhole of the same place, size and focal length."""
+        return replace(self, distortion=NO_DISTORTION, lens="opencv")
+
     def moved(self, scene_from_world: Similarity) -> "Camera":
         """The same camera in another frame."""
         return replace(self, world_from_camera=scene_from_world.pose(self.world_from_camera))

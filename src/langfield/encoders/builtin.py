@@ -35,7 +35,7 @@ def builtin_folder(name: str) -> Path:
 def load_builtin(spec: str, device: torch.device) -> OpenClipEncoder:
     """Load "builtin:NAME" through the same code as any other OpenCLIP folder. Raises as `builtin_folder`.
 
-    `langfield_card.json` in the folder may say the temperature of relevancy and the licence.
+    `langfield_card.json` in the folder says the temperature of relevancy and the licence.
     """
     folder = builtin_folder(spec.removeprefix("builtin:"))
     encoder = load_openclip(f"openclip:local-dir:{folder}", device)

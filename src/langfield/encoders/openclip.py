@@ -60,9 +60,10 @@ class OpenClipEncoder:
         self.device = device
         self._dtype = compute_dtype(device)
         self._model = model.eval().requires_grad_(False).to(device)
-        # A ResNet of 96 px is twice as fast so on two CPU cores; a ViT has only one convolution, and does not care.
+        # On two CPU cores a ResNet of 96 px is twice as fast so; a ViT has one convolution only, and does not care.
         convolutions = sum(isinstance(module, nn.Conv2d) for module in self._visual.modules())
-        self._layout = torch.channels_last if convolutions > 1 else torch.contiguous_format
+        last = device.type == "cpu" and convolutions > 1
+        self._layout = torch.channels_last if last else torch.contiguous_format
         self._visual.to(self._dtype).to(memory_format=self._layout)
         self._tokenizer = tokenizer
         mean, std = (torch.tensor(rgb, device=device)[:, None, None] for rgb in (card.mean, card.std))

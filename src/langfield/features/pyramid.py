@@ -178,6 +178,22 @@ class PyramidFeatures:
                     out.addcmul_(weight[:, step, None], self.rows[row[:, step]])
         return out
 
+    def tiles_about(
+        self, view_index: int, xy_px: Float[Tensor, "r 2"], level: int
+    ) -> tuple[Int64[Tensor, "r 4"], Float[Tensor, "r 4"]]:
+        """The rows of the four tiles about points of one photo at one level, and their bilinear weights (sum 1): what
+        `sample` is the mean of."""
+        place = int(self.place[view_index])
+        rows, columns = (int(v) for v in self.grid[place, level])
+        last = torch.tensor([columns - 1, rows - 1], device=xy_px.device)
+        uv = torch.minimum(((xy_px - self.origin_px[place, level]) / self.stride_px[place, level]).clamp_min(0), last)
+        near = uv.floor().long()
+        far, share = torch.minimum(near + 1, last), uv - near
+        x, y = torch.stack([near[:, 0], far[:, 0]], dim=1), torch.stack([near[:, 1], far[:, 1]], dim=1)
+        weight_x, weight_y = (torch.stack([1 - share[:, axis], share[:, axis]], dim=1) for axis in range(2))
+        row = self.first_row[place, level] + y[:, :, None] * columns + x[:, None, :]
+        return row.flatten(1), (weight_y[:, :, None] * weight_x[:, None, :]).flatten(1)
+
     def crop_fraction(self, view_index: Int64[Tensor, " r"], level: Float[Tensor, " r"]) -> Float[Tensor, " r"]:
         """Crop height over photo height at a level of a view, linear between levels: true to the pixel."""
         place, both, fraction = self._between(view_index, level)

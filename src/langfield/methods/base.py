@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from langfield.core.cameras import Camera
@@ -38,6 +38,21 @@ class RayBatch:
     crop_angle: Float[Tensor, " l"] | None = None
     dense: Float[Tensor, "l s"] | None = None
     jitter: Float[Tensor, "r k"] | None = None
+
+
+@dataclass(frozen=True)
+class PhotoBatch:
+    """What one step sees of a method that learns from whole photos.
+
+    Attributes:
+        camera: a pinhole in the scene frame.
+        rgb: the photo as that camera sees it, in [0, 1].
+        used: pixels that may be learnt from; None for all.
+    """
+
+    camera: Camera
+    rgb: Float[Tensor, "h w 3"]
+    used: Bool[Tensor, "h w"] | None = None
 
 
 @dataclass(frozen=True)
@@ -101,8 +116,9 @@ class Method(Protocol):
 
     def param_groups(self) -> list[ParamGroup]: ...
 
-    def loss(self, batch: RayBatch, step: int) -> dict[str, Tensor]:
-        """Named loss terms (their sum is minimised); names starting with "_" are only reported."""
+    def loss(self, batch: Any, step: int) -> dict[str, Tensor]:
+        """Named loss terms (their sum is minimised); names starting with "_" are only reported. The batch is a
+        `RayBatch` or a `PhotoBatch`, as the method takes it."""
         ...
 
     def phase(self, step: int) -> Hashable | None:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from langfield.features.pyramid import LERF_PYRAMID, PyramidRecipe
 from langfield.fields.language import FeatureGridConfig, LanguageConfig
 from langfield.fields.radiance import DensityConfig, RadianceConfig
+from langfield.methods.growing import GrowthConfig
 from langfield.methods.lerf import LerfConfig
 from langfield.methods.lift import LiftConfig
+from langfield.methods.splat import SplatConfig
 from langfield.methods.volume import VolumeConfig
 from langfield.renderers.sampling import SamplingConfig
 
@@ -75,7 +77,7 @@ class Preset:
         summary: one line for people.
         config: the method's.
         steps: of training.
-        rays: in a step.
+        rays: in a step; methods that learn from whole photos take one photo instead.
         language_rays: how many of them carry embeddings; None for all.
         encoder, dense: specs of the image-text and self-supervised encoders; `dense` None goes without.
         pyramid: which crops are encoded.
@@ -83,7 +85,7 @@ class Preset:
     """
 
     summary: str
-    config: VolumeConfig
+    config: VolumeConfig | SplatConfig
     steps: int = 30_000
     rays: int = 4096
     language_rays: int | None = None
@@ -116,5 +118,11 @@ PRESETS: dict[str, Preset] = {
         dense=None,
         pyramid=LIFT_PYRAMID,
         feature_views=16,
+    ),
+    "splat": Preset(
+        "Gaussians with language in closed form, for one GPU (extra gpu; not measured yet)",
+        SplatConfig(growth=GrowthConfig(stop=6_000), lr_steps=7_000),
+        steps=7_000,
+        dense=None,
     ),
 }

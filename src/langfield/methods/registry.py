@@ -10,8 +10,13 @@ from langfield.methods.base import Method, MethodContext
 from langfield.methods.lerf import Lerf, LerfConfig
 from langfield.methods.lift import Lift, LiftConfig
 from langfield.methods.presets import PRESETS, Preset
+from langfield.methods.splat import Splat, SplatConfig
 
-METHODS: dict[str, tuple[type[Any], type[Any]]] = {"lerf": (Lerf, LerfConfig), "lift": (Lift, LiftConfig)}
+METHODS: dict[str, tuple[type[Any], type[Any]]] = {
+    "lerf": (Lerf, LerfConfig),
+    "lift": (Lift, LiftConfig),
+    "splat": (Splat, SplatConfig),
+}
 
 
 def create_method(name: str, config: Any, context: MethodContext) -> Method:

@@ -1,5 +1,6 @@
 """One camera of a run, rendered once: its picture, and embeddings of any pixel at any scale."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -73,31 +74,55 @@ class PixelSamples:
         return lambda phrases: phrases.relevancy(embedding)
 
 
+@runtime_checkable
+class AskedPixels(Protocol):
+    """Some pixels of a view, ready to be asked at many scales."""
+
+    def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[Phrases], Float[Tensor, "q p"]]:
+        """Each pixel at its own scale, ready to be asked for the relevancy of several groups of phrases."""
+        ...
+
+
 @dataclass(frozen=True)
-class LanguageView:
-    """A rendered camera with what its embeddings are made of.
+class LanguageView(ABC):
+    """A rendered camera that can be asked for phrases, whatever the scene is made of.
 
     Attributes:
         camera: in the scene frame.
         rendered: rgb, alpha, depth.
         distance_scene: (H·W,), along each pixel's ray; infinite where nothing is.
+        points_scene: what each pixel shows.
     """
 
-    method: LanguageMethod
     camera: Camera
     rendered: Rendered
-    samples: SurfaceSamples
     distance_scene: Float[Tensor, " r"]
     points_scene: Float[Tensor, "r 3"]
 
     @property
     def pixels(self) -> int:
-        return self.samples.rays
+        return self.camera.width_px * self.camera.height_px
 
     @property
     def height_over_focal(self) -> float:
         """Picture height over focal length: a crop of fraction c at distance t is c · t times this high."""
         return self.camera.height_px / self.camera.fy_px
+
+    @abstractmethod
+    def of_pixels(self, pixels: Int64[Tensor, " q"]) -> AskedPixels:
+        """Some pixels, by increasing flat index."""
+
+    @abstractmethod
+    def relevancy(self, phrases: Phrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
+        """Relevancy pictures with each pixel at its own scale."""
+
+
+@dataclass(frozen=True)
+class RayView(LanguageView):
+    """A camera of a field, with the samples along its rays that embeddings are made of."""
+
+    method: LanguageMethod
+    samples: SurfaceSamples
 
     def of_pixels(self, pixels: Int64[Tensor, " q"]) -> PixelSamples:
         """Some pixels, by increasing flat index, to be asked at many scales."""
@@ -131,10 +156,16 @@ def _mixed(
 
 
 @torch.no_grad()
-def render_language_view(method: LanguageMethod, camera: Camera) -> LanguageView:
+def render_language_view(method: LanguageMethod, camera: Camera) -> RayView:
     """Render a camera of the scene frame once for all questions about it."""
     rendered, samples = method.surface(camera)
     assert samples is not None
+    distance, points = surface_of(rendered, camera)
+    return RayView(camera, rendered, distance, points, method, samples)
+
+
+def surface_of(rendered: Rendered, camera: Camera) -> tuple[Float[Tensor, " r"], Float[Tensor, "r 3"]]:
+    """Distances along the pixels' rays, and the points there; infinite where nothing is."""
     assert rendered.depth_scene is not None
     depth = rendered.depth_scene
     pixels = camera.pixel_centres(depth.device).reshape(-1, 2)
@@ -142,11 +173,4 @@ def render_language_view(method: LanguageMethod, camera: Camera) -> LanguageView
         torch.zeros(len(pixels), dtype=torch.int64, device=depth.device), pixels
     )
     distance = depth.reshape(-1) / rays.z_per_distance
-    return LanguageView(
-        method=method,
-        camera=camera,
-        rendered=rendered,
-        samples=samples,
-        distance_scene=distance,
-        points_scene=rays.origins + rays.directions * distance[:, None],
-    )
+    return distance, rays.origins + rays.directions * distance[:, None]

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from langfield.query.language_view import LanguageView, PixelSamples
+from langfield.query.language_view import LanguageView
 from langfield.query.relevancy import Phrases
 from langfield.query.seen_scales import raster, raster_stride
 
@@ -68,11 +68,7 @@ def search_scales_quickly(
     for index in torch.nonzero(close.any(dim=1))[:, 0].tolist():
         asked = torch.nonzero(close[index])[:, 0]
         near = _cell_pixels(view, pixels[best_cells[index][:, asked].unique()], stride)
-        found = (
-            PixelSamples(view.method, view.samples.of_rays(near)[0])
-            .at(scales_scene[index].expand(len(near)))(phrases)
-            .amax(dim=0)
-        )
+        found = view.of_pixels(near).at(scales_scene[index].expand(len(near)))(phrases).amax(dim=0)
         refined[index, asked] = torch.maximum(refined[index, asked], found[asked])
     best = torch.where(close, refined, refined.new_tensor(-1)).max(dim=0)
     return ScaleSearch(best.indices, best.values)

@@ -22,6 +22,7 @@ from langfield.encoders.base import EncoderCard, ImageTextEncoder
 from langfield.encoders.registry import load_image_text
 from langfield.methods.base import MethodContext, Rendered
 from langfield.methods.registry import create_method
+from langfield.methods.splat import Splat
 from langfield.query.answers import Answer, Box, Hit, ViewAnswers
 from langfield.query.language_view import (
     CodedMethod,
@@ -42,6 +43,7 @@ from langfield.query.seen_scales import (
     raster_stride,
     relevancy_at_levels,
 )
+from langfield.query.splat_view import render_splat_view
 from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView
 
@@ -64,7 +66,7 @@ class Session:
     def __init__(
         self,
         info: RunInfo,
-        method: LanguageMethod,
+        method: LanguageMethod | Splat,
         context: MethodContext,
         device: torch.device,
         encoder: str | None = None,
@@ -99,7 +101,7 @@ class Session:
             method = create_method(loaded.info.method, loaded.info.method_config, context)
             method.load_state_dict(loaded.tensors("model"))
             method.to(where)
-            assert isinstance(method, LanguageMethod)
+            assert isinstance(method, LanguageMethod | Splat)
             return cls(loaded.info, method, context, where, encoder)
         except (ValueError, RuntimeError) as error:
             raise RunError(f"cannot be opened by this langfield: {error}", Path(run)) from None
@@ -108,8 +110,10 @@ class Session:
 
     def picture(self, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         """Colour, and z-depth in world units (infinite where nothing is), seen by a camera of the world frame."""
-        rendered, _ = self._method.surface(camera.moved(self._scene_from_world), keep_samples=False)
-        return self._as_world(rendered)
+        moved = camera.moved(self._scene_from_world)
+        if isinstance(self._method, Splat):
+            return self._as_world(self._method.render(moved))
+        return self._as_world(self._method.surface(moved, keep_samples=False)[0])
 
     def ask_view(
         self,
@@ -126,7 +130,7 @@ class Session:
             protocol: "langfield" asks each place at the scales that training saw there and averages over half a crop;
                 "lerf" takes the one pixel that is best over 30 scales, as LERF does.
         """
-        asked = ready(self._method, self._phrases(phrases, negatives))
+        asked = self._ready(self._phrases(phrases, negatives))
         view = self._view(camera)
         if protocol == "lerf":
             scales = lerf_scales().to(self.device)
@@ -169,7 +173,7 @@ class Session:
         return answers
 
     def _answers(self, asked: Phrases, outlook: "_Outlook") -> list[Answer]:
-        asked, seen = ready(self._method, asked), self._seen_scales()
+        asked, seen = self._ready(asked), self._seen_scales()
         found = [gather_evidence(view, asked, seen) for view in outlook.views]
         pairs = list(zip(found, outlook.kept, strict=True))
         score = np.concatenate([f.score[:, kept].cpu().numpy() for f, kept in pairs], axis=1)
@@ -188,7 +192,7 @@ class Session:
             started, views = time.perf_counter(), []
             for number in range(count):
                 camera = shrunk(train[number * len(train) // count].camera, RASTER_SIDE_PX)
-                views.append(render_language_view(self._method, camera.moved(self._scene_from_world)))
+                views.append(self._look(camera))
                 progress(ProgressEvent("looking", number + 1, count, "views", time.perf_counter() - started))
             self._outlook = _look(views, self._seen_scales())
         return self._outlook
@@ -243,7 +247,8 @@ class Session:
         if any(not text.strip() for text in (*phrases, *(negatives or ()))):
             raise UsageError("a phrase is empty")
         card = self._card()
-        if isinstance(self._method, CodedMethod) and not len(self._method.codes):
+        coded = isinstance(self._method, CodedMethod) and not len(self._method.codes)
+        if coded or (isinstance(self._method, Splat) and not len(self._method.language.codebook)):
             raise UsageError("this run has no language yet: let the command that trains it finish")
         against = tuple(card.negatives if negatives is None else negatives)
         if not against:
@@ -273,11 +278,20 @@ class Session:
         key = str(camera.to_json())
         if key not in self._rendered:
             self._card()
-            self._rendered[key] = render_language_view(self._method, camera.moved(self._scene_from_world))
+            self._rendered[key] = self._look(camera)
             while len(self._rendered) > _VIEWS_KEPT:
                 self._rendered.popitem(last=False)
         self._rendered.move_to_end(key)
         return self._rendered[key]
+
+    def _look(self, camera: Camera) -> LanguageView:
+        moved = camera.moved(self._scene_from_world)
+        if isinstance(self._method, Splat):
+            return render_splat_view(self._method, moved)
+        return render_language_view(self._method, moved)
+
+    def _ready(self, phrases: Phrases) -> Phrases:
+        return phrases if isinstance(self._method, Splat) else ready(self._method, phrases)
 
     def _as_world(self, rendered: Rendered) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         assert rendered.rgb is not None
@@ -298,7 +312,7 @@ class _Outlook:
     """
 
     views: list[LanguageView]
-    kept: list[Int64[Tensor, " k"]]
+    kept: list[Int64[Tensor, " _"]]
     distance_scene: Float[np.ndarray, " n"]
     cells: Cells
 

@@ -109,7 +109,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--size", type=_size, default=size, help="WIDTHxHEIGHT in pixels")
         command.add_argument("--samples", type=int, default=samples, help="camera paths a pixel")
         command.add_argument("--variant", help="of Mitsuba; default: cuda_ad_rgb with a GPU, else scalar_rgb")
-        command.add_argument("--kinds", type=Path, help="text file, one kind of thing a line: no others are put there")
+        command.add_argument(
+            "--kinds",
+            type=Path,
+            help="text file, one kind of thing a line: what random things are, and what is asked for in vain",
+        )
         if run is capture:
             command.add_argument("--seed", type=int, default=0)
             command.add_argument("--things", type=Path, help="JSON list of [noun, colour, material] to put there")

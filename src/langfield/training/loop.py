@@ -14,7 +14,7 @@ from torch import Tensor
 
 from langfield.core.errors import Interrupted, LangfieldError, RunError, TrainingError
 from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.methods.base import Method, RayBatch
+from langfield.methods.base import Method, PhotoBatch, RayBatch
 from langfield.training.checkpoints import Checkpoints, Snapshot
 from langfield.training.graphs import StepGraphs
 from langfield.training.guard import Meter, NanGuard
@@ -81,7 +81,7 @@ class Batches(Protocol):
         """Whether every batch is made from the same tensors in the same way, so that a step can be recorded."""
         ...
 
-    def batch(self, step: int) -> RayBatch: ...
+    def batch(self, step: int) -> RayBatch | PhotoBatch: ...
 
 
 def train(
@@ -92,10 +92,12 @@ def train(
     *,
     progress: Progress = silent,
     should_stop: Callable[[], bool] = lambda: False,
+    after_step: Callable[[int, Optimiser], None] = lambda step, optimiser: None,
     finish: Callable[[], None] = lambda: None,
 ) -> TrainingResult:
     """Train `method` (on its device already) up to `config.steps`, going on from `checkpoints`' state if it has one.
 
+    `after_step` is called after each: for what a method does to its parameters besides following gradients.
     `finish` is called after the last step, before the last save: for what a method does in closed form.
 
     A step whose loss or gradients are not finite changes nothing. After `MOST_BAD_STEPS` of them in a row the
@@ -107,7 +109,7 @@ def train(
         RunError: if a state cannot be saved, or the one saved does not fit the method.
     """
     with interruptible() as interrupted:
-        session = _Session(method, batches, config, checkpoints, progress)
+        session = _Session(method, batches, config, checkpoints, progress, after_step)
         while session.step < config.steps:
             try:
                 session.train_step()
@@ -135,8 +137,10 @@ class _Session:
         config: TrainingConfig,
         checkpoints: Checkpoints | None,
         progress: Progress,
+        after_step: Callable[[int, Optimiser], None],
     ) -> None:
         self.step = 0
+        self._after_step = after_step
         self._method, self._batches, self._config = method, batches, config
         self._checkpoints, self._progress = checkpoints, progress
         self._device = batches.generator.device
@@ -173,6 +177,7 @@ class _Session:
         figures = dict(results)
         bad = figures.pop("bad")
         self._meter.add(figures, bad)
+        self._after_step(self.step, self._optimiser)
         self._rays += self._config.rays
         self.step += 1
 

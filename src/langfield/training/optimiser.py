@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from langfield.core.errors import RunError
 from langfield.methods.base import ParamGroup
@@ -60,6 +60,11 @@ class Optimiser:
     def gradients(self) -> list[Tensor]:
         """The gradients that there are."""
         return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+
+    def moments(self, parameter: nn.Parameter) -> tuple[Tensor, ...]:
+        """The parameter's two running means, to be changed in place; none before its first step."""
+        state = self._adam.state.get(parameter, {})
+        return tuple(state[name] for name in _STATE[1:] if name in state)
 
     def set_rates(self, step: int) -> None:
         """Take the learning rates of `step`."""

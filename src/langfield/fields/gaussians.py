@@ -1,0 +1,148 @@
+"""A scene as 3D Gaussians (Kerbl et al. 2023): their parameters, how they begin, and their colours.
+
+Tensors have room for `capacity` Gaussians from the start, and the first `count` of them are the scene: shapes do not
+change while it grows, so that optimiser state, checkpoints and resuming need to know nothing of growing.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.spatial import KDTree
+from torch import Tensor, nn
+
+from langfield.core.errors import TrainingError
+from langfield.ops import harmonics
+
+_NEIGHBOURS = 3
+
+
+@dataclass(frozen=True)
+class GaussianConfig:
+    """Attributes: capacity: at most so many Gaussians; sh_degree: of their colours; first_opacity, first_scale: of
+    new ones, the latter as a share of the distance to their neighbours."""
+
+    capacity: int = 1_000_000
+    sh_degree: int = 3
+    first_opacity: float = 0.5
+    first_scale: float = 0.1
+
+
+class Gaussians(nn.Module):
+    """Parameters of Gaussians in the scene frame.
+
+    Attributes:
+        means: centres. log_scales: logarithms of the standard deviations along their own axes.
+        rotations: quaternions wxyz, of any length. opacity_logits: before the logistic function.
+        colors_constant, colors_directed: spherical harmonics' coefficients of degree 0, and of the higher ones.
+    """
+
+    filled: Tensor
+
+    def __init__(self, config: GaussianConfig) -> None:
+        super().__init__()
+        if config.capacity < 1:
+            raise ValueError(f"there must be room for a Gaussian, got {config.capacity}")
+        self.config = config
+        room, directed = config.capacity, harmonics.count(config.sh_degree) - 1
+        self.means = nn.Parameter(torch.zeros(room, 3))
+        self.log_scales = nn.Parameter(torch.full((room, 3), -6.0))
+        self.rotations = nn.Parameter(torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(room, 1))
+        self.opacity_logits = nn.Parameter(torch.full((room,), _logit(config.first_opacity)))
+        self.colors_constant = nn.Parameter(torch.zeros(room, 3))
+        self.colors_directed = nn.Parameter(torch.zeros(room, directed, 3))
+        self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
+        self._count = 0  # `filled` on the host: reading it must not wait for the device
+
+    @property
+    def count(self) -> int:
+        """How many of the rows are the scene."""
+        return self._count
+
+    @count.setter
+    def count(self, value: int) -> None:
+        self._count = value
+        self.filled.fill_(value)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        self._count = min(max(int(self.filled), 0), self.config.capacity)
+
+    def rows(self) -> list[nn.Parameter]:
+        """All parameters, a row for each Gaussian."""
+        return list(self.parameters())
+
+    # -- beginning -----------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def begin(self, points: Float[np.ndarray, "n 3"], rgb: Float[np.ndarray, "n 3"]) -> None:
+        """Begin anew with a small round Gaussian at each point of the scene frame, in its colour (0 to 1).
+
+        Of more points than there is room for, some are taken, evenly. Raises TrainingError for no finite point.
+        """
+        usable = np.isfinite(points).all(axis=1)
+        points, rgb = points[usable], rgb[usable]
+        if len(points) > self.config.capacity:
+            chosen = np.linspace(0, len(points) - 1, self.config.capacity).astype(np.int64)
+            points, rgb = points[chosen], rgb[chosen]
+        if not len(points):
+            raise TrainingError("there is no point to begin with: the scene's point cloud is empty or not finite")
+        number, device = len(points), self.means.device
+        spacing = _spacing(points)
+        self.count = number
+        self.means[:number] = torch.from_numpy(points).float().to(device)
+        scales = torch.from_numpy(np.log(spacing * self.config.first_scale)).float().to(device)
+        self.log_scales[:number] = scales[:, None]
+        self.rotations[:number] = torch.tensor([1.0, 0.0, 0.0, 0.0], device=device)
+        self.opacity_logits[:number] = _logit(self.config.first_opacity)
+        self.colors_constant[:number] = (torch.from_numpy(rgb).float().to(device) - 0.5) / harmonics.CONSTANT
+        self.colors_directed[:number] = 0
+
+    # -- what they are -------------------------------------------------------------------------------------------
+
+    def opacities(self) -> Float[Tensor, " n"]:
+        """In (0, 1)."""
+        return self.opacity_logits[: self.count].sigmoid()
+
+    def scales(self) -> Float[Tensor, "n 3"]:
+        """Standard deviations along their own axes, scene units."""
+        return self.log_scales[: self.count].exp()
+
+    def axes(self) -> Float[Tensor, "n 3 3"]:
+        """Rotation matrices: their columns are a Gaussian's own axes in the scene frame."""
+        w, x, y, z = torch.nn.functional.normalize(self.rotations[: self.count], dim=-1).unbind(-1)
+        columns = (
+            1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+        )  # fmt: skip
+        return torch.stack(columns, dim=-1).unflatten(-1, (3, 3))
+
+    def colors(self, eye: Float[Tensor, "3"], degree: int | None = None) -> Float[Tensor, "n 3"]:
+        """As seen from `eye`, not below 0; `degree` at most so many of the harmonics (None is all)."""
+        degree = self.config.sh_degree if degree is None else min(degree, self.config.sh_degree)
+        constant = harmonics.CONSTANT * self.colors_constant[: self.count]
+        if degree == 0:
+            return (constant + 0.5).clamp_min(0)
+        directions = torch.nn.functional.normalize(self.means[: self.count].detach() - eye, dim=-1)
+        functions = harmonics.basis(directions, degree)[:, 1:]
+        directed = self.colors_directed[: self.count, : functions.shape[1]]
+        return (constant + (functions[:, :, None] * directed).sum(dim=1) + 0.5).clamp_min(0)
+
+
+def _spacing(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:
+    """Root mean square distance of each point's nearest neighbours; of a lonely or doubled point, a usual one's."""
+    near = min(_NEIGHBOURS, len(points) - 1)
+    if near < 1:
+        return np.full(len(points), 0.05)
+    distances, _ = KDTree(points).query(points, k=near + 1, workers=-1)
+    spacing = np.sqrt((distances[:, 1:] ** 2).mean(axis=1))
+    usual = float(np.median(spacing[spacing > 0])) if (spacing > 0).any() else 0.05
+    return np.where(spacing > 0, spacing, usual).clip(1e-6, None)
+
+
+def _logit(share: float) -> float:
+    return math.log(share / (1 - share))

@@ -1,0 +1,134 @@
+"""How Gaussians multiply: 3D Gaussian Splatting as Markov chain Monte Carlo (Kheradmand et al. 2024).
+
+Faint Gaussians go where there is much to show, new ones join them there, and all are shaken a little, faint ones the
+most. One that is split into n looks, together, as before: the opacity of each is o' = 1 − (1 − o)^(1/n), and the scale
+shrinks by eq. 9 there.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from langfield.fields.gaussians import Gaussians
+
+_MOST_COPIES = 51
+_STEEPNESS = 100.0  # k in eq. 8: how suddenly Gaussians that are not faint are left alone
+_LEAST_OPACITY = 0.005
+_MOST_OPACITY = 1 - 1e-6
+
+# Adam's two moments of a parameter, to be changed in place; empty before its first step.
+Moments = Callable[[nn.Parameter], Sequence[Tensor]]
+
+
+@dataclass(frozen=True)
+class GrowthConfig:
+    """Attributes: start, every, stop: at which steps Gaussians move and grow; factor: by how much each time; noise: of
+    the shaking, in learning rates of the means."""
+
+    start: int = 500
+    every: int = 100
+    stop: int = 25_000
+    factor: float = 1.05
+    noise: float = 5e5
+
+
+@torch.no_grad()
+def after_step(
+    gaussians: Gaussians,
+    moments: Moments,
+    config: GrowthConfig,
+    step: int,
+    means_lr: float,
+    generator: torch.Generator,
+) -> None:
+    """What follows training step `step`. Waits for the device only where Gaussians move, every `config.every` steps."""
+    if config.start <= step < config.stop and step % config.every == 0:
+        revive(gaussians, moments, generator)
+        grow(gaussians, moments, config.factor, generator)
+    shake(gaussians, config.noise * means_lr, generator)
+
+
+@torch.no_grad()
+def revive(gaussians: Gaussians, moments: Moments, generator: torch.Generator) -> int:
+    """Put faint Gaussians where others are, drawn by their opacity; returns how many. None if all are faint."""
+    opacity = gaussians.opacities()
+    faint = ~(opacity > _LEAST_OPACITY)  # also what is not a number
+    dead, alive = torch.nonzero(faint)[:, 0], torch.nonzero(~faint)[:, 0]
+    if not len(dead) or not len(alive):
+        return 0
+    drawn = alive[_draw(opacity[alive], len(dead), generator)]
+    _split(gaussians, moments, drawn, dead)
+    return len(dead)
+
+
+@torch.no_grad()
+def grow(gaussians: Gaussians, moments: Moments, factor: float, generator: torch.Generator) -> int:
+    """Split Gaussians, drawn by their opacity, until there are `factor` times as many or no room; returns how many."""
+    old = gaussians.count
+    new = min(gaussians.config.capacity, int(factor * old)) - old
+    if new <= 0:
+        return 0
+    drawn = _draw(gaussians.opacities(), new, generator)
+    gaussians.count = old + new
+    _split(gaussians, moments, drawn, torch.arange(old, old + new, device=drawn.device))
+    return new
+
+
+@torch.no_grad()
+def shake(gaussians: Gaussians, strength: float, generator: torch.Generator) -> None:
+    """Move means by random numbers of their own covariance, faint ones the most (eq. 8)."""
+    count = gaussians.count
+    faintness = torch.sigmoid(-_STEEPNESS * (gaussians.opacities() - _LEAST_OPACITY))
+    turn = gaussians.axes()
+    noise = torch.randn((count, 3), generator=generator, device=turn.device) * (strength * faintness)[:, None]
+    own = (turn.transpose(1, 2) @ noise[:, :, None])[:, :, 0] * gaussians.scales().square()
+    gaussians.means[:count] += (turn @ own[:, :, None])[:, :, 0]
+
+
+def _split(gaussians: Gaussians, moments: Moments, drawn: Int64[Tensor, " k"], places: Int64[Tensor, " k"]) -> None:
+    """Copy the drawn Gaussians (with repetition) to `places`, all of one becoming what together looks like it."""
+    opacity, scales = gaussians.opacities(), gaussians.scales()
+    copies = (torch.bincount(drawn, minlength=len(opacity)) + 1).clamp(max=_MOST_COPIES)
+    chosen = drawn.unique()
+    o, scale = shared_out(opacity[chosen], scales[chosen], copies[chosen])
+    gaussians.opacity_logits[chosen] = torch.logit(o)
+    gaussians.log_scales[chosen] = scale.log()
+    touched = torch.cat([chosen, places])
+    for parameter in gaussians.rows():
+        parameter[places] = parameter[drawn]
+        for moment in moments(parameter):
+            moment[touched] = 0
+
+
+def shared_out(
+    opacity: Float[Tensor, " n"], scales: Float[Tensor, "n 3"], copies: Int64[Tensor, " n"]
+) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
+    """Opacity and scales of each of `copies` (1 to 51) Gaussians in one place that look as one of the given did:
+    Kheradmand et al. 2024, eq. 9."""
+    opacity = opacity.double().clamp(0, _MOST_OPACITY)
+    each = 1 - (1 - opacity) ** (1 / copies)
+    powers = torch.arange(1, _MOST_COPIES + 1, device=opacity.device, dtype=torch.float64)
+    terms = _signs(opacity.device) * each[:, None, None] ** powers / powers.sqrt()  # n, i − 1, k
+    until = (torch.arange(_MOST_COPIES, device=copies.device) < copies[:, None])[:, :, None]
+    total = (terms * until).sum(dim=(1, 2))
+    shrunk = (opacity / total)[:, None] * scales
+    return each.clamp(_LEAST_OPACITY, _MOST_OPACITY).float(), shrunk.float()
+
+
+@cache
+def _signs(device: torch.device) -> Float[Tensor, "i k"]:
+    """(−1)^k · C(i − 1, k) for i from 1 and k from 0."""
+    table = [[(-1) ** k * math.comb(i, k) for k in range(_MOST_COPIES)] for i in range(_MOST_COPIES)]
+    return torch.tensor(table, dtype=torch.float64, device=device)
+
+
+def _draw(weights: Float[Tensor, " n"], count: int, generator: torch.Generator) -> Int64[Tensor, " k"]:
+    """Indices with repetition, as often as their weights say."""
+    cumulative = weights.double().nan_to_num(0).cumsum(0)
+    at = torch.rand(count, generator=generator, device=weights.device, dtype=torch.float64) * cumulative[-1]
+    return torch.searchsorted(cumulative, at, right=True).clamp(max=len(weights) - 1)

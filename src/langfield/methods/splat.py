@@ -1,0 +1,156 @@
+"""Gaussians trained on photos (Kerbl et al. 2023), with the regularisers that growing by MCMC needs (Kheradmand et al.
+2024, "3D Gaussian Splatting as Markov Chain Monte Carlo", eq. 8). How they grow is `langfield.methods.growing`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from langfield.core.cameras import Camera
+from langfield.fields.gaussians import GaussianConfig, Gaussians
+from langfield.fields.language_map import LanguageMap
+from langfield.methods.base import MethodContext, ParamGroup, PhotoBatch, Rendered
+from langfield.methods.growing import GrowthConfig
+from langfield.methods.losses import structural_similarity
+from langfield.renderers.splat import Splatted, splat
+
+
+@dataclass(frozen=True)
+class LiftingConfig:
+    """How language is lifted.
+
+    Attributes:
+        codes: of the codebook.
+        codes_per_crop, codes_kept: sparse codes of a crop, and of a Gaussian at a level.
+        side_px: longest side of the pictures that are lifted from.
+        least_light, robust: see `langfield.fields.language_map.LanguageMap.from_weights`; light is in pixels.
+    """
+
+    codes: int = 128
+    codes_per_crop: int = 2
+    codes_kept: int = 4
+    side_px: int = 320
+    least_light: float = 0.5
+    robust: bool = True
+
+
+@dataclass(frozen=True)
+class SplatConfig:
+    """What makes Gaussians and their training. Learning rates are 3DGS's; that of the means counts in scene extents.
+
+    Attributes:
+        gaussians, growth, lifting: how many Gaussians, how they multiply, how they get language.
+        similarity_weight: of 1 − SSIM in the picture's loss; the rest is of the mean absolute difference.
+        opacity_weight, scale_weight: of the mean opacity and the mean scale.
+        harmonics_every: steps after which colours get the next degree.
+        means_lr: falls to `means_lr_share` of itself within `lr_steps`; the others stay.
+        extent: size of the region that cameras look at from, scene units (they are within [−1, 1]).
+    """
+
+    gaussians: GaussianConfig = field(default_factory=GaussianConfig)
+    growth: GrowthConfig = field(default_factory=GrowthConfig)
+    lifting: LiftingConfig = field(default_factory=LiftingConfig)
+    similarity_weight: float = 0.2
+    opacity_weight: float = 0.01
+    scale_weight: float = 0.01
+    harmonics_every: int = 1000
+    means_lr: float = 1.6e-4
+    means_lr_share: float = 0.01
+    scales_lr: float = 5e-3
+    rotations_lr: float = 1e-3
+    opacities_lr: float = 5e-2
+    constant_lr: float = 2.5e-3
+    directed_lr: float = 1.25e-4
+    lr_steps: int = 30_000
+    extent: float = 1.1
+
+
+class Splat(nn.Module):
+    """See the module. Frames: everything here is in the scene frame."""
+
+    name = "splat"
+
+    def __init__(self, config: SplatConfig, context: MethodContext) -> None:
+        super().__init__()
+        self.config = config
+        self.context = context
+        self.gaussians = Gaussians(config.gaussians)
+        self.language = LanguageMap.empty(0, 1, 1, 0, context.embed_dim or 0)
+
+    @property
+    def device(self) -> torch.device:
+        return self.gaussians.means.device
+
+    def param_groups(self) -> list[ParamGroup]:
+        c, g = self.config, self.gaussians
+        means_lr = c.means_lr * c.extent
+        steady = {
+            "scales": (g.log_scales, c.scales_lr),
+            "rotations": (g.rotations, c.rotations_lr),
+            "opacities": (g.opacity_logits, c.opacities_lr),
+            "constant": (g.colors_constant, c.constant_lr),
+            "directed": (g.colors_directed, c.directed_lr),
+        }
+        groups = [ParamGroup("means", [g.means], means_lr, means_lr * c.means_lr_share, c.lr_steps)]
+        return groups + [ParamGroup(name, [p], lr, lr, 0) for name, (p, lr) in steady.items() if p.numel()]
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def loss(self, batch: PhotoBatch, step: int) -> dict[str, Tensor]:
+        """See `Method.loss`. Terms: l1, similarity, opacity, scale; reported: _mse. Language that was lifted before is
+        dropped: it belongs to Gaussians as they were."""
+        c = self.config
+        self.language.clear()
+        picture = self._picture(batch.camera, degree=step // max(c.harmonics_every, 1))
+        photo, used = batch.rgb, batch.used
+        if used is not None:  # what may not be used is as it is drawn, so that windows across its border learn nothing
+            photo = torch.where(used[..., None], photo, picture.detach())
+        share = 1.0 if used is None else used.float().mean().clamp_min(1e-6)
+        terms = {
+            "l1": (1 - c.similarity_weight) * (picture - photo).abs().mean() / share,
+            "similarity": c.similarity_weight * (1 - structural_similarity(picture, photo)),
+            "opacity": c.opacity_weight * self.gaussians.opacities().mean(),
+            "scale": c.scale_weight * self.gaussians.scales().mean(),
+        }
+        return terms | {"_mse": ((picture.detach().clamp(0, 1) - photo) ** 2).mean() / share}
+
+    def phase(self, step: int) -> None:
+        """See `Method.phase`: how many Gaussians a tile shows differs at every step."""
+        return
+
+    def _picture(self, camera: Camera, degree: int | None = None) -> Tensor:
+        return splat(self.gaussians, camera, self._colors(camera, degree)).features
+
+    def _colors(self, camera: Camera, degree: int | None = None) -> Tensor:
+        eye = torch.tensor(camera.world_from_camera[:3, 3], dtype=torch.float32, device=self.device)
+        return self.gaussians.colors(eye, degree)
+
+    # -- rendering and lifting ------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def render(self, camera: Camera, outputs: Sequence[str] = ("rgb", "alpha", "depth")) -> Rendered:
+        """Render a camera of the scene frame, of any lens. Depth is infinite where less than half is stopped."""
+        seen = splat(self.gaussians, camera, self._colors(camera))
+        depth = torch.where(seen.alpha > 0.5, seen.depth, torch.inf)
+        return Rendered(seen.features.clamp(0, 1), seen.alpha, depth)
+
+    def take_language(self, *args: Any, **kwargs: Any) -> None:
+        """Be asked with what was lifted: the arguments are those of `LanguageMap.from_weights`."""
+        self.language = LanguageMap.from_weights(*args, **kwargs).to(self.device)
+
+    @torch.no_grad()
+    def splat(self, camera: Camera, features: Float[Tensor, "n c"]) -> Splatted:
+        """The picture of one feature vector for each Gaussian."""
+        return splat(self.gaussians, camera, features)
+
+    def pulled_back(self, camera: Camera, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
+        """For each Gaussian Σ over the pixels of its share of their light times their values: the transpose of
+        `splat`, which is what closed-form lifting sums (Occam's LGS, Cheng et al. 2024, §3.2)."""
+        features = torch.zeros(self.gaussians.count, values.shape[-1], device=self.device, requires_grad=True)
+        with torch.enable_grad():
+            picture = splat(self.gaussians, camera, features).features
+            (gradient,) = torch.autograd.grad(picture, features, values)
+        return gradient

@@ -1,0 +1,101 @@
+"""One camera of Gaussians with language: relevancy is asked of the elements and then splatted, a number each.
+
+Nothing is as wide as an embedding: codes are compared with the phrases once, elements mix what their codes say
+(`ops.sparse_relevancy`), and a picture of P phrases at L levels is a splat of P · L channels.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from langfield.core.cameras import Camera
+from langfield.methods.splat import Splat
+from langfield.ops.sparse_relevancy import sparse_relevancy_levels
+from langfield.query.language_view import LanguageView, surface_of
+from langfield.query.relevancy import Phrases
+
+_CHANNELS_AT_ONCE = 64
+_LEAST_ALPHA = 1e-3
+
+
+@dataclass(frozen=True)
+class SplatView(LanguageView):
+    """A camera of Gaussians.
+
+    Attributes:
+        typical_distance: (H·W,) from which what each pixel shows was photographed, scene units.
+    """
+
+    method: Splat
+    typical_distance: Float[Tensor, " r"]
+    _asked: dict[tuple[tuple[str, ...], int], Float[Tensor, "l p r"]] = field(default_factory=dict)
+
+    def of_pixels(self, pixels: Int64[Tensor, " q"]) -> "_SplatPixels":
+        return _SplatPixels(self, pixels)
+
+    def relevancy(self, phrases: Phrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
+        every = torch.arange(self.pixels, device=scale_scene.device)
+        found = self.of_pixels(every).at(scale_scene)(phrases)
+        return found.T.reshape(len(phrases), self.camera.height_px, self.camera.width_px)
+
+    @torch.no_grad()
+    def levels(self, phrases: Phrases) -> Float[Tensor, "l p r"]:
+        """Relevancy pictures at each of the language's levels; those of the phrases asked last are kept."""
+        key = phrases.texts, phrases.negatives.data_ptr()
+        if key not in self._asked:
+            self._asked.clear()
+            self._asked[key] = self._splatted(phrases)
+        return self._asked[key]
+
+    def _splatted(self, phrases: Phrases) -> Float[Tensor, "l p r"]:
+        language = self.method.language
+        codebook = language.codebook.float()
+        of_elements = sparse_relevancy_levels(
+            codebook @ phrases.embeddings.T,
+            codebook @ phrases.negatives.T,
+            language.code,
+            language.share,
+            phrases.temperature,
+        )
+        count, levels, number = of_elements.shape
+        channels = of_elements.reshape(count, levels * number)
+        seen = [self.method.splat(self.camera, part) for part in channels.split(_CHANNELS_AT_ONCE, dim=1)]
+        picture = torch.cat([part.features for part in seen], dim=-1) / seen[0].alpha.clamp_min(_LEAST_ALPHA)[..., None]
+        return picture.reshape(self.pixels, levels, number).permute(1, 2, 0)
+
+
+@dataclass(frozen=True)
+class _SplatPixels:
+    view: SplatView
+    pixels: Int64[Tensor, " q"]
+
+    def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[Phrases], Float[Tensor, "q p"]]:
+        """See `AskedPixels.at`: between two levels, relevancy is linear in the logarithm of the scale."""
+        angles = self.view.method.language.crop_angles
+        angle = scale_scene / self.view.typical_distance[self.pixels].clamp_min(1e-9)
+        place = torch.searchsorted(angles, angle.contiguous()).clamp(1, max(len(angles) - 1, 1))
+        low, high = place - 1, place.clamp(max=len(angles) - 1)
+        step = (angles[high] / angles[low]).log().clamp_min(1e-9)
+        share = ((angle.clamp_min(1e-9) / angles[low]).log() / step).clamp(0, 1)[:, None]
+
+        def ask(phrases: Phrases) -> Float[Tensor, "q p"]:
+            levels = self.view.levels(phrases)
+            return torch.lerp(levels[low, :, self.pixels], levels[high, :, self.pixels], share)
+
+        return ask
+
+
+@torch.no_grad()
+def render_splat_view(method: Splat, camera: Camera) -> SplatView:
+    """Render a camera of the scene frame once for all questions about it."""
+    rendered = method.render(camera)
+    distance, points = surface_of(rendered, camera)
+    language = method.language
+    answering = language.seen.float()
+    far = torch.stack([language.distance.float() * answering, answering], dim=1)
+    total, seen = method.splat(camera, far).features.reshape(-1, 2).unbind(-1)
+    typical = torch.where(seen > _LEAST_ALPHA, total / seen.clamp_min(_LEAST_ALPHA), distance.nan_to_num(posinf=1.0))
+    return SplatView(camera, rendered, distance, points, method, typical)

@@ -1,0 +1,154 @@
+"""Language for Gaussians in closed form: crops are coded by a small codebook, and each Gaussian takes the codes of the
+pixels that it shows, weighted by its share of their light (Occam's LGS, Cheng et al. 2024; sparse codes: LangSplatV2).
+
+Nothing of N × embedding size is ever held: a level's weights are N × codes, and levels come one after the other.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from langfield.core.cameras import Camera, Cameras
+from langfield.core.errors import TrainingError
+from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.data.images import decode_mask
+from langfield.data.views import Scene
+from langfield.features.codebook import learn_codebook, nearest_codes
+from langfield.features.pyramid import PyramidFeatures
+from langfield.methods.splat import Splat
+
+_ROWS_AT_ONCE = 2**14
+_CHANNELS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class _LiftedView:
+    """A photo as it is lifted from: a pinhole of the scene frame, and where its pixels lie in the photo."""
+
+    index: int
+    camera: Camera
+    photo_xy_px: Float[Tensor, "r 2"]
+    used: Bool[Tensor, " r"]
+
+
+@torch.no_grad()
+def lift_language(
+    method: Splat,
+    scene: Scene,
+    pyramid: PyramidFeatures,
+    view_indices: Sequence[int],
+    progress: Progress = silent,
+) -> None:
+    """Give the method the language of the views that `pyramid` was made for.
+
+    Cost: (views × levels) splats of as many channels as there are codes, and their gradients. Raises TrainingError if
+    no photo shows a Gaussian.
+    """
+    config, device = method.config.lifting, pyramid.rows.device
+    start, done = time.monotonic(), 0
+    total = len(view_indices) * (pyramid.levels + 1)
+
+    def tell() -> None:
+        nonlocal done
+        done += 1
+        progress(ProgressEvent("lifting", done, total, "photos", time.monotonic() - start))
+
+    codebook = learn_codebook(lambda: pyramid.rows.split(_ROWS_AT_ONCE), config.codes)
+    coded = nearest_codes_of_rows(pyramid.rows, codebook, config.codes_per_crop)
+    views = [_lifted_view(scene, index, config.side_px, device) for index in view_indices]
+    light, distance = torch.zeros(2, method.gaussians.count, device=device)
+    for view in views:
+        seen = method.pulled_back(view.camera, _picture(view, view.used[:, None].float()))[:, 0]
+        eye = torch.tensor(view.camera.world_from_camera[:3, 3], device=device).float()
+        light += seen
+        distance += seen * (method.gaussians.means[: method.gaussians.count] - eye).norm(dim=-1)
+        tell()
+    if not light.any():
+        raise TrainingError("no photo shows a Gaussian to lift language to; check poses and learning rates")
+
+    def weights() -> Iterator[Float[Tensor, "n c"]]:
+        for level in range(pyramid.levels):
+            found = torch.zeros(method.gaussians.count, len(codebook), device=device)
+            for view in views:
+                _add(found, method, view, _code_shares(pyramid, view, level, *coded, len(codebook)))
+                tell()
+            yield found
+
+    method.take_language(
+        codebook,
+        weights(),
+        light,
+        distance / light.clamp_min(1e-9),
+        _crop_angles(scene, pyramid, view_indices).to(device),
+        keep=config.codes_kept,
+        least_light=config.least_light,
+        robust=config.robust,
+    )
+
+
+def nearest_codes_of_rows(
+    rows: Float[Tensor, "n d"], codebook: Float[Tensor, "c d"], count: int
+) -> tuple[Int64[Tensor, "n k"], Float[Tensor, "n k"]]:
+    """`nearest_codes` of a long table that may be memory-mapped."""
+    coded = [nearest_codes(part.float(), codebook, count) for part in rows.split(_ROWS_AT_ONCE)]
+    return torch.cat([codes for codes, _ in coded]), torch.cat([shares for _, shares in coded])
+
+
+def _lifted_view(scene: Scene, index: int, side_px: int, device: torch.device) -> _LiftedView:
+    """The photo straightened and shrunk; pixels that it does not show, or that its mask forbids, are not used."""
+    view = scene.views[index]
+    camera = view.camera.moved(scene.scene_from_world)
+    factor = min(1.0, side_px / max(camera.width_px, camera.height_px))
+    size = max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor))
+    straight = camera.straightened().resized(*size)
+    pixels = straight.pixel_centres(device).reshape(-1, 2)
+    rays = Cameras.from_list([straight], device).rays(
+        torch.zeros(len(pixels), dtype=torch.int64, device=device), pixels
+    )
+    xy, _ = Cameras.from_list([camera], device).project(0, rays.origins + rays.directions)
+    inside = ((xy >= 0) & (xy < torch.tensor([camera.width_px, camera.height_px], device=device))).all(dim=-1)
+    if view.mask_path is not None:
+        mask = torch.from_numpy(decode_mask(view.mask_path, view.size_px)).to(device)
+        column, row = (xy[:, axis].long().clamp(0, side - 1) for axis, side in enumerate(view.size_px))
+        inside &= mask[row, column]
+    return _LiftedView(index, straight, xy, inside)
+
+
+def _picture(view: _LiftedView, values: Float[Tensor, "r c"]) -> Float[Tensor, "h w c"]:
+    return values.reshape(view.camera.height_px, view.camera.width_px, -1)
+
+
+def _code_shares(
+    pyramid: PyramidFeatures,
+    view: _LiftedView,
+    level: int,
+    codes: Int64[Tensor, "n k"],
+    shares: Float[Tensor, "n k"],
+    count: int,
+) -> Float[Tensor, "r c"]:
+    """What each pixel says, as shares of all codes: the bilinear mean of the four crops about it."""
+    rows, weights = pyramid.tiles_about(view.index, view.photo_xy_px, level)
+    weights = weights * view.used[:, None]
+    table = torch.zeros(len(rows), count, device=rows.device)
+    for k in range(codes.shape[1]):
+        table.scatter_add_(1, codes[rows, k], weights * shares[rows, k])
+    return table
+
+
+def _add(found: Float[Tensor, "n c"], method: Splat, view: _LiftedView, shares: Float[Tensor, "r c"]) -> None:
+    """Add one view's light to a level's weights; codes that the view does not show cost nothing."""
+    shown = torch.nonzero(shares.any(dim=0))[:, 0]
+    for part in shown.split(_CHANNELS_AT_ONCE):
+        found[:, part] += method.pulled_back(view.camera, _picture(view, shares[:, part]))
+
+
+def _crop_angles(scene: Scene, pyramid: PyramidFeatures, view_indices: Sequence[int]) -> Float[Tensor, " l"]:
+    """Crop height over focal length at each level, the mean over the views."""
+    cameras = [scene.views[index].camera for index in view_indices]
+    ratio = torch.tensor([camera.height_px / camera.fy_px for camera in cameras])
+    places = pyramid.place[torch.tensor(list(view_indices), device=pyramid.place.device)]
+    return (pyramid.fraction[places].cpu() * ratio[:, None]).mean(dim=0)

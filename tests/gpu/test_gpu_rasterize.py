@@ -1,0 +1,98 @@
+"""gsplat's kernels on a GPU against the torch reference, which works in float64 on the CPU."""
+
+import importlib.util
+
+import pytest
+import torch
+from tests.ops.test_rasterize import BROKEN, Gaussians, draw, nothing_seen, random_scene, stacked, trainable, weighed
+from torch import Tensor
+
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+    pytest.mark.skipif(importlib.util.find_spec("gsplat") is None, reason="needs gsplat"),
+]
+
+
+def on_gpu(gaussians: Gaussians) -> Gaussians:
+    return [x.detach().float().cuda().requires_grad_() for x in gaussians]
+
+
+def assert_near(ours: Tensor | None, theirs: Tensor | None, error: float, what: str) -> None:
+    assert ours is not None
+    assert theirs is not None
+    assert ours.isfinite().all(), what
+    difference = (ours.cpu().double() - theirs).norm() / theirs.norm()
+    assert difference <= error, f"{what}: {difference:.1e}"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("channels", [1, 3, 6, 7, 32, 33, 64, 100])
+def test_values_and_gradients_are_the_references(channels: int, packed: bool):
+    """Kernels round to float32 and take fast exponentials; what lies at a threshold may fall on either side of it."""
+    gaussians, camera = random_scene(200, channels, seed=5)
+    camera = camera.resized(111, 63)
+    fast, slow = on_gpu(gaussians), trainable(gaussians)
+    a, b = draw(fast, camera, packed=packed), draw(slow, camera)
+    assert a.features.shape == (63, 111, channels)
+    assert a.features.is_cuda
+    assert_near(a.features, b.features, 1e-3, "features")
+    assert_near(a.alpha, b.alpha, 1e-3, "alpha")
+    hit = b.alpha > 0.1
+    assert_near(a.depth.cpu()[hit], b.depth[hit], 1e-3, "depth")
+    assert (a.depth.isinf() == (a.alpha == 0)).all()
+    weighed(a).backward()
+    weighed(b).backward()
+    for name, x, y in zip(("means", "rotations", "scales", "opacities", "features"), fast, slow, strict=True):
+        assert_near(x.grad, y.grad, 1e-2, name)
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_gaussians_are_left_out_and_get_no_gradient(case: str):
+    good, camera = random_scene(30, 3, dtype=torch.float32)
+    bad = [x[:10].clone() for x in good]
+    BROKEN[case](bad)
+    both = on_gpu(stacked(bad, good))
+    alone = trainable([x.double() for x in good])
+    a, b = draw(both, camera), draw(alone, camera)
+    assert_near(a.features, b.features, 1e-3, "features")
+    weighed(a).backward()
+    weighed(b).backward()
+    for x, y in zip(both, alone, strict=True):
+        assert x.grad is not None
+        assert not x.grad[:10].any()
+        assert_near(x.grad[10:], y.grad, 1e-2, case)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("case", ["none", "behind", "transparent"])
+def test_a_picture_of_nothing_is_empty_and_has_no_gradient(case: str, packed: bool):
+    (means, rotations, scales, opacities, features), camera = random_scene(20, 3)
+    if case == "behind":
+        means = torch.tensor(camera.world_from_camera[:3, 3] - 5 * camera.world_from_camera[:3, 2]).expand(20, 3)
+    elif case == "transparent":
+        opacities = 0 * opacities
+    gaussians = on_gpu([x[: 0 if case == "none" else 20] for x in (means, rotations, scales, opacities, features)])
+    picture = draw(gaussians, camera, packed=packed)
+    assert picture.features.is_cuda
+    assert nothing_seen(picture)
+    (picture.features.sum() + picture.alpha.sum()).backward()
+    for x in gaussians:
+        assert x.grad is not None
+        assert not x.grad.any()
+
+
+def test_without_channels_there_is_alpha_and_depth():
+    gaussians, camera = random_scene(40, 0)
+    for packed in (False, True):
+        picture = draw(on_gpu(gaussians), camera, packed=packed)
+        assert picture.features.shape == (21, 37, 0)
+        assert_near(picture.alpha, draw(gaussians, camera).alpha, 1e-3, "alpha")
+
+
+def test_autocast_changes_nothing():
+    gaussians, camera = random_scene(40, 3)
+    plain = draw(on_gpu(gaussians), camera)
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        inside = draw(on_gpu(gaussians), camera)
+    assert torch.equal(inside.features, plain.features)
+    assert torch.equal(inside.alpha, plain.alpha)

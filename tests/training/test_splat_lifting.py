@@ -1,0 +1,130 @@
+"""Photos to Gaussians that answer: coloured balls, an encoder that sees colours, a view that no photo shows."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from tests.data.scenes import draw, write_ball_scene
+from tests.methods.test_splat import CONFIG, GROWTH, begin
+from tests.training.test_lifting import COLOURS, ColourEncoder
+
+from langfield.data.scene import open_scene
+from langfield.features.bank import build_features
+from langfield.features.pyramid import PyramidRecipe
+from langfield.methods.base import MethodContext
+from langfield.methods.growing import after_step
+from langfield.methods.splat import LiftingConfig, Splat
+from langfield.query.relevancy import Phrases
+from langfield.query.splat_view import render_splat_view
+from langfield.training.loop import TrainingConfig, train
+from langfield.training.optimiser import learning_rate
+from langfield.training.photos import PhotoSource
+from langfield.training.splat_lifting import lift_language
+
+RATIOS = (0.15, 0.3)
+SPLAT = replace(CONFIG, lifting=LiftingConfig(codes=12, side_px=48, least_light=0.2))
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory):
+    folder = tmp_path_factory.mktemp("balls")
+    written = write_ball_scene(folder / "scene", n_views=25, width_px=64, height_px=48, n_points=800)
+    scene = open_scene(folder / "scene")
+    torch.manual_seed(0)
+    method = Splat(SPLAT, MethodContext(photos=len(scene.train), embed_dim=4))
+    begin(method, scene)
+    with PhotoSource(scene, scene.train, "cpu", 2**30, 0) as photos:
+
+        def follow(step, optimiser):
+            rate = learning_rate(optimiser.groups[0], step)
+            after_step(method.gaussians, optimiser.moments, GROWTH, step, rate, photos.generator)
+
+        train(method, photos, TrainingConfig(steps=150, bf16=False), after_step=follow)
+    encoder = ColourEncoder()
+    bank = build_features(scene, scene.train, encoder, recipe=PyramidRecipe(RATIOS, 0.5), cache_dir=folder / "cache")
+    told = []
+    lift_language(method, scene, bank.pyramid, scene.train, told.append)
+    assert told[-1].done == told[-1].total == len(told)
+    return written, scene, method, encoder, bank.pyramid
+
+
+def test_tiles_about_a_point_are_what_sampling_takes_the_mean_of(asked):
+    _, scene, _, _, pyramid = asked
+    xy = torch.rand(50, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([64.0, 48.0])
+    for level in range(len(RATIOS)):
+        rows, weights = pyramid.tiles_about(scene.train[3], xy, level)
+        mean = (pyramid.rows[rows].float() * weights[:, :, None]).sum(dim=1)
+        index = torch.full((50,), scene.train[3])
+        torch.testing.assert_close(mean, pyramid.sample(index, xy, torch.full((50,), float(level))), atol=1e-5, rtol=0)
+        torch.testing.assert_close(weights.sum(dim=1), torch.ones(50))
+
+
+def test_pulling_back_is_the_transpose_of_splatting(asked):
+    _, scene, method, *_ = asked
+    camera = scene.views[scene.train[0]].camera.moved(scene.scene_from_world)
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(method.gaussians.count, 3, generator=generator)
+    values = torch.randn(48, 64, 3, generator=generator)
+    with torch.no_grad():
+        there = (method.splat(camera, features).features * values).sum()
+        back = (method.pulled_back(camera, values) * features).sum()
+    torch.testing.assert_close(there, back, rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_the_most_relevant_pixels_of_an_unseen_view_are_on_the_ball(asked, colour: str):
+    written, scene, method, encoder, _ = asked
+    phrases = Phrases((colour,), encoder.encode_texts([colour]), encoder.encode_texts(["object"]), 10.0)
+    right = []
+    for index in scene.test[1:]:
+        _, ids, _ = draw(written.cameras[index])
+        wanted = ids == COLOURS.index(colour)
+        if wanted.sum() < 30:
+            continue
+        view = render_splat_view(method, scene.views[index].camera.moved(scene.scene_from_world))
+        scale = torch.full((view.pixels,), 0.15 * scene.scene_from_world.scale)
+        relevancy = view.relevancy(phrases, scale)[0].numpy()
+        right.append(
+            bool(wanted.flat[np.argmax(relevancy)]) and relevancy[wanted].mean() > 2 * relevancy[~wanted].mean()
+        )
+    assert right
+    assert np.mean(right) >= 0.6, right
+
+
+def test_language_is_small_and_loaded_again(asked):
+    _, scene, method, encoder, _ = asked
+    language = method.language
+    assert language.code.shape == (method.gaussians.count, len(RATIOS), 4)
+    assert language.seen.float().mean() > 0.5
+    fresh = Splat(SPLAT, method.context)
+    fresh.load_state_dict(method.state_dict())
+    camera = scene.views[0].camera.moved(scene.scene_from_world)
+    phrases = Phrases(("red",), encoder.encode_texts(["red"]), encoder.encode_texts(["object"]), 10.0)
+    views = [render_splat_view(each, camera) for each in (method, fresh)]
+    assert torch.equal(views[0].levels(phrases), views[1].levels(phrases))
+
+
+def test_pixels_between_levels_are_between_them(asked):
+    _, scene, method, encoder, _ = asked
+    view = render_splat_view(method, scene.views[scene.train[5]].camera.moved(scene.scene_from_world))
+    phrases = Phrases(("red",), encoder.encode_texts(["red"]), encoder.encode_texts(["object"]), 10.0)
+    levels = view.levels(phrases)[:, 0]
+    small, large = (view.typical_distance * angle for angle in method.language.crop_angles)
+    every = torch.arange(view.pixels)
+    asked_at = partial(view.of_pixels(every).at)
+    torch.testing.assert_close(asked_at(small * 0.5)(phrases)[:, 0], levels[0])
+    torch.testing.assert_close(asked_at(large * 2)(phrases)[:, 0], levels[1])
+    middle = asked_at((small * large).sqrt())(phrases)[:, 0]
+    torch.testing.assert_close(middle, levels.mean(dim=0), atol=1e-4, rtol=1e-3)
+    assert torch.equal(view.relevancy(phrases, small)[0].flatten(), asked_at(small)(phrases)[:, 0])
+
+
+def test_training_on_drops_the_language(asked):
+    _, scene, method, *_ = asked
+    fresh = Splat(SPLAT, method.context)
+    fresh.load_state_dict(method.state_dict())
+    with PhotoSource(scene, scene.train, "cpu", 2**30, 0) as photos:
+        fresh.loss(photos.batch(0), 0)
+    assert not len(fresh.language.code)
