@@ -71,7 +71,9 @@ def bundled(tmp_path: Path, encoder: str, monkeypatch) -> Path:
     return scene.folder
 
 
-def test_the_command_answers_draws_and_says_what_next(bundled: Path, tmp_path: Path, capsys):
+def test_the_command_answers_draws_and_says_what_next(bundled: Path, tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/an environment/bin/langfield", "demo"])
+    monkeypatch.setattr("shutil.which", lambda name: None)  # what is said can be typed without the environment's PATH
     result = printed_json(capsys, ["demo", "--out", str(tmp_path / "demo"), "--no-progress"])
     assert all({"expected", "correct", "phrase", "position"} <= set(answer) for answer in result["answers"])
     written = json.loads((tmp_path / "demo" / "demo.json").read_text())
@@ -82,8 +84,8 @@ def test_the_command_answers_draws_and_says_what_next(bundled: Path, tmp_path: P
     assert main(["demo", "--out", str(tmp_path / "demo"), "--no-progress"]) == 0  # the run is there already
     said = capsys.readouterr()
     assert "red ball" in said.out
-    assert "langfield query" in said.err
-    assert "langfield train" in said.err
+    assert "'/an environment/bin/langfield' query" in said.err
+    assert "'/an environment/bin/langfield' train kitchen" in said.err
 
 
 def test_without_its_photos_it_says_so(bundled: Path, tmp_path: Path, capsys):
