@@ -1,56 +1,36 @@
 """The public Python functions, which the command line calls too: train, open a run, evaluate."""
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from langfield.core.config import config_from_json, config_to_json
+from langfield.core.config import config_to_json
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
-from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.data.assembly import limited_size
-from langfield.data.images import decode_image, decode_mask
-from langfield.data.pixels import PixelPool
+from langfield.core.progress import Progress, silent
 from langfield.data.scene import Scene, open_scene
-from langfield.encoders.base import DenseEncoder, ImageTextEncoder
-from langfield.encoders.registry import load_dense, load_image_text
 from langfield.evaluation.evaluator import Report
 from langfield.evaluation.evaluator import evaluate as evaluate_session
-from langfield.evaluation.metrics import psnr
 from langfield.evaluation.protocols import ProtocolName
-from langfield.features.bank import FeatureBank, build_features
-from langfield.features.pyramid import PyramidRecipe
-from langfield.methods.base import Method, MethodContext
+from langfield.methods.base import MethodContext
 from langfield.methods.lift import LiftConfig
 from langfield.methods.presets import Preset
-from langfield.methods.registry import METHODS, create_method, preset
-from langfield.methods.splat import Splat, SplatConfig
-from langfield.query.pictures import to_uint8
+from langfield.methods.registry import METHODS, preset
+from langfield.methods.splat import SplatConfig
 from langfield.query.session import Session
 from langfield.runs.atomic import write_json
 from langfield.runs.info import RunInfo, RunView
-from langfield.training import loop, splatting
-from langfield.training.batches import BatchSource
-from langfield.training.checkpoints import Checkpoints, open_checkpoints
+from langfield.stages import Encoders, crop_angles, evenly, fit, fresh_method, load_encoders, make_features, quick_psnr
+from langfield.training import loop
+from langfield.training.checkpoints import open_checkpoints
 from langfield.training.event_log import EventLog, TensorBoardLog, to_all
-from langfield.training.lifting import LiftingMethod, lift_language
-from langfield.training.photos import PhotoSource
-from langfield.training.randomness import stream_seed
-from langfield.training.splat_lifting import lift_language as lift_gaussians
 
-_PIXEL_BYTES = {"cuda": 4 * 2**30, "cpu": 2 * 2**30}
-# What the quick look at the end of a training compares with photos; `evaluate` measures whole test views.
-_LOOK_VIEWS = 3
-_LOOK_SIDE_PX = {"cuda": 1600, "cpu": 240}
 # On a CPU phrases are asked on a small picture: LERF's crops are far larger than its pixels anyway.
 _CPU_LANGUAGE_SIDE_PX = 160
 
@@ -111,9 +91,6 @@ class _Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-Encoders = tuple[ImageTextEncoder, DenseEncoder | None]
-
-
 def train(
     scene: str | Path,
     out: str | Path,
@@ -162,7 +139,7 @@ def train(
             say(note)
         fingerprint = photos.fingerprint(progress)
     with watch.stage("encoders"):
-        encoders = _load_encoders(recipe, where)
+        encoders = load_encoders(recipe, where)
     views = evenly(photos.train, recipe.feature_views)
     # The scene's path is made absolute, so that `evaluate` finds it from anywhere.
     info = _run_info(Path(scene).absolute(), photos, fingerprint, name, recipe, views, encoders, config)
@@ -170,11 +147,11 @@ def train(
     with open_checkpoints(out, info) as checkpoints:
         told = to_all(progress, EventLog(out / "events.jsonl"), *([TensorBoardLog(out)] if tensorboard else []))
         with watch.stage("features"):
-            bank = _features(photos, views, encoders, recipe.pyramid, where, progress, say)
+            bank = make_features(photos, views, encoders, recipe.pyramid, where, progress, say)
         del encoders  # the training needs their memory
         with watch.stage("training"):
-            model = _fresh_method(info, where)
-            result = _fit(model, photos, bank, views, config, checkpoints, told, say)
+            model = fresh_method(info, where)
+            result = fit(model, photos, bank, views, config, checkpoints, told, say)
     with watch.stage("psnr"):
         quality = quick_psnr(model, photos, where, progress)
     report = TrainReport(
@@ -264,61 +241,6 @@ def run_views(scene: Scene) -> tuple[RunView, ...]:
     return (*train, *test)
 
 
-def crop_angles(scene: Scene, view_indices: Sequence[int], pyramid: PyramidRecipe) -> tuple[float, float]:
-    """Smallest and largest height of a crop over the focal length among the views' pyramids."""
-    cameras = [scene.views[index].camera for index in view_indices]
-    angles = [
-        level.crop_fraction * camera.height_px / camera.fy_px
-        for camera in cameras
-        for level in pyramid.levels(camera.width_px, camera.height_px)
-    ]
-    return min(angles), max(angles)
-
-
-def evenly(indices: Sequence[int], at_most: int | None) -> list[int]:
-    """At most so many of the indices, spread evenly; None takes all."""
-    if at_most is None or len(indices) <= at_most:
-        return list(indices)
-    return [indices[i] for i in np.unique(np.linspace(0, len(indices) - 1, at_most).round().astype(int))]
-
-
-def quick_psnr(method: Method, scene: Scene, device: torch.device, progress: Progress = silent) -> float | None:
-    """Mean PSNR in dB of a few test views (on a CPU small ones); None without test views."""
-    values = []
-    views = [scene.views[index] for index in evenly(scene.test, _LOOK_VIEWS)]
-    start = time.monotonic()
-    for done, view in enumerate(views, start=1):
-        size = limited_size(view.size_px, _LOOK_SIDE_PX[device.type])
-        camera = view.camera.resized(*size).moved(scene.scene_from_world)
-        rgb = method.render(camera, ["rgb"]).rgb
-        assert rgb is not None
-        used = None if view.mask_path is None else decode_mask(view.mask_path, size)
-        if used is None or used.any():
-            values.append(psnr(to_uint8(rgb), decode_image(view.image_path, size), used))
-        progress(ProgressEvent("test views", done, len(views), "views", time.monotonic() - start))
-    mean = float(np.mean(values)) if values else None
-    return mean if mean is not None and np.isfinite(mean) else None
-
-
-def feature_bytes(scene: Scene, view_indices: Sequence[int], encoders: Encoders, pyramid: PyramidRecipe) -> int:
-    """How large the views' features (float16) are going to be."""
-    image_text, dense = encoders
-    sizes = [scene.views[index].size_px for index in view_indices]
-    numbers = image_text.card.embed_dim * sum(level.tiles for size in sizes for level in pyramid.levels(*size))
-    if dense is not None:
-        numbers += dense.card.embed_dim * sum(math.prod(dense.grid(height, width)) for width, height in sizes)
-    return 2 * numbers
-
-
-def check_gpu_memory(needed_bytes: int, free_bytes: int, photos: int) -> None:
-    """Raise UsageError if the features of so many photos are larger than the free memory of the GPU."""
-    if needed_bytes > free_bytes:
-        raise UsageError(
-            f"needs {needed_bytes / 2**30:.1f} GB of GPU memory for features of {photos} photos, "
-            f"{free_bytes / 2**30:.1f} GB are free; use --dense none, --preset nano, or --device cpu"
-        )
-
-
 def _chosen_preset(
     method: str | None,
     name: str | None,
@@ -358,31 +280,6 @@ def _at_least(name: str, least: int, given: int | None, otherwise: int) -> int:
     return otherwise if given is None else given
 
 
-def _load_encoders(recipe: Preset, device: torch.device) -> Encoders:
-    dense = None if recipe.dense is None else load_dense(recipe.dense, device)
-    return load_image_text(recipe.encoder, device), dense
-
-
-def _features(
-    scene: Scene,
-    views: Sequence[int],
-    encoders: Encoders,
-    pyramid: PyramidRecipe,
-    device: torch.device,
-    progress: Progress,
-    say: Callable[[str], None],
-) -> FeatureBank:
-    """Let the encoders see the views."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        check_gpu_memory(feature_bytes(scene, views, encoders, pyramid), free, len(views))
-    bank = build_features(scene, views, *encoders, pyramid, progress=progress)
-    made = bank.report
-    done = f"{made.crops:,} crops at {made.crops_per_second:,.0f} crops/s" if made.crops else "no crops to encode"
-    say(f"features of {len(views)} photos: {done}, {made.reused_photos} photos from the cache")
-    return bank.to(device) if device.type == "cuda" else bank  # on a CPU it stays memory-mapped
-
-
 def _run_info(
     scene_path: Path,
     scene: Scene,
@@ -414,42 +311,3 @@ def _run_info(
         scene_from_world=scene.scene_from_world.matrix,
         views=run_views(scene),
     )
-
-
-def _fresh_method(info: RunInfo, device: torch.device) -> Method:
-    context = config_from_json(MethodContext, dict(info.method_context), "method.context")
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(stream_seed(info.seed, "method"))
-        return create_method(info.method, info.method_config, context).to(device)
-
-
-def _fit(
-    method: Method,
-    scene: Scene,
-    bank: FeatureBank,
-    language_views: Sequence[int],
-    config: loop.TrainingConfig,
-    checkpoints: Checkpoints,
-    progress: Progress,
-    say: Callable[[str], None],
-) -> loop.TrainingResult:
-    device = bank.pyramid.rows.device
-    budget = _PIXEL_BYTES[device.type]
-    if isinstance(method, Splat):
-        say(splatting.begin(method, scene, config.seed))
-        with PhotoSource(scene, scene.train, device, budget, config.seed) as photos:
-            follow = splatting.follower(method, photos.generator)
-            after = partial(lift_gaussians, method, scene, bank.pyramid, language_views, progress)
-            return loop.train(method, photos, config, checkpoints, progress=progress, after_step=follow, finish=after)
-    with (
-        PixelPool(scene, scene.train, device, budget, config.seed) as pool,
-        PixelPool(scene, language_views, device, budget, config.seed) as language_pool,
-    ):
-        pool.prepare(0, progress)
-        if isinstance(method, LiftingMethod):
-            batches = BatchSource(scene, pool, None, device, config.rays)
-            after = partial(lift_language, method, scene, bank.pyramid, language_views, progress)
-            return loop.train(method, batches, config, checkpoints, progress=progress, finish=after)
-        apart = language_pool if len(language_views) < len(scene.train) else None
-        batches = BatchSource(scene, pool, bank, device, config.rays, config.language_rays, apart)
-        return loop.train(method, batches, config, checkpoints, progress=progress)

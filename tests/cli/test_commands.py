@@ -66,7 +66,7 @@ def test_lifted_language_is_trained_asked_measured_and_not_lifted_twice(trained:
 
 def test_a_run_without_its_language_yet_says_so(trained: Trained, tmp_path: Path, capsys, monkeypatch):
     run = tmp_path / "unfinished"
-    monkeypatch.setattr("langfield.api.lift_language", lambda *arguments: (_ for _ in ()).throw(MemoryError))
+    monkeypatch.setattr("langfield.stages.lift_language", lambda *arguments: (_ for _ in ()).throw(MemoryError))
     arguments = [*run_to(trained.arguments, run, preset="lift"), "--max-steps", str(STEPS), "--no-progress"]
     assert main(arguments) == 1
     assert "no language yet" in failure(capsys, ["query", str(run), "mug", "--no-progress"])
