@@ -21,7 +21,7 @@ import langfield
 from langfield.cli.answer_pictures import views_of_point, write_answers
 from langfield.cli.main import main
 from langfield.core.progress import silent
-from langfield.query.session import shrunk
+from langfield.query.outlook import shrunk
 
 
 def test_training_says_what_it_did(trained: Trained):

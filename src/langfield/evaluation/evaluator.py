@@ -19,7 +19,7 @@ from langfield.evaluation.labels import ABSENT, Label, Labels, ViewLabels, open_
 from langfield.evaluation.metrics import Lpips, in_any_box, in_mask, iou, lerf_ovs_mask, psnr, resized_map, ssim
 from langfield.evaluation.protocols import HEADLINE_KINDS, ProtocolName, Tally, presence_figures
 from langfield.query.answers import Answer, ViewAnswers
-from langfield.query.session import shrunk
+from langfield.query.outlook import shrunk
 
 # Relevancy and scale of all phrases of one question, in bytes: more phrases than fit are asked in several questions.
 _MAPS_BYTES = 512 * 2**20

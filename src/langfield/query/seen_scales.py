@@ -71,9 +71,14 @@ class RasterEvidence:
         return self.pixels[cell], self.level.gather(1, cell[:, None])[:, 0], score
 
 
-def gather_evidence(view: LanguageView, phrases: Phrases, seen: SeenScales) -> RasterEvidence:
-    """Ask a raster of at most 160 cells a side at every seen scale. Cost: L evaluations of the raster."""
-    stride = raster_stride(view)
+def gather_evidence(
+    view: LanguageView, phrases: Phrases, seen: SeenScales, stride: int | None = None
+) -> RasterEvidence:
+    """Ask a raster (every `stride`-th pixel; None is at most 160 cells a side) at every seen scale.
+
+    Cost: L evaluations of the raster.
+    """
+    stride = raster_stride(view) if stride is None else stride
     pixels, shape = raster(view, stride)
     distance = seen.typical_distance(view.points_scene[pixels])
     closer = _times_closer(distance, view.distance_scene[pixels])
