@@ -12,7 +12,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from langfield.core.cameras import Camera
 from langfield.data.scene import Scene, open_scene
 from langfield.fields.gaussians import GaussianConfig
-from langfield.methods.base import Method, MethodContext, PhotoBatch
+from langfield.methods.base import Method, MethodContext, Photo, PhotoBatch
 from langfield.methods.growing import GrowthConfig, after_step
 from langfield.methods.losses import structural_similarity
 from langfield.methods.splat import Splat, SplatConfig
@@ -127,7 +127,7 @@ def test_what_may_not_be_used_teaches_nothing():
         photo = torch.full((24, 32, 3), 0.7)
         photo[:, 16:] = right
         method.zero_grad()
-        terms = method.loss(PhotoBatch(camera, photo, used), 0)
+        terms = method.loss(PhotoBatch((Photo(0, camera, photo, used),)), 0)
         (terms["l1"] + terms["similarity"]).backward()
         assert method.gaussians.colors_constant.grad is not None
         return method.gaussians.colors_constant.grad.clone()

@@ -23,7 +23,7 @@ def test_each_photo_comes_once_in_an_epoch_and_the_order_follows_from_the_seed(t
         with PhotoSource(scene, scene.train, "cpu", budget, seed) as source:
             seen = []
             for step in range(first, last):
-                batch = source.batch(step)
+                (batch,) = source.batch(step).photos
                 number = next(
                     i
                     for i, c in enumerate(cameras)
@@ -32,6 +32,7 @@ def test_each_photo_comes_once_in_an_epoch_and_the_order_follows_from_the_seed(t
                 photo = decode_image(scene.views[scene.train[number]].image_path, (40, 30))
                 assert torch.equal((batch.rgb * 255).round().byte(), torch.from_numpy(photo))
                 assert batch.used is None
+                assert batch.number == number
                 seen.append(number)
             return seen
 
@@ -47,7 +48,7 @@ def test_masks_say_what_may_be_used(tmp_path: Path):
     write_ball_scene(tmp_path, n_views=3, width_px=40, height_px=30, masks=True)
     scene = open_scene(tmp_path)
     with PhotoSource(scene, scene.train, "cpu", 2**30, 0) as source:
-        used = source.batch(0).used
+        used = source.batch(0).photos[0].used
     assert used is not None
     assert not used[:, :9].any()
     assert used[:, 11:].all()
