@@ -1,9 +1,9 @@
 """How Gaussians multiply by adaptive density control (Kerbl et al. 2023, §5): the second way, beside `growing`'s MCMC.
 
 Where the picture pulls a Gaussian about, there is something that it cannot show. Small ones get a twin there, large
-ones become two smaller ones, faint and huge ones go, and now and then all are made faint, so that those which are not
-needed stay so. Each of a pair has the opacity 1 − √(1 − o), so that together they stop at their centre what the one
-did (Rota Bulò et al. 2024, "Revising Densification in Gaussian Splatting"; the first paper kept o for both).
+ones become two smaller ones apart, faint and huge ones go, and now and then all are made faint, so that those which
+are not needed stay so. Twins look, together, as the one did (`growing.shared_out`): two of the one's opacity, as in the
+first paper, would hide more (Rota Bulò et al. 2024, "Revising Densification in Gaussian Splatting").
 
 The defaults are gsplat's `DefaultStrategy`'s.
 """
@@ -17,11 +17,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from langfield.fields.gaussians import Gaussians
-from langfield.methods.growing import Moments
+from langfield.methods.growing import Moments, shared_out
 from langfield.ops.rasterize import Footprints
 
 _SHRUNK = 1.6  # what is split becomes so much smaller (Kerbl et al. 2023, §5.2)
-_MOST_OPACITY = 1 - 1e-6
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def densify(
     large = gaussians.scales()[parents].amax(dim=-1) > config.small * extent
     gaussians.count = old + new
     children = torch.arange(old, old + new, device=parents.device)
-    _halve(gaussians, parents)
+    _share_out(gaussians, parents[~large])
     for parameter in gaussians.rows():
         parameter[children] = parameter[parents]
         for moment in moments(parameter):
@@ -167,10 +166,12 @@ def make_faint(gaussians: Gaussians, moments: Moments, most: float) -> None:
         moment.zero_()
 
 
-def _halve(gaussians: Gaussians, which: Int64[Tensor, " k"]) -> None:
-    """Give each the opacity of one of two."""
-    opacity = gaussians.opacities()[which].double().clamp(0, _MOST_OPACITY)
-    gaussians.opacity_logits[which] = torch.logit(1 - (1 - opacity).sqrt(), eps=1e-12).float()
+def _share_out(gaussians: Gaussians, which: Int64[Tensor, " k"]) -> None:
+    """Give each the opacity and size of one of two."""
+    opacity, scales = gaussians.opacities()[which], gaussians.scales()[which]
+    each, smaller = shared_out(opacity, scales, torch.full_like(which, 2))
+    gaussians.opacity_logits[which] = torch.logit(each)
+    gaussians.log_scales[which] = smaller.log()
 
 
 def _spread(gaussians: Gaussians, which: Int64[Tensor, " k"], generator: torch.Generator) -> None:
