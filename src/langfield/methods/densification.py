@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from langfield.fields.gaussians import Gaussians
 from langfield.methods.growing import Moments, shared_out
-from langfield.ops.rasterize import Footprints
+from langfield.renderers.splat import Footprints
 
 _SHRUNK = 1.6  # what is split becomes so much smaller (Kerbl et al. 2023, §5.2)
 

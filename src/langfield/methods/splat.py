@@ -19,8 +19,7 @@ from langfield.methods.densification import DensificationConfig, Slopes
 from langfield.methods.exposure import Exposure
 from langfield.methods.growing import GrowthConfig
 from langfield.methods.losses import structural_similarity
-from langfield.ops.rasterize import Footprints
-from langfield.renderers.splat import Splatted, splat, splat_all
+from langfield.renderers.splat import Footprints, Splatted, splat, splat_all
 
 
 @dataclass(frozen=True)

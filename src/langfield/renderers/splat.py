@@ -9,7 +9,9 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.fields.gaussians import Gaussians
-from langfield.ops.rasterize import Splatted, rasterize, rasterize_all
+from langfield.ops.rasterize import Footprints, Splatted, rasterize, rasterize_all
+
+__all__ = ["Bending", "Footprints", "Splatted", "bending", "splat", "splat_all"]
 
 _EDGE_PX = 2
 _MOST_GROWN = 2.5  # a straight picture is at most so many times as wide as the bent one it is for
