@@ -20,13 +20,24 @@ from langfield.evaluation.evaluator import evaluate as evaluate_session
 from langfield.evaluation.protocols import ProtocolName
 from langfield.methods.base import MethodContext
 from langfield.methods.lift import LiftConfig
-from langfield.methods.presets import Preset
+from langfield.methods.presets import Preset, preset_for
 from langfield.methods.registry import METHODS, preset
 from langfield.methods.splat import SplatConfig
+from langfield.ops import gsplat_kernels
 from langfield.query.session import Session
 from langfield.runs.atomic import write_json
 from langfield.runs.info import RunInfo, RunView
-from langfield.stages import Encoders, crop_angles, evenly, fit, fresh_method, load_encoders, make_features, quick_psnr
+from langfield.stages import (
+    Encoders,
+    crop_angles,
+    evenly,
+    fit,
+    fresh_method,
+    load_encoders,
+    make_features,
+    prepare_kernels,
+    quick_psnr,
+)
 from langfield.training import loop
 from langfield.training.checkpoints import open_checkpoints
 from langfield.training.event_log import EventLog, TensorBoardLog, to_all
@@ -95,7 +106,7 @@ def train(
     scene: str | Path,
     out: str | Path,
     *,
-    method: str | None = None,
+    method: str = "auto",
     preset: str | None = None,
     encoder: str | None = None,
     dense: str | None = None,
@@ -113,13 +124,14 @@ def train(
     Args:
         scene: a folder as `open_scene` reads it.
         out: the run directory.
-        method: None is the preset's, and no other one fits it.
-        preset: see `langfield.methods.presets`; None is "lerf" on CUDA and "nano" elsewhere.
+        method: "auto" is the preset's, and no other one fits it.
+        preset: see `langfield.methods.presets`; None is one of the method's for the device, and without that "splat"
+            on CUDA, "lerf" on CUDA without gsplat, "nano" elsewhere.
         encoder, dense: specs; None is the preset's, and `dense="none"` goes without.
         allow_outside: also read files that lie outside the scene's folder.
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:N".
         max_steps, rays: None is the preset's.
-        progress: gets the stages "fingerprint", "features", "training" and more.
+        progress: gets the stages "fingerprint", "kernels", "features", "training" and more.
         say: told in lines what was found and chosen.
 
     Raises:
@@ -145,6 +157,9 @@ def train(
     info = _run_info(Path(scene).absolute(), photos, fingerprint, name, recipe, views, encoders, config)
     # Whatever speaks against this training in `out` is found before hours of encoding.
     with open_checkpoints(out, info) as checkpoints:
+        if where.type == "cuda":
+            with watch.stage("kernels"):
+                prepare_kernels(recipe, where, out / "gsplat-build.log", progress, say)
         told = to_all(progress, EventLog(out / "events.jsonl"), *([TensorBoardLog(out)] if tensorboard else []))
         with watch.stage("features"):
             bank = make_features(photos, views, encoders, recipe.pyramid, where, progress, say)
@@ -242,22 +257,22 @@ def run_views(scene: Scene) -> tuple[RunView, ...]:
 
 
 def _chosen_preset(
-    method: str | None,
+    method: str,
     name: str | None,
     device: torch.device,
     encoder: str | None,
     dense: str | None,
     say: Callable[[str], None],
 ) -> tuple[str, Preset]:
-    """The preset by name or for the device, with the encoders that were asked for instead of its own."""
-    if method is not None and method not in METHODS:
-        raise UsageError(f"unknown method {method!r}; known are {', '.join(sorted(METHODS))}")
+    """The preset by name, or of the method, or for the device; with the encoders that were asked for instead of its
+    own."""
+    if method not in ("auto", *METHODS):
+        raise UsageError(f"unknown method {method!r}; known are auto, {', '.join(sorted(METHODS))}")
     if name is None:
-        name = "lerf" if device.type == "cuda" else "nano"
-        why = "a GPU is there" if device.type == "cuda" else "no GPU is used"
+        name, why = preset_for(method, device.type == "cuda", gsplat_kernels.installed())
         say(f"preset {name}, because {why}; --preset chooses another one")
     chosen = preset(name)
-    if method is not None and method != method_name(chosen.config):
+    if method not in ("auto", method_name(chosen.config)):
         raise UsageError(f"preset {name} is of the method {method_name(chosen.config)}, not {method}; leave one out")
     if encoder is not None:
         chosen = replace(chosen, encoder=_absolute(encoder))

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,7 +24,8 @@ from langfield.features.pyramid import PyramidRecipe
 from langfield.methods.base import Method, MethodContext
 from langfield.methods.presets import Preset
 from langfield.methods.registry import create_method
-from langfield.methods.splat import Splat
+from langfield.methods.splat import Splat, SplatConfig
+from langfield.ops import gsplat_kernels
 from langfield.query.pictures import to_uint8
 from langfield.runs.info import RunInfo
 from langfield.training import loop, splatting
@@ -97,6 +99,15 @@ def check_gpu_memory(needed_bytes: int, free_bytes: int, photos: int) -> None:
         )
 
 
+def prepare_kernels(
+    recipe: Preset, device: torch.device, log: Path, progress: Progress, say: Callable[[str], None]
+) -> None:
+    """Have what the preset's method draws with on this device, before anything long begins. Raises UsageError that says
+    what is missing; see `langfield.ops.gsplat_kernels.prepare`."""
+    if device.type == "cuda" and isinstance(recipe.config, SplatConfig):
+        gsplat_kernels.prepare(log, progress=progress, say=say)
+
+
 def load_encoders(recipe: Preset, device: torch.device) -> Encoders:
     """The preset's encoders."""
     dense = None if recipe.dense is None else load_dense(recipe.dense, device)
@@ -150,7 +161,8 @@ def fit(
     budget = _PIXEL_BYTES[device.type]
     if isinstance(method, Splat):
         say(splatting.begin(method, scene, config.seed))
-        with PhotoSource(scene, scene.train, device, budget, config.seed) as photos:
+        of_step = {name: getattr(method.config, name) for name in ("photos_per_step", "half_size_until")}
+        with PhotoSource(scene, scene.train, device, budget, config.seed, **of_step) as photos:
             follow = splatting.follower(method, photos.generator)
             after = partial(lift_gaussians, method, scene, bank.pyramid, language_views, progress)
             return loop.train(method, photos, config, checkpoints, progress=progress, after_step=follow, finish=after)

@@ -159,7 +159,8 @@ def test_wrong_input_is_one_line_with_the_file_and_the_fix(trained: Trained, tmp
         f"{tmp_path / 'none'}: does not exist: give the scene's folder"
     )
     assert failure(capsys, [*train, "--preset", "lrf"]) == (
-        "unknown preset 'lrf'; did you mean 'lerf'? known are lerf, lerf-big, lerf-lite, lift, nano, splat"
+        "unknown preset 'lrf'; did you mean 'lerf'? known are lerf, lerf-big, lerf-lite, lift, nano, splat, "
+        "splat-classic, splat-fast, splat-quality"
     )
     assert failure(capsys, [*train, "--max-steps", "0"]).endswith("max_steps must be at least 1, got 0")
     assert failure(capsys, ["query", str(tmp_path), "mug"]) == (

@@ -4,8 +4,20 @@ import importlib.util
 
 import pytest
 import torch
-from tests.ops.test_rasterize import BROKEN, Gaussians, draw, nothing_seen, random_scene, stacked, trainable, weighed
+from tests.ops.test_rasterize import (
+    BROKEN,
+    Gaussians,
+    draw,
+    nothing_seen,
+    random_scene,
+    several,
+    stacked,
+    trainable,
+    weighed,
+)
 from torch import Tensor
+
+from langfield.ops.rasterize import rasterize_all
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
@@ -79,6 +91,27 @@ def test_a_picture_of_nothing_is_empty_and_has_no_gradient(case: str, packed: bo
     for x in gaussians:
         assert x.grad is not None
         assert not x.grad.any()
+
+
+@pytest.mark.parametrize("views", [2, 3])
+def test_several_cameras_and_their_footprints_are_the_references(views: int):
+    """Two cameras of one size are drawn at once, a third one of another size makes them three calls."""
+    (*shape, features), cameras = several(200)
+    fast = on_gpu([*shape, features[:views]])
+    slow = trainable([*shape, features[:views]])
+    ours = rasterize_all(*fast, cameras[:views], footprints=True)
+    theirs = rasterize_all(*slow, cameras[:views], footprints=True)
+    torch.stack([weighed(picture) for picture in ours]).mean().backward()
+    torch.stack([weighed(picture) for picture in theirs]).mean().backward()
+    for a, b in zip(ours, theirs, strict=True):
+        assert_near(a.features, b.features, 1e-3, "features")
+        assert a.footprints is not None
+        assert b.footprints is not None
+        assert a.footprints.size_px == b.footprints.size_px
+        assert_near(a.footprints.slopes(), b.footprints.slopes(), 1e-2, "slopes")
+        assert_near(a.footprints.radius_px, b.footprints.radius_px, 5e-2, "radii")
+    for x, y in zip(fast, slow, strict=True):
+        assert_near(x.grad, y.grad, 1e-2, "gradient")
 
 
 def test_without_channels_there_is_alpha_and_depth():

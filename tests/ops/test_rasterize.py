@@ -1,10 +1,8 @@
-"""Rasterising Gaussians: closed forms, a brute-force renderer in float64, and laws; the gsplat path with a stand-in."""
+"""Rasterising Gaussians: closed forms, a brute-force renderer in float64, and laws."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,11 +10,10 @@ import torch
 from torch import Tensor
 
 from langfield.core.cameras import NO_DISTORTION, Camera
-from langfield.core.errors import UsageError
 from langfield.core.transforms import Similarity
 from langfield.ops import rasterize as rasterize_module
 from langfield.ops import rasterize_reference
-from langfield.ops.rasterize import Splatted, rasterize
+from langfield.ops.rasterize import Splatted, rasterize, rasterize_all
 
 Gaussians = list[Tensor]
 NAMES = ("means", "rotations", "scales", "opacities", "features")
@@ -480,73 +477,104 @@ def test_other_lenses_are_refused(camera: Camera):
         draw(one((0.0, 0.0, 4.0), 0.7), camera)
 
 
-# The gsplat path, without a GPU
+# Several cameras, and where Gaussians fall
 
 
-@pytest.fixture
-def no_cache():
-    rasterize_module._gsplat.cache_clear()
-    yield
-    rasterize_module._gsplat.cache_clear()
+def several(n: int = 40, seed: int = 4) -> tuple[Gaussians, list[Camera]]:
+    """Gaussians, and three cameras about them, one of another size; features differ between cameras."""
+    (means, rotations, scales, opacities, features), camera = random_scene(n, 2, seed=seed)
+    near = np.eye(4)
+    near[:3, 3] = (0.1, -0.05, -0.2)
+    cameras = [camera, replace(camera, world_from_camera=camera.world_from_camera @ near), camera.resized(24, 17)]
+    return [means, rotations, scales, opacities, torch.stack([features, 1 - features, features**2])], cameras
 
 
-def stand_in(monkeypatch: pytest.MonkeyPatch, rasterization: Callable | None, kernels: object) -> None:
-    package = ModuleType("gsplat")
-    package.rasterization = rasterization  # pyright: ignore[reportAttributeAccessIssue]
-    backend = ModuleType("gsplat.cuda._backend")
-    backend._C = kernels  # pyright: ignore[reportAttributeAccessIssue]
-    for name, module in (("gsplat", package), ("gsplat.cuda", ModuleType("gsplat.cuda")), (backend.__name__, backend)):
-        monkeypatch.setitem(sys.modules, name, module)
+def test_several_pictures_at_once_are_those_one_by_one():
+    gaussians, cameras = several()
+    together, alone = trainable(gaussians), trainable(gaussians)
+    pictures = rasterize_all(*together, cameras)
+    expected = [draw([*alone[:4], alone[4][i]], camera) for i, camera in enumerate(cameras)]
+    for a, b in zip(pictures, expected, strict=True):
+        same(a, b)
+        assert a.footprints is None
+    torch.stack([weighed(picture) for picture in pictures]).mean().backward()
+    torch.stack([weighed(picture) for picture in expected]).mean().backward()
+    for x, y in zip(together, alone, strict=True):
+        torch.testing.assert_close(x.grad, y.grad)
 
 
-@pytest.mark.usefixtures("no_cache")
-def test_a_missing_gsplat_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "gsplat", None)
-    with pytest.raises(UsageError, match=r"needs gsplat: pip install 'langfield\[gpu\]'"):
-        rasterize_module._gsplat()
+def test_footprints_change_no_picture_and_no_gradient():
+    gaussians, cameras = several()
+    with_them, without = trainable(gaussians), trainable(gaussians)
+    pictures = rasterize_all(*with_them, cameras, footprints=True)
+    expected = rasterize_all(*without, cameras)
+    for a, b in zip(pictures, expected, strict=True):
+        same(a, b, 0)
+    torch.stack([weighed(picture) for picture in pictures]).sum().backward()
+    torch.stack([weighed(picture) for picture in expected]).sum().backward()
+    for x, y in zip(with_them, without, strict=True):
+        assert torch.equal(x.grad, y.grad)
 
 
-@pytest.mark.usefixtures("no_cache")
-def test_a_gsplat_without_kernels_is_said(monkeypatch: pytest.MonkeyPatch):
-    stand_in(monkeypatch, None, None)
-    with pytest.raises(UsageError, match="gsplat has no kernels"):
-        rasterize_module._gsplat()
+def test_slopes_are_what_moving_a_centre_in_the_picture_changes():
+    """Finite differences by the centre alone: a Gaussian that moves across the picture at its depth, seen from so far
+    away that its shape stays. Half a picture is the unit."""
+    camera = replace(AHEAD, fx_px=1e6, fy_px=1e6, width_px=40)
+    scene = one((0.0, 0.0, 1e4), 0.7, scale=(0.02, 0.03, 0.01))
+    target = torch.randn(33, 40, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def loss(x_px: float, y_px: float) -> Tensor:
+        gaussians = trainable(scene)
+        moved = gaussians[0] + torch.tensor([[x_px, y_px, 0.0]], dtype=torch.float64) / 100
+        (picture,) = rasterize_all(moved, *gaussians[1:4], gaussians[4][None], [camera], footprints=True)
+        loss.footprints = picture.footprints
+        return (picture.features * target).sum()
+
+    step = 1e-4
+    by_x = (loss(step, 0) - loss(-step, 0)) / (2 * step)
+    by_y = (loss(0, step) - loss(0, -step)) / (2 * step)
+    loss(0, 0).backward()
+    expected = torch.stack([by_x * 20, by_y * 16.5]).norm().item()
+    assert loss.footprints.slopes().tolist() == pytest.approx([expected], rel=1e-3)
+    assert loss.footprints.size_px == (40, 33)
 
 
-@pytest.mark.usefixtures("no_cache")
-@pytest.mark.parametrize("broken", [False, True])
-def test_gsplat_is_asked_for_the_same_picture(monkeypatch: pytest.MonkeyPatch, broken: bool):
-    """A stand-in with the parameters of gsplat 1.5.3 that draws with the reference."""
-    asked = SimpleNamespace()
+def test_footprints_lie_where_gaussians_are_seen_and_only_there():
+    gaussians, cameras = several(60)
+    pictures = rasterize_all(*trainable(gaussians), cameras, footprints=True)
+    torch.stack([weighed(picture) for picture in pictures]).sum().backward()
+    for i, (picture, camera) in enumerate(zip(pictures, cameras, strict=True)):
+        prints = picture.footprints
+        assert prints is not None
+        shown = draw(gaussians, camera, torch.eye(60, dtype=torch.float64)).features.amax(dim=(0, 1)) > 0
+        assert (prints.radius_px[shown] > 0).all()
+        assert not prints.slopes()[prints.radius_px == 0].any()
+        assert (prints.slopes()[shown] > 0).float().mean() > 0.8
+        # A radius reaches to where the Gaussian is last seen.
+        own = draw(gaussians, camera, torch.eye(60, dtype=torch.float64)).features[..., shown]
+        away = (camera.pixel_centres()[:, :, None].double() - prints.centres_px[prints.picture, shown]).abs().amax(-1)
+        assert (torch.where(own > 0, away, 0).amax(dim=(0, 1)) <= prints.radius_px[shown]).all(), i
+    assert 0 < shown.sum() < 60
 
-    def rasterization(
-        means, quats, scales, opacities, colors, viewmats, Ks, width, height, *,
-        near_plane, eps2d, packed, render_mode, rasterize_mode, channel_chunk,
-    ):  # fmt: skip
-        asked.__dict__.update(near_plane=near_plane, eps2d=eps2d, packed=packed, chunk=channel_chunk)
-        assert (render_mode, rasterize_mode) == ("RGB+D", "classic")
-        assert all(x.dtype == torch.float32 and x.isfinite().all() for x in (means, quats, scales, opacities, colors))
-        pose = np.linalg.inv(viewmats[0].double().numpy())
-        k = Ks[0].tolist()
-        camera = Camera(pose, width, height, k[0][0], k[1][1], k[0][2], k[1][2])
-        picture = rasterize_reference.rasterize(means, quats, scales, opacities, colors, camera)
-        weighted = torch.where(picture.alpha > 0, picture.depth, 0) * picture.alpha
-        both = torch.cat([picture.features, weighted[..., None]], dim=-1)
-        return both[None], picture.alpha[None, ..., None], {}
 
-    stand_in(monkeypatch, rasterization, object())
-    gaussians, camera = random_scene(60, 5)
-    if broken:
-        for values in gaussians:
-            values.view(60, -1)[::7, 0] = torch.nan
-    ours, theirs = trainable(gaussians), trainable([x.float() for x in gaussians])
-    a = rasterize_module._by_gsplat(*ours, camera=camera, packed=True)
-    b = draw(theirs, camera)
-    assert vars(asked) == {"near_plane": 0.01, "eps2d": 0.3, "packed": True, "chunk": 33}
-    same(a, b, 1e-4)
-    weighed(a).backward()
-    weighed(b).backward()
-    for x, y in zip(ours, theirs, strict=True):
-        assert x.grad is not None
-        assert y.grad is not None
-        assert (x.grad - y.grad).norm() <= 1e-3 * y.grad.norm()
+def test_without_a_gradient_there_are_no_slopes():
+    gaussians, cameras = several()
+    with torch.no_grad():
+        for picture in rasterize_all(*gaussians, cameras, footprints=True):
+            assert picture.footprints is not None
+            assert not picture.footprints.slopes().any()
+    empty = [x[:0] for x in gaussians[:4]] + [gaussians[4][:, :0]]
+    (picture, *_) = rasterize_all(*trainable(empty), cameras, footprints=True)
+    picture.features.sum().backward()
+    assert picture.footprints is not None
+    assert picture.footprints.slopes().shape == (0,)
+
+
+def test_a_gaussian_too_wide_behind_one_camera_is_drawn_by_another():
+    """What is drawn together is judged by every camera; but where a Gaussian is behind one, that one has no say."""
+    front, back = AHEAD, replace(AHEAD, world_from_camera=np.diag([-1.0, 1.0, -1.0, 1.0]))
+    gaussians = one((0.0, 0.0, 1e6), 0.7, scale=(1e5, 1e5, 1e5))
+    shape, features = gaussians[:4], gaussians[4]
+    assert rasterize_module.well_formed(*shape, features[None], [front, back]).all()
+    near = one((0.0, 0.0, 0.02), 0.7, scale=(1e5, 1e5, 1e5))
+    assert not rasterize_module.well_formed(*near[:4], features[None], [front]).any()

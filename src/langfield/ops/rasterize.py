@@ -8,17 +8,15 @@ A Gaussian of mean μ and covariance Σ falls into the picture as a 2D one: of m
 The constants below are what both paths, gsplat on CUDA and plain torch elsewhere, agree on.
 """
 
-import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.core.errors import UsageError
+from langfield.ops.gsplat_kernels import load_gsplat
 
 BLUR_PX2 = 0.3  # added to the diagonal of every 2D covariance
 NEAR = 0.01  # Gaussians whose centre is nearer (z-depth) are not drawn
@@ -35,6 +33,31 @@ _CHANNELS_AT_ONCE = 33
 
 
 @dataclass(frozen=True)
+class Footprints:
+    """Where Gaussians fall in one of the pictures that were drawn at once.
+
+    Attributes:
+        centres_px: of all those pictures; a backward pass leaves the loss's gradient in its `grad`.
+        radius_px: how far each reaches from its centre, in x or in y; 0 for one that is not drawn.
+        picture: which of those pictures this is.
+        size_px: width and height of the picture.
+    """
+
+    centres_px: Float[Tensor, "v n 2"]
+    radius_px: Float[Tensor, " n"]
+    picture: int
+    size_px: tuple[int, int]
+
+    def slopes(self) -> Float[Tensor, " n"]:
+        """Length of the loss's gradient by each centre, after a backward pass, in a picture that is counted as 2 wide
+        and 2 high (Kerbl et al. 2023, §5.2: "view-space position gradients"; the same for pictures of any size)."""
+        gradient = self.centres_px.grad
+        if gradient is None:
+            return torch.zeros_like(self.radius_px)
+        return (gradient[self.picture] * gradient.new_tensor(self.size_px) / 2).norm(dim=-1)
+
+
+@dataclass(frozen=True)
 class Splatted:
     """A picture of Gaussians.
 
@@ -42,11 +65,13 @@ class Splatted:
         features: Σ w f, blended front to back over nothing (no background).
         alpha: Σ w, in [0, 1].
         depth: mean z-depth of what was hit, Σ w z / Σ w; infinite where nothing was.
+        footprints: if they were asked for.
     """
 
     features: Float[Tensor, "h w c"]
     alpha: Float[Tensor, "h w"]
     depth: Float[Tensor, "h w"]
+    footprints: Footprints | None = None
 
 
 def rasterize(
@@ -74,14 +99,48 @@ def rasterize(
         camera: without distortion; raises ValueError otherwise.
         packed: on CUDA, keep only what is in view between the steps: less memory, a little slower.
     """
-    if any(camera.distortion) or camera.lens != "opencv":
-        raise ValueError(f"Gaussians are drawn for pinhole cameras only, got {camera.lens} {camera.distortion}")
+    _check_pinhole(camera)
     from langfield.ops import rasterize_reference
 
     with torch.autocast(means.device.type, enabled=False):
         if means.is_cuda and len(means):  # gsplat divides by the number of Gaussians
-            return _by_gsplat(means, rotations, scales, opacities, features, camera, packed)
+            return _by_gsplat(means, rotations, scales, opacities, features[None], [camera], packed=packed)[0]
         return rasterize_reference.rasterize(means, rotations, scales, opacities, features, camera)
+
+
+def rasterize_all(
+    means: Float[Tensor, "n 3"],
+    rotations: Float[Tensor, "n 4"],
+    scales: Float[Tensor, "n 3"],
+    opacities: Float[Tensor, " n"],
+    features: Float[Tensor, "v n c"],
+    cameras: Sequence[Camera],
+    *,
+    footprints: bool = False,
+) -> list[Splatted]:
+    """What `rasterize` draws for each of V cameras, with features of its own; on CUDA at once if they are of one size.
+
+    Args:
+        footprints: also say where the Gaussians fall, and keep the gradients there.
+    """
+    for camera in cameras:
+        _check_pinhole(camera)
+    from langfield.ops import rasterize_reference
+
+    shape = means, rotations, scales, opacities
+    with torch.autocast(means.device.type, enabled=False):
+        if not means.is_cuda or not len(means):
+            pairs = zip(features, cameras, strict=True)
+            return [rasterize_reference.rasterize(*shape, own, camera, footprints) for own, camera in pairs]
+        if len({(camera.width_px, camera.height_px) for camera in cameras}) == 1:
+            return _by_gsplat(*shape, features, cameras, footprints=footprints)
+        pairs = zip(features, cameras, strict=True)
+        return [_by_gsplat(*shape, own[None], [camera], footprints=footprints)[0] for own, camera in pairs]
+
+
+def _check_pinhole(camera: Camera) -> None:
+    if not camera.is_straight:
+        raise ValueError(f"Gaussians are drawn for pinhole cameras only, got {camera.lens} {camera.distortion}")
 
 
 def frame_axes(camera: Camera, like: Tensor) -> tuple[Float[Tensor, "3 3"], Float[Tensor, "3"]]:
@@ -96,16 +155,20 @@ def well_formed(
     rotations: Float[Tensor, "n 4"],
     scales: Float[Tensor, "n 3"],
     opacities: Float[Tensor, " n"],
-    features: Float[Tensor, "n c"],
-    camera: Camera,
+    features: Float[Tensor, "v n c"],
+    cameras: Sequence[Camera],
 ) -> Bool[Tensor, " n"]:
     """Which Gaussians can be drawn without making a picture or a gradient that is not finite."""
-    rotation, translation = frame_axes(camera, means)
-    depth = means @ rotation[2] + translation[2]
-    width_px = scales.abs().amax(dim=-1) * max(camera.fx_px, camera.fy_px) / depth.clamp_min(NEAR)
-    finite = [values.isfinite().all(dim=-1) for values in (means, rotations, scales, opacities[:, None], features)]
+    finite = [values.isfinite().all(dim=-1) for values in (means, rotations, scales, opacities[:, None], *features)]
     turned = rotations.norm(dim=-1)
-    return torch.stack([*finite, turned > _LEAST_QUATERNION, turned.isfinite(), width_px < _MOST_PX]).all(dim=0)
+    widest = scales.abs().amax(dim=-1)
+    narrow = []
+    for camera in cameras:
+        rotation, translation = frame_axes(camera, means)
+        depth = means @ rotation[2] + translation[2]
+        width_px = widest * max(camera.fx_px, camera.fy_px) / depth.clamp_min(NEAR)
+        narrow.append((width_px < _MOST_PX) | (depth < NEAR))
+    return torch.stack([*finite, turned > _LEAST_QUATERNION, turned.isfinite(), *narrow]).all(dim=0)
 
 
 def mean_depth(weighted: Float[Tensor, "h w"], alpha: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
@@ -119,54 +182,62 @@ def _by_gsplat(
     rotations: Float[Tensor, "n 4"],
     scales: Float[Tensor, "n 3"],
     opacities: Float[Tensor, " n"],
-    features: Float[Tensor, "n c"],
-    camera: Camera,
-    packed: bool,
-) -> Splatted:
-    rasterization = _gsplat().rasterization
+    features: Float[Tensor, "v n c"],
+    cameras: Sequence[Camera],
+    *,
+    packed: bool = False,
+    footprints: bool = False,
+) -> list[Splatted]:
+    """Cameras are of one size. Footprints need `packed` to be off."""
+    rasterization = load_gsplat().rasterization
     means, rotations, scales, opacities, features = (
         values.float() for values in (means, rotations, scales, opacities, features)
     )
-    drawn = well_formed(means, rotations, scales, opacities, features, camera)
+    drawn = well_formed(means, rotations, scales, opacities, features, cameras)
     if not drawn.all():
         # Harmless numbers besides an opacity of 0: NaN times 0 is NaN.
         opacities = torch.where(drawn, opacities, 0)
         means, rotations, scales, features = (
             torch.where(drawn[:, None], values, 1) for values in (means, rotations, scales, features)
         )
-    rotation, translation = frame_axes(camera, means)
-    camera_from_frame = torch.eye(4).to(means)
-    camera_from_frame[:3, :3], camera_from_frame[:3, 3] = rotation, translation
-    intrinsics = [[camera.fx_px, 0.0, camera.cx_px], [0.0, camera.fy_px, camera.cy_px], [0.0, 0.0, 1.0]]
-    pictures, alphas, _ = rasterization(
+    width_px, height_px = cameras[0].width_px, cameras[0].height_px
+    pictures, alphas, info = rasterization(
         means,
         rotations,
         scales,
         opacities,
         features,
-        camera_from_frame[None],
-        means.new_tensor([intrinsics]),
-        camera.width_px,
-        camera.height_px,
+        torch.stack([_camera_from_frame(camera, means) for camera in cameras]),
+        means.new_tensor([[[c.fx_px, 0.0, c.cx_px], [0.0, c.fy_px, c.cy_px], [0.0, 0.0, 1.0]] for c in cameras]),
+        width_px,
+        height_px,
         near_plane=NEAR,
         eps2d=BLUR_PX2,
-        packed=packed and features.shape[1] > 0,  # gsplat cannot pack what has no channels
+        packed=packed and features.shape[-1] > 0,  # gsplat cannot pack what has no channels
         render_mode="RGB+D",  # D is Σ w z
         rasterize_mode="classic",
         channel_chunk=_CHANNELS_AT_ONCE,
     )
-    alpha = alphas[0, ..., 0]
-    return Splatted(pictures[0, ..., :-1], alpha, mean_depth(pictures[0, ..., -1], alpha))
+    prints: list[Footprints | None] = [None] * len(cameras)
+    if footprints:
+        centres_px = kept_gradient(info["means2d"])
+        radius_px = info["radii"].amax(dim=-1).float()
+        prints = [Footprints(centres_px, radius_px[i], i, (width_px, height_px)) for i in range(len(cameras))]
+    alphas = alphas[..., 0]
+    return [
+        Splatted(picture[..., :-1], alpha, mean_depth(picture[..., -1], alpha), own)
+        for picture, alpha, own in zip(pictures, alphas, prints, strict=True)
+    ]
 
 
-@cache
-def _gsplat() -> Any:
-    """The module gsplat, with its kernels; built on first use where no built ones came with it."""
-    try:
-        gsplat = importlib.import_module("gsplat")
-        kernels = importlib.import_module("gsplat.cuda._backend")
-    except ImportError as error:
-        raise UsageError("drawing Gaussians on a GPU needs gsplat: pip install 'langfield[gpu]'") from error
-    if getattr(kernels, "_C", None) is None:
-        raise UsageError("gsplat has no kernels: install CUDA's compiler (nvcc) to build them, or use --device cpu")
-    return gsplat
+def kept_gradient(values: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """The same tensor; its gradient is kept where there is going to be one."""
+    if values.requires_grad:
+        values.retain_grad()
+    return values
+
+
+def _camera_from_frame(camera: Camera, like: Tensor) -> Float[Tensor, "4 4"]:
+    matrix = torch.eye(4).to(like)
+    matrix[:3, :3], matrix[:3, 3] = frame_axes(camera, like)
+    return matrix

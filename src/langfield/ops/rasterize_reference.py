@@ -22,8 +22,10 @@ from langfield.ops.rasterize import (
     LEAST_TRANSMITTANCE,
     MOST_ALPHA,
     NEAR,
+    Footprints,
     Splatted,
     frame_axes,
+    kept_gradient,
     mean_depth,
     well_formed,
 )
@@ -40,8 +42,9 @@ def rasterize(
     opacities: Float[Tensor, " n"],
     features: Float[Tensor, "n c"],
     camera: Camera,
+    footprints: bool = False,
 ) -> Splatted:
-    """See `langfield.ops.rasterize.rasterize`."""
+    """See `langfield.ops.rasterize.rasterize`, and `rasterize_all` for the footprints."""
     dtype = torch.promote_types(means.dtype, torch.float32)
     means, rotations, scales = means.to(dtype), rotations.to(dtype), scales.to(dtype)
     opacities, features = opacities.to(dtype), features.to(dtype)
@@ -53,11 +56,16 @@ def rasterize(
     with torch.no_grad():
         pairs = _pairs(gaussians, radius_px, camera)
     values = torch.cat([features[in_view], gaussians.depth[:, None], torch.ones_like(opacity)[:, None]], dim=-1)
-    tiles: Tensor = _Blend.apply(gaussians.xy_px, gaussians.conic, opacity, values, pairs)
+    xy_px, own = gaussians.xy_px, None
+    if footprints:
+        centres_px = kept_gradient(means.new_zeros(1, len(means), 2).index_copy(1, in_view, xy_px[None]))
+        reach_px = means.new_zeros(len(means)).index_copy(0, in_view, radius_px.amax(dim=-1))
+        own, xy_px = Footprints(centres_px, reach_px, 0, (camera.width_px, camera.height_px)), centres_px[0, in_view]
+    tiles: Tensor = _Blend.apply(xy_px, gaussians.conic, opacity, values, pairs)
     blended = tiles.reshape(pairs.down, pairs.across, TILE_PX, TILE_PX, -1).transpose(1, 2)
     blended = blended.reshape(pairs.down * TILE_PX, pairs.across * TILE_PX, -1)[: camera.height_px, : camera.width_px]
     alpha = blended[..., -1]
-    return Splatted(blended[..., :-2], alpha, mean_depth(blended[..., -2], alpha))
+    return Splatted(blended[..., :-2], alpha, mean_depth(blended[..., -2], alpha), own)
 
 
 class _Projected(NamedTuple):
@@ -124,7 +132,7 @@ def _in_view(
     radius_px = (reach[:, None] * gaussians.covariance_px2[:, ::2].sqrt()).ceil()
     size_px = means.new_tensor([camera.width_px, camera.height_px])
     inside = (gaussians.xy_px + radius_px > 0) & (gaussians.xy_px - radius_px < size_px)
-    drawn = well_formed(means, rotations, scales, opacities, features, camera) & inside.all(dim=-1)
+    drawn = well_formed(means, rotations, scales, opacities, features[None], [camera]) & inside.all(dim=-1)
     drawn = drawn & (gaussians.depth >= NEAR) & (opacities >= LEAST_ALPHA)
     numbers = drawn.nonzero()[:, 0]
     numbers = numbers[gaussians.depth[numbers].argsort(stable=True)]

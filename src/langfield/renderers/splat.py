@@ -1,5 +1,6 @@
 """Pictures of Gaussians by any camera, bent lenses included: those are drawn straight and then bent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,7 +9,9 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.fields.gaussians import Gaussians
-from langfield.ops.rasterize import Splatted, rasterize
+from langfield.ops.rasterize import Footprints, Splatted, rasterize, rasterize_all
+
+__all__ = ["Bending", "Footprints", "Splatted", "bending", "splat", "splat_all"]
 
 _EDGE_PX = 2
 _MOST_GROWN = 2.5  # a straight picture is at most so many times as wide as the bent one it is for
@@ -63,12 +66,17 @@ def splat(gaussians: Gaussians, camera: Camera, features: Float[Tensor, "n c"]) 
     return Splatted(read[..., :-2], alpha, depth)
 
 
+def splat_all(
+    gaussians: Gaussians, cameras: Sequence[Camera], features: Float[Tensor, "v n c"], *, footprints: bool = False
+) -> list[Splatted]:
+    """One picture for each of several pinhole cameras, with features of its own: see `rasterize_all`."""
+    return rasterize_all(*_shape(gaussians), features, cameras, footprints=footprints)
+
+
 def _splat_straight(gaussians: Gaussians, camera: Camera, features: Float[Tensor, "n c"]) -> Splatted:
-    return rasterize(
-        gaussians.means[: gaussians.count],
-        gaussians.rotations[: gaussians.count],
-        gaussians.scales(),
-        gaussians.opacities(),
-        features,
-        camera,
-    )
+    return rasterize(*_shape(gaussians), features, camera)
+
+
+def _shape(gaussians: Gaussians) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    count = gaussians.count
+    return gaussians.means[:count], gaussians.rotations[:count], gaussians.scales(), gaussians.opacities()
