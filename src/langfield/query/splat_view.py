@@ -31,7 +31,7 @@ class SplatView(LanguageView):
 
     method: Splat
     typical_distance: Float[Tensor, " r"]
-    _asked: dict[tuple[tuple[str, ...], int], Float[Tensor, "l p r"]] = field(default_factory=dict)
+    _asked: dict[tuple[str, int], Float[Tensor, "l r"]] = field(default_factory=dict)
 
     def of_pixels(self, pixels: Int64[Tensor, " q"]) -> "_SplatPixels":
         return _SplatPixels(self, pixels)
@@ -43,12 +43,13 @@ class SplatView(LanguageView):
 
     @torch.no_grad()
     def levels(self, phrases: Phrases) -> Float[Tensor, "l p r"]:
-        """Relevancy pictures at each of the language's levels; those of the phrases asked last are kept."""
-        key = phrases.texts, phrases.negatives.data_ptr()
-        if key not in self._asked:
+        """Relevancy pictures at each of the language's levels; those of the phrases asked last are kept, so that asking
+        some of them again splats nothing."""
+        keys = [(text, phrases.negatives.data_ptr()) for text in phrases.texts]
+        if any(key not in self._asked for key in keys):
             self._asked.clear()
-            self._asked[key] = self._splatted(phrases)
-        return self._asked[key]
+            self._asked.update(zip(keys, self._splatted(phrases).unbind(1), strict=True))
+        return torch.stack([self._asked[key] for key in keys], dim=1)
 
     def _splatted(self, phrases: Phrases) -> Float[Tensor, "l p r"]:
         language = self.method.language
