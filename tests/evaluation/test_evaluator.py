@@ -12,6 +12,7 @@ import pytest
 import torch
 from tests.data.scenes import BALLS, draw, queries, write_ball_scene
 
+from langfield.cli.evaluate import table_rows
 from langfield.core.cameras import Camera
 from langfield.core.errors import DataError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
@@ -241,6 +242,26 @@ def test_every_protocol_is_json_with_the_contracts_keys(scene: Scene, protocol: 
     for figure in report["figures"].values():
         assert {"micro", "standard_error", "count"} <= set(figure)
     assert all({"view", "phrase", "kind"} <= set(question) for question in report["questions"])
+
+
+def test_people_read_what_was_measured(scene: Scene, tmp_path: Path):
+    def rows(protocol: ProtocolName, **oracle) -> dict[str, str]:
+        queries_file = scene.root / "queries.json"
+        return dict(table_rows(evaluate(Oracle(**oracle), scene, queries=queries_file, protocol=protocol).to_json()))
+
+    ovs = rows("lerf-ovs", trained=(scene.views[0].name,))
+    assert (ovs["labelled views"], ovs["of them trained on"]) == ("3", "1")
+    assert ovs["localisation, headline"].endswith("= 1.000")
+    assert rows("lerf-ovs-held-out", trained=(scene.views[0].name,))["left out, trained on"] == "1"
+    assert set(rows("lerf-mask")) >= {"test views", "mIoU", "mean boundary IoU", "phrases asked at"}
+    places = rows("3d")
+    assert places["position error"] == "0 ± 0 over 7"
+    assert places["F1 of hits"] == "1.000 ± 0.000 over 7"
+    told = rows("presence")
+    assert told["presence, present phrases right at 0.5"] == "7/7 = 1.000"
+    assert told["presence, AUROC"] == "1.000"  # no error: one absent phrase is too few
+    assert "PSNR, dB" not in told
+    assert {"PSNR, dB", "mIoU", "presence, AUROC"} - set(rows("langfield")) <= {"PSNR, dB"}
 
 
 def test_lerf_ovs_counts_pairs_of_photo_and_label(scene: Scene, tmp_path: Path):

@@ -47,11 +47,11 @@ class Eval(RunOptions):
             device=self.device,
             progress=console.progress,
         ).to_json()
-        console.table(("figure", "value"), _rows(report))
+        console.table(("figure", "value"), table_rows(report))
         return report
 
 
-def _rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+def table_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The report for people: what was not measured is left out."""
     rows = [("protocol", report["protocol"])]
     if report["views"]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int64, Shaped
 from torch import Tensor
 
 _BOX_PX = 30
@@ -23,12 +23,13 @@ class MaskRule:
 
 def box_filtered(maps: Float32[Tensor, "p h w"]) -> Float32[Tensor, "p h w"]:
     """The mean over 30 × 30 pixels as OpenCV's `filter2D` takes it: from 15 pixels before to 14 after, the picture
-    mirrored about its outermost pixels (reflect 101). Equal surroundings give equal bits, so that ties stay ties."""
+    mirrored about its outermost pixels (reflect 101). Sums are in float64 and then rounded, so that means which differ
+    by the order of a sum alone are ties."""
     before, after = _BOX_PX // 2, _BOX_PX - 1 - _BOX_PX // 2
     height, width = maps.shape[1:]
     rows, columns = (_mirrored(side, before, after, maps.device) for side in (height, width))
-    along = torch.nn.functional.avg_pool2d(maps.double()[:, rows], (_BOX_PX, 1), 1)
-    return torch.nn.functional.avg_pool2d(along[:, :, columns], (1, _BOX_PX), 1).float()
+    along = _running(maps.double()[:, rows], _BOX_PX, 1, torch.add)
+    return (_running(along[:, :, columns], _BOX_PX, 2, torch.add) / _BOX_PX**2).float()
 
 
 def half_smoothed(maps: Float32[Tensor, "p h w"]) -> Float32[Tensor, "p h w"]:
@@ -79,15 +80,35 @@ def boundaries(masks: Bool[Tensor, "p h w"], share: float = _BOUNDARY_SHARE) -> 
     """
     height, width = masks.shape[1:]
     reach = max(1, round(share * (height**2 + width**2) ** 0.5))
-    empty = torch.nn.functional.pad((~masks).float(), (reach, reach, reach, reach), value=1.0)
-    taken = torch.nn.functional.max_pool2d(empty, (2 * reach + 1, 1), 1)
-    return masks & torch.nn.functional.max_pool2d(taken, (1, 2 * reach + 1), 1).bool()
+    framed = torch.nn.functional.pad(masks, (reach, reach, reach, reach))
+    eroded = _running(framed, 2 * reach + 1, 1, torch.logical_and)
+    return masks & ~_running(eroded, 2 * reach + 1, 2, torch.logical_and)
 
 
 def ious(one: Bool[Tensor, "p h w"], other: Bool[Tensor, "p h w"]) -> Float64[Tensor, " p"]:
     """Intersection over union of each pair; 0 where both are empty (nothing was found)."""
     both, either = ((part).sum(dim=(1, 2)).double() for part in (one & other, one | other))
     return both / either.clamp_min(1)
+
+
+def _running(
+    values: Shaped[Tensor, "p h w"], length: int, dim: int, combine: Callable[[Tensor, Tensor], Tensor]
+) -> Shaped[Tensor, "p h2 w2"]:
+    """values[i] ∘ … ∘ values[i + length − 1] along one dimension, in log₂(length) steps and one order for every i:
+    runs of 1, 2, 4, … are made from each other, and those that `length` is the sum of are put in a row."""
+    count = values.shape[dim] - length + 1
+    total, start, step = None, 0, 1
+    while step <= length:
+        if length & step:
+            piece = values.narrow(dim, start, count)
+            total = piece if total is None else combine(total, piece)
+            start += step
+        if 2 * step <= length:
+            pairs = values.shape[dim] - step
+            values = combine(values.narrow(dim, 0, pairs), values.narrow(dim, step, pairs))
+        step *= 2
+    assert total is not None
+    return total
 
 
 def _mirrored(side: int, before: int, after: int, device: torch.device) -> Int64[Tensor, " n"]:
