@@ -17,6 +17,7 @@ from langfield.core.progress import Progress, silent
 from langfield.data.scene import Scene, open_scene
 from langfield.evaluation.evaluator import Report
 from langfield.evaluation.evaluator import evaluate as evaluate_session
+from langfield.evaluation.labels import find_labels
 from langfield.evaluation.protocols import ProtocolName
 from langfield.methods.base import MethodContext
 from langfield.methods.lift import LiftConfig
@@ -209,13 +210,14 @@ def evaluate(
     device: str = "auto",
     progress: Progress = silent,
 ) -> Report:
-    """Measure a run on its scene's test views: see `langfield.evaluation.evaluator.evaluate`.
+    """Measure a run by a protocol: see `langfield.evaluation.evaluator.evaluate`.
 
     Args:
         scene: None is the path it was trained from.
         encoder: as in `open_run`.
         allow_outside: also read files that lie outside the scene's folder.
-        queries: labels; None is the scene's own `queries.json` if there is one.
+        queries: labels; None is the scene's own `queries.json` if there is one, and for protocols that cannot do
+            without labels also its LERF-OVS labels (`langfield.evaluation.labels.find_labels`).
         max_side_px: phrases are asked on a picture no longer than this; None is 160 on a CPU and no limit on CUDA.
 
     Raises:
@@ -233,14 +235,17 @@ def evaluate(
             "give the one it was trained on (--scene), or train again",
             run,
         )
-    own = photos.root / "queries.json"
-    if queries is None and own.is_file():
-        queries = own
+    needs_labels = protocol not in ("langfield", "lerf")  # these measure pictures without
     if max_side_px is None and where.type == "cpu":
         max_side_px = _CPU_LANGUAGE_SIDE_PX
-    labels = None if queries is None else Path(queries)
     return evaluate_session(
-        session, photos, queries=labels, protocol=protocol, max_side_px=max_side_px, progress=progress
+        session,
+        photos,
+        queries=find_labels(photos.root, polygons=needs_labels) if queries is None else Path(queries),
+        protocol=protocol,
+        max_side_px=max_side_px,
+        device=where,
+        progress=progress,
     )
 
 

@@ -32,6 +32,7 @@ from langfield.query.language_view import (
     ready,
     render_language_view,
 )
+from langfield.query.level_maps import level_maps
 from langfield.query.outlook import Found, Outlook, look_around
 from langfield.query.pictures import to_uint8
 from langfield.query.presence import Background, common_nouns, keep_background, read_background
@@ -158,6 +159,20 @@ class Session:
             best_xy_px=found.best_xy_px.double().cpu().numpy(),
             score=found.score.double().cpu().numpy(),
         )
+
+    def level_maps(
+        self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, raw: bool = False
+    ) -> Float32[Tensor, "l p h w"]:
+        """Relevancy of phrases in one camera's picture (world frame) at each of L levels, on this session's device.
+
+        A run answers with one level, `ViewAnswers.refined`: sizes of crops are told apart before neighbours are
+        brought into line. `raw` gives relevancy as it is rendered, at each of the run's crop sizes from the smallest
+        to the largest: see `langfield.query.level_maps`.
+        """
+        if not raw:
+            return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).refined).to(self.device)[None]
+        asked = self._ready(self._phrases(phrases, negatives))
+        return level_maps(self._view(camera), asked, self._seen_scales())
 
     # -- places --------------------------------------------------------------------------------------------------
 
