@@ -1,4 +1,4 @@
-"""PLY files out: what is read again is what was written, whole files only, and the header that other programs expect."""
+"""PLY files out: what is read again is what was written, whole files only, and the header that others expect."""
 
 from pathlib import Path
 
@@ -49,6 +49,14 @@ def test_properties_are_where_readers_that_count_columns_look_for_them(tmp_path:
     ours = read_vertices(tmp_path / "a.ply")
     for name in theirs.dtype.names:
         np.testing.assert_array_equal(ours[name], theirs[name])
+
+
+def test_many_are_in_their_places(tmp_path: Path):
+    splats = random_splats(20_001, 1)
+    write_splat_ply(tmp_path / "a.ply", splats)
+    found, _ = read_splat_ply(tmp_path / "a.ply")
+    for name in FIELDS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(splats, name).astype(np.float32))
 
 
 def test_nothing_chosen_is_an_empty_file(tmp_path: Path):

@@ -26,6 +26,7 @@ _MOST_LOGIT = 20.0  # float32's logistic function of it is 1
 _MOST_LOG_SCALE = 80.0  # e to this is still a float32
 _LEAST_QUATERNION = 1e-6
 _MOST_UNUSABLE = 0.5
+_ROWS_AT_ONCE = 2**13  # of 248 bytes: they stay in a cache while their columns are taken
 
 
 def read_splat_ply(path: Path) -> tuple[Splats, int]:
@@ -96,8 +97,10 @@ def _rest(names: Sequence[str], path: Path) -> int:
 def _columns(table: np.ndarray, names: Sequence[str]) -> Float32[np.ndarray, "n c"]:
     out = np.empty((len(table), len(names)), dtype=np.float32)
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is left out
-        for column, name in enumerate(names):
-            out[:, column] = table[name]
+        for start in range(0, len(table), _ROWS_AT_ONCE):
+            rows = slice(start, start + _ROWS_AT_ONCE)
+            for column, name in enumerate(names):
+                out[rows, column] = table[name][rows]
     return out
 
 
