@@ -20,13 +20,13 @@ def random_splats(n: int, degree: int, seed: int = 0) -> Splats:
     return Splats(rng.normal(size=(n, 3)), normal(n, 4), normal(n, 3), normal(n), normal(n, (degree + 1) ** 2, 3))
 
 
-def ball_splats(n: int = 1500, size: float = 0.03) -> Splats:
-    """Gaussians that show the balls and the table, in the frame of the written scene."""
+def ball_splats(n: int = 3000) -> Splats:
+    """Gaussians that show the balls and the table (flat ones), in the frame of the written scene."""
     xyz, rgb = surface_points(n)
     colours = ((rgb / 255 - 0.5) / SH_CONSTANT).astype(np.float32)
     rotations = np.tile(np.array([1, 0, 0, 0], dtype=np.float32), (n, 1))
-    scales = np.full((n, 3), np.log(size), dtype=np.float32)
-    return Splats(xyz, rotations, scales, np.full(n, 3.0, dtype=np.float32), colours[:, None])
+    scales = np.where(xyz[:, 2:] == 0, [0.02, 0.02, 0.001], 0.008).astype(np.float32)
+    return Splats(xyz, rotations, np.log(scales), np.full(n, 3.0, dtype=np.float32), colours[:, None])
 
 
 def write_rows(path: Path, columns: dict[str, np.ndarray], kinds: dict[str, str] | None = None) -> Path:
