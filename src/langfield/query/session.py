@@ -18,6 +18,7 @@ from langfield.core.config import config_from_json
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.core.splats import Splats
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import EncoderCard, ImageTextEncoder
 from langfield.encoders.registry import load_image_text
@@ -124,6 +125,15 @@ class Session:
         if isinstance(self._method, Splat):
             return self._as_world(self._method.render(moved))
         return self._as_world(self._method.surface(moved, keep_samples=False)[0])
+
+    def splats(self) -> Splats:
+        """The run's Gaussians, in the world frame. UsageError for a run of a method that has none."""
+        if not isinstance(self._method, Splat):
+            raise UsageError(
+                f"this run is of the method {self.info.method}, which has no Gaussians: "
+                "export points, or train with --preset splat"
+            )
+        return self._method.gaussians.splats(self._scene_from_world.inverse())
 
     def ask_view(
         self,
