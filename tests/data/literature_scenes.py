@@ -8,7 +8,7 @@ from PIL import Image
 from tests.data.colmap_writer import Model, quaternion_wxyz, write_binary
 from tests.data.scenes import BALLS, BallScene, arc_cameras, draw, surface_points, write_ball_scene
 
-N_VIEWS, WIDTH, HEIGHT = 9, 48, 36
+N_VIEWS, WIDTH, HEIGHT = 9, 32, 24
 
 
 def write_lerf_scene(folder: Path) -> BallScene:

@@ -22,10 +22,12 @@ from langfield.cli.evaluate import Eval
 from langfield.cli.methods import Methods
 from langfield.cli.query import Query
 from langfield.cli.render import Render
+from langfield.cli.reproduce import Reproduce
+from langfield.cli.scenes import Scenes
 from langfield.cli.train import Train
 from langfield.core.errors import Interrupted, LangfieldError, UsageError
 
-Command = DemoCommand | Train | Query | Render | Eval | Methods
+Command = DemoCommand | Train | Query | Render | Eval | Methods | Scenes | Reproduce
 # An explicit union: tyro reads the commands' names from the annotations.
 _COMMANDS = Union[  # noqa: UP007
     Annotated[DemoCommand, tyro.conf.subcommand("demo")],
@@ -34,6 +36,8 @@ _COMMANDS = Union[  # noqa: UP007
     Annotated[Render, tyro.conf.subcommand("render")],
     Annotated[Eval, tyro.conf.subcommand("eval")],
     Annotated[Methods, tyro.conf.subcommand("methods")],
+    Annotated[Scenes, tyro.conf.subcommand("scenes")],
+    Annotated[Reproduce, tyro.conf.subcommand("reproduce")],
 ]
 _CONFIG = (tyro.conf.FlagCreatePairsOff,)  # --json, not also --no-json
 _DESCRIPTION = "Search a 3D scene with words: train on posed photos, then ask where things are."
@@ -57,7 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LangfieldError as error:
         return _failed(error, as_json)
     except KeyboardInterrupt:
-        kept = "; the same command goes on from what was kept" if isinstance(command, Train | DemoCommand) else ""
+        kept = (
+            "; the same command goes on from what was kept"
+            if isinstance(command, Train | DemoCommand | Reproduce)
+            else ""
+        )
         return _failed(Interrupted(f"interrupted{kept}"), as_json)
     except Exception as error:
         traceback.print_exc()
