@@ -1,7 +1,7 @@
 """The pictures of `langfield query --out`: each phrase in the view that shows its answer best."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from langfield.cli.contact_sheet import SheetRow, contact_sheet
 from langfield.cli.files import make_folder, numbered_slugs, write_picture
 from langfield.core.progress import Progress, ProgressEvent
+from langfield.data.images import decode_image
 from langfield.query.answers import Answer, ViewAnswers
 from langfield.query.best_views import views_of_point
 from langfield.query.outlook import shrunk
@@ -36,11 +37,32 @@ def write_answers(
         outputs = zip(("rgb", "relevancy", "composited"), pictures, strict=True)
         files += [write_picture(folder / f"{name}_{output}.png", picture) for output, picture in outputs]
         files.append(write_picture(folder / f"{name}_mask.png", relevancy > DECISION))
-        verdict = "there" if answer.present else "not there"
-        label = f"{answer.phrase}: {verdict} (presence {answer.presence:.2f}, score {answer.score:.2f}), view {view}"
+        evidence = f"presence {answer.presence:.2f}, score {answer.score:.2f}"
+        label = f"{answer.phrase}: {verdict(answer)} ({evidence}), view {view}"
         rows.append(SheetRow(label, pictures))
     progress(ProgressEvent("pictures", len(answers), len(answers), "phrases", time.monotonic() - start))
     return [*files, write_picture(folder / "answers.png", contact_sheet(rows))]
+
+
+def photo_row(session: Session, answer: Answer, photo_of: Callable[[str], Path], note: str = "") -> SheetRow:
+    """The photo that shows the answer best, with the relevancy of what was learnt over it.
+
+    Args:
+        photo_of: where the photo of a view's name lies.
+        note: follows the phrase in the row's label.
+
+    Raises DataError if the photo cannot be read.
+    """
+    name, seen = best_view(session, answer, None)
+    relevancy = seen.relevancy[0]
+    photo = decode_image(photo_of(name), (relevancy.shape[1], relevancy.shape[0]))
+    label = f"{answer.phrase}{note}: {verdict(answer)} (presence {answer.presence:.2f})"
+    return SheetRow(label, (photo, relevancy_picture(relevancy), composited(photo, relevancy)))
+
+
+def verdict(answer: Answer) -> str:
+    """Whether the phrase is in the scene, in words."""
+    return "there" if answer.present else "not there"
 
 
 def best_view(session: Session, answer: Answer, negatives: Sequence[str] | None) -> tuple[str, ViewAnswers]:

@@ -18,6 +18,7 @@ _BLOCK_GAP_PX = 24
 _FONT_PX = 24
 _ROW_LABEL_PX = 36
 _HEADER_PX = 42
+_TITLE_PX = 44
 _LEGEND_PX = 64
 _COLUMNS = ("photo's view", "relevancy", "answer")
 _INK, _PAPER = (20, 20, 20), (255, 255, 255)
@@ -31,23 +32,27 @@ class SheetRow:
     pictures: tuple[Rgb, Rgb, Rgb]
 
 
-def contact_sheet(rows: Sequence[SheetRow], blocks: int = 1) -> Rgb:
+def contact_sheet(rows: Sequence[SheetRow], blocks: int = 1, title: str | None = None) -> Rgb:
     """Rows of photo | relevancy | answer with labels above each row, column names, and a legend of the colours.
 
     Args:
         blocks: side by side, each with its share of the rows, so that many rows make no tower.
+        title: a line above everything.
     """
     font = ImageFont.load_default(size=_FONT_PX)
     share = -(-len(rows) // blocks)
     parts = [rows[start : start + share] for start in range(0, len(rows), share)]
     block_width = len(_COLUMNS) * (_CELL_WIDTH_PX + _GAP_PX) + _GAP_PX
     block_height = max(sum(_cell_height(row) + _ROW_LABEL_PX + _GAP_PX for row in part) for part in parts)
-    height = _HEADER_PX + block_height + _LEGEND_PX
+    first_top = 0 if title is None else _TITLE_PX
+    height = first_top + _HEADER_PX + block_height + _LEGEND_PX
     sheet = Image.new("RGB", (block_width * len(parts) + _BLOCK_GAP_PX * (len(parts) - 1), height), _PAPER)
     pen = ImageDraw.Draw(sheet)
+    if title is not None:
+        pen.text((_GAP_PX, 8), _shortened(title, font, sheet.width - 2 * _GAP_PX), fill=_INK, font=font)
     for number, part in enumerate(parts):
-        _draw_block(sheet, pen, font, part, number * (block_width + _BLOCK_GAP_PX))
-    _draw_legend(sheet, pen, font, _HEADER_PX + block_height)
+        _draw_block(sheet, pen, font, part, (number * (block_width + _BLOCK_GAP_PX), first_top))
+    _draw_legend(sheet, pen, font, first_top + _HEADER_PX + block_height)
     return np.array(sheet)
 
 
@@ -56,13 +61,14 @@ def _cell_height(row: SheetRow) -> int:
 
 
 def _draw_block(
-    sheet: Image.Image, pen: ImageDraw.ImageDraw, font: Font, rows: Sequence[SheetRow], first_left: int
+    sheet: Image.Image, pen: ImageDraw.ImageDraw, font: Font, rows: Sequence[SheetRow], corner: tuple[int, int]
 ) -> None:
+    first_left, first_top = corner
     width = len(_COLUMNS) * (_CELL_WIDTH_PX + _GAP_PX)
     lefts = [first_left + _GAP_PX + i * (_CELL_WIDTH_PX + _GAP_PX) for i in range(len(_COLUMNS))]
     for left, name in zip(lefts, _COLUMNS, strict=True):
-        pen.text((left, 8), name, fill=_INK, font=font)
-    top = _HEADER_PX
+        pen.text((left, first_top + 8), name, fill=_INK, font=font)
+    top = first_top + _HEADER_PX
     for row in rows:
         pen.text((lefts[0], top + 4), _shortened(row.label, font, width - _GAP_PX), fill=_INK, font=font)
         top += _ROW_LABEL_PX

@@ -16,7 +16,6 @@ from langfield.cli.options import OutputOptions
 from langfield.core.errors import DataError
 
 if TYPE_CHECKING:
-    from langfield.cli.contact_sheet import SheetRow
     from langfield.demo import Demo, Judged
 
 _ENCODER = "builtin:mini"
@@ -82,35 +81,29 @@ def shown(judged: "Sequence[Judged]", count: int = _SHOWN) -> "list[Judged]":
 
 
 def _write_sheet(demo: "Demo", scene: Path, path: Path, console: Console) -> Path:
+    from langfield.cli.answer_pictures import photo_row
     from langfield.cli.contact_sheet import contact_sheet
     from langfield.cli.files import make_folder, write_picture
 
     make_folder(path.parent)
-    rows = [_sheet_row(demo, scene, judged) for judged in shown(demo.judged)]
+    rows = [photo_row(demo.session, judged.answer, scene.joinpath) for judged in shown(demo.judged)]
     return write_picture(path, contact_sheet(rows, blocks=2))
 
 
-def _sheet_row(demo: "Demo", scene: Path, judged: "Judged") -> "SheetRow":
-    """The photo that shows the answer best, with the relevancy of what was learnt over it."""
-    from langfield.cli.answer_pictures import best_view
-    from langfield.cli.contact_sheet import SheetRow
-    from langfield.data.images import decode_image
-    from langfield.query.pictures import composited, relevancy_picture
-
-    name, seen = best_view(demo.session, judged.answer, None)
-    relevancy = seen.relevancy[0]
-    photo = decode_image(scene / name, (relevancy.shape[1], relevancy.shape[0]))
-    verdict = "there" if judged.answer.present else "not there"
-    label = f"{judged.answer.phrase}: {verdict} (presence {judged.answer.presence:.2f})"
-    return SheetRow(label, (photo, relevancy_picture(relevancy), composited(photo, relevancy)))
-
-
 def _row(judged: "Judged") -> tuple[str, ...]:
+    from langfield.cli.answer_pictures import verdict
+
     answer = judged.answer
     position = "" if answer.position is None else ", ".join(f"{value:.2f}" for value in answer.position)
     there = "yes" if judged.expected == "present" else "no"
-    said = "there" if answer.present else "not there"
-    return answer.phrase, there, said, f"{answer.presence:.2f}", position, "right" if judged.correct else "WRONG"
+    return (
+        answer.phrase,
+        there,
+        verdict(answer),
+        f"{answer.presence:.2f}",
+        position,
+        "right" if judged.correct else "WRONG",
+    )
 
 
 def _conclude(demo: "Demo", seconds: dict[str, float], sheet: Path, out: Path, console: Console) -> None:

@@ -24,10 +24,12 @@ from langfield.cli.lift import Lift
 from langfield.cli.methods import Methods
 from langfield.cli.query import Query
 from langfield.cli.render import Render
+from langfield.cli.reproduce import Reproduce
+from langfield.cli.scenes import Scenes
 from langfield.cli.train import Train
 from langfield.core.errors import Interrupted, LangfieldError, UsageError
 
-Command = DemoCommand | Train | Lift | Query | Render | Eval | Export | Methods
+Command = DemoCommand | Train | Lift | Query | Render | Eval | Export | Methods | Scenes | Reproduce
 # An explicit union: tyro reads the commands' names from the annotations.
 _COMMANDS = Union[  # noqa: UP007
     Annotated[DemoCommand, tyro.conf.subcommand("demo")],
@@ -38,6 +40,8 @@ _COMMANDS = Union[  # noqa: UP007
     Annotated[Eval, tyro.conf.subcommand("eval")],
     Annotated[Export, tyro.conf.subcommand("export")],
     Annotated[Methods, tyro.conf.subcommand("methods")],
+    Annotated[Scenes, tyro.conf.subcommand("scenes")],
+    Annotated[Reproduce, tyro.conf.subcommand("reproduce")],
 ]
 _CONFIG = (tyro.conf.FlagCreatePairsOff,)  # --json, not also --no-json
 _DESCRIPTION = "Search a 3D scene with words: train on posed photos, then ask where things are."
@@ -62,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(error, as_json)
     except KeyboardInterrupt:
         kept = (
-            "; the same command goes on from what was kept" if isinstance(command, Train | Lift | DemoCommand) else ""
+            "; the same command goes on from what was kept"
+            if isinstance(command, Train | Lift | DemoCommand | Reproduce)
+            else ""
         )
         return _failed(Interrupted(f"interrupted{kept}"), as_json)
     except Exception as error:

@@ -1,0 +1,223 @@
+"""`langfield reproduce`: a scene of the literature trained, measured and asked what its paper asked."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import tyro
+
+from langfield.cli.console import Console, duration
+from langfield.cli.options import EncoderSpec, OptionalPath, OptionalText, OutputOptions
+from langfield.core.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from langfield.cli.contact_sheet import SheetRow
+    from langfield.data.literature import CatalogueScene
+    from langfield.data.scene import Scene
+    from langfield.query.answers import Answer
+    from langfield.query.session import Session
+
+PhraseGroup = Literal["paper", "failures", "free", "all"]
+_ROWS_IN_BLOCK = 8
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A phrase, and the group of the catalogue that it is from."""
+
+    phrase: str
+    group: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduce(OutputOptions):
+    """Train on a scene of the literature, measure it if it has labels, and draw what its paper's figures ask.
+
+    Goes on where it stopped when the same is asked for again.
+    """
+
+    scene: tyro.conf.Positional[str]
+    """A scene of `langfield scenes`, such as teatime or lerf-ovs/teatime."""
+
+    data: Path
+    """The scene's folder, or its data set's. `langfield scenes SCENE` says how to obtain it."""
+
+    phrases: PhraseGroup = "paper"
+    """paper: of its paper's figures. failures: those that LERF says it fails at. free: freely chosen ones."""
+
+    out: OptionalPath = None
+    """Where the run, the sheet and the figures go. reproduce-SCENE, if not given."""
+
+    preset: OptionalText = None
+    """As for `langfield train`."""
+
+    encoder: EncoderSpec = None
+    """Image-text encoder, as for `langfield train`. The preset's, if not given."""
+
+    dense: EncoderSpec = None
+    """Self-supervised encoder or none, as for `langfield train`. The preset's, if not given."""
+
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+    def run(self, console: Console) -> dict[str, Any]:
+        """Train, measure, ask and draw; returns what `--json` prints."""
+        from langfield.data.layouts import how_to_obtain, look_for
+        from langfield.data.literature import catalogue
+
+        scene = catalogue().find(self.scene)
+        layout = look_for(scene, self.data)
+        if layout.missing:
+            raise DataError(f"is not {scene.name}: {'; '.join(layout.missing)}; {how_to_obtain(scene)}", layout.folder)
+        asked = chosen_phrases(scene, layout.folder, self.phrases)
+        out = self.out or Path(f"reproduce-{scene.name.replace('/', '-')}")
+        return self._reproduced(scene, layout.folder, asked, out, console)
+
+    def _reproduced(
+        self, scene: "CatalogueScene", folder: Path, asked: Sequence[Asked], out: Path, console: Console
+    ) -> dict[str, Any]:
+        from langfield import api
+        from langfield.data.scene import open_scene
+        from langfield.runs.atomic import write_json
+
+        run = out / "run"
+        trained = api.train(
+            folder,
+            run,
+            preset=self.preset,
+            encoder=self.encoder,
+            dense=self.dense,
+            device=self.device,
+            progress=console.progress,
+            say=console.say,
+        )
+        photos, sheet = open_scene(folder), out / "sheet.png"
+        title = f"{scene.name}, preset {trained.preset}"
+        # The opened run goes before measuring opens its own: both would need the memory.
+        answers = _ask_and_draw(api.open_run(run, device=self.device), photos, asked, title, sheet, console)
+        measured = measured_figures(scene, folder, photos, run, self.device, console)
+        result = {
+            "scene": scene.name,
+            "data": str(folder),
+            "training": trained.to_json(),
+            "answers": [a.to_json() | {"group": q.group} for a, q in zip(answers, asked, strict=True)],
+            "measured": measured,
+            "published": [figure | beside(figure, measured) for figure in scene.to_json()["published"]],
+            "protocols": _protocols_of(scene, measured),
+        }
+        write_json(out / "reproduce.json", result)
+        _tell(result, asked, answers, console)
+        console.say(f"trained in {duration(trained.seconds)}; figure: {sheet}; all numbers: {out / 'reproduce.json'}")
+        return result | {"files": [str(sheet), str(out / "reproduce.json")]}
+
+
+def chosen_phrases(scene: "CatalogueScene", folder: Path, which: PhraseGroup) -> list[Asked]:
+    """The phrases of one group or of all, each once. Raises UsageError if there are none."""
+    from langfield.data.layouts import phrases_of
+
+    groups = phrases_of(scene, folder)
+    asked: dict[str, Asked] = {}
+    for group, phrases in groups.items():
+        if which in (group, "all"):
+            asked |= {phrase: Asked(phrase, group) for phrase in phrases if phrase not in asked}
+    if not asked:
+        some = [group for group, phrases in groups.items() if phrases]
+        has = f"choose --phrases {' or '.join(some)}" if some else "use langfield train and langfield query"
+        of_which = "phrases" if which == "all" else f"{which} phrases"
+        raise UsageError(f"no {of_which} are known for {scene.name}: {has}")
+    return list(asked.values())
+
+
+def _ask_and_draw(
+    session: "Session", photos: "Scene", asked: Sequence[Asked], title: str, path: Path, console: Console
+) -> "list[Answer]":
+    """The answers; and the sheet of them, each in the photo that shows it best."""
+    from langfield.cli.answer_pictures import photo_row
+    from langfield.cli.contact_sheet import contact_sheet
+    from langfield.cli.files import make_folder, write_picture
+    from langfield.core.progress import ProgressEvent
+
+    make_folder(path.parent)
+    answers = session.query([question.phrase for question in asked], progress=console.progress)
+    paths, start = {view.name: view.image_path for view in photos.views}, time.monotonic()
+    rows: list[SheetRow] = []
+    for question, answer in zip(asked, answers, strict=True):
+        note = " (LERF fails at it)" if question.group == "failures" else ""
+        rows.append(photo_row(session, answer, paths.__getitem__, note))
+        console.progress(ProgressEvent("pictures", len(rows), len(asked), "phrases", time.monotonic() - start))
+    write_picture(path, contact_sheet(rows, blocks=-(-len(rows) // _ROWS_IN_BLOCK), title=title))
+    return answers
+
+
+def measured_figures(
+    scene: "CatalogueScene", folder: Path, photos: "Scene", run: Path, device: str, console: Console
+) -> dict[str, Any]:
+    """Reports of `langfield eval` by protocol: those that the labels are good for, else of the pictures alone."""
+    from langfield import api
+    from langfield.data.layouts import labels_folder
+    from langfield.evaluation.protocols import ProtocolName
+
+    if not photos.test:
+        console.say("the scene names no test photos, so nothing is measured")
+        return {}
+    labels = labels_folder(scene, folder)
+    of_test = {Path(photos.views[index].name).stem for index in photos.test}
+    if labels is not None and not of_test & {path.stem for path in labels.glob("*.json")}:
+        console.say(f"none of the photos labelled in {labels} is a test photo, so only pictures are measured")
+        labels = None
+    wanted = scene.labels.protocols if labels is not None else ("langfield",)
+    return {
+        protocol: api.evaluate(
+            run, scene=folder, queries=labels, protocol=protocol, device=device, progress=console.progress
+        ).to_json()
+        for protocol in get_args(ProtocolName)
+        if protocol in wanted
+    }
+
+
+def beside(figure: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
+    """The figure here that a published one compares with: only one of the same protocol does."""
+    report = measured.get(figure["protocol"])
+    if report is None:
+        return {"measured_percent": None, "note": "another protocol than any measured here: does not compare"}
+    return {"measured_percent": percent(report, figure["metric"]), "note": "the same protocol"}
+
+
+def percent(report: dict[str, Any], metric: str) -> float | None:
+    """A metric of the catalogue from a report of `langfield eval`, in percent; None if it was not measured."""
+    if metric == "localisation":
+        counted = (report.get("localisation") or {}).get("all")
+        return 100 * counted["hits"] / counted["total"] if counted and counted["total"] else None
+    share = report.get(metric)
+    return None if share is None else 100 * share
+
+
+def _protocols_of(scene: "CatalogueScene", measured: dict[str, Any]) -> dict[str, str]:
+    from langfield.data.literature import catalogue
+
+    named = [*measured, *(figure.protocol for figure in scene.published)]
+    return {name: catalogue().protocols[name] for name in dict.fromkeys(named)}
+
+
+def _tell(result: dict[str, Any], asked: Sequence[Asked], answers: "Sequence[Answer]", console: Console) -> None:
+    from langfield.cli.answer_pictures import verdict
+    from langfield.data.literature import METRICS
+
+    rows = []
+    for question, answer in zip(asked, answers, strict=True):
+        position = "" if answer.position is None else ", ".join(f"{value:.3g}" for value in answer.position)
+        rows.append((question.phrase, question.group, verdict(answer), f"{answer.presence:.2f}", position))
+    console.table(("phrase", "of", "answer", "presence", "position"), rows)
+    figures = [
+        ("here", metric, protocol, f"{value:.1f} %")
+        for protocol, report in result["measured"].items()
+        for metric in METRICS
+        if (value := percent(report, metric)) is not None
+    ]
+    figures += [(f["method"], f["metric"], f["protocol"], f"{f['percent']:.1f} %") for f in result["published"]]
+    if figures:
+        console.table(("method", "figure", "protocol", ""), figures)
+        for protocol, measures in result["protocols"].items():
+            console.say(f"protocol {protocol}: {measures}")

@@ -1,0 +1,164 @@
+"""`langfield reproduce` from end to end, on the ball scene in the folders of the literature's scenes."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.cli.conftest import STEPS, failure, printed_json
+from tests.data.literature_scenes import write_3d_ovs_scene, write_lerf_ovs_scene, write_lerf_scene
+
+from langfield.cli.console import Console
+from langfield.cli.contact_sheet import SheetRow, contact_sheet
+from langfield.cli.main import main
+from langfield.cli.reproduce import Asked, beside, chosen_phrases, measured_figures, percent
+from langfield.core.progress import silent
+from langfield.data.literature import catalogue
+from langfield.data.scene import open_scene
+from langfield.methods.presets import PRESETS
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    monkeypatch.setitem(PRESETS, "nano", replace(PRESETS["nano"], steps=STEPS, rays=64))
+
+
+def command(scene: str, data: Path, out: Path, encoder: str, *more: str) -> list[str]:
+    return [
+        "reproduce", scene, "--data", str(data), "--out", str(out), "--encoder", encoder, "--preset", "nano",
+        "--device", "cpu", "--no-progress", *more,
+    ]  # fmt: skip
+
+
+def test_a_capture_without_labels_is_asked_and_drawn(tmp_path: Path, encoder: str, capsys):
+    write_lerf_scene(tmp_path / "figurines")
+    out = tmp_path / "out"
+    arguments = command("figurines", tmp_path, out, encoder, "--phrases", "failures")  # the folder above will do
+    result = printed_json(capsys, arguments)
+    assert (result["scene"], result["data"]) == ("lerf/figurines", str(tmp_path / "figurines"))
+    asked = [(answer["phrase"], answer["group"]) for answer in result["answers"]]
+    assert asked == [("leaf", "failures"), ("table", "failures")]
+    assert all({"present", "presence", "position", "box", "hits"} <= set(answer) for answer in result["answers"])
+    assert set(result["measured"]) == {"langfield"}
+    assert result["measured"]["langfield"]["localisation"] is None  # pictures only
+    assert result["measured"]["langfield"]["psnr"] > 3
+    (published,) = result["published"]
+    assert (published["method"], published["percent"], published["measured_percent"]) == ("LERF", 79.5, None)
+    assert "does not compare" in published["note"]
+    assert set(result["protocols"]) == {"langfield", "lerf"}
+    sheet, numbers = (Path(file) for file in result["files"])
+    assert json.loads(numbers.read_text()) == {key: value for key, value in result.items() if key != "files"}
+    with Image.open(sheet) as picture:
+        assert picture.height > 2 * 270  # two rows of three pictures, 360 by 270 each
+        assert len(picture.getcolors(maxcolors=10**6) or []) > 200
+    assert (out / "run" / "run.json").is_file()
+
+
+def test_a_labelled_scene_is_measured_and_set_beside_the_papers(tmp_path: Path, encoder: str, capsys, monkeypatch):
+    folder = write_lerf_ovs_scene(tmp_path / "lerf_ovs", "teatime")
+    out = tmp_path / "out"
+    result = printed_json(capsys, command("lerf-ovs/teatime", folder, out, encoder))
+    assert [answer["phrase"] for answer in result["answers"]] == ["stuffed bear"]
+    assert set(result["measured"]) == {"lerf", "langfield"}
+    for protocol, report in result["measured"].items():
+        assert report["protocol"] == protocol
+        assert report["views"] == 2
+        assert report["localisation"]["all"]["total"] >= 2  # balls in the labelled test photos 1 and 9, not in 5
+        assert report["localisation"]["all"]["total"] <= 6
+    assert len(result["published"]) == 8
+    assert all(figure["measured_percent"] is None for figure in result["published"])  # of another protocol
+    assert {"lerf", "langfield", "lerf-ovs"} == set(result["protocols"])
+    model = (out / "run" / "model.safetensors").read_bytes()
+    kept = {protocol: SimpleNamespace(to_json=lambda r=report: r) for protocol, report in result["measured"].items()}
+    monkeypatch.setattr("langfield.api.evaluate", lambda run, protocol, **options: kept[protocol])
+    assert main(command("lerf-ovs/teatime", folder, out, encoder)) == 0  # the run is there: nothing is trained again
+    assert (out / "run" / "model.safetensors").read_bytes() == model
+    said = capsys.readouterr()
+    table = [line.split("  ")[0] for line in said.out.splitlines()]
+    assert "stuffed bear" in table
+    assert "LangSplatV2" in table
+    assert "here" in table
+    assert "protocol lerf-ovs: LangSplat's evaluation" in said.err
+
+
+def test_labels_of_training_photos_alone_measure_pictures_only(tmp_path: Path, monkeypatch):
+    folder, scene = write_lerf_ovs_scene(tmp_path, "ramen", labelled=(5, 9)), catalogue().find("lerf-ovs/ramen")
+    photos, said, asked = open_scene(folder), [], []
+    console = Console(silent, said.append, quiet=True)
+
+    def evaluate(run: Path, **options):
+        asked.append((options["protocol"], options["queries"]))
+        return SimpleNamespace(to_json=lambda: {"protocol": options["protocol"]})
+
+    monkeypatch.setattr("langfield.api.evaluate", evaluate)
+    labels = tmp_path / "label" / "ramen"
+    measured = measured_figures(scene, folder, photos, tmp_path / "run", "cpu", console)
+    assert sorted(asked) == [("langfield", labels), ("lerf", labels)]
+    assert measured == {protocol: {"protocol": protocol} for protocol, _ in asked}
+    assert not said
+    (labels / "frame_00009.json").unlink()
+    asked.clear()
+    measured_figures(scene, folder, photos, tmp_path / "run", "cpu", console)
+    assert asked == [("langfield", None)]
+    assert said == [f"none of the photos labelled in {labels} is a test photo, so only pictures are measured"]
+    no_test = replace(photos, test=())
+    assert measured_figures(scene, folder, no_test, tmp_path / "run", "cpu", console) == {}
+    assert said[1] == "the scene names no test photos, so nothing is measured"
+
+
+def test_phrases_are_chosen_by_group_and_asked_once(tmp_path: Path):
+    figurines, bed = catalogue().find("figurines"), catalogue().find("bed")
+    assert chosen_phrases(figurines, tmp_path, "failures") == [Asked("leaf", "failures"), Asked("table", "failures")]
+    both = replace(figurines, phrases={"paper": ("a", "b"), "failures": (), "free": ("b", "c")})
+    assert chosen_phrases(both, tmp_path, "all") == [Asked("a", "paper"), Asked("b", "paper"), Asked("c", "free")]
+    write_3d_ovs_scene(tmp_path / "bed", "red bag\nwhite wall\n")
+    assert [asked.phrase for asked in chosen_phrases(bed, tmp_path / "bed", "paper")] == ["red bag", "white wall"]
+
+
+def test_what_cannot_be_reproduced_is_said_before_anything_is_made(tmp_path: Path, encoder: str, capsys):
+    out = tmp_path / "out"
+    write_lerf_scene(tmp_path / "ramen")
+    assert failure(capsys, command("ramen", tmp_path / "ramen", out, encoder, "--phrases", "free")) == (
+        "no free phrases are known for lerf/ramen: choose --phrases paper"
+    )
+    assert failure(capsys, command("donuts", tmp_path / "ramen", out, encoder)) == (
+        "no paper phrases are known for lerf/donuts: use langfield train and langfield query"
+    )
+    line = failure(capsys, command("lerf-ovs/ramen", tmp_path / "ramen", out, encoder))
+    assert line.startswith(
+        f"{tmp_path / 'ramen'}: is not lerf-ovs/ramen: COLMAP cameras: no sparse/0/cameras.bin or "
+        "sparse/0/cameras.txt; COLMAP poses: "
+    )
+    assert "to obtain it see https://" in line
+    assert not out.exists()
+
+
+def test_figures_are_read_from_reports_in_percent():
+    report = {"localisation": {"all": {"hits": 3, "total": 8}}, "miou": 0.25}
+    assert percent(report, "localisation") == 37.5
+    assert percent(report, "miou") == 25.0
+    assert percent(report, "boundary_iou") is None
+    assert percent({"localisation": None, "miou": None}, "localisation") is None
+    assert percent({"localisation": {"all": {"hits": 0, "total": 0}}}, "localisation") is None
+
+
+def test_only_a_figure_of_the_same_protocol_is_set_beside_a_published_one():
+    figure = {"method": "M", "metric": "miou", "protocol": "lerf-ovs", "percent": 50.0, "source": ""}
+    measured = {"lerf": {"miou": 0.25}, "lerf-ovs": {"miou": 0.5}}
+    assert beside(figure, measured) == {"measured_percent": 50.0, "note": "the same protocol"}
+    assert beside(figure | {"protocol": "lerf-mask"}, measured)["measured_percent"] is None
+    assert beside(figure | {"metric": "localisation"}, measured)["measured_percent"] is None
+
+
+def test_a_sheets_title_stands_above_it_and_moves_the_rest_down():
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 255, (36, 48, 3)).astype(np.uint8)
+    rows = [SheetRow(f"phrase {i}", (picture, picture, picture)) for i in range(3)]
+    plain, titled = contact_sheet(rows, blocks=2), contact_sheet(rows, blocks=2, title="lerf/teatime, preset lerf")
+    added = titled.shape[0] - plain.shape[0]
+    assert added > 0
+    assert (titled[added:] == plain).all()
+    assert (titled[:added] != 255).any()
