@@ -106,7 +106,7 @@ class Answer:
         presence: the evidence for that, in [0, 1]; `present` is presence > 0.5.
         score: relevancy of the best hit (0 without one).
         scale_world: height of the crop that fits the phrase best, world units; None without a hit.
-        hits: best first.
+        hits: best first; none where it is not present.
     """
 
     phrase: str
@@ -146,7 +146,7 @@ class ViewAnswers:
         depth_world: z-depth in world units, infinite where nothing is.
         relevancy: raw relevancy of every pixel, in [0, 1], at the phrase's best scale.
         refined: relevancy brought into line with the scene's surface, from all photos: see `langfield.query.surface`.
-        masks: the pixels of all hits.
+        masks: the pixels of all hits; none for a phrase that is not present.
         scale_world: the scale of each pixel's relevancy, in world units (the height of a crop).
         best_xy_px: the point that answers each phrase, (x, y) in pixels.
         score: relevancy of that answer.

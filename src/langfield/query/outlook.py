@@ -100,12 +100,17 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Found:
-    """What is known of one phrase: its presence, `Evidence`'s two rows on the surface, and where it stands out."""
+    """What is known of one phrase: its presence, `Evidence`'s two rows on the surface, and where it stands out (also
+    for what is not there: something always does)."""
 
     presence: float
     on_surface: Float[np.ndarray, " v"]
     scale_scene: Float[np.ndarray, " v"]
     regions: list[Region]
+
+    @property
+    def present(self) -> bool:
+        return self.presence > 0.5
 
 
 def look_around(

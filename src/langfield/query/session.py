@@ -200,6 +200,7 @@ class Session:
         self, phrases: Sequence[str], negatives: Sequence[str] | None, progress: Progress = silent
     ) -> list[Found]:
         """What is known of phrases, asked once each."""
+        self._check_question(phrases, negatives)
         against = self._against(negatives)
         new = [text for text in dict.fromkeys(phrases) if (text, against) not in self._known]
         outlook, background = self._outlook_of_views(progress), self._background(negatives, progress)
@@ -253,10 +254,10 @@ class Session:
         return Background.of_nouns(np.concatenate(scores))
 
     def _answer(self, phrase: str, found: Found) -> Answer:
-        hits = tuple(self._hit(region, found) for region in found.regions[:MOST_HITS])
+        hits = tuple(self._hit(region, found) for region in found.regions[:MOST_HITS] if found.present)
         return Answer(
             phrase=phrase,
-            present=found.presence > 0.5,
+            present=found.present,
             presence=found.presence,
             score=hits[0].score if hits else 0.0,
             scale_world=hits[0].scale_world if hits else None,
@@ -303,11 +304,14 @@ class Session:
         except ValueError as error:
             raise RunError(f"the encoder's card in run.json cannot be read: {error}") from None
 
-    def _phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> Phrases:
+    def _check_question(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> None:
         if not phrases:
             raise UsageError("no phrase was given")
         if any(not text.strip() for text in (*phrases, *(negatives or ()))):
             raise UsageError("a phrase is empty")
+
+    def _phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> Phrases:
+        self._check_question(phrases, negatives)
         card = self._card()
         coded = isinstance(self._method, CodedMethod) and not len(self._method.codes)
         if coded or (isinstance(self._method, Splat) and not len(self._method.language.codebook)):

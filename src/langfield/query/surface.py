@@ -121,7 +121,7 @@ class Surface:
         floor = min(0.5, (float(np.median(values)) + best) / 2)
         found: list[Region] = []
         taken = np.zeros(len(values), dtype=bool)
-        for seed in self._summits(values, floor + accepted * (best - floor)):
+        for seed in self._summits(values, floor + accepted * (best - floor)).tolist():
             if taken[seed]:
                 continue
             cubes = self._connected(values >= floor + inside * (values[seed] - floor), seed)
@@ -143,7 +143,7 @@ class Surface:
     ) -> tuple[Int64[np.ndarray, "m k"], Float[np.ndarray, "m k"]]:
         """The nearest cubes of points, and how much each counts there; all 0 away from the surface."""
         if not len(self):
-            return np.zeros((len(points_scene), 1), np.int64), np.zeros((len(points_scene), 1))
+            return np.zeros((len(points_scene), 0), np.int64), np.zeros((len(points_scene), 0))
         known = np.asarray(np.isfinite(points_scene).all(axis=1))
         distance, cube = self._tree.query(np.where(known[:, None], points_scene, 0), k=min(_NEAREST, len(self)))
         distance, cube = distance.reshape(len(points_scene), -1), cube.reshape(len(points_scene), -1)
@@ -196,7 +196,7 @@ class Surface:
         i, j = place[self._pairs[both]].T
         graph = coo_array((np.ones(len(i), dtype=bool), (i, j)), shape=(len(index), len(index)))
         label = connected_components(graph, directed=False)[1]
-        return index[label == label[int(place[seed])]]
+        return index[label == label[place[seed]]]
 
 
 def _solve(

@@ -76,8 +76,9 @@ def _level(found: Found, surface: Surface, seen: SeenScales) -> int:
 
 
 def _membership(found: Found, cubes: int) -> Float[np.ndarray, " v"]:
+    """1 in the regions of what is there."""
     member = np.zeros(cubes)
-    for region in found.regions:
+    for region in found.regions if found.present else ():
         member[region.cubes] = 1
     return member
 

@@ -1,0 +1,91 @@
+"""Presence against common nouns."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from langfield.query.presence import Background, Null, common_nouns, keep_background, log_odds, read_background
+
+
+def scene(phrases: int, rng: np.random.Generator, cells: int = 400, level: float = -0.5) -> np.ndarray:
+    """Scores of phrases that mean nothing here."""
+    return 1 / (1 + np.exp(-(level + 0.2 * rng.standard_normal((phrases, cells)))))
+
+
+def with_a_thing(scores: np.ndarray, height: float, first: int = 10) -> np.ndarray:
+    """The same, with log-odds raised by `height` in a few cells."""
+    odds = log_odds(scores)
+    odds[:, first : first + 4] += height
+    return 1 / (1 + np.exp(-odds))
+
+
+def test_what_is_there_is_told_from_what_is_not_at_any_level_of_scores():
+    rng = np.random.default_rng(0)
+    for level in (-2.0, -0.5, 1.5):  # an encoder may find that nearly everything passes 0.5, or that nothing does
+        background = Background.of_nouns(scene(127, rng, level=level))
+        absent = background.presence(scene(200, rng, level=level))
+        present = background.presence(with_a_thing(scene(200, rng, level=level), 1.5))
+        assert (absent < 0.5).mean() > 0.95
+        assert (present > 0.5).mean() > 0.95
+
+
+def test_nouns_that_are_there_move_the_scale_little():
+    rng = np.random.default_rng(1)
+    nouns, asked, absent = scene(127, rng), with_a_thing(scene(200, rng), 1.5), scene(200, rng)
+    some = nouns.copy()
+    for number in range(10):  # ten of the nouns are there, each at its own place
+        some[number] = with_a_thing(nouns[number : number + 1], 3.0, first=20 * number)[0]
+    for background in (Background.of_nouns(nouns), Background.of_nouns(some)):
+        assert (background.presence(asked) > 0.5).mean() > 0.95
+        assert (background.presence(absent) < 0.5).mean() > 0.95
+
+
+def test_a_null_counts_spreads_by_the_quartile_above_the_median():
+    values = np.concatenate([np.linspace(-50, 0, 50), [0.0], np.linspace(0, 2 * 0.6745, 50)])
+    null = Null.of(values)
+    assert null.median == 0
+    assert null.spread == pytest.approx(1, rel=0.05)
+    np.testing.assert_allclose(null.spreads(np.array([null.spread])), 1)
+
+
+def test_three_spreads_are_even_odds():
+    rng = np.random.default_rng(2)
+    background, asked = Background.of_nouns(scene(127, rng)), with_a_thing(scene(500, rng), 0.6)
+    z = background.together.spreads(background._together(log_odds(asked)))
+    np.testing.assert_allclose(background.presence(asked), 1 / (1 + np.exp(3 - z)))
+
+
+def test_nouns_that_all_say_the_same_do_not_divide_by_zero():
+    background = Background.of_nouns(np.full((5, 7), 0.4))
+    presence = background.presence(np.stack([np.full(7, 0.4), np.full(7, 0.9), np.full(7, 0.0)]))
+    assert np.isfinite(presence).all()
+    assert presence[0] < 0.5 < presence[1]
+    assert presence[2] < 0.5
+
+
+def test_it_is_kept_and_read_again_and_what_is_torn_is_not(tmp_path: Path):
+    background = Background.of_nouns(scene(20, np.random.default_rng(3), cells=9))
+    file = tmp_path / "answers" / "presence.json"
+    assert read_background(file, 9) is None
+    keep_background(file, background)
+    again = read_background(file, 9)
+    assert again is not None
+    scores = scene(4, np.random.default_rng(4), cells=9)
+    np.testing.assert_array_equal(again.presence(scores), background.presence(scores))
+    assert read_background(file, 8) is None  # of other cells
+    whole = file.read_text()
+    broken = [whole[:50], "[]", "{}", json.dumps(json.loads(whole) | {"mean": ["x"] * 9})]
+    broken.append(json.dumps(json.loads(whole) | {"contrast": [1.0]}))
+    for text in broken:
+        file.write_text(text)
+        assert read_background(file, 9) is None
+    keep_background(None, background)
+    keep_background(Path("/dev/null/nowhere.json"), background)  # cannot be written: nothing is said
+
+
+def test_the_list_of_nouns_is_a_list_of_different_words():
+    nouns = common_nouns()
+    assert len(nouns) == len(set(nouns)) > 100
+    assert all(noun.strip() == noun and noun for noun in nouns)

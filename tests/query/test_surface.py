@@ -1,0 +1,142 @@
+"""The surface as a graph: what it smooths, what it keeps apart, and what stands out on it."""
+
+import numpy as np
+import pytest
+
+from langfield.query.surface import Surface, normals_towards_camera
+
+UP = np.array([0.0, 0, 1])
+
+
+def table(rgb=None, views: int = 3, step: float = 0.05) -> tuple[Surface, np.ndarray]:
+    """A plane of 2 by 2, its points seen by every view, and where its cubes are; `rgb` paints it by x and y."""
+    axis = np.arange(-1 + step / 2, 1, step)
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    points = np.concatenate([np.c_[grid, np.full(len(grid), 0.01)]] * views)
+    colours = np.full((len(points), 3), 0.5) if rgb is None else rgb(points)
+    normals = np.broadcast_to(UP, points.shape)
+    surface = Surface(points, colours, normals, np.repeat(np.arange(views), len(grid)), 0.1)
+    return surface, surface.centres_scene
+
+
+def two_colours(points: np.ndarray) -> np.ndarray:
+    return np.where(points[:, :1] < 0, 0.2, 0.8) * np.ones(3)
+
+
+def test_means_are_of_each_cube_and_of_cubes_that_two_views_show():
+    points = np.array([[0.05, 0, 0], [0.06, 0, 0], [-0.05, 0, 0], [0.95, 0.95, -0.95], [0.96, 0.96, -0.96]])
+    surface = Surface(points, points, points, np.array([0, 1, 0, 1, 0]), 0.1)
+    assert surface.of_point.tolist() == [0, 0, -1, 1, 1] or surface.of_point.tolist() == [1, 1, -1, 0, 0]
+    means = surface.means(np.array([[0.6, 0.8, 0.99, 0.75, 0.77]]))
+    np.testing.assert_allclose(np.sort(means[0]), [0.7, 0.76])
+
+
+def test_smoothing_solves_its_least_squares_problem():
+    surface, _ = table(two_colours)
+    values = np.random.default_rng(0).random((3, len(surface)))
+    smooth = surface.smoothed(values)
+    dense = surface._system.toarray()
+    np.testing.assert_allclose(smooth, np.linalg.solve(dense, 0.2 * values.T).T, atol=2e-3)
+    # What is the same everywhere stays so, and the mean of what was said is kept: rows of the Laplacian sum to 0.
+    np.testing.assert_allclose(surface.smoothed(np.full((1, len(surface)), 0.3)), 0.3, atol=1e-3)
+    np.testing.assert_allclose(smooth.mean(axis=1), values.mean(axis=1), atol=1e-3)
+
+
+def test_an_edge_of_colour_keeps_a_blob_on_its_side():
+    jumps = []
+    for paint in (two_colours, None):
+        surface, centres = table(paint)
+        blob = np.exp(-((centres[:, 0] - 0.1) ** 2 + centres[:, 1] ** 2) / 0.3**2)[None]
+        smooth = surface.smoothed(blob)[0]
+        middle = abs(centres[:, 1]) < 0.2
+        inside, outside = (smooth[middle & (abs(centres[:, 0] - x) < 0.06)].mean() for x in (0.05, -0.05))
+        jumps.append(inside - outside)
+    edge, plain = jumps
+    assert edge > 3 * abs(plain)
+
+
+def bump(sign: float) -> Surface:
+    """Two planes that meet at x = 0, as a roof (sign 1, convex) or as a valley (−1, concave)."""
+    axis = np.arange(-0.975, 1, 0.05)
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    points = np.c_[grid, -sign * abs(grid[:, 0])]
+    normals = np.c_[sign * np.sign(grid[:, 0]), np.zeros(len(grid)), np.ones(len(grid))] / np.sqrt(2)
+    twice = [np.concatenate([part, part]) for part in (points, np.full(points.shape, 0.5), normals)]
+    return Surface(*twice, np.repeat([0, 1], len(points)), 0.1)
+
+
+def test_a_thing_ends_where_the_surface_is_concave():
+    leaks = []
+    for sign in (1, -1):
+        surface = bump(sign)
+        side = (surface.centres_scene[:, :1].T > 0).astype(float)
+        smooth = surface.smoothed(side)[0]
+        near = abs(surface.centres_scene[:, 0]) < 0.15
+        leaks.append(float(abs(smooth - side[0])[near].mean()))
+    roof, valley = leaks
+    assert valley < 0.25 * roof
+
+
+def thing(centres: np.ndarray, x: float, y: float, value: float = 0.9) -> np.ndarray:
+    return np.where(np.hypot(centres[:, 0] - x, centres[:, 1] - y) < 0.25, value, 0.3)
+
+
+def test_two_things_are_two_regions_best_first_and_where_they_are():
+    surface, centres = table()
+    values = np.maximum(thing(centres, -0.5, 0.5, 0.8), thing(centres, 0.5, 0, 0.9))
+    regions = surface.regions(values)
+    assert [region.peak for region in regions] == [0.9, 0.8]
+    for region, middle in zip(regions, ([0.5, 0], [-0.5, 0.5]), strict=True):
+        np.testing.assert_allclose(centres[region.cubes, :2].mean(axis=0), middle, atol=0.03)
+        assert set(values[region.cubes]) == {region.peak}
+        assert region.floor == 0.5
+
+
+def test_a_second_thing_far_below_the_best_and_a_speck_do_not_count():
+    surface, centres = table()
+    values = np.maximum(thing(centres, -0.5, 0.5, 0.6), thing(centres, 0.5, 0, 0.9))
+    values[np.argmin(np.hypot(centres[:, 0] + 0.8, centres[:, 1] + 0.8))] = 0.95
+    regions = surface.regions(values)
+    assert [region.peak for region in regions] == [0.9]
+    assert len(surface.regions(values, accepted=0.2)) == 2
+
+
+def test_what_passes_half_nowhere_has_a_lower_floor_and_a_speck_is_better_than_nothing():
+    surface, centres = table()
+    low = surface.regions(thing(centres, 0.5, 0, 0.45))
+    assert len(low) == 1
+    assert low[0].floor == pytest.approx((0.3 + 0.45) / 2)
+    speck = np.full(len(surface), 0.3)
+    speck[7] = 0.8
+    assert surface.regions(speck)[0].cubes.tolist() == [7]
+
+
+def test_values_are_read_at_points_near_the_surface_only():
+    surface, centres = table()
+    reader, near = surface.read_at(np.array([[0.31, 0.22, 0.0], [0.31, 0.22, 0.2], [0.3, 0.2, 3.0], [np.inf, 0, 0]]))
+    assert near.tolist() == [True, True, False, False]
+    x = reader @ centres[:, 0]
+    np.testing.assert_allclose(x[:2], 0.31, atol=0.05)
+    assert x[2:].tolist() == [0, 0]
+    np.testing.assert_allclose(reader.sum(axis=1)[:2], 1)
+
+
+def test_nothing_seen_is_no_surface():
+    nothing = np.zeros((0, 3))
+    surface = Surface(nothing, nothing, nothing, np.zeros(0, np.int64), 1.0)
+    assert len(surface) == 0
+    assert surface.regions(np.zeros(0)) == []
+    assert surface.smoothed(np.zeros((2, 0))).shape == (2, 0)
+    assert not surface.read_at(np.zeros((3, 3)))[1].any()
+
+
+def test_normals_of_a_sphere_point_at_the_camera():
+    ys, xs = np.meshgrid(np.linspace(-0.8, 0.8, 33), np.linspace(-0.8, 0.8, 33), indexing="ij")
+    inside = xs**2 + ys**2 < 0.6
+    z = np.where(inside, 4 - np.sqrt(np.maximum(1 - xs**2 - ys**2, 0)), np.inf)
+    points = np.stack([xs, ys, z], axis=-1)
+    normals = normals_towards_camera(points, np.zeros(3))
+    truth = points - [0, 0, 4]
+    core = xs**2 + ys**2 < 0.5
+    np.testing.assert_allclose(normals[core], truth[core], atol=0.02)
+    assert not normals[~inside].any()
