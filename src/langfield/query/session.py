@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from langfield.core.cameras import Camera
 from langfield.core.config import config_from_json
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
-from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.core.progress import Progress, silent
 from langfield.core.splats import Splats
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import EncoderCard, ImageTextEncoder
@@ -48,10 +47,9 @@ from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView
 
 Protocol = Literal["langfield", "lerf"]
-PHRASES_AT_ONCE = 64
+PHRASES_AT_ONCE = 128
 MOST_HITS = 8
 _PHRASES_KNOWN = 256
-_NOUNS_AT_ONCE = 32  # progress is told after each
 _VIEWS_KEPT = 2
 _CAMERAS_FOR_DISTANCE = 32
 
@@ -204,16 +202,14 @@ class Session:
         against = self._against(negatives)
         new = [text for text in dict.fromkeys(phrases) if (text, against) not in self._known]
         outlook, background = self._outlook_of_views(progress), self._background(negatives, progress)
-        started = time.perf_counter()
         for start in range(0, len(new), PHRASES_AT_ONCE):
             texts = new[start : start + PHRASES_AT_ONCE]
-            evidence = outlook.ask(self._ready(self._phrases(texts, negatives)), self._seen_scales())
+            evidence = outlook.ask(self._ready(self._phrases(texts, negatives)), self._seen_scales(), progress)
             presence = np.zeros(len(texts)) if background is None else background.presence(evidence.in_cells)
             for i, text in enumerate(texts):
                 regions = outlook.surface.regions(evidence.on_surface[i])
                 known = Found(float(presence[i]), evidence.on_surface[i], evidence.scale_scene[i], regions)
                 self._known[text, against] = known
-            progress(ProgressEvent("asking", start + len(texts), len(new), "phrases", time.perf_counter() - started))
         found = [self._known[text, against] for text in phrases]
         while len(self._known) > _PHRASES_KNOWN:
             del self._known[next(iter(self._known))]
@@ -246,12 +242,8 @@ class Session:
         return self._backgrounds[key]
 
     def _learn_background(self, negatives: Sequence[str] | None, outlook: Outlook, progress: Progress) -> Background:
-        nouns, started, scores = self._phrases(common_nouns(), negatives), time.perf_counter(), []
-        for start in range(0, len(nouns), _NOUNS_AT_ONCE):
-            scores.append(outlook.ask(self._ready(nouns[start : start + _NOUNS_AT_ONCE]), self._seen_scales()).in_cells)
-            done = min(start + _NOUNS_AT_ONCE, len(nouns))
-            progress(ProgressEvent("calibrating", done, len(nouns), "nouns", time.perf_counter() - started))
-        return Background.of_nouns(np.concatenate(scores))
+        nouns = self._ready(self._phrases(common_nouns(), negatives))
+        return Background.of_nouns(outlook.ask(nouns, self._seen_scales(), progress, "calibrating").in_cells)
 
     def _answer(self, phrase: str, found: Found) -> Answer:
         hits = tuple(self._hit(region, found) for region in found.regions[:MOST_HITS] if found.present)
