@@ -16,16 +16,18 @@ from typing import Annotated, Any, Union
 
 import tyro
 
+from langfield.cli.compare import Compare
 from langfield.cli.console import open_console
 from langfield.cli.demo import DemoCommand
 from langfield.cli.evaluate import Eval
 from langfield.cli.methods import Methods
 from langfield.cli.query import Query
 from langfield.cli.render import Render
+from langfield.cli.report import ReportCommand
 from langfield.cli.train import Train
 from langfield.core.errors import Interrupted, LangfieldError, UsageError
 
-Command = DemoCommand | Train | Query | Render | Eval | Methods
+Command = DemoCommand | Train | Query | Render | Eval | ReportCommand | Compare | Methods
 # An explicit union: tyro reads the commands' names from the annotations.
 _COMMANDS = Union[  # noqa: UP007
     Annotated[DemoCommand, tyro.conf.subcommand("demo")],
@@ -33,6 +35,8 @@ _COMMANDS = Union[  # noqa: UP007
     Annotated[Query, tyro.conf.subcommand("query")],
     Annotated[Render, tyro.conf.subcommand("render")],
     Annotated[Eval, tyro.conf.subcommand("eval")],
+    Annotated[ReportCommand, tyro.conf.subcommand("report")],
+    Annotated[Compare, tyro.conf.subcommand("compare")],
     Annotated[Methods, tyro.conf.subcommand("methods")],
 ]
 _CONFIG = (tyro.conf.FlagCreatePairsOff,)  # --json, not also --no-json
