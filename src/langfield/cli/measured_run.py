@@ -20,7 +20,8 @@ from langfield.evaluation.by_phrase import PhraseRecorder, PhraseResult
 from langfield.evaluation.evaluator import evaluate
 from langfield.evaluation.labels import Labels, open_labels
 from langfield.evaluation.page_parts import PICTURE_SIDE_PX
-from langfield.evaluation.report_page import PhrasePictures, ViewPictures
+from langfield.evaluation.phrase_sections import Box, PhrasePictures
+from langfield.evaluation.report_page import ViewPictures
 from langfield.evaluation.run_facts import RunFacts, training_curves
 from langfield.query.session import Session, shrunk
 from langfield.runs.atomic import read_json
@@ -104,6 +105,7 @@ def view_pictures(measured: MeasuredRun, views: Iterable[View], progress: Progre
         progress(ProgressEvent("pictures of views", done, len(views), "views", time.monotonic() - start))
         render, depth = measured.session.picture(_small(view, measured.session))
         made.append(ViewPictures(view.name, photo_of(view), render, depth))
+    progress(ProgressEvent("pictures of views", len(views), len(views), "views", time.monotonic() - start))
     return made
 
 
@@ -125,9 +127,12 @@ def phrase_pictures(
         height, width = seen.relevancy.shape[1:]
         for index, result in enumerate(results):
             x, y = seen.best_xy_px[index] / np.array([width, height])
+            meant = boxes.get(result.phrase, ())
+            answer_xy = (float(x), float(y)) if result.answer.present or meant else None
             made[result.phrase, name] = PhrasePictures(
-                result.phrase, name, photo, seen.relevancy[index], (float(x), float(y)), boxes.get(result.phrase, ())
+                result.phrase, name, photo, seen.relevancy[index], answer_xy, meant
             )
+    progress(ProgressEvent("pictures of phrases", len(in_views), len(in_views), "views", time.monotonic() - start))
     return [made[result.phrase, name] for result, name in wanted]
 
 
@@ -158,10 +163,14 @@ def _small(view: View, session: Session) -> Camera:
     return shrunk(view.camera, _RENDER_SIDE_PX[session.device.type])
 
 
-def _boxes(labels: Labels | None, view: View) -> dict[str, tuple[tuple[float, float, float, float], ...]]:
+def _boxes(labels: Labels | None, view: View) -> dict[str, tuple[Box, ...]]:
     """The boxes of each phrase as shares of the picture; none for views without labels."""
     seen = labels.of_view(view) if labels is not None else None
     if seen is None:
         return {}
-    size = np.array([seen.width_px, seen.height_px] * 2)
-    return {label.phrase: tuple(tuple(map(float, box / size)) for box in label.boxes) for label in seen.labels}
+
+    def shares(box: np.ndarray) -> Box:
+        x_from, y_from, x_to, y_to = (float(value) for value in box)
+        return x_from / seen.width_px, y_from / seen.height_px, x_to / seen.width_px, y_to / seen.height_px
+
+    return {label.phrase: tuple(shares(box) for box in label.boxes) for label in seen.labels}

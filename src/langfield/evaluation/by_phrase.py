@@ -25,6 +25,7 @@ class PhraseInView:
         in_box, in_mask: whether its answer lies in a box of a meant thing, and on that thing's very pixels.
         iou: of the relevancy's mask by LERF-OVS's rule.
         score: relevancy of the answer in this view.
+        meant_pixels: how many pixels of the labels' raster show what the phrase means.
     """
 
     view: str
@@ -32,6 +33,7 @@ class PhraseInView:
     in_mask: bool
     iou: float
     score: float
+    meant_pixels: int
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class PhraseResult:
     def miou(self) -> float | None:
         """Mean over the views; None without views."""
         return sum(seen.iou for seen in self.views) / len(self.views) if self.views else None
+
+    @property
+    def meant(self) -> frozenset[tuple[str, int]]:
+        """The same for phrases that mean the same things, as far as the views tell; empty without views."""
+        return frozenset((seen.view, seen.meant_pixels) for seen in self.views)
 
     @property
     def worst(self) -> PhraseInView | None:
@@ -110,12 +117,20 @@ def worst_first(results: Sequence[PhraseResult]) -> list[PhraseResult]:
 
 
 def to_show(results: Sequence[PhraseResult], count: int) -> list[PhraseResult]:
-    """At most `count` phrases for pictures, worst first: half of them the worst, the others from every kind in turn."""
-    ordered = worst_first(results)
-    chosen, rest = ordered[: -(-count // 2)], ordered[-(-count // 2) :]
-    kinds = {kind: [r for r in rest if r.kind == kind] for kind in sorted({r.kind for r in rest})}
-    # The middle of each kind: neither its best nor once more its worst.
-    in_turn = itertools.zip_longest(*(of_kind[len(of_kind) // 2 :] for of_kind in kinds.values()))
+    """At most `count` phrases for pictures, worst first: half of them the worst, the others from every kind in turn.
+
+    Of phrases that mean the same things only the worst is taken: their pictures hardly differ.
+    """
+    ordered, known = [], set()
+    for result in worst_first(results):
+        if not result.meant or result.meant not in known:
+            ordered.append(result)
+        known.add(result.meant)
+    half = -(-count // 2)
+    chosen, rest = ordered[:half], ordered[half:]
+    of_kinds = [[result for result in rest if result.kind == kind] for kind in sorted({r.kind for r in rest})]
+    # Each kind from its middle on: neither once more its worst nor its best.
+    in_turn = itertools.zip_longest(*(of_kind[len(of_kind) // 2 :] for of_kind in of_kinds))
     more = [result for group in in_turn for result in group if result is not None]
     shown = {result.phrase for result in [*chosen, *more][:count]}
     return [result for result in ordered if result.phrase in shown]
@@ -195,6 +210,7 @@ def compared(label: Label, seen: ViewLabels, answers: ViewAnswers, index: int) -
         in_mask=in_mask(point, label.mask),
         iou=iou(lerf_ovs_mask(relevancy), label.mask),
         score=float(answers.score[index]),
+        meant_pixels=int(label.mask.sum()),
     )
 
 

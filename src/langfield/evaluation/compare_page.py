@@ -9,8 +9,8 @@ from langfield.evaluation.comparison import MEASURES, Entry, figures, most_diffe
 from langfield.evaluation.markup import Markup, joined, tag
 from langfield.evaluation.metrics import resized_map
 from langfield.evaluation.page_parts import (
-    Cell,
     DASH,
+    Cell,
     Column,
     colour_bar,
     curves,
@@ -24,8 +24,9 @@ from langfield.evaluation.page_parts import (
     section,
     table,
 )
+from langfield.evaluation.phrase_sections import PhrasePictures
 from langfield.evaluation.plots import MOST_SERIES, Series, legend, share_bar
-from langfield.evaluation.report_page import PhrasePictures, ViewPictures
+from langfield.evaluation.report_page import ViewPictures
 from langfield.evaluation.run_facts import differences, without_places
 from langfield.query.pictures import relevancy_picture
 

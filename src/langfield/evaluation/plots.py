@@ -81,11 +81,12 @@ def log_ticks(low: float, high: float, at_most: int = 6) -> tuple[float, ...]:
     )
 
 
-def axis_of(values: Sequence[float], *, log: bool = False, margin: float = 0.0) -> Axis:
+def axis_of(values: Sequence[float], *, log: bool = False, margin: float = 0.0, at_most: int = 6) -> Axis:
     """An axis that holds all (finite, if `log` positive) values, of which there is at least one.
 
     Args:
         margin: so much of the axis' length is left empty at each end.
+        at_most: so many ticks.
     """
     low, high = min(values), max(values)
     if high - low <= 1e-9 * max(abs(low), abs(high)):  # one value: an axis around it
@@ -93,9 +94,9 @@ def axis_of(values: Sequence[float], *, log: bool = False, margin: float = 0.0) 
     if log:
         grow = (high / low) ** margin
         low, high = low / grow, high * grow
-        return Axis(low, high, log_ticks(low, high), log=True)
+        return Axis(low, high, log_ticks(low, high, at_most), log=True)
     low, high = low - margin * (high - low), high + margin * (high - low)
-    return Axis(low, high, nice_ticks(low, high))
+    return Axis(low, high, nice_ticks(low, high, at_most))
 
 
 def tick_label(value: float, ticks: Sequence[float]) -> str:
@@ -111,7 +112,7 @@ def tick_label(value: float, ticks: Sequence[float]) -> str:
 def line_chart(
     series: Sequence[Series], *, title: str, x_label: str, y_label: str, log_y: bool = False
 ) -> Markup | None:
-    """Curves over a common pair of axes, with a legend if there are several. None if there is nothing to draw.
+    """Curves over common axes, x from 0 on, with a legend if there are several. None if there is nothing to draw.
 
     Args:
         title: says in words what is drawn, for who cannot see it.
@@ -121,7 +122,7 @@ def line_chart(
     points = [point for _, pieces in drawn for piece in pieces for point in piece]
     if not points:
         return None
-    x_axis = axis_of([x for x, _ in points])
+    x_axis = axis_of([0.0, *(x for x, _ in points)], at_most=8)
     y_axis = axis_of([y for _, y in points], log=log_y, margin=0.04)
     lines = [_piece(piece, x_axis, y_axis, index) for index, pieces in drawn for piece in pieces]
     svg = tag(

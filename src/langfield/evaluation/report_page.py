@@ -5,21 +5,19 @@ Pure functions: figures, arrays and documents go in, HTML comes out. Whatever a 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from langfield.evaluation.by_phrase import PhraseResult, worst_first
+from langfield.evaluation.by_phrase import PhraseResult
 from langfield.evaluation.markup import Markup, joined, tag
-from langfield.evaluation.metrics import resized_map
 from langfield.evaluation.page_parts import (
-    DASH,
     Cell,
     Column,
     bytes_text,
     cards,
-    colour_bar,
     curves,
     document,
     facts_list,
@@ -27,19 +25,17 @@ from langfield.evaluation.page_parts import (
     folded,
     footer,
     lines,
-    marked,
     numeric_cell,
     seconds_text,
     section,
     table,
 )
-from langfield.evaluation.plots import legend, share_bar, strip_chart
+from langfield.evaluation.phrase_sections import PhrasePictures, pictures_section, presence_section, table_section
+from langfield.evaluation.plots import legend, share_bar
 from langfield.evaluation.run_facts import RunFacts, commands, number, shown_spec, taken, without_places
-from langfield.query.pictures import composited, depth_picture, relevancy_picture
+from langfield.query.pictures import depth_picture
 
 Rgb = UInt8[np.ndarray, "h w 3"]
-Xy = tuple[float, float]
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,24 +46,6 @@ class ViewPictures:
     photo: Rgb
     render: Rgb
     depth_world: Float32[np.ndarray, "h2 w2"]
-
-
-@dataclass(frozen=True, eq=False)
-class PhrasePictures:
-    """One phrase in one view.
-
-    Attributes:
-        relevancy: on a raster of its own, of the photo's shape.
-        answer_xy: the point that answers, as shares of width and height.
-        boxes: around what the phrase means, as shares (x from, y from, x to, y to); empty if no label says so.
-    """
-
-    phrase: str
-    view: str
-    photo: Rgb
-    relevancy: Float32[np.ndarray, "h2 w2"]
-    answer_xy: Xy
-    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,9 +84,9 @@ def _sections(content: ReportContent) -> list[Markup | None]:
     facts, measured = content.facts, content.evaluation
     return [
         cards(headline(facts, measured)),
-        _phrase_section(content),
-        _presence_section(content.phrases),
-        _table_section(content.phrases),
+        pictures_section(content.phrase_pictures, content.phrases),
+        presence_section(content.phrases),
+        table_section(content.phrases, measured),
         _view_section(content),
         _training_section(facts),
         section(
@@ -169,138 +147,18 @@ def _header(facts: RunFacts) -> Markup:
             ("dense encoder", None if dense is None else shown_spec(dense)),
             ("steps", None if steps is None else f"{steps:,.0f}"),
             ("seed", facts.text("seed")),
-            ("begun", facts.text("created")),
+            ("begun", _moment(facts.text("created"))),
             ("langfield", facts.text("package_version")),
         ]
     )
 
 
-def _phrase_section(content: ReportContent) -> Markup | None:
-    if not content.phrase_pictures:
-        return None
-    by_text = {result.phrase: result for result in content.phrases}
-    rows = [_phrase_row(pictures, by_text.get(pictures.phrase)) for pictures in content.phrase_pictures]
-    return section(
-        "Phrases",
-        lines(
-            "The worst first. Each phrase is shown in the test view where it did worst, or, where it was compared in "
-            "none, in the photo that shows its answer best. The ring is the answer; dashed boxes are what was meant."
-        ),
-        colour_bar(),
-        *rows,
-    )
-
-
-def _phrase_row(pictures: PhrasePictures, result: PhraseResult | None) -> Markup:
-    height, width = pictures.photo.shape[:2]
-    relevancy = resized_map(pictures.relevancy, width, height)
-    peak = float(relevancy.max())
-    marks = marked(pictures.answer_xy, pictures.boxes, (width, height))
-    seen = [] if result is None else [v for v in result.views if v.view == pictures.view]
-    hit = "" if not seen else "; hit" if seen[0].in_box else "; missed"
-    said = "what is meant and the answer are marked" if pictures.boxes else "the answer is marked"
-    over = composited(pictures.photo, relevancy)
-    return tag(
-        "article",
-        tag("header", tag("h3", pictures.phrase), _verdict(result)),
-        tag(
-            "div",
-            figure(pictures.photo, f"Photo {pictures.view}; {said}{hit}", f"photo {pictures.view}{hit}", marks),
-            figure(
-                relevancy_picture(relevancy),
-                f"Relevancy of “{pictures.phrase}” in that view, at most {peak:.2f}",
-                f"relevancy, at most {peak:.2f}",
-            ),
-            figure(
-                over, f"The photo, coloured where relevancy of “{pictures.phrase}” passes 0.5", "where it passes 0.5"
-            ),
-            class_="pictures",
-        ),
-        class_="row",
-    )
-
-
-def _verdict(result: PhraseResult | None) -> Markup | None:
-    """A line about a phrase: right or wrong in words, then figures."""
-    if result is None:
-        return None
-    answer = result.answer
-    words = "there" if answer.present else "not there"
-    if result.right is None:
-        judged = tag("span", f"said {words}")
-    elif result.right:
-        judged = tag("span", f"✓ rightly said {words}", class_="good")
-    else:
-        judged = tag("span", f"✗ wrongly said {words}", class_="bad")
-    parts = [f"presence {answer.presence:.2f}", f"score {answer.score:.2f}"]
-    if answer.position is not None:
-        parts.append(f"at ({position_text(answer.position)})")
-    if result.views:
-        parts.append(f"{result.hits} of {len(result.views)} views hit")
-    if result.miou is not None:
-        parts.append(f"mIoU {result.miou:.2f}")
-    return joined(judged, tag("span", ", ".join(parts), class_="soft"))
-
-
-def position_text(position: Sequence[float]) -> str:
-    """A position in the input files' frame and units."""
-    return ", ".join(f"{value:.3g}" for value in position)
-
-
-def _presence_section(phrases: Sequence[PhraseResult]) -> Markup | None:
-    """Dots of the presence of all judged phrases; None without phrases of both sorts."""
-    rows = [
-        (name, [(r.phrase, r.answer.presence) for r in phrases if r.expected == expected])
-        for name, expected in (("there", "present"), ("not there", "absent"))
-    ]
-    if not all(values for _, values in rows):
-        return None
-    wrong = sum(result.right is False for result in phrases)
-    judged = sum(result.right is not None for result in phrases)
-    title = f"Presence of {judged} phrases, decided at 0.5: {judged - wrong} rightly, {wrong} wrongly"
-    return section("Presence", lines(title + "."), strip_chart(rows, title=title))
-
-
-_PHRASE_COLUMNS = (
-    Column("phrase"),
-    Column("kind"),
-    Column("is there", title="what the labels say"),
-    Column("said"),
-    Column("presence", numeric=True, title="evidence in [0, 1]; above 0.5 is there"),
-    Column("hits", numeric=True, title="test views in which the answer lies in a box of what is meant"),
-    Column("mIoU", numeric=True, title="mean over those views, by LERF-OVS's rule"),
-    Column("score", numeric=True, title="relevancy of the best place"),
-    Column("position", title="in the frame and units of the input files"),
-)
-
-
-def _table_section(phrases: Sequence[PhraseResult]) -> Markup | None:
-    if not phrases:
-        return None
-    caption = (
-        "Worst first: wrong about presence, then the smallest share of hits, the lowest mIoU, and the presence nearest "
-        "to the wrong side. With scripts on, a press on a header sorts by it."
-    )
-    rows = [("wrong" if result.right is False else None, _phrase_cells(result)) for result in worst_first(phrases)]
-    return section("Every phrase", table(caption, _PHRASE_COLUMNS, rows, sortable=True))
-
-
-def _phrase_cells(result: PhraseResult) -> list[Cell]:
-    answer = result.answer
-    there = {"present": "yes", "absent": "no", None: DASH}[result.expected]
-    mark = {True: "", False: " ✗ wrong", None: ""}[result.right]
-    hits = f"{result.hits}/{len(result.views)}" if result.views else DASH
-    return [
-        Cell(result.phrase, class_="phrase"),
-        Cell(result.kind or "asked for"),
-        Cell(there),
-        Cell(("there" if answer.present else "not there") + mark, class_="bad" if mark else None),
-        numeric_cell(answer.presence, ".2f"),
-        Cell(hits, "" if result.hit_share is None else result.hit_share),
-        numeric_cell(result.miou, ".2f"),
-        numeric_cell(answer.score, ".2f"),
-        Cell("" if answer.position is None else position_text(answer.position)),
-    ]
+def _moment(iso: str | None) -> str | None:
+    """A date and time of `run.json` for people; as it is if it is none."""
+    try:
+        return None if iso is None else datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except ValueError:
+        return iso
 
 
 def _view_section(content: ReportContent) -> Markup | None:
