@@ -105,9 +105,9 @@ def test_runs_are_set_side_by_side(trained: Trained, other: Path, tmp_path: Path
     root = parsed(out)
     sections = ["Figures", "Phrase by phrase", "Every phrase", "Test views", "Where their settings differ", "Training"]
     assert headings(root) == sections
-    assert all(
-        len(row.findall(".//figure")) == 3 for row in root.findall(".//section[@id='phrase-by-phrase']//article")
-    )
+    rows = root.findall(".//section[@id='phrase-by-phrase']//article")
+    assert rows
+    assert all(len(row.findall(".//figure")) == 3 for row in rows)
 
 
 def test_without_out_there_is_a_table_and_no_page(trained: Trained, other: Path, capsys):
