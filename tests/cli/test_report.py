@@ -24,6 +24,16 @@ def parsed(path: Path) -> ElementTree.Element:
     return ElementTree.fromstring(text.split("\n", 1)[1])
 
 
+@pytest.fixture(scope="module")
+def few(trained: Trained) -> str:
+    """Labels of three phrases, so that little is asked."""
+    document = json.loads((trained.scene / "queries.json").read_text())
+    document["queries"] = [query for query in document["queries"] if query["text"] in ("red ball", "ball", "piano")]
+    path = trained.scene / "few.json"
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
 def headings(root: ElementTree.Element) -> list[str | None]:
     return [heading.text for heading in root.iter("h2")]
 
@@ -57,9 +67,10 @@ def test_a_report_is_a_page_and_figures(trained: Trained, tmp_path: Path, capsys
     assert str(trained.scene.parent) not in out.read_text()
 
 
-def test_asked_phrases_are_shown_and_escaped(trained: Trained, tmp_path: Path, capsys):
+def test_asked_phrases_are_shown_and_escaped(trained: Trained, few: str, tmp_path: Path, capsys):
     out = tmp_path / "page.html"
-    arguments = ["report", str(trained.run), "--out", str(out), "--max-side", "24", "--phrase", HOSTILE, "red ball"]
+    arguments = ["report", str(trained.run), "--out", str(out), "--queries", few]
+    arguments += ["--max-side", "24", "--phrase", HOSTILE, "red ball"]
     result = printed_json(capsys, arguments)
     (asked,) = (phrase for phrase in result["phrases"] if phrase["phrase"] == HOSTILE)
     assert (asked["expected"], asked["right"], asked["total"]) == (None, None, 0)
@@ -85,9 +96,9 @@ def test_without_labels_and_phrases_the_page_says_what_it_lacks(trained: Trained
     ]
 
 
-def test_runs_are_set_side_by_side(trained: Trained, other: Path, tmp_path: Path, capsys):
+def test_runs_are_set_side_by_side(trained: Trained, other: Path, few: str, tmp_path: Path, capsys):
     out = tmp_path / "compare.html"
-    arguments = ["compare", str(trained.run), str(other), "--max-side", "24"]
+    arguments = ["compare", str(trained.run), str(other), "--queries", few, "--max-side", "24"]
     result = printed_json(capsys, [*arguments, "--out", str(out)])
     assert [run["run"] for run in result["runs"]] == [str(trained.run), str(other)]
     assert result["page"] == str(out)
@@ -110,8 +121,8 @@ def test_runs_are_set_side_by_side(trained: Trained, other: Path, tmp_path: Path
     assert all(len(row.findall(".//figure")) == 3 for row in rows)
 
 
-def test_without_out_there_is_a_table_and_no_page(trained: Trained, other: Path, capsys):
-    arguments = ["compare", str(trained.run), str(other), "--max-side", "24", "--no-progress"]
+def test_without_out_there_is_a_table_and_no_page(trained: Trained, other: Path, few: str, capsys):
+    arguments = ["compare", str(trained.run), str(other), "--queries", few, "--max-side", "24", "--no-progress"]
     assert main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["figure", trained.run.name, "seed", "5"]

@@ -124,7 +124,7 @@ class Compare(OutputOptions):
             labels_of,
             now,
             phrase_pictures,
-            telling_view,
+            telling_views,
             test_views,
             view_pictures,
         )
@@ -136,7 +136,7 @@ class Compare(OutputOptions):
             opened = self._opened(path, console)
             measured = MeasuredRun(opened, dict(entry.evaluation), list(entry.phrases), labels_of(opened))
             if not by_run:  # the first run says in which views all are shown
-                names = [telling_view(measured, _worst(entries, place)) for place in places]
+                names = telling_views(measured, [_worst(entries, place) for place in places])
             wanted = [(entry.phrases[place], name) for place, name in zip(places, names, strict=True)]
             by_run.append(phrase_pictures(measured, wanted, console.progress))
             views_by_run.append(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from langfield.api import OpenedToMeasure
-from langfield.cli.answer_pictures import best_view
+from langfield.cli.answer_pictures import best_views
 from langfield.core.cameras import Camera
 from langfield.core.errors import RunError
 from langfield.core.progress import Progress, ProgressEvent
@@ -136,11 +136,12 @@ def phrase_pictures(
     return [made[result.phrase, name] for result, name in wanted]
 
 
-def telling_view(measured: MeasuredRun, result: PhraseResult) -> str:
-    """The test view in which a phrase did worst; the photo that shows its answer best if it was compared in none."""
-    if result.worst is not None:
-        return result.worst.view
-    return best_view(measured.session, result.answer, None)[0]
+def telling_views(measured: MeasuredRun, results: Sequence[PhraseResult]) -> list[str]:
+    """The test view in which each phrase did worst; the photo that shows its answer best if it was compared in none."""
+    nowhere = [result for result in results if result.worst is None]
+    best = best_views(measured.session, [result.answer for result in nowhere], None)
+    names = {result.phrase: view.name for result, view in zip(nowhere, best, strict=True)}
+    return [names[result.phrase] if result.worst is None else result.worst.view for result in results]
 
 
 def evenly_spread(views: Sequence[View], count: int) -> list[View]:

@@ -55,7 +55,7 @@ class ReportCommand(RunOptions):
             now,
             phrase_pictures,
             run_facts,
-            telling_view,
+            telling_views,
             view_pictures,
         )
         from langfield.evaluation.report_page import ReportContent, report_page
@@ -79,7 +79,7 @@ class ReportCommand(RunOptions):
             phrases=measured.phrases,
             view_pictures=view_pictures(measured, evenly_spread(measured.test_views, _VIEWS_SHOWN), console.progress),
             phrase_pictures=phrase_pictures(
-                measured, [(result, telling_view(measured, result)) for result in shown], console.progress
+                measured, list(zip(shown, telling_views(measured, shown), strict=True)), console.progress
             ),
             package_version=importlib.metadata.version("langfield"),
             made=now(),
