@@ -7,7 +7,6 @@ from typing import Any
 from langfield.evaluation.by_phrase import PhraseResult
 from langfield.evaluation.comparison import MEASURES, Entry, figures, most_different, tallies
 from langfield.evaluation.markup import Markup, joined, tag
-from langfield.evaluation.metrics import resized_map
 from langfield.evaluation.page_parts import (
     DASH,
     Cell,
@@ -15,6 +14,7 @@ from langfield.evaluation.page_parts import (
     colour_bar,
     curves,
     document,
+    enlarged,
     figure,
     footer,
     lines,
@@ -108,7 +108,7 @@ def _phrase_row(entries: Sequence[Entry], row: Sequence[PhrasePictures]) -> Mark
     shown = [figure(first.photo, f"Photo {first.view}{what}", f"photo {first.view}", boxes)]
     for entry, pictures in zip(entries, row, strict=True):
         name = entry.facts.name
-        relevancy = resized_map(pictures.relevancy, *size)
+        relevancy = enlarged(pictures.relevancy, *size)
         result = next(result for result in entry.phrases if result.phrase == pictures.phrase)
         alt = f"Relevancy of “{pictures.phrase}” by {name}, at most {float(relevancy.max()):.2f}; its answer is marked"
         marks = marked(pictures.answer_xy, pictures.boxes, size)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from langfield.evaluation.markup import Markup, joined, tag
@@ -83,6 +83,11 @@ def webp(picture: Rgb, at_most_bytes: int = _PICTURE_BYTES) -> bytes:
         if len(data) <= at_most_bytes:
             break
     return data
+
+
+def enlarged(values: Float32[np.ndarray, "h w"], width_px: int, height_px: int) -> Float32[np.ndarray, "h2 w2"]:
+    """A map for showing on another raster of the same picture, bilinear."""
+    return np.array(Image.fromarray(values).resize((width_px, height_px), Image.Resampling.BILINEAR))
 
 
 def embedded(picture: Rgb, alt: str) -> Markup:

@@ -9,12 +9,12 @@ from jaxtyping import Float32, UInt8
 
 from langfield.evaluation.by_phrase import PhraseResult, worst_first
 from langfield.evaluation.markup import Markup, joined, tag
-from langfield.evaluation.metrics import resized_map
 from langfield.evaluation.page_parts import (
     DASH,
     Cell,
     Column,
     colour_bar,
+    enlarged,
     figure,
     lines,
     marked,
@@ -69,7 +69,7 @@ def pictures_section(shown: Sequence[PhrasePictures], phrases: Sequence[PhraseRe
 
 def _phrase_row(pictures: PhrasePictures, result: PhraseResult | None) -> Markup:
     height, width = pictures.photo.shape[:2]
-    relevancy = resized_map(pictures.relevancy, width, height)
+    relevancy = enlarged(pictures.relevancy, width, height)
     peak = float(relevancy.max())
     marks = marked(pictures.answer_xy, pictures.boxes, (width, height))
     seen = [] if result is None else [v for v in result.views if v.view == pictures.view]
