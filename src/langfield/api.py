@@ -17,6 +17,7 @@ from langfield.core.progress import Progress, silent
 from langfield.data.scene import Scene, open_scene
 from langfield.evaluation.evaluator import Report
 from langfield.evaluation.evaluator import evaluate as evaluate_session
+from langfield.evaluation.labels import find_labels
 from langfield.evaluation.protocols import ProtocolName
 from langfield.methods.base import MethodContext
 from langfield.methods.lift import LiftConfig
@@ -194,13 +195,14 @@ def evaluate(
     device: str = "auto",
     progress: Progress = silent,
 ) -> Report:
-    """Measure a run on its scene's test views: see `langfield.evaluation.evaluator.evaluate`.
+    """Measure a run by a protocol: see `langfield.evaluation.evaluator.evaluate`.
 
     Args:
         scene: None is the path it was trained from.
         encoder: as in `open_run`.
         allow_outside: also read files that lie outside the scene's folder.
-        queries: labels; None is the scene's own `queries.json` if there is one.
+        queries: labels; None is the scene's own `queries.json` if there is one, and for protocols that cannot do
+            without labels also its LERF-OVS labels (`langfield.evaluation.labels.find_labels`).
         max_side_px: phrases are asked on a picture no longer than this; None is 160 on a CPU and no limit on CUDA.
 
     Raises:
@@ -213,6 +215,7 @@ def evaluate(
         encoder=encoder,
         allow_outside=allow_outside,
         queries=queries,
+        protocol=protocol,
         max_side_px=max_side_px,
         device=device,
         progress=progress,
@@ -223,6 +226,7 @@ def evaluate(
         queries=opened.queries,
         protocol=protocol,
         max_side_px=opened.max_side_px,
+        device=opened.session.device,
         progress=progress,
     )
 
@@ -249,6 +253,7 @@ def open_to_measure(
     encoder: str | None = None,
     allow_outside: bool = False,
     queries: str | Path | None = None,
+    protocol: ProtocolName = "langfield",
     max_side_px: int | None = None,
     device: str = "auto",
     progress: Progress = silent,
@@ -265,12 +270,11 @@ def open_to_measure(
             "give the one it was trained on (--scene), or train again",
             run,
         )
-    own = photos.root / "queries.json"
-    if queries is None and own.is_file():
-        queries = own
+    needs_labels = protocol not in ("langfield", "lerf")  # these measure pictures without
     if max_side_px is None and where.type == "cpu":
         max_side_px = _CPU_LANGUAGE_SIDE_PX
-    return OpenedToMeasure(session, photos, None if queries is None else Path(queries), max_side_px)
+    labels = find_labels(photos.root, polygons=needs_labels) if queries is None else Path(queries)
+    return OpenedToMeasure(session, photos, labels, max_side_px)
 
 
 def method_name(config: Any) -> str:

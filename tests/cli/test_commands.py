@@ -133,6 +133,16 @@ def test_eval_reports_in_the_contracts_form(trained: Trained, capsys, protocol: 
     assert len(report["per_view"]) == 2
 
 
+@pytest.mark.parametrize("protocol", ["lerf-ovs", "lerf-ovs-held-out", "lerf-mask", "3d", "presence"])
+def test_every_protocol_reads_a_runs_answers(trained: Trained, capsys, protocol: str):
+    arguments = ["eval", str(trained.run), "--protocol", protocol, "--max-side", "24"]
+    report = printed_json(capsys, [*arguments, "--no-progress"])
+    assert (report["protocol"], report["seed"]) == (protocol, 0)
+    assert report["views"] == (0 if protocol in ("3d", "presence") else 2)
+    assert all(0 <= question.get("iou", 0) <= 1 for question in report["questions"])
+    assert report["questions"]
+
+
 def test_eval_for_people_and_without_labels(trained: Trained, tmp_path: Path, capsys):
     write_ball_scene(tmp_path / "moved", n_views=9, width_px=48, height_px=36)
     (tmp_path / "moved" / "queries.json").unlink()

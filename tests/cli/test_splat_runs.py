@@ -49,6 +49,9 @@ def test_a_run_of_gaussians_answers(tiny_splat, encoder: str, tmp_path: Path, ca
     assert measured["localisation"]["all"]["total"] > 0
     lerf = printed_json(capsys, ["eval", str(run), "--protocol", "lerf", "--no-progress"])
     assert lerf["localisation"]["all"]["total"] == measured["localisation"]["all"]["total"]
+    ovs = printed_json(capsys, ["eval", str(run), "--protocol", "lerf-ovs-held-out", "--no-progress"])
+    assert ovs["localisation"]["headline"]["total"] == measured["localisation"]["headline"]["total"]
+    assert ovs["left_out"] == []
 
 
 def test_halves_are_the_whole(tiny_splat, encoder: str, tmp_path: Path, capsys):

@@ -106,6 +106,22 @@ def test_language_is_small_and_loaded_again(asked):
     assert torch.equal(views[0].levels(phrases), views[1].levels(phrases))
 
 
+def test_what_was_splatted_is_asked_again_without_splatting(asked, monkeypatch):
+    _, scene, method, encoder, _ = asked
+    view = render_splat_view(method, scene.views[0].camera.moved(scene.scene_from_world))
+    negatives = encoder.encode_texts(["object"])
+    phrases = Phrases(("red", "green"), encoder.encode_texts(["red", "green"]), negatives, 10.0)
+    both, splats, splat = view.levels(phrases), [], method.splat
+    monkeypatch.setattr(method, "splat", lambda *arguments: splats.append(1) or splat(*arguments))
+    again = replace(phrases, negatives=negatives.clone())
+    assert torch.equal(view.levels(again[1:])[:, 0], both[:, 1])
+    assert not splats
+    other = view.levels(replace(phrases, negatives=encoder.encode_texts(["red"])))
+    assert splats
+    assert not torch.equal(other, both)
+    torch.testing.assert_close(view.levels(phrases[:1])[:, 0], both[:, 0])
+
+
 def test_pixels_between_levels_are_between_them(asked):
     _, scene, method, encoder, _ = asked
     view = render_splat_view(method, scene.views[scene.train[5]].camera.moved(scene.scene_from_world))

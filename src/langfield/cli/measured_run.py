@@ -70,7 +70,12 @@ def measure(opened: OpenedToMeasure, more_phrases: Sequence[str], progress: Prog
     evaluation: dict[str, Any] = {}
     if views:
         report = evaluate(
-            recorder, opened.scene, queries=opened.queries, max_side_px=opened.max_side_px, progress=progress
+            recorder,
+            opened.scene,
+            queries=opened.queries,
+            max_side_px=opened.max_side_px,
+            device=opened.session.device,
+            progress=progress,
         )
         evaluation = report.to_json()
     return MeasuredRun(opened, evaluation, recorder.results(more_phrases, progress), labels)

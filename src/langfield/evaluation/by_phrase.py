@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from jaxtyping import Float32, UInt8
 
 from langfield.core.cameras import Camera
 from langfield.core.progress import Progress, silent
 from langfield.data.views import View
-from langfield.evaluation.evaluator import Asked
+from langfield.evaluation.asked import Asked
 from langfield.evaluation.labels import ABSENT, Label, Labels, ViewLabels
-from langfield.evaluation.metrics import in_any_box, in_mask, iou, lerf_ovs_mask, resized_map
+from langfield.evaluation.masks import ious, lerf_ovs_masks
+from langfield.evaluation.metrics import in_any_box, in_mask, resized_maps
 from langfield.query.answers import Answer, ViewAnswers
 
 
@@ -203,12 +205,13 @@ def compared(label: Label, seen: ViewLabels, answers: ViewAnswers, index: int) -
     """One answer and one label of it, on the label's raster."""
     height, width = answers.relevancy.shape[1:]
     point = answers.best_xy_px[index] * np.array([seen.width_px / width, seen.height_px / height])
-    relevancy = resized_map(answers.relevancy[index], seen.width_px, seen.height_px)
+    relevancy = resized_maps(torch.from_numpy(answers.relevancy[index])[None], seen.width_px, seen.height_px)
+    truth = torch.from_numpy(label.mask)[None]
     return PhraseInView(
         view=seen.view,
         in_box=in_any_box(point, label.boxes),
         in_mask=in_mask(point, label.mask),
-        iou=iou(lerf_ovs_mask(relevancy), label.mask),
+        iou=float(ious(lerf_ovs_masks(relevancy), truth)[0]),
         score=float(answers.score[index]),
         meant_pixels=int(label.mask.sum()),
     )

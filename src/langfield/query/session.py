@@ -31,6 +31,7 @@ from langfield.query.language_view import (
     ready,
     render_language_view,
 )
+from langfield.query.level_maps import level_maps
 from langfield.query.pictures import to_uint8
 from langfield.query.places import Cells, Place
 from langfield.query.relevancy import Phrases
@@ -155,6 +156,14 @@ class Session:
             best_xy_px=xy.cpu().numpy(),
             score=score.double().cpu().numpy(),
         )
+
+    def level_maps(
+        self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None
+    ) -> Float32[Tensor, "l p h w"]:
+        """Relevancy of phrases in the picture of one camera (world frame) at each of the run's levels, from the
+        smallest crops to the largest, on this session's device: see `langfield.query.level_maps`."""
+        asked = self._ready(self._phrases(phrases, negatives))
+        return level_maps(self._view(camera), asked, self._seen_scales())
 
     # -- places --------------------------------------------------------------------------------------------------
 
