@@ -11,6 +11,7 @@ from langfield.evaluation.run_facts import (
     RunFacts,
     commands,
     differences,
+    figures_alone,
     number,
     shown_spec,
     taken,
@@ -93,6 +94,12 @@ def test_what_others_read_names_no_folder_of_this_machine():
         "--rays": "64", "--seed": "3",
     }  # fmt: skip
     assert report == ["langfield", "report", "my run"]
+
+
+def test_figures_for_others_name_no_folder_and_are_no_tables():
+    evaluation = {"psnr": 24.5, "labels": "/home/ann/kitchen/queries.json", "per_view": [1], "questions": [2]}
+    assert figures_alone(evaluation) == {"psnr": 24.5, "labels": "queries.json"}
+    assert figures_alone({"labels": None}) == {"labels": None}
 
 
 def test_only_what_differs_is_listed_with_every_runs_value():

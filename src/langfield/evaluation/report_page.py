@@ -32,7 +32,7 @@ from langfield.evaluation.page_parts import (
 )
 from langfield.evaluation.phrase_sections import PhrasePictures, pictures_section, presence_section, table_section
 from langfield.evaluation.plots import legend, share_bar
-from langfield.evaluation.run_facts import RunFacts, commands, number, shown_spec, taken, without_places
+from langfield.evaluation.run_facts import RunFacts, commands, figures_alone, number, shown_spec, taken, without_places
 from langfield.query.pictures import depth_picture
 
 Rgb = UInt8[np.ndarray, "h w 3"]
@@ -94,7 +94,7 @@ def _sections(content: ReportContent) -> list[Markup | None]:
             tag("pre", tag("code", "\n".join(commands(facts))), class_="wrap"),
             lines("The scene and the run stand there by the names of their folders."),
             folded("Exact configuration (run.json)", without_places(facts.document)),
-            folded("All figures of the evaluation", dict(measured)) if measured else None,
+            folded("All figures of the evaluation", figures_alone(measured)) if measured else None,
         ),
     ]
 

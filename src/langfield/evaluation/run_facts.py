@@ -114,6 +114,14 @@ def without_places(document: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def figures_alone(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """An evaluation for others to read: without what a page has tables for, and the labels' file by its name alone."""
+    shown = {key: value for key, value in evaluation.items() if key not in ("per_view", "questions")}
+    if isinstance(shown.get("labels"), str):
+        shown["labels"] = PurePath(shown["labels"]).name
+    return shown
+
+
 def shown_spec(spec: str) -> str:
     """An encoder's spec with a folder by its name alone."""
     kind, local, folder = spec.partition("local-dir:")
