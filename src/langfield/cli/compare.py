@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from langfield.evaluation.by_phrase import PhraseResult
     from langfield.evaluation.comparison import Entry
 
+_MOST_RUNS = 6  # as many curves as a chart has colours and dashes for
 _MOST_PHRASES_SHOWN = 12
 _VIEWS_SHOWN = 2
 
@@ -80,8 +81,8 @@ class Compare(OutputOptions):
 
     def _check(self) -> None:
         """Raise UsageError for options that do not fit together."""
-        if not 2 <= len(self.runs) <= 6:
-            raise UsageError(f"2 to 6 runs can be compared, got {len(self.runs)}: langfield compare RUN RUN")
+        if not 2 <= len(self.runs) <= _MOST_RUNS:
+            raise UsageError(f"2 to {_MOST_RUNS} runs can be compared, got {len(self.runs)}: langfield compare RUN RUN")
         places = [path.resolve() for path in self.runs]
         twice = next((path for path, place in zip(self.runs, places, strict=True) if places.count(place) > 1), None)
         if twice is not None:

@@ -25,12 +25,11 @@ from langfield.evaluation.page_parts import (
     table,
 )
 from langfield.evaluation.phrase_sections import PhrasePictures
-from langfield.evaluation.plots import MOST_SERIES, Series, legend, share_bar
+from langfield.evaluation.plots import Series, legend, share_bar
 from langfield.evaluation.report_page import ViewPictures
 from langfield.evaluation.run_facts import differences, without_places
 from langfield.query.pictures import relevancy_picture
 
-MOST_RUNS = MOST_SERIES
 _LONGEST_VALUE = 80
 
 
