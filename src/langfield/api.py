@@ -264,6 +264,56 @@ def evaluate(
         RunError: no run there, or `scene` is not what it was trained on.
         DataError: photos or labels that cannot be used.
     """
+    opened = open_to_measure(
+        run,
+        scene=scene,
+        encoder=encoder,
+        allow_outside=allow_outside,
+        queries=queries,
+        protocol=protocol,
+        max_side_px=max_side_px,
+        device=device,
+        progress=progress,
+    )
+    return evaluate_session(
+        opened.session,
+        opened.scene,
+        queries=opened.queries,
+        protocol=protocol,
+        max_side_px=opened.max_side_px,
+        device=opened.session.device,
+        progress=progress,
+    )
+
+
+@dataclass(frozen=True)
+class OpenedToMeasure:
+    """A run with the scene it was trained on, and how it is going to be measured.
+
+    Attributes:
+        queries: labels; None if there are none.
+        max_side_px: phrases are asked on a picture no longer than this; None for the photos' own size.
+    """
+
+    session: Session
+    scene: Scene
+    queries: Path | None
+    max_side_px: int | None
+
+
+def open_to_measure(
+    run: str | Path,
+    *,
+    scene: str | Path | None = None,
+    encoder: str | None = None,
+    allow_outside: bool = False,
+    queries: str | Path | None = None,
+    protocol: ProtocolName = "langfield",
+    max_side_px: int | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> OpenedToMeasure:
+    """Open a run and its scene. Arguments and errors are those of `evaluate`."""
     if max_side_px is not None and max_side_px < 16:
         raise UsageError(f"max_side_px must be at least 16, got {max_side_px}")
     where = resolve_device(device)
@@ -278,15 +328,8 @@ def evaluate(
     needs_labels = protocol not in ("langfield", "lerf")  # these measure pictures without
     if max_side_px is None and where.type == "cpu":
         max_side_px = _CPU_LANGUAGE_SIDE_PX
-    return evaluate_session(
-        session,
-        photos,
-        queries=find_labels(photos.root, polygons=needs_labels) if queries is None else Path(queries),
-        protocol=protocol,
-        max_side_px=max_side_px,
-        device=where,
-        progress=progress,
-    )
+    labels = find_labels(photos.root, polygons=needs_labels) if queries is None else Path(queries)
+    return OpenedToMeasure(session, photos, labels, max_side_px)
 
 
 def method_name(config: Any) -> str:

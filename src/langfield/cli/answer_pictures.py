@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from langfield.cli.contact_sheet import SheetRow, contact_sheet
 from langfield.cli.files import make_folder, numbered_slugs, write_picture
 from langfield.core.progress import Progress, ProgressEvent
@@ -15,6 +13,7 @@ from langfield.query.best_views import views_of_point
 from langfield.query.outlook import shrunk
 from langfield.query.pictures import DECISION, composited, relevancy_picture
 from langfield.query.session import Session
+from langfield.runs.info import RunView
 
 _LOOK_SIDE_PX = {"cuda": 160, "cpu": 80}
 _PICTURE_SIDE_PX = {"cuda": 960, "cpu": 320}
@@ -67,12 +66,23 @@ def verdict(answer: Answer) -> str:
 
 def best_view(session: Session, answer: Answer, negatives: Sequence[str] | None) -> tuple[str, ViewAnswers]:
     """The name of the view in which the phrase scores best, among those that look at its answer, and what it shows."""
-    candidates = views_of_point([view.camera for view in session.views], answer.position)
-    look_side_px = _LOOK_SIDE_PX[session.device.type]
-    looks = [
-        session.ask_view(shrunk(session.views[i].camera, look_side_px), [answer.phrase], negatives=negatives)
-        for i in candidates
-    ]
-    best = session.views[candidates[int(np.argmax([look.score[0] for look in looks]))]]
+    (best,) = best_views(session, [answer], negatives)
     camera = shrunk(best.camera, _PICTURE_SIDE_PX[session.device.type])
     return best.name, session.ask_view(camera, [answer.phrase], negatives=negatives)
+
+
+def best_views(session: Session, answers: Sequence[Answer], negatives: Sequence[str] | None) -> list[RunView]:
+    """For each answer the view in which its phrase scores best, among those that look at it; each is rendered once."""
+    cameras = [view.camera for view in session.views]
+    askers: dict[int, list[int]] = {}
+    for number, answer in enumerate(answers):
+        for candidate in views_of_point(cameras, answer.position):
+            askers.setdefault(candidate, []).append(number)
+    best: list[tuple[float, int]] = [(-1.0, 0)] * len(answers)
+    for candidate, numbers in askers.items():
+        camera = shrunk(cameras[candidate], _LOOK_SIDE_PX[session.device.type])
+        look = session.ask_view(camera, [answers[number].phrase for number in numbers], negatives=negatives)
+        for number, score in zip(numbers, look.score, strict=True):
+            if score > best[number][0]:
+                best[number] = float(score), candidate
+    return [session.views[candidate] for _, candidate in best]

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
+from langfield.cli.compare import Compare
 from langfield.cli.console import open_console
 from langfield.cli.demo import DemoCommand
 from langfield.cli.evaluate import Eval
@@ -24,12 +25,15 @@ from langfield.cli.lift import Lift
 from langfield.cli.methods import Methods
 from langfield.cli.query import Query
 from langfield.cli.render import Render
+from langfield.cli.report import ReportCommand
 from langfield.cli.reproduce import Reproduce
 from langfield.cli.scenes import Scenes
 from langfield.cli.train import Train
 from langfield.core.errors import Interrupted, LangfieldError, UsageError
 
-Command = DemoCommand | Train | Lift | Query | Render | Eval | Export | Methods | Scenes | Reproduce
+Command = (
+    DemoCommand | Train | Lift | Query | Render | Eval | Export | ReportCommand | Compare | Methods | Scenes | Reproduce
+)
 # An explicit union: tyro reads the commands' names from the annotations.
 _COMMANDS = Union[  # noqa: UP007
     Annotated[DemoCommand, tyro.conf.subcommand("demo")],
@@ -39,6 +43,8 @@ _COMMANDS = Union[  # noqa: UP007
     Annotated[Render, tyro.conf.subcommand("render")],
     Annotated[Eval, tyro.conf.subcommand("eval")],
     Annotated[Export, tyro.conf.subcommand("export")],
+    Annotated[ReportCommand, tyro.conf.subcommand("report")],
+    Annotated[Compare, tyro.conf.subcommand("compare")],
     Annotated[Methods, tyro.conf.subcommand("methods")],
     Annotated[Scenes, tyro.conf.subcommand("scenes")],
     Annotated[Reproduce, tyro.conf.subcommand("reproduce")],

@@ -1,0 +1,125 @@
+"""`langfield report`: a page about a run."""
+
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from langfield.cli.console import Console
+from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions, Texts
+from langfield.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from langfield.cli.measured_run import MeasuredRun
+    from langfield.evaluation.by_phrase import PhraseResult
+
+_PHRASES_SHOWN = 12  # with pictures, where none were asked for
+_MOST_PHRASES_SHOWN = 24
+_VIEWS_SHOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportCommand(RunOptions):
+    """Write one HTML page about a run: figures, pictures, every phrase with the worst first, curves, configuration."""
+
+    out: OptionalPath = None
+    """The file to write. report.html in the run directory, if not given."""
+
+    phrase: Texts = ()
+    """Phrases to show pictures of, each in quotes. Of those that the scene's queries.json knows, the worst and some
+    others, if not given."""
+
+    scene: OptionalPath = None
+    """The scene it was trained on. Where it was when trained, if not given."""
+
+    allow_outside: Flag = False
+    """Also read photos that lie outside the scene's folder."""
+
+    queries: OptionalPath = None
+    """Labels: a queries.json, or a folder of LERF-OVS files. The scene's queries.json, if not given and there."""
+
+    max_side: OptionalInt = None
+    """Ask phrases on a picture no longer than this. 160 on a CPU and the photos' size on a GPU, if not given."""
+
+    def run(self, console: Console) -> dict[str, Any]:
+        """Measure, write the page; returns what `--json` prints."""
+        out = self.path / "report.html" if self.out is None else self.out
+        check_page_name(out)
+        if any(not phrase.strip() for phrase in self.phrase):
+            raise UsageError("a phrase is empty")
+        from langfield import api
+        from langfield.cli.files import make_folder
+        from langfield.cli.measured_run import (
+            evenly_spread,
+            measure,
+            now,
+            phrase_pictures,
+            run_facts,
+            telling_views,
+            view_pictures,
+        )
+        from langfield.evaluation.report_page import ReportContent, report_page
+
+        opened = api.open_to_measure(
+            self.path,
+            scene=self.scene,
+            encoder=self.encoder,
+            allow_outside=self.allow_outside,
+            queries=self.queries,
+            max_side_px=self.max_side,
+            device=self.device,
+            progress=console.progress,
+        )
+        make_folder(out.parent)
+        measured = measure(opened, self.phrase, console.progress)
+        shown = self._shown(measured)
+        content = ReportContent(
+            facts=run_facts(self.path, self.path.absolute().name),
+            evaluation=measured.evaluation,
+            phrases=measured.phrases,
+            view_pictures=view_pictures(measured, evenly_spread(measured.test_views, _VIEWS_SHOWN), console.progress),
+            phrase_pictures=phrase_pictures(
+                measured, list(zip(shown, telling_views(measured, shown), strict=True)), console.progress
+            ),
+            package_version=importlib.metadata.version("langfield"),
+            made=now(),
+            notes=self._notes(measured, len(shown)),
+        )
+        written = write_page(out, report_page(content))
+        console.say(f"{written['page']}: {written['bytes'] / 2**20:.1f} MB; open it in a browser")
+        phrases = [result.to_json() for result in measured.phrases]
+        return {"run": str(self.path), **written, "evaluation": measured.evaluation or None, "phrases": phrases}
+
+    def _shown(self, measured: "MeasuredRun") -> "list[PhraseResult]":
+        from langfield.evaluation.by_phrase import to_show, worst_first
+
+        if not self.phrase:
+            return to_show(measured.phrases, _PHRASES_SHOWN)
+        asked = [result for result in measured.phrases if result.phrase in self.phrase]
+        return worst_first(asked)[:_MOST_PHRASES_SHOWN]
+
+    def _notes(self, measured: "MeasuredRun", shown: int) -> list[str]:
+        notes = []
+        if not measured.evaluation:
+            notes.append("The scene has no test views, so that nothing was measured.")
+        if measured.labels is None:
+            notes.append("No labels say what is where in the scene: answers are shown, but not judged.")
+        if not measured.phrases:
+            notes.append("No phrase was given: `langfield report RUN --phrase 'wooden spoon'` shows answers.")
+        if shown < len(self.phrase):
+            notes.append(f"Pictures of the worst {shown} phrases are shown; all of them stand in the table.")
+        return notes
+
+
+def check_page_name(path: Path) -> None:
+    """Raise UsageError for what is no name of a page, before anything long is begun."""
+    if path.suffix.lower() not in (".html", ".htm") or path.is_dir():
+        raise UsageError(f"--out must name a file that ends in .html, got {path}")
+
+
+def write_page(path: Path, page: str) -> dict[str, Any]:
+    """Write a page, all or nothing; returns its place and size for `--json`."""
+    from langfield.runs.atomic import write_text
+
+    write_text(path, page)
+    return {"page": str(path), "bytes": path.stat().st_size}
