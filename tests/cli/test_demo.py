@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.answers import hit_at
 from tests.cli.conftest import STEPS, failure, printed_json
 from tests.data.scenes import write_ball_scene
 
@@ -14,13 +15,13 @@ from langfield.cli.demo import shown
 from langfield.cli.main import main
 from langfield.demo import Judged, _judge, run_demo
 from langfield.methods.presets import PRESETS
-from langfield.query.answers import Answer, Box, Hit
+from langfield.query.answers import Answer
 
 THING = {"position": [0.3, -0.2, 0.1], "radius": 0.05, "height": 0.2}
 
 
 def answer(position: tuple[float, float, float] | None, presence: float = 0.8) -> Answer:
-    hits = () if position is None else (Hit(position, Box(position, position), presence),)
+    hits = () if position is None else (hit_at(position, presence),)
     return Answer("mug", presence > 0.5, presence, presence, None, hits)
 
 

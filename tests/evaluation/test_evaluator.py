@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from tests.answers import hit_at
 from tests.data.scenes import BALLS, draw, queries, write_ball_scene
 
 from langfield.cli.evaluate import table_rows
@@ -21,7 +22,7 @@ from langfield.evaluation import asked as asked_module
 from langfield.evaluation.asked import Asked, AskedAtLevels, AskedProtocol
 from langfield.evaluation.evaluator import evaluate
 from langfield.evaluation.protocols import PROTOCOLS, ProtocolName
-from langfield.query.answers import Answer, Box, Hit, ViewAnswers
+from langfield.query.answers import Answer, Hit, ViewAnswers
 
 WIDTH, HEIGHT = 160, 120
 IDS = {query["text"]: query["ids"] for query in queries()["queries"]}
@@ -59,7 +60,9 @@ class Oracle:
         shape = (len(phrases), camera.height_px, camera.width_px)
         scale = np.full(shape, 0.1, np.float32)
         score = relevancy.reshape(len(phrases), -1).max(axis=1).astype(np.float64)
-        return ViewAnswers(tuple(phrases), rgb, depth.astype(np.float32), relevancy, scale, points, score)
+        return ViewAnswers(
+            tuple(phrases), rgb, depth.astype(np.float32), relevancy, relevancy, masks, scale, points, score
+        )
 
     def level_maps(self, camera: Camera, phrases: Sequence[str]) -> torch.Tensor:
         """Two levels: nothing at the first, and the truth at the second."""
@@ -79,9 +82,7 @@ class Oracle:
         places = [(np.array(BALLS[i].centre), BALLS[i].radius) for i in IDS[phrase] if i >= 0]
         if self.wrong:
             places = [(np.full(3, 9.0), 0.1)]
-        return tuple(
-            Hit(tuple(map(float, c)), Box(tuple(map(float, c - r)), tuple(map(float, c + r))), 0.9) for c, r in places
-        )
+        return tuple(hit_at((float(x), float(y), float(z)), half=float(r)) for (x, y, z), r in places)
 
 
 @pytest.fixture(scope="module")
@@ -313,7 +314,7 @@ def test_lerf_mask_is_the_mean_over_views_of_means_over_labels(scene: Scene, tmp
         means = [np.mean([question[key] for question in asked]) for asked in views.values()]
         assert report[total] == pytest.approx(np.mean(means))
         assert 0 < report[total] < 1
-    assert report["mask_rule"] == "lerf-ovs"
+    assert report["mask_rule"] == "answer"
     assert report["localisation"] is None
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
+from tests.answers import hit_at
 
 from langfield.evaluation.by_phrase import PhraseInView, PhraseResult
 from langfield.evaluation.compare_page import CompareContent, compare_page
@@ -21,7 +22,7 @@ from langfield.evaluation.phrase_sections import PhrasePictures
 from langfield.evaluation.plots import Series
 from langfield.evaluation.report_page import ReportContent, ViewPictures, headline, report_page
 from langfield.evaluation.run_facts import RunFacts
-from langfield.query.answers import Answer, Box, Hit
+from langfield.query.answers import Answer
 
 HOSTILE = "\"'><script>alert('&')</script><img src=\"http://evil.example/x.png\">\x00\x1b"
 SHOWN = HOSTILE.replace("\x00", "\ufffd").replace("\x1b", "\ufffd")
@@ -29,7 +30,7 @@ GREY = np.full((12, 16, 3), 128, np.uint8)
 
 
 def result(phrase: str, presence: float, expected: str | None = "present", hits: Sequence[bool] = ()) -> PhraseResult:
-    place = Hit((0.1, -0.2, 0.3), Box((0, 0, 0), (1, 1, 1)), presence)
+    place = hit_at((0.1, -0.2, 0.3), presence, half=0.5)
     answer = Answer(phrase, presence > 0.5, presence, presence, 0.1, (place,) if presence > 0.5 else ())
     views = tuple(PhraseInView(f"{HOSTILE}{i}", hit, hit, 0.5, presence, 200 + i) for i, hit in enumerate(hits))
     return PhraseResult(phrase, "object", expected, answer, views)  # type: ignore[arg-type]

@@ -9,20 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from tests.answers import hit_at
 from tests.data.scenes import BALLS, queries
 
 from langfield.core.errors import DataError
 from langfield.evaluation.counting import Question
 from langfield.evaluation.labels import InstanceLabels, open_labels
 from langfield.evaluation.positions import Things, box_ious, by_number, compared, most_pairs, open_things
-from langfield.query.answers import Answer, Box, Hit
+from langfield.query.answers import Answer, Hit
 
 FUZZ = settings(deadline=None, max_examples=50)
 MUGS = Things(np.array([[0.0, 0, 1], [10.0, 0, 1]]), np.array([2.0, 1.0]), np.array([2.0, 2.0]))
 
 
 def hit(x: float, y: float, z: float, half: float = 0.5) -> Hit:
-    return Hit((x, y, z), Box((x - half, y - half, z - half), (x + half, y + half, z + half)), 0.9)
+    return hit_at((x, y, z), half=half)
 
 
 def answer(*hits: Hit) -> Answer:
