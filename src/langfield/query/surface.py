@@ -106,7 +106,7 @@ class Surface:
         return _solve(self._system, _FAITHFUL * values.T.astype(np.float64), values.T.astype(np.float64)).T
 
     def regions(
-        self, values: Float[np.ndarray, " v"], *, accepted: float = 0.5, inside: float = 0.6, fewest_cubes: int = 4
+        self, values: Float[np.ndarray, " v"], *, accepted: float = 0.4, inside: float = 0.7, fewest_cubes: int = 6
     ) -> list[Region]:
         """Where values stand out, best first; empty without cubes.
 
