@@ -9,13 +9,14 @@ import time
 
 import torch
 
+from langfield.query.outlook import shrunk
 from langfield.query.scale_search import (
     lerf_scales,
     relevancy_at_scales,
     search_scales,
     search_scales_quickly,
 )
-from langfield.query.session import Session, shrunk
+from langfield.query.session import Session
 
 
 def main() -> None:

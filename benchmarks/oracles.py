@@ -1,0 +1,161 @@
+"""Where masks are lost: each stage of an answer replaced by the truth in turn.
+
+python benchmarks/oracles.py RUN SCENE [--side 160] [--views 17] [--device auto]
+
+SCENE has queries.json and gt/. Of the phrases of kinds object, attribute and synonym in its test views it prints, as
+means over all pairs of phrase and view:
+
+    encoder      share of perfect crops (the thing's own square) that the encoder names right among the scene's objects
+    raw          IoU of relevancy as rendered, cut by LERF-OVS's rule
+    segments     the same, after averaging it over the true things and the rest: what perfect segmentation would leave
+    refined      the same rule on relevancy brought into line with the surface
+    masks        IoU of the answers' own masks
+    surface      IoU of masks read back from the surface when its cubes are told the truth: what its resolution costs
+"""
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32
+
+from langfield.core.progress import silent
+from langfield.data.images import decode_image
+from langfield.data.scene import open_scene
+from langfield.data.views import View
+from langfield.evaluation.labels import Label, Labels, open_labels
+from langfield.evaluation.masks import ious, lerf_ovs_masks
+from langfield.evaluation.metrics import resized_maps
+from langfield.evaluation.protocols import HEADLINE_KINDS
+from langfield.query.answers import ViewAnswers
+from langfield.query.outlook import shrunk
+from langfield.query.seen_scales import raster
+from langfield.query.session import Session
+
+_CROP_MARGIN = 1.1  # of a perfect crop's side over the thing's
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run")
+    parser.add_argument("scene", type=Path)
+    parser.add_argument("--side", type=int, default=160, help="longest side that phrases are asked at, in pixels")
+    parser.add_argument("--views", type=int, default=10_000)
+    parser.add_argument("--device", default="auto")
+    arguments = parser.parse_args()
+    session = Session.open(arguments.run, device=arguments.device)
+    scene = open_scene(arguments.scene)
+    views = [scene.views[index] for index in scene.test][: arguments.views]
+    labels = open_labels(arguments.scene / "queries.json", views)
+    surface = _OnSurface(session)
+    found: dict[str, list[float]] = defaultdict(list)
+    pending = []
+    for view in views:
+        asked = _asked(labels, view)
+        camera = shrunk(view.camera, arguments.side)
+        answers = session.ask_view(camera, [label.phrase for label in asked])
+        truth = torch.from_numpy(np.stack([label.mask for label in asked]))
+        things = _things(labels, view)
+        for name, maps in (
+            ("raw", answers.relevancy),
+            ("segments", _averaged(answers.relevancy, things)),
+            ("refined", answers.refined),
+        ):
+            found[name] += ious(lerf_ovs_masks(_fine(maps, truth)), truth).tolist()
+        found["masks"] += ious(_fine(answers.masks.astype(np.float32), truth) > 0.5, truth).tolist()
+        pending.append((asked, truth, surface.learn(camera, answers, asked)))
+        found["encoder"] += _named(session, view, labels)
+        print(view.name, {name: round(float(np.mean(values)), 3) for name, values in found.items()}, flush=True)
+    for asked, truth, reader in pending:
+        found["surface"] += ious(_fine(surface.read(reader, asked), truth) > 0.5, truth).tolist()
+    for name in ("encoder", "raw", "segments", "refined", "masks", "surface"):
+        print(f"{name:10s} {np.mean(found[name]):.3f} of {len(found[name])}")
+
+
+def _asked(labels: Labels, view: View) -> list[Label]:
+    seen = labels.of_view(view)
+    assert seen is not None
+    return [label for label in seen.labels if label.kind in HEADLINE_KINDS]
+
+
+def _things(labels: Labels, view: View) -> list[Bool[np.ndarray, "h w"]]:
+    """The masks of the objects that can be seen, without overlap, and what is left."""
+    masks, left = [], None
+    for label in _asked(labels, view):
+        if label.kind == "object":
+            left = np.ones_like(label.mask) if left is None else left
+            masks.append(label.mask & left)
+            left &= ~label.mask
+    return [*masks, left] if left is not None else []
+
+
+def _fine(maps: Float32[np.ndarray, "p h w"], like: torch.Tensor) -> torch.Tensor:
+    return resized_maps(torch.from_numpy(np.ascontiguousarray(maps)), like.shape[2], like.shape[1])
+
+
+def _averaged(
+    maps: Float32[np.ndarray, "p h w"], things: list[Bool[np.ndarray, "h2 w2"]]
+) -> Float32[np.ndarray, "p h2 w2"]:
+    fine = _fine(maps, torch.from_numpy(things[0])[None]).numpy().copy()
+    for mask in things:
+        if mask.any():
+            fine[:, mask] = fine[:, mask].mean(axis=1, keepdims=True)
+    return fine
+
+
+def _named(session: Session, view: View, labels: Labels) -> list[float]:
+    """Whether the encoder names each object's own square crop by its phrase, among all object phrases."""
+    objects = list(dict.fromkeys(phrase.text for phrase in labels.phrases if phrase.kind == "object"))
+    photo = torch.from_numpy(decode_image(view.image_path, view.size_px)).permute(2, 0, 1)
+    crops, texts = [], []
+    for label in _asked(labels, view):
+        if label.kind == "object" and len(label.boxes) == 1:
+            left, top, right, bottom = label.boxes[0] * view.size_px[0] / label.mask.shape[1]
+            half = _CROP_MARGIN * max(right - left, bottom - top) / 2
+            x, y = (left + right) / 2, (top + bottom) / 2
+            low_x, low_y = max(int(x - half), 0), max(int(y - half), 0)
+            crop = photo[:, low_y : int(y + half) + 1, low_x : int(x + half) + 1]
+            side = session.encoder.card.input_size_px
+            crops.append(torch.nn.functional.interpolate(crop[None].float(), (side, side), mode="bilinear")[0])
+            texts.append(label.phrase)
+    if not crops:
+        return []
+    seen = session.encoder.encode_images(torch.stack(crops).div(255).to(session.device)).float().cpu()
+    words = session.encoder.encode_texts(objects).float().cpu()
+    best = (seen @ words.T).argmax(dim=1).tolist()
+    return [float(objects[index] == text) for index, text in zip(best, texts, strict=True)]
+
+
+class _OnSurface:
+    """The true share of each phrase in each cube of a session's surface, as the test views show it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._surface = session._outlook_of_views(silent).surface
+        self._true: dict[str, np.ndarray] = {}
+        self._seen = np.zeros(len(self._surface))
+
+    def learn(self, camera, answers: ViewAnswers, asked: list[Label]):
+        view = self._session._view(camera)
+        pixels, shape = raster(view, 1)
+        reader, _ = self._surface.read_at(view.points_scene[pixels].cpu().numpy().astype(np.float64))
+        self._seen += reader.T @ np.ones(len(pixels))
+        for label in asked:
+            mask = _coarse(label.mask, shape)
+            self._true[label.phrase] = self._true.get(label.phrase, 0.0) + reader.T @ mask.ravel()
+        return reader, shape
+
+    def read(self, read, asked: list[Label]) -> Float32[np.ndarray, "p h w"]:
+        reader, shape = read
+        share = [self._true[label.phrase] / np.maximum(self._seen, 1e-9) for label in asked]
+        return np.stack([(reader @ values).reshape(shape) for values in share]).astype(np.float32)
+
+
+def _coarse(mask: Bool[np.ndarray, "h w"], shape: tuple[int, int]) -> Float32[np.ndarray, "h2 w2"]:
+    return torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(mask.astype(np.float32))[None], shape)[0].numpy()
+
+
+if __name__ == "__main__":
+    main()
