@@ -14,7 +14,7 @@ from langfield.fields.gaussians import GaussianConfig, Gaussians
 from langfield.fields.language_map import LanguageMap
 from langfield.methods.base import MethodContext, ParamGroup, PhotoBatch, Rendered
 from langfield.methods.growing import GrowthConfig
-from langfield.methods.losses import structural_similarity
+from langfield.ops.structural_similarity import structural_similarity
 from langfield.renderers.splat import Splatted, splat
 
 
