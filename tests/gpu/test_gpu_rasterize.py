@@ -7,10 +7,14 @@ import torch
 from tests.ops.test_rasterize import BROKEN, Gaussians, draw, nothing_seen, random_scene, stacked, trainable, weighed
 from torch import Tensor
 
+from langfield.ops.rasterize import project, well_formed
+
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
     pytest.mark.skipif(importlib.util.find_spec("gsplat") is None, reason="needs gsplat"),
 ]
+if torch.cuda.is_available():  # they import Triton
+    from langfield.ops import rasterize_gsplat, rasterize_triton
 
 
 def on_gpu(gaussians: Gaussians) -> Gaussians:
@@ -96,3 +100,51 @@ def test_autocast_changes_nothing():
         inside = draw(on_gpu(gaussians), camera)
     assert torch.equal(inside.features, plain.features)
     assert torch.equal(inside.alpha, plain.alpha)
+
+
+@pytest.mark.parametrize("tile_px", [8, 16])
+@pytest.mark.parametrize("packed", [False, True])
+def test_one_projection_is_drawn_with_any_features_and_without_some(packed: bool, tile_px: int):
+    gaussians, camera = random_scene(200, 70, seed=6)
+    camera = camera.resized(111, 63)
+    fast = on_gpu(gaussians)
+    projected = rasterize_gsplat.project(*fast[:4], camera, packed=packed, tile_px=tile_px)
+    reference = project(*gaussians[:4], camera)
+    assert projected.pairs > 200
+    for channels in (1, 10, 70):
+        found, alpha = projected.blend(fast[4][:, :channels].detach())
+        expected, expected_alpha = reference.blend(gaussians[4][:, :channels])
+        assert_near(found, expected, 1e-3, f"{channels} channels")
+        assert_near(alpha, expected_alpha, 1e-3, "alpha")
+    assert_near(projected.light(), reference.light().double(), 1e-2, "light")
+    kept = torch.arange(200) % 3 != 0
+    fewer = projected.only(kept.cuda())
+    assert fewer.pairs < projected.pairs
+    assert_near(fewer.blend(fast[4].detach())[0], reference.only(kept).blend(gaussians[4])[0], 1e-3, "only some")
+    assert nothing_seen(projected.only(torch.zeros(200, dtype=torch.bool, device="cuda")).splat(fast[4].detach()))
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_the_kernel_finds_the_same_well_formed(case: str):
+    gaussians, camera = random_scene(300, 3, dtype=torch.float32)
+    bad = [x[:100].clone() for x in gaussians]
+    BROKEN[case](bad)
+    both = [x.cuda() for x in stacked(bad, gaussians)]
+    *shape, features = both
+    for given in (features, None):
+        found = rasterize_triton.well_formed(*shape, given, camera)
+        assert torch.equal(found, well_formed(*shape, given, camera))
+
+
+def test_drawing_again_does_not_wait_for_the_device():
+    """Only the sorting of a projection does: further features of it can be recorded."""
+    gaussians, camera = random_scene(200, 3, dtype=torch.float32)
+    *shape, features = (x.cuda() for x in gaussians)
+    projected = project(*shape, camera)
+    projected.blend(features)
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        again, _ = projected.blend(features)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert_near(again, draw(gaussians, camera).features.double(), 1e-3, "features")

@@ -1,10 +1,12 @@
 """Rasterising Gaussians: closed forms, a brute-force renderer in float64, and laws; the gsplat path with a stand-in."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from langfield.core.errors import UsageError
 from langfield.core.transforms import Similarity
 from langfield.ops import rasterize as rasterize_module
 from langfield.ops import rasterize_reference
-from langfield.ops.rasterize import Splatted, rasterize
+from langfield.ops.rasterize import Splatted, project, rasterize
 
 Gaussians = list[Tensor]
 NAMES = ("means", "rotations", "scales", "opacities", "features")
@@ -480,73 +482,253 @@ def test_other_lenses_are_refused(camera: Camera):
         draw(one((0.0, 0.0, 4.0), 0.7), camera)
 
 
+# Projected once, drawn often
+
+
+def test_what_is_projected_once_is_drawn_with_any_features():
+    gaussians, camera = random_scene(60, 5)
+    shape, features = gaussians[:4], gaussians[4]
+    projected = project(*shape, camera)
+    assert projected.count == 60
+    assert projected.pairs > 60
+    for part in (features, features[:, :1], features[:, :0]):
+        same(projected.splat(part), draw(gaussians, camera, part), 1e-12)
+        blended, alpha = projected.blend(part)
+        torch.testing.assert_close(blended, draw(gaussians, camera, part).features)
+        torch.testing.assert_close(alpha, draw(gaussians, camera, part).alpha)
+
+
+def test_pulled_back_is_the_transpose_of_blend():
+    gaussians, camera = random_scene(40, 3)
+    projected = project(*trainable(gaussians)[:4], camera)
+    values = torch.randn(camera.height_px, camera.width_px, 3, dtype=torch.float64)
+    blended, alpha = projected.blend(gaussians[4])
+    pulled = projected.pulled_back(values)
+    assert pulled.shape == (40, 3)
+    torch.testing.assert_close((blended * values).sum(), (pulled.double() * gaussians[4]).sum(), rtol=1e-5, atol=1e-5)
+    light = projected.light()
+    assert light.shape == (40,)
+    torch.testing.assert_close(light.double().sum(), alpha.sum(), rtol=1e-5, atol=1e-5)
+    assert (light > 0).sum() < 40  # some are out of view
+
+
+def test_only_some_are_the_picture_of_those():
+    gaussians, camera = random_scene(60, 3)
+    projected = project(*gaussians[:4], camera)
+    kept = torch.arange(60) % 3 != 0
+    alone = draw([x[kept] for x in gaussians], camera)
+    same(projected.only(kept).splat(gaussians[4]), alone, 1e-12)
+    assert projected.only(kept).pairs < projected.pairs
+    assert nothing_seen(projected.only(kept & ~kept).splat(gaussians[4]))
+    same(projected.only(projected.light() > 0).splat(gaussians[4]), draw(gaussians, camera), 1e-12)
+
+
 # The gsplat path, without a GPU
 
 
 @pytest.fixture
-def no_cache():
-    rasterize_module._gsplat.cache_clear()
-    yield
-    rasterize_module._gsplat.cache_clear()
+def gsplat_path(monkeypatch: pytest.MonkeyPatch):
+    """The module of the gsplat path, which asks anew what is installed. Its own Triton kernel needs a GPU: left out."""
+    pytest.importorskip("triton")
+    from langfield.ops import rasterize_gsplat
+
+    monkeypatch.setattr(rasterize_gsplat, "well_formed", rasterize_module.well_formed)
+    rasterize_gsplat._gsplat.cache_clear()
+    yield rasterize_gsplat
+    rasterize_gsplat._gsplat.cache_clear()
 
 
-def stand_in(monkeypatch: pytest.MonkeyPatch, rasterization: Callable | None, kernels: object) -> None:
+def stand_in(monkeypatch: pytest.MonkeyPatch, functions: object, kernels: object) -> None:
     package = ModuleType("gsplat")
-    package.rasterization = rasterization  # pyright: ignore[reportAttributeAccessIssue]
+    for name in STEPS:
+        setattr(package, name, getattr(functions, name, None))
     backend = ModuleType("gsplat.cuda._backend")
     backend._C = kernels  # pyright: ignore[reportAttributeAccessIssue]
     for name, module in (("gsplat", package), ("gsplat.cuda", ModuleType("gsplat.cuda")), (backend.__name__, backend)):
         monkeypatch.setitem(sys.modules, name, module)
 
 
-@pytest.mark.usefixtures("no_cache")
-def test_a_missing_gsplat_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_gsplat_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatch, gsplat_path):
     monkeypatch.setitem(sys.modules, "gsplat", None)
     with pytest.raises(UsageError, match=r"needs gsplat: pip install 'langfield\[gpu\]'"):
-        rasterize_module._gsplat()
+        gsplat_path._gsplat()
 
 
-@pytest.mark.usefixtures("no_cache")
-def test_a_gsplat_without_kernels_is_said(monkeypatch: pytest.MonkeyPatch):
+def test_a_gsplat_without_kernels_is_said(monkeypatch: pytest.MonkeyPatch, gsplat_path):
     stand_in(monkeypatch, None, None)
     with pytest.raises(UsageError, match="gsplat has no kernels"):
-        rasterize_module._gsplat()
+        gsplat_path._gsplat()
 
 
-@pytest.mark.usefixtures("no_cache")
-@pytest.mark.parametrize("broken", [False, True])
-def test_gsplat_is_asked_for_the_same_picture(monkeypatch: pytest.MonkeyPatch, broken: bool):
-    """A stand-in with the parameters of gsplat 1.5.3 that draws with the reference."""
-    asked = SimpleNamespace()
+STEPS = ("fully_fused_projection", "isect_tiles", "isect_offset_encode", "rasterize_to_pixels")
 
-    def rasterization(
-        means, quats, scales, opacities, colors, viewmats, Ks, width, height, *,
-        near_plane, eps2d, packed, render_mode, rasterize_mode, channel_chunk,
+
+class PlainGsplat:
+    """Four functions with the parameters and results of gsplat 1.5.3's, in plain torch. Like its kernels, they neither
+    look at what has no opacity nor write what is not in view: NaN stands there."""
+
+    channels: list[int]
+
+    def __init__(self) -> None:
+        self.channels = []
+
+    @staticmethod
+    def fully_fused_projection(
+        means, covars, quats, scales, viewmats, Ks, width, height, *, eps2d, packed, near_plane, opacities
     ):  # fmt: skip
-        asked.__dict__.update(near_plane=near_plane, eps2d=eps2d, packed=packed, chunk=channel_chunk)
-        assert (render_mode, rasterize_mode) == ("RGB+D", "classic")
-        assert all(x.dtype == torch.float32 and x.isfinite().all() for x in (means, quats, scales, opacities, colors))
-        pose = np.linalg.inv(viewmats[0].double().numpy())
+        assert (eps2d, near_plane, covars) == (0.3, 0.01, None)
+        assert viewmats.shape == (1, 4, 4)
+        assert all(x.dtype == torch.float32 for x in (means, quats, scales, opacities, viewmats, Ks))
         k = Ks[0].tolist()
+        pose = np.linalg.inv(viewmats[0].double().numpy())
         camera = Camera(pose, width, height, k[0][0], k[1][1], k[0][2], k[1][2])
-        picture = rasterize_reference.rasterize(means, quats, scales, opacities, colors, camera)
-        weighted = torch.where(picture.alpha > 0, picture.depth, 0) * picture.alpha
-        both = torch.cat([picture.features, weighted[..., None]], dim=-1)
-        return both[None], picture.alpha[None, ..., None], {}
+        with torch.no_grad():
+            rows, radius_px = rasterize_reference._in_view(means, quats, scales, opacities, None, camera)
+        order = rows.argsort()
+        rows, radius_px = rows[order], radius_px[order]
+        seen = rasterize_reference._project(means[rows], quats[rows], scales[rows], camera)
+        results = radius_px.int(), seen.xy_px, seen.depth, seen.conic
+        if packed:
+            return torch.zeros_like(rows), torch.zeros_like(rows), rows, *results, None
 
-    stand_in(monkeypatch, rasterization, object())
+        def everywhere(values: Tensor) -> Tensor:
+            empty = torch.full((len(means), *values.shape[1:]), 0 if values.dtype == torch.int32 else torch.nan)
+            return empty.to(values.dtype).index_copy(0, rows, values)[None]
+
+        return *(everywhere(values) for values in results), None
+
+    @staticmethod
+    def isect_tiles(means2d, radii, depths, tile_size, tile_width, tile_height):
+        assert means2d.shape[0] == radii.shape[0] == depths.shape[0] == 1
+        pairs = []
+        for number, ((x, y), (rx, ry), depth) in enumerate(
+            zip(means2d[0].tolist(), radii[0].tolist(), depths[0].tolist(), strict=True)
+        ):
+            if rx > 0 and ry > 0:
+                across = range(max(int((x - rx) // tile_size), 0), min(int(-(-(x + rx) // tile_size)), tile_width))
+                down = range(max(int((y - ry) // tile_size), 0), min(int(-(-(y + ry) // tile_size)), tile_height))
+                pairs += [(v * tile_width + u, depth, number) for v in down for u in across]
+        pairs.sort()
+        keys = torch.tensor([tile for tile, _, _ in pairs], dtype=torch.int64)
+        return None, keys << 32, torch.tensor([number for _, _, number in pairs], dtype=torch.int32)
+
+    @staticmethod
+    def isect_offset_encode(isect_ids, n_images, tile_width, tile_height):
+        assert n_images == 1
+        tiles = torch.arange(tile_width * tile_height)
+        return torch.searchsorted(isect_ids >> 32, tiles).int().reshape(1, tile_height, tile_width)
+
+    def rasterize_to_pixels(
+        self, means2d, conics, colors, opacities, image_width, image_height, tile_size, isect_offsets, flatten_ids
+    ):  # fmt: skip
+        self.channels.append(colors.shape[-1])
+        ends = [*isect_offsets.flatten().tolist(), len(flatten_ids)]
+        _, down, across = isect_offsets.shape
+        picture = torch.zeros(down * tile_size, across * tile_size, colors.shape[-1] + 1)
+        for tile in range(down * across):
+            rows = flatten_ids[ends[tile] : ends[tile + 1]].long()
+            top, left = tile // across * tile_size, tile % across * tile_size
+            y, x = torch.meshgrid(*(torch.arange(tile_size) + start + 0.5 for start in (top, left)), indexing="ij")
+            dx, dy = (at[..., None] - means2d[0, rows, axis] for axis, at in enumerate((x, y)))
+            a, b, c = conics[0, rows].unbind(-1)
+            alpha = (opacities[0, rows] * (-0.5 * (a * dx * dx + c * dy * dy) - b * dx * dy).exp()).clamp(max=0.999)
+            alpha = torch.where(alpha < 1 / 255, 0, alpha)
+            after = (1 - alpha).cumprod(dim=-1)
+            before = torch.cat([torch.ones_like(after[..., :1]), after[..., :-1]], dim=-1)
+            weights = torch.where(after > 1e-4, alpha * before, 0)
+            part = weights @ torch.cat([colors[0, rows], torch.ones(len(rows), 1)], dim=-1)
+            picture[top : top + tile_size, left : left + tile_size] = part
+        picture = picture[None, :image_height, :image_width]
+        return picture[..., :-1], picture[..., -1:]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("tile_px", [16, 8])
+@pytest.mark.parametrize("broken", [False, True])
+def test_gsplat_is_asked_for_the_same_picture(
+    monkeypatch: pytest.MonkeyPatch, gsplat_path, broken: bool, tile_px: int, packed: bool
+):
+    plain = PlainGsplat()
+    stand_in(monkeypatch, plain, object())
     gaussians, camera = random_scene(60, 5)
     if broken:
         for values in gaussians:
             values.view(60, -1)[::7, 0] = torch.nan
     ours, theirs = trainable(gaussians), trainable([x.float() for x in gaussians])
-    a = rasterize_module._by_gsplat(*ours, camera=camera, packed=True)
-    b = draw(theirs, camera)
-    assert vars(asked) == {"near_plane": 0.01, "eps2d": 0.3, "packed": True, "chunk": 33}
+    projected = gsplat_path.project(*ours[:4], camera, features=ours[4], packed=packed, tile_px=tile_px)
+    a, b = projected.splat(ours[4]), draw(theirs, camera)
     same(a, b, 1e-4)
+    assert plain.channels == [6]
     weighed(a).backward()
     weighed(b).backward()
     for x, y in zip(ours, theirs, strict=True):
         assert x.grad is not None
         assert y.grad is not None
         assert (x.grad - y.grad).norm() <= 1e-3 * y.grad.norm()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_gsplats_projection_is_drawn_again_and_without_some(monkeypatch: pytest.MonkeyPatch, gsplat_path, packed: bool):
+    plain = PlainGsplat()
+    stand_in(monkeypatch, plain, object())
+    gaussians, camera = random_scene(60, 70, dtype=torch.float32)
+    projected = gsplat_path.project(*gaussians[:4], camera, packed=packed)
+    reference = project(*gaussians[:4], camera)
+    assert projected.count == 60
+    for part in (gaussians[4], gaussians[4][:, :0]):
+        same(projected.splat(part), reference.splat(part), 1e-4)
+        for found, expected in zip(projected.blend(part), reference.blend(part), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    assert plain.channels == [33, 33, 5, 33, 33, 4, 1, 1]
+    torch.testing.assert_close(projected.light(), reference.light(), rtol=1e-3, atol=1e-3)
+    kept = torch.arange(60) % 3 != 0
+    same(projected.only(kept).splat(gaussians[4]), reference.only(kept).splat(gaussians[4]), 1e-4)
+    assert projected.only(kept).pairs < projected.pairs
+    assert nothing_seen(projected.only(kept & ~kept).splat(gaussians[4]))
+
+
+INTERPRETED = """
+import sys
+sys.path.insert(0, ".")
+import torch
+from langfield.ops import rasterize, rasterize_triton
+from tests.ops.test_rasterize import BROKEN, random_scene
+
+for seed, case in enumerate(BROKEN):
+    (*shape, features), camera = random_scene(300, 3, seed=seed, dtype=torch.float32)
+    bad = [x[::3].clone() for x in (*shape, features)]
+    BROKEN[case](bad)
+    for x, y in zip((*shape, features), bad):
+        x[::3] = y
+    for given in (features, None):
+        found = rasterize_triton.well_formed(*shape, given, camera)
+        assert torch.equal(found, rasterize.well_formed(*shape, given, camera)), case
+        assert found.any()
+        assert given is None or "nan" not in case or not found[::3].any()
+none = [x[:0] for x in shape]
+assert rasterize_triton.well_formed(*none, None, camera).shape == (0,)
+print("same")
+"""
+
+
+def test_the_kernel_finds_the_same_well_formed_in_tritons_interpreter():
+    pytest.importorskip("triton")
+    environment = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", INTERPRETED], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "same"
+
+
+def test_the_kernel_compiles_for_a_gpu_that_is_not_here():
+    triton = pytest.importorskip("triton")
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from langfield.ops import rasterize_triton
+
+    function = rasterize_triton._kernel
+    constants = {"CHANNELS": 3, "BLOCK": 256}
+    types = {"n": "i32", "drawn_ptr": "*i1"} | dict.fromkeys(constants, "constexpr")
+    signature = {n: types.get(n, "*fp32" if n.endswith("_ptr") else "fp32") for n in function.arg_names}
+    source = ASTSource(fn=function, signature=signature, constexprs=constants)
+    assert len(triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]) > 1000

@@ -3,22 +3,20 @@
 A Gaussian of mean μ and covariance Σ falls into the picture as a 2D one: of mean μ' = π(μ) and covariance
 Σ' = J W Σ Wᵀ Jᵀ + ε I, where W turns the frame into camera axes, J is the derivative of the projection π at μ, and
 ε I blurs by about a pixel. At a pixel centre p its opacity is α = o · exp(−½ (p − μ')ᵀ Σ'⁻¹ (p − μ')), and a picture is
-Σ_i w_i f_i over the Gaussians from front to back, w_i = α_i T_i, T_i = Π_{j<i} (1 − α_j).
+Σ_i w_i f_i over the Gaussians from front to back, w_i = α_i T_i, T_i = Π_{j<i} (1 − α_j). The weights w do not depend
+on what is drawn: `project` finds what they are made from, once, for any features.
 
 The constants below are what both paths, gsplat on CUDA and plain torch elsewhere, agree on.
 """
 
-import importlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.core.errors import UsageError
 
 BLUR_PX2 = 0.3  # added to the diagonal of every 2D covariance
 NEAR = 0.01  # Gaussians whose centre is nearer (z-depth) are not drawn
@@ -26,12 +24,9 @@ LEAST_ALPHA = 1 / 255  # what is fainter at a pixel is skipped there
 MOST_ALPHA = 0.999
 LEAST_TRANSMITTANCE = 1e-4  # the Gaussian that would bring T down to this is not drawn any more, nor is any behind it
 FIELD_MARGIN = 0.3  # J is taken at most this share of half the field of view outside the picture
+LEAST_QUATERNION = 1e-15  # a quaternion this short has no direction in float32
+MOST_PX = 1e8  # what is wider overflows float32
 _LEAST_HIT = 1e-6  # alpha below which nothing was hit
-_LEAST_QUATERNION = 1e-15  # a quaternion this short has no direction in float32
-_MOST_PX = 1e8  # what is wider overflows float32
-# The largest of gsplat's compiled channel counts whose backward pass fits into the 48 KB of shared memory that every
-# GPU has. It is 2^k + 1: 32 features and the depth go at once.
-_CHANNELS_AT_ONCE = 33
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,92 @@ class Splatted:
     features: Float[Tensor, "h w c"]
     alpha: Float[Tensor, "h w"]
     depth: Float[Tensor, "h w"]
+
+
+class Projected(ABC):
+    """Gaussians as one camera sees them, in order, ready to be drawn with any features: what `project` makes.
+
+    Further features of the same Gaussians cost no projection and no sorting.
+
+    Attributes:
+        camera: which sees them.
+        pairs: how many pairs there are of a tile of the picture and a Gaussian that may touch it.
+    """
+
+    camera: Camera
+    pairs: int
+
+    def blend(self, features: Float[Tensor, "n c"]) -> tuple[Float[Tensor, "h w c"], Float[Tensor, "h w"]]:
+        """Σ w f and Σ w; features must be finite. Gradients flow to them and to what was projected."""
+        with torch.autocast(features.device.type, enabled=False):
+            blended, alpha = self._blended(features, with_depth=False)
+            return blended, alpha
+
+    def splat(self, features: Float[Tensor, "n c"]) -> Splatted:
+        """`blend` with the depth."""
+        with torch.autocast(features.device.type, enabled=False):
+            blended, alpha = self._blended(features, with_depth=True)
+            return Splatted(blended[..., :-1], alpha, mean_depth(blended[..., -1], alpha))
+
+    def pulled_back(self, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
+        """For each Gaussian Σ over the pixels of w times their values: the transpose of `blend`."""
+        features = torch.zeros(self.count, values.shape[-1], device=values.device, requires_grad=True)
+        with torch.enable_grad():
+            picture, _ = self.blend(features)
+            (gradient,) = torch.autograd.grad(picture, features, values)
+        return gradient
+
+    def light(self) -> Float[Tensor, " n"]:
+        """How much each gives to the picture: Σ w over its pixels."""
+        size = self.camera.height_px, self.camera.width_px
+        return self.pulled_back(torch.ones(*size, 1, device=self.device))[:, 0]
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where the Gaussians are."""
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """How many Gaussians were given, in view or not."""
+
+    @abstractmethod
+    def only(self, kept: Bool[Tensor, " n"]) -> "Projected":
+        """The same picture without some of the Gaussians. It has no gradient but the features'."""
+
+    @abstractmethod
+    def _blended(
+        self, features: Float[Tensor, "n c"], with_depth: bool
+    ) -> tuple[Float[Tensor, "h w k"], Float[Tensor, "h w"]]:
+        """Σ w f, perhaps with Σ w z as the last channel; and Σ w."""
+
+
+def project(
+    means: Float[Tensor, "n 3"],
+    rotations: Float[Tensor, "n 4"],
+    scales: Float[Tensor, "n 3"],
+    opacities: Float[Tensor, " n"],
+    camera: Camera,
+    *,
+    features: Float[Tensor, "n c"] | None = None,
+    packed: bool = False,
+) -> Projected:
+    """Gaussians as a pinhole camera sees them; the arguments are those of `rasterize`.
+
+    Args:
+        features: leave out Gaussians whose features are not finite.
+    """
+    if any(camera.distortion) or camera.lens != "opencv":
+        raise ValueError(f"Gaussians are drawn for pinhole cameras only, got {camera.lens} {camera.distortion}")
+    with torch.autocast(means.device.type, enabled=False):
+        if means.is_cuda and len(means):  # gsplat divides by the number of Gaussians
+            from langfield.ops import rasterize_gsplat
+
+            return rasterize_gsplat.project(means, rotations, scales, opacities, camera, features, packed)
+        from langfield.ops import rasterize_reference
+
+        return rasterize_reference.project(means, rotations, scales, opacities, camera, features)
 
 
 def rasterize(
@@ -74,14 +155,8 @@ def rasterize(
         camera: without distortion; raises ValueError otherwise.
         packed: on CUDA, keep only what is in view between the steps: less memory, a little slower.
     """
-    if any(camera.distortion) or camera.lens != "opencv":
-        raise ValueError(f"Gaussians are drawn for pinhole cameras only, got {camera.lens} {camera.distortion}")
-    from langfield.ops import rasterize_reference
-
-    with torch.autocast(means.device.type, enabled=False):
-        if means.is_cuda and len(means):  # gsplat divides by the number of Gaussians
-            return _by_gsplat(means, rotations, scales, opacities, features, camera, packed)
-        return rasterize_reference.rasterize(means, rotations, scales, opacities, features, camera)
+    projected = project(means, rotations, scales, opacities, camera, features=features, packed=packed)
+    return projected.splat(features)
 
 
 def frame_axes(camera: Camera, like: Tensor) -> tuple[Float[Tensor, "3 3"], Float[Tensor, "3"]]:
@@ -96,77 +171,20 @@ def well_formed(
     rotations: Float[Tensor, "n 4"],
     scales: Float[Tensor, "n 3"],
     opacities: Float[Tensor, " n"],
-    features: Float[Tensor, "n c"],
+    features: Float[Tensor, "n c"] | None,
     camera: Camera,
 ) -> Bool[Tensor, " n"]:
     """Which Gaussians can be drawn without making a picture or a gradient that is not finite."""
     rotation, translation = frame_axes(camera, means)
     depth = means @ rotation[2] + translation[2]
     width_px = scales.abs().amax(dim=-1) * max(camera.fx_px, camera.fy_px) / depth.clamp_min(NEAR)
-    finite = [values.isfinite().all(dim=-1) for values in (means, rotations, scales, opacities[:, None], features)]
+    given = [means, rotations, scales, opacities[:, None], *([] if features is None else [features])]
+    finite = [values.isfinite().all(dim=-1) for values in given]
     turned = rotations.norm(dim=-1)
-    return torch.stack([*finite, turned > _LEAST_QUATERNION, turned.isfinite(), width_px < _MOST_PX]).all(dim=0)
+    return torch.stack([*finite, turned > LEAST_QUATERNION, turned.isfinite(), width_px < MOST_PX]).all(dim=0)
 
 
 def mean_depth(weighted: Float[Tensor, "h w"], alpha: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
     """Σ w z / Σ w, infinite where nothing was hit; its gradient is 0 there."""
     hit = alpha > _LEAST_HIT
     return torch.where(hit, weighted / torch.where(hit, alpha, 1), torch.inf)
-
-
-def _by_gsplat(
-    means: Float[Tensor, "n 3"],
-    rotations: Float[Tensor, "n 4"],
-    scales: Float[Tensor, "n 3"],
-    opacities: Float[Tensor, " n"],
-    features: Float[Tensor, "n c"],
-    camera: Camera,
-    packed: bool,
-) -> Splatted:
-    rasterization = _gsplat().rasterization
-    means, rotations, scales, opacities, features = (
-        values.float() for values in (means, rotations, scales, opacities, features)
-    )
-    drawn = well_formed(means, rotations, scales, opacities, features, camera)
-    if not drawn.all():
-        # Harmless numbers besides an opacity of 0: NaN times 0 is NaN.
-        opacities = torch.where(drawn, opacities, 0)
-        means, rotations, scales, features = (
-            torch.where(drawn[:, None], values, 1) for values in (means, rotations, scales, features)
-        )
-    rotation, translation = frame_axes(camera, means)
-    camera_from_frame = torch.eye(4).to(means)
-    camera_from_frame[:3, :3], camera_from_frame[:3, 3] = rotation, translation
-    intrinsics = [[camera.fx_px, 0.0, camera.cx_px], [0.0, camera.fy_px, camera.cy_px], [0.0, 0.0, 1.0]]
-    pictures, alphas, _ = rasterization(
-        means,
-        rotations,
-        scales,
-        opacities,
-        features,
-        camera_from_frame[None],
-        means.new_tensor([intrinsics]),
-        camera.width_px,
-        camera.height_px,
-        near_plane=NEAR,
-        eps2d=BLUR_PX2,
-        packed=packed and features.shape[1] > 0,  # gsplat cannot pack what has no channels
-        render_mode="RGB+D",  # D is Σ w z
-        rasterize_mode="classic",
-        channel_chunk=_CHANNELS_AT_ONCE,
-    )
-    alpha = alphas[0, ..., 0]
-    return Splatted(pictures[0, ..., :-1], alpha, mean_depth(pictures[0, ..., -1], alpha))
-
-
-@cache
-def _gsplat() -> Any:
-    """The module gsplat, with its kernels; built on first use where no built ones came with it."""
-    try:
-        gsplat = importlib.import_module("gsplat")
-        kernels = importlib.import_module("gsplat.cuda._backend")
-    except ImportError as error:
-        raise UsageError("drawing Gaussians on a GPU needs gsplat: pip install 'langfield[gpu]'") from error
-    if getattr(kernels, "_C", None) is None:
-        raise UsageError("gsplat has no kernels: install CUDA's compiler (nvcc) to build them, or use --device cpu")
-    return gsplat

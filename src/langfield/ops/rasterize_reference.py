@@ -1,4 +1,4 @@
-"""The plain-torch twin of `ops.rasterize`: the definition that the fast path is tested against, and the CPU path.
+"""The plain-torch twin of `ops.rasterize.project`: what the fast path is tested against, and the CPU path.
 
 The picture is cut into square tiles. A tile blends the Gaussians that may touch it from front to back, a chunk of them
 at a time and a few tiles at once, as dense (tile, pixel, Gaussian) tensors that fit into a core's cache. The backward
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -22,9 +22,8 @@ from langfield.ops.rasterize import (
     LEAST_TRANSMITTANCE,
     MOST_ALPHA,
     NEAR,
-    Splatted,
+    Projected,
     frame_axes,
-    mean_depth,
     well_formed,
 )
 
@@ -33,31 +32,79 @@ _CHUNK = 32  # Gaussians of a tile that are blended at once
 _AT_ONCE = 2**17  # numbers in a (tile, pixel, Gaussian) tensor
 
 
-def rasterize(
+def project(
     means: Float[Tensor, "n 3"],
     rotations: Float[Tensor, "n 4"],
     scales: Float[Tensor, "n 3"],
     opacities: Float[Tensor, " n"],
-    features: Float[Tensor, "n c"],
     camera: Camera,
-) -> Splatted:
-    """See `langfield.ops.rasterize.rasterize`."""
+    features: Float[Tensor, "n c"] | None = None,
+) -> "Sorted":
+    """See `langfield.ops.rasterize.project`."""
     dtype = torch.promote_types(means.dtype, torch.float32)
     means, rotations, scales = means.to(dtype), rotations.to(dtype), scales.to(dtype)
-    opacities, features = opacities.to(dtype), features.to(dtype)
+    opacities = opacities.to(dtype)
     with torch.no_grad():
         in_view, radius_px = _in_view(means, rotations, scales, opacities, features, camera)
     # What is not drawn leaves the graph here: a derivative that is not finite would make NaN of its gradient of 0.
-    opacity = opacities[in_view]
     gaussians = _project(means[in_view], rotations[in_view], scales[in_view], camera)
     with torch.no_grad():
-        pairs = _pairs(gaussians, radius_px, camera)
-    values = torch.cat([features[in_view], gaussians.depth[:, None], torch.ones_like(opacity)[:, None]], dim=-1)
-    tiles: Tensor = _Blend.apply(gaussians.xy_px, gaussians.conic, opacity, values, pairs)
-    blended = tiles.reshape(pairs.down, pairs.across, TILE_PX, TILE_PX, -1).transpose(1, 2)
-    blended = blended.reshape(pairs.down * TILE_PX, pairs.across * TILE_PX, -1)[: camera.height_px, : camera.width_px]
-    alpha = blended[..., -1]
-    return Splatted(blended[..., :-2], alpha, mean_depth(blended[..., -2], alpha))
+        tiles = _pairs(gaussians, radius_px, camera)
+    return Sorted(camera, len(means), in_view, gaussians, opacities[in_view], radius_px, tiles)
+
+
+@dataclass(frozen=True)
+class Sorted(Projected):
+    """Gaussians in view, front to back, and which of them may touch which tile.
+
+    Attributes:
+        in_view: their numbers among all Gaussians.
+        gaussians, opacity: what they are in the picture.
+        radius_px: how far in x and in y they reach.
+        tiles: see `_Pairs`.
+    """
+
+    camera: Camera
+    all_given: int
+    in_view: Int64[Tensor, " m"]
+    gaussians: "_Projected"
+    opacity: Float[Tensor, " m"]
+    radius_px: Float[Tensor, "m 2"]
+    tiles: "_Pairs"
+
+    @property
+    def device(self) -> torch.device:
+        return self.opacity.device
+
+    @property
+    def count(self) -> int:
+        return self.all_given
+
+    @property
+    def pairs(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return len(self.tiles.gaussian)
+
+    @torch.no_grad()
+    def only(self, kept: Bool[Tensor, " n"]) -> "Sorted":
+        """See `Projected.only`."""
+        chosen = torch.nonzero(kept[self.in_view])[:, 0]
+        gaussians = _Projected(*(values.detach()[chosen] for values in self.gaussians))
+        radius_px = self.radius_px[chosen]
+        tiles = _pairs(gaussians, radius_px, self.camera)
+        opacity = self.opacity.detach()[chosen]
+        return Sorted(self.camera, self.all_given, self.in_view[chosen], gaussians, opacity, radius_px, tiles)
+
+    def _blended(
+        self, features: Float[Tensor, "n c"], with_depth: bool
+    ) -> tuple[Float[Tensor, "h w k"], Float[Tensor, "h w"]]:
+        xy_px, _, conic, depth = self.gaussians
+        columns = [depth[:, None]] if with_depth else []
+        values = torch.cat([features.to(depth.dtype)[self.in_view], *columns, torch.ones_like(depth)[:, None]], dim=-1)
+        tiles: Tensor = _Blend.apply(xy_px, conic, self.opacity, values, self.tiles)
+        across, down, camera = self.tiles.across, self.tiles.down, self.camera
+        blended = tiles.reshape(down, across, TILE_PX, TILE_PX, -1).transpose(1, 2)
+        blended = blended.reshape(down * TILE_PX, across * TILE_PX, -1)[: camera.height_px, : camera.width_px]
+        return blended[..., :-1], blended[..., -1]
 
 
 class _Projected(NamedTuple):
@@ -111,7 +158,7 @@ def _in_view(
     rotations: Float[Tensor, "n 4"],
     scales: Float[Tensor, "n 3"],
     opacities: Float[Tensor, " n"],
-    features: Float[Tensor, "n c"],
+    features: Float[Tensor, "n c"] | None,
     camera: Camera,
 ) -> tuple[Int64[Tensor, " m"], Float[Tensor, "m 2"]]:
     """The Gaussians that may touch the picture, front to back (at equal depth: in the order given).

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera
 from langfield.methods.splat import Splat
-from langfield.ops.sparse_relevancy import sparse_relevancy_levels
+from langfield.ops.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
 from langfield.query.language_view import LanguageView, surface_of
 from langfield.query.relevancy import Phrases
+from langfield.renderers.splat import Look
 
-_CHANNELS_AT_ONCE = 64
+_CHANNELS_AT_ONCE = 64  # numbers an element has at once
 _LEAST_ALPHA = 1e-3
 
 
@@ -26,10 +27,12 @@ class SplatView(LanguageView):
     """A camera of Gaussians.
 
     Attributes:
+        look: what phrases are drawn with.
         typical_distance: (H·W,) from which what each pixel shows was photographed, scene units.
     """
 
     method: Splat
+    look: Look
     typical_distance: Float[Tensor, " r"]
     _asked: dict[tuple[tuple[str, ...], int], Float[Tensor, "l p r"]] = field(default_factory=dict)
 
@@ -50,21 +53,33 @@ class SplatView(LanguageView):
             self._asked[key] = self._splatted(phrases)
         return self._asked[key]
 
+    @torch.no_grad()
+    def strongest(self, phrases: Phrases) -> Float[Tensor, "p h w"]:
+        """Relevancy pictures in which every element answers at the level where it is most relevant: one number an
+        element and phrase, the quickest that can be asked."""
+        found, _ = sparse_relevancy(*self._question(phrases))
+        return self._picture(found).permute(2, 0, 1)
+
     def _splatted(self, phrases: Phrases) -> Float[Tensor, "l p r"]:
+        levels = len(self.method.language.crop_angles)
+        parts = []
+        for some in torch.arange(len(phrases)).split(max(_CHANNELS_AT_ONCE // max(levels, 1), 1)):
+            of_elements = sparse_relevancy_levels(*self._question(phrases[some]))
+            picture = self._picture(of_elements.flatten(1))
+            parts.append(picture.reshape(self.pixels, levels, len(some)).permute(1, 2, 0))
+        return torch.cat(parts, dim=1)
+
+    def _question(self, phrases: Phrases) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
+        """The arguments of `sparse_relevancy`."""
         language = self.method.language
         codebook = language.codebook.float()
-        of_elements = sparse_relevancy_levels(
-            codebook @ phrases.embeddings.T,
-            codebook @ phrases.negatives.T,
-            language.code,
-            language.share,
-            phrases.temperature,
-        )
-        count, levels, number = of_elements.shape
-        channels = of_elements.reshape(count, levels * number)
-        seen = [self.method.splat(self.camera, part) for part in channels.split(_CHANNELS_AT_ONCE, dim=1)]
-        picture = torch.cat([part.features for part in seen], dim=-1) / seen[0].alpha.clamp_min(_LEAST_ALPHA)[..., None]
-        return picture.reshape(self.pixels, levels, number).permute(1, 2, 0)
+        dots = codebook @ phrases.embeddings.T, codebook @ phrases.negatives.T
+        return *dots, language.code, language.share, phrases.temperature
+
+    def _picture(self, of_elements: Float[Tensor, "n c"]) -> Float[Tensor, "h w c"]:
+        """The mean of what elements answer, by their share of each pixel's light."""
+        blended, alpha = self.look.blend(of_elements)
+        return blended / alpha.clamp_min(_LEAST_ALPHA)[..., None]
 
 
 @dataclass(frozen=True)
@@ -91,11 +106,14 @@ class _SplatPixels:
 @torch.no_grad()
 def render_splat_view(method: Splat, camera: Camera) -> SplatView:
     """Render a camera of the scene frame once for all questions about it."""
-    rendered = method.render(camera)
+    look = method.look(camera)
+    rendered = method.drawn(look)
     distance, points = surface_of(rendered, camera)
     language = method.language
     answering = language.seen.float()
     far = torch.stack([language.distance.float() * answering, answering], dim=1)
-    total, seen = method.splat(camera, far).features.reshape(-1, 2).unbind(-1)
+    total, seen = look.blend(far)[0].reshape(-1, 2).unbind(-1)
     typical = torch.where(seen > _LEAST_ALPHA, total / seen.clamp_min(_LEAST_ALPHA), distance.nan_to_num(posinf=1.0))
-    return SplatView(camera, rendered, distance, points, method, typical)
+    if method.device.type == "cuda":  # elsewhere the gradient costs more than a few phrases' pictures
+        look = look.lean()
+    return SplatView(camera, rendered, distance, points, method, look, typical)

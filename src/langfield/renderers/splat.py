@@ -8,7 +8,7 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.fields.gaussians import Gaussians
-from langfield.ops.rasterize import Splatted, rasterize
+from langfield.ops.rasterize import Projected, Splatted, project
 
 _EDGE_PX = 2
 _MOST_GROWN = 2.5  # a straight picture is at most so many times as wide as the bent one it is for
@@ -47,28 +47,70 @@ def bending(camera: Camera, device: torch.device) -> Bending:
     return Bending(straight, places.reshape(camera.height_px, camera.width_px, 2))
 
 
+@dataclass(frozen=True)
+class Look:
+    """Gaussians as one camera sees them, ready to be drawn with any features, as often as wanted.
+
+    Attributes:
+        camera: of any lens.
+        projected: what its straight picture is drawn from.
+        bent: how its own picture is read from that one; None for a pinhole.
+    """
+
+    camera: Camera
+    projected: Projected
+    bent: Bending | None
+
+    def splat(self, features: Float[Tensor, "n c"]) -> Splatted:
+        """The picture of one feature vector for each Gaussian."""
+        seen = self.projected.splat(features)
+        if self.bent is None:
+            return seen
+        weighted = torch.where(seen.alpha > 0, seen.depth, 0).nan_to_num(posinf=0.0) * seen.alpha
+        read = self._read(torch.cat([seen.features, seen.alpha[..., None], weighted[..., None]], dim=-1))
+        alpha = read[..., -2]
+        depth = torch.where(alpha > 1e-3, read[..., -1] / alpha.clamp_min(1e-3), torch.inf)
+        return Splatted(read[..., :-2], alpha, depth)
+
+    def blend(self, features: Float[Tensor, "n c"]) -> tuple[Float[Tensor, "h w c"], Float[Tensor, "h w"]]:
+        """`splat` without the depth: Σ w f and Σ w."""
+        blended, alpha = self.projected.blend(features)
+        if self.bent is None:
+            return blended, alpha
+        read = self._read(torch.cat([blended, alpha[..., None]], dim=-1))
+        return read[..., :-1], read[..., -1]
+
+    def pulled_back(self, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
+        """For each Gaussian Σ over the pixels of its share of their light times their values: `blend`'s transpose."""
+        if self.bent is not None:
+            size = self.projected.camera.height_px, self.projected.camera.width_px
+            straight = torch.zeros(*size, values.shape[-1], device=values.device, requires_grad=True)
+            with torch.enable_grad():
+                (values,) = torch.autograd.grad(self._read(straight), straight, values)
+        return self.projected.pulled_back(values)
+
+    def lean(self, least_light_px: float = 0.01) -> "Look":
+        """The same without Gaussians that give less light than that to the whole picture (Σ w over its pixels): what
+        lies behind others. Costs a gradient and a sorting, and each further picture is drawn from fewer."""
+        return Look(self.camera, self.projected.only(self.projected.light() >= least_light_px), self.bent)
+
+    def _read(self, straight: Float[Tensor, "g f c"]) -> Float[Tensor, "h w c"]:
+        assert self.bent is not None
+        grid = self.bent.grid[None]
+        return torch.nn.functional.grid_sample(
+            straight.permute(2, 0, 1)[None], grid, mode="bilinear", padding_mode="border", align_corners=False
+        )[0].permute(1, 2, 0)
+
+
+def look(gaussians: Gaussians, camera: Camera) -> Look:
+    """Gaussians as a camera of any lens sees them."""
+    bent = None if camera.is_straight else bending(camera, gaussians.means.device)
+    straight = camera if bent is None else bent.straight
+    count = gaussians.count
+    shapes = gaussians.means[:count], gaussians.rotations[:count], gaussians.scales(), gaussians.opacities()
+    return Look(camera, project(*shapes, straight), bent)
+
+
 def splat(gaussians: Gaussians, camera: Camera, features: Float[Tensor, "n c"]) -> Splatted:
     """The picture of one feature vector for each Gaussian; `camera` may have any lens."""
-    if camera.is_straight:
-        return _splat_straight(gaussians, camera, features)
-    bent = bending(camera, features.device)
-    seen = _splat_straight(gaussians, bent.straight, features)
-    weighted = torch.where(seen.alpha > 0, seen.depth, 0).nan_to_num(posinf=0.0) * seen.alpha
-    together = torch.cat([seen.features, seen.alpha[..., None], weighted[..., None]], dim=-1)
-    read = torch.nn.functional.grid_sample(
-        together.permute(2, 0, 1)[None], bent.grid[None], mode="bilinear", padding_mode="border", align_corners=False
-    )[0].permute(1, 2, 0)
-    alpha = read[..., -2]
-    depth = torch.where(alpha > 1e-3, read[..., -1] / alpha.clamp_min(1e-3), torch.inf)
-    return Splatted(read[..., :-2], alpha, depth)
-
-
-def _splat_straight(gaussians: Gaussians, camera: Camera, features: Float[Tensor, "n c"]) -> Splatted:
-    return rasterize(
-        gaussians.means[: gaussians.count],
-        gaussians.rotations[: gaussians.count],
-        gaussians.scales(),
-        gaussians.opacities(),
-        features,
-        camera,
-    )
+    return look(gaussians, camera).splat(features)
