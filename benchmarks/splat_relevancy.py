@@ -12,7 +12,6 @@ from langfield.methods.splat import Splat
 from langfield.ops.sparse_relevancy import sparse_relevancy
 from langfield.query.relevancy import Phrases
 from langfield.query.splat_view import SplatView, render_splat_view
-from langfield.renderers.splat import Look
 from measuring import latency_ms, milliseconds, peak_memory, table
 from splat_scenes import EMBED_DIM, made_splat, orbit
 
@@ -53,13 +52,15 @@ def _scene_figures(method: Splat, size: tuple[int, int], device: torch.device, m
     """What does not depend on the phrases: projecting, sorting, and how much there is to draw."""
     camera = orbit(8, *size)[0]
     look = method.look(camera)
-    lean = look.lean()
+    lit = look.lit()
     found = {
         "gaussians": method.gaussians.count,
+        "in_view": len(look.in_view()),
+        "lit": len(lit),
         "pairs": look.projected.pairs,
-        "pairs_lean": lean.projected.pairs,
+        "pairs_lit": look.only(lit).projected.pairs,
         "look_ms": milliseconds(lambda: method.look(camera), device),
-        "lean_ms": milliseconds(look.lean, device),
+        "lit_ms": milliseconds(lambda: look.only(look.lit()), device),
     }
     if device.type == "cuda":
         from langfield.ops import rasterize_gsplat
@@ -69,7 +70,6 @@ def _scene_figures(method: Splat, size: tuple[int, int], device: torch.device, m
         parts = seen.xy_px, seen.radii_px, seen.depth, seen.camera, seen.tile_px
         found["sort_ms"] = milliseconds(lambda: rasterize_gsplat._pairs(*parts), device)
         found["project_ms"] = found["look_ms"] - found["sort_ms"]
-        found["in_view"] = int((seen.radii_px > 0).all(dim=-1).sum())
     return found | _stage_floors(found, method, size, machine)
 
 
@@ -94,35 +94,29 @@ def _phrase_figures(
     cameras = orbit(8, *size)
     phrases = asked(count, device)
     view = render_splat_view(method, cameras[0])
-    plain = SplatView(view.camera, view.rendered, view.distance_scene, view.points_scene, method,
-                      method.look(cameras[0]), view.typical_distance)  # fmt: skip
-    question = view._question(phrases)
-    of_elements, _ = sparse_relevancy(*question)
+    codebook, language = method.language.codebook.float(), method.language
+    whole = codebook @ phrases.embeddings.T, codebook @ phrases.negatives.T, language.code, language.share, 10.0
+    of_all, of_seen = sparse_relevancy(*whole)[0], sparse_relevancy(*view._question(phrases))[0]
+    plain = method.look(cameras[0])
     calls = 10 if device.type == "cuda" else 1
 
     def clock(function: Callable[[], object]) -> float:
         return milliseconds(function, device, calls=calls)
 
     other_cameras = cycle(cameras)
-    looked: list[Look] = []
 
     def anew() -> torch.Tensor:
-        """Another camera, and not to be asked again: its light is not counted."""
-        looked[:] = [method.look(next(other_cameras))]
-        blended, alpha = looked[0].blend(sparse_relevancy(*question)[0])
+        """Another camera for phrases whose relevancy is known for all elements."""
+        blended, alpha = method.look(next(other_cameras)).blend(of_all)
         return blended / alpha.clamp_min(1e-3)[..., None]
 
-    fixed, fixed_plain, changing = (
-        clock(lambda: view.strongest(phrases)),
-        clock(lambda: plain.strongest(phrases)),
-        clock(anew),
-    )
+    fixed, changing = clock(lambda: view.strongest(phrases)), clock(anew)
     found: dict[str, float | str] = {
-        "relevancy_ms": clock(lambda: sparse_relevancy(*question)),
-        "blend_ms": clock(lambda: view.look.blend(of_elements)),
-        "blend_plain_ms": clock(lambda: plain.look.blend(of_elements)),
+        "relevancy_all_ms": clock(lambda: sparse_relevancy(*whole)),
+        "relevancy_ms": clock(lambda: sparse_relevancy(*view._question(phrases))),
+        "blend_all_ms": clock(lambda: plain.blend(of_all)),
+        "blend_ms": clock(lambda: view.look.blend(of_seen)),
         "fixed_ms": fixed,
-        "fixed_plain_ms": fixed_plain,
         "changing_ms": changing,
         "levels_ms": clock(lambda: view._splatted(phrases)),
         "pictures_per_s": count * 1e3 / fixed,
@@ -135,16 +129,17 @@ def _phrase_figures(
         return torch.nn.functional.interpolate(small.strongest(phrases)[None], size[::-1], mode="bilinear")
 
     found["half_size_ms"] = clock(halved)
-    return found | _floors(method, view, count, machine) | _recorded(view, phrases, device, calls)
+    return found | _floors(view, count, machine) | _recorded(view, phrases, device, calls)
 
 
-def _floors(method: Splat, view: SplatView, phrases: int, machine: dict) -> dict[str, float | str]:
-    """The fewest bytes of a known phrase's picture by a known camera (codes, shares and what is in view read once, the
-    picture written once), and the arithmetic of the pairs' alphas, were none left out. What is larger bounds it."""
-    language, projected = method.language, view.look.projected
-    in_view = int((projected.light() > 0).sum())
+def _floors(view: SplatView, phrases: int, machine: dict) -> dict[str, float | str]:
+    """The fewest bytes of a known phrase's picture by a known camera (codes, shares and shapes of what it sees read
+    once, the picture written once), and the arithmetic of the pairs' alphas, were none left out. The larger bounds it.
+    """
+    projected = view.look.projected
     pixels = view.camera.width_px * view.camera.height_px
-    moved = language.code.nbytes + language.share.nbytes + in_view * 24 + 4 * projected.pairs + 4 * pixels * phrases
+    language = view.code.nbytes + view.share.nbytes
+    moved = language + projected.count * 24 + 4 * projected.pairs + 4 * pixels * phrases
     found: dict[str, float | str] = {"floor_bytes": float(moved), "floor_ms": moved / machine["copy_bytes_per_ms"]}
     rate = next((rate for name, rate in _HARDWARE.items() if name in str(machine["device"])), None)
     if rate is not None:
@@ -240,13 +235,13 @@ def _new_phrase(options: argparse.Namespace, size: tuple[int, int], device: torc
 
 
 def _tell(rows: list[dict], ways: list[dict], new: dict, size: tuple[int, int]) -> None:
-    print(f"\nStages at {size[0]}x{size[1]}, ms (lean: without what adds no light to this picture)\n")
-    keys = ["gaussians", "in_view", "pairs", "pairs_lean", "look_ms", "project_ms", "project_floor_ms", "sort_ms",
-            "sort_floor_ms", "lean_ms", "relevancy_floor_ms", "memory_gb"]  # fmt: skip
+    print(f"\nStages at {size[0]}x{size[1]}, ms (lit: what adds light to this picture)\n")
+    keys = ["gaussians", "in_view", "lit", "pairs", "pairs_lit", "look_ms", "project_ms", "project_floor_ms", "sort_ms",
+            "sort_floor_ms", "lit_ms", "relevancy_floor_ms", "memory_gb"]  # fmt: skip
     last = {row["gaussians"]: row for row in rows}.values()
     print(table(keys, [[row.get(key) for key in keys] for row in last]))
     print("\nKnown phrases, ms\n")
-    keys = ["gaussians", "phrases", "relevancy_ms", "blend_plain_ms", "blend_ms", "alphas_ms", "fixed_plain_ms",
+    keys = ["gaussians", "phrases", "relevancy_all_ms", "relevancy_ms", "blend_all_ms", "blend_ms", "alphas_ms",
             "fixed_ms", "fixed_recorded_ms", "changing_ms", "half_size_ms", "levels_ms", "floor_ms", "pictures_per_s",
             "pictures_per_s_changing"]  # fmt: skip
     print(table(keys, [[row.get(key) for key in keys] for row in rows]))

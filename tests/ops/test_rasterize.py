@@ -515,12 +515,17 @@ def test_pulled_back_is_the_transpose_of_blend():
 def test_only_some_are_the_picture_of_those():
     gaussians, camera = random_scene(60, 3)
     projected = project(*gaussians[:4], camera)
-    kept = torch.arange(60) % 3 != 0
-    alone = draw([x[kept] for x in gaussians], camera)
-    same(projected.only(kept).splat(gaussians[4]), alone, 1e-12)
-    assert projected.only(kept).pairs < projected.pairs
-    assert nothing_seen(projected.only(kept & ~kept).splat(gaussians[4]))
-    same(projected.only(projected.light() > 0).splat(gaussians[4]), draw(gaussians, camera), 1e-12)
+    for kept in (torch.arange(1, 60, 3), torch.tensor([50, 7, 30, 8]), projected.in_view(), torch.arange(60)):
+        some = [x[kept] for x in gaussians]
+        fewer = projected.only(kept)
+        assert fewer.count == len(kept)
+        same(fewer.splat(some[4]), draw(some, camera), 1e-12)
+    assert projected.only(torch.arange(1, 60, 3)).pairs < projected.pairs
+    assert nothing_seen(projected.only(torch.arange(0)).splat(gaussians[4][:0]))
+    seen = projected.in_view()
+    assert 0 < len(seen) < 60
+    assert set(torch.nonzero(projected.light())[:, 0].tolist()) <= set(seen.tolist())
+    same(projected.only(seen).splat(gaussians[4][seen]), draw(gaussians, camera), 1e-12)
 
 
 # The gsplat path, without a GPU
@@ -681,10 +686,12 @@ def test_gsplats_projection_is_drawn_again_and_without_some(monkeypatch: pytest.
             torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
     assert plain.channels == [33, 33, 5, 33, 33, 4, 1, 1]
     torch.testing.assert_close(projected.light(), reference.light(), rtol=1e-3, atol=1e-3)
-    kept = torch.arange(60) % 3 != 0
-    same(projected.only(kept).splat(gaussians[4]), reference.only(kept).splat(gaussians[4]), 1e-4)
-    assert projected.only(kept).pairs < projected.pairs
-    assert nothing_seen(projected.only(kept & ~kept).splat(gaussians[4]))
+    assert torch.equal(projected.in_view(), reference.in_view())
+    for kept in (torch.arange(1, 60, 3), torch.tensor([50, 7, 30, 8]), projected.in_view(), torch.arange(60)):
+        part = gaussians[4][kept]
+        same(projected.only(kept).splat(part), reference.only(kept).splat(part), 1e-4)
+    assert projected.only(torch.arange(1, 60, 3)).pairs < projected.pairs
+    assert nothing_seen(projected.only(torch.arange(0)).splat(gaussians[4][:0]))
 
 
 INTERPRETED = """

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
@@ -93,8 +93,13 @@ class Projected(ABC):
         """How many Gaussians were given, in view or not."""
 
     @abstractmethod
-    def only(self, kept: Bool[Tensor, " n"]) -> "Projected":
-        """The same picture without some of the Gaussians. It has no gradient but the features'."""
+    def in_view(self) -> Int64[Tensor, " m"]:
+        """The numbers of those that may touch the picture, rising."""
+
+    @abstractmethod
+    def only(self, numbers: Int64[Tensor, " m"]) -> "Projected":
+        """Some of the Gaussians, with features of their own in this order: what depends on the scene's size no longer
+        counts. It has no gradient but the features'."""
 
     @abstractmethod
     def _blended(

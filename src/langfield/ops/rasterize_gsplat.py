@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Int32, Int64
+from jaxtyping import Float, Int, Int32, Int64, Shaped
 from torch import Tensor
 
 from langfield.core.cameras import Camera
@@ -103,18 +103,25 @@ class GsplatProjected(Projected):
     def pairs(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return len(self.gaussian)
 
+    def in_view(self) -> Int64[Tensor, " m"]:
+        """See `Projected.in_view`."""
+        seen = torch.nonzero((self.radii_px > 0).all(dim=-1))[:, 0]
+        return seen if self.rows is None else self.rows[seen]
+
     @torch.no_grad()
-    def only(self, kept: Bool[Tensor, " n"]) -> "GsplatProjected":
+    def only(self, numbers: Int64[Tensor, " m"]) -> "GsplatProjected":
         """See `Projected.only`."""
-        in_view = (self.radii_px > 0).all(dim=-1)
-        chosen = torch.nonzero(in_view & (kept if self.rows is None else kept[self.rows]))[:, 0]
-        rows = chosen if self.rows is None else self.rows[chosen]
+        rows = numbers
+        if self.rows is not None:
+            place = torch.full((self.count,), -1, device=numbers.device)
+            place[self.rows] = torch.arange(len(self.rows), device=numbers.device)
+            rows = place[numbers]
         xy_px, conic, depth, opacity, radii = (
-            values.detach()[chosen] for values in (self.xy_px, self.conic, self.depth, self.opacity, self.radii_px)
+            _rows(values.detach(), rows) for values in (self.xy_px, self.conic, self.depth, self.opacity, self.radii_px)
         )
         gaussian, first = _pairs(xy_px, radii, depth, self.camera, self.tile_px)
         return GsplatProjected(
-            self.camera, self.all_given, rows, xy_px, conic, depth, opacity, radii, gaussian, first, self.tile_px
+            self.camera, len(numbers), None, xy_px, conic, depth, opacity, radii, gaussian, first, self.tile_px
         )
 
     def _blended(
@@ -143,6 +150,14 @@ class GsplatProjected(Projected):
             self.gaussian,
         )
         return pictures[0], alphas[0, ..., 0]
+
+
+def _rows(values: Shaped[Tensor, "m ..."], numbers: Int64[Tensor, " k"]) -> Shaped[Tensor, "k ..."]:
+    """Rows by number; −1 is a row of zeros."""
+    if not len(values):
+        return values.new_zeros(len(numbers), *values.shape[1:])
+    there = (numbers >= 0).view(-1, *([1] * (values.ndim - 1)))
+    return torch.where(there, values[numbers.clamp_min(0)], 0)
 
 
 def _matrices(camera: Camera, device: torch.device) -> tuple[Float[Tensor, "4 4"], Float[Tensor, "3 3"]]:

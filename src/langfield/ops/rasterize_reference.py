@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -58,7 +58,7 @@ class Sorted(Projected):
     """Gaussians in view, front to back, and which of them may touch which tile.
 
     Attributes:
-        in_view: their numbers among all Gaussians.
+        seen: their numbers among all Gaussians.
         gaussians, opacity: what they are in the picture.
         radius_px: how far in x and in y they reach.
         tiles: see `_Pairs`.
@@ -66,7 +66,7 @@ class Sorted(Projected):
 
     camera: Camera
     all_given: int
-    in_view: Int64[Tensor, " m"]
+    seen: Int64[Tensor, " m"]
     gaussians: "_Projected"
     opacity: Float[Tensor, " m"]
     radius_px: Float[Tensor, "m 2"]
@@ -84,22 +84,28 @@ class Sorted(Projected):
     def pairs(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return len(self.tiles.gaussian)
 
+    def in_view(self) -> Int64[Tensor, " m"]:
+        """See `Projected.in_view`."""
+        return self.seen.sort().values
+
     @torch.no_grad()
-    def only(self, kept: Bool[Tensor, " n"]) -> "Sorted":
+    def only(self, numbers: Int64[Tensor, " m"]) -> "Sorted":
         """See `Projected.only`."""
-        chosen = torch.nonzero(kept[self.in_view])[:, 0]
+        place = torch.full((self.count,), -1, device=numbers.device)
+        place[numbers] = torch.arange(len(numbers), device=numbers.device)
+        places = place[self.seen]
+        chosen = torch.nonzero(places >= 0)[:, 0]
         gaussians = _Projected(*(values.detach()[chosen] for values in self.gaussians))
-        radius_px = self.radius_px[chosen]
+        radius_px, opacity = self.radius_px[chosen], self.opacity.detach()[chosen]
         tiles = _pairs(gaussians, radius_px, self.camera)
-        opacity = self.opacity.detach()[chosen]
-        return Sorted(self.camera, self.all_given, self.in_view[chosen], gaussians, opacity, radius_px, tiles)
+        return Sorted(self.camera, len(numbers), places[chosen], gaussians, opacity, radius_px, tiles)
 
     def _blended(
         self, features: Float[Tensor, "n c"], with_depth: bool
     ) -> tuple[Float[Tensor, "h w k"], Float[Tensor, "h w"]]:
         xy_px, _, conic, depth = self.gaussians
         columns = [depth[:, None]] if with_depth else []
-        values = torch.cat([features.to(depth.dtype)[self.in_view], *columns, torch.ones_like(depth)[:, None]], dim=-1)
+        values = torch.cat([features.to(depth.dtype)[self.seen], *columns, torch.ones_like(depth)[:, None]], dim=-1)
         tiles: Tensor = _Blend.apply(xy_px, conic, self.opacity, values, self.tiles)
         across, down, camera = self.tiles.across, self.tiles.down, self.camera
         blended = tiles.reshape(down, across, TILE_PX, TILE_PX, -1).transpose(1, 2)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float16, Int16, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
@@ -27,12 +27,15 @@ class SplatView(LanguageView):
     """A camera of Gaussians.
 
     Attributes:
-        look: what phrases are drawn with.
+        look: the elements that phrases are drawn with: those that this camera sees.
+        code, share: their language, as `LanguageMap` has it.
         typical_distance: (H·W,) from which what each pixel shows was photographed, scene units.
     """
 
     method: Splat
     look: Look
+    code: Int16[Tensor, "m l k"]
+    share: Float16[Tensor, "m l k"]
     typical_distance: Float[Tensor, " r"]
     _asked: dict[tuple[tuple[str, ...], int], Float[Tensor, "l p r"]] = field(default_factory=dict)
 
@@ -71,10 +74,9 @@ class SplatView(LanguageView):
 
     def _question(self, phrases: Phrases) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
         """The arguments of `sparse_relevancy`."""
-        language = self.method.language
-        codebook = language.codebook.float()
+        codebook = self.method.language.codebook.float()
         dots = codebook @ phrases.embeddings.T, codebook @ phrases.negatives.T
-        return *dots, language.code, language.share, phrases.temperature
+        return *dots, self.code, self.share, phrases.temperature
 
     def _picture(self, of_elements: Float[Tensor, "n c"]) -> Float[Tensor, "h w c"]:
         """The mean of what elements answer, by their share of each pixel's light."""
@@ -114,6 +116,7 @@ def render_splat_view(method: Splat, camera: Camera) -> SplatView:
     far = torch.stack([language.distance.float() * answering, answering], dim=1)
     total, seen = look.blend(far)[0].reshape(-1, 2).unbind(-1)
     typical = torch.where(seen > _LEAST_ALPHA, total / seen.clamp_min(_LEAST_ALPHA), distance.nan_to_num(posinf=1.0))
-    if method.device.type == "cuda":  # elsewhere the gradient costs more than a few phrases' pictures
-        look = look.lean()
-    return SplatView(camera, rendered, distance, points, method, look, typical)
+    # Elsewhere than on a GPU finding what is hidden costs more than it spares.
+    elements = look.lit() if method.device.type == "cuda" else look.in_view()
+    code, share = language.code[elements], language.share[elements]
+    return SplatView(camera, rendered, distance, points, method, look.only(elements), code, share, typical)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
@@ -89,10 +89,18 @@ class Look:
                 (values,) = torch.autograd.grad(self._read(straight), straight, values)
         return self.projected.pulled_back(values)
 
-    def lean(self, least_light_px: float = 0.01) -> "Look":
-        """The same without Gaussians that give less light than that to the whole picture (Σ w over its pixels): what
-        lies behind others. Costs a gradient and a sorting, and each further picture is drawn from fewer."""
-        return Look(self.camera, self.projected.only(self.projected.light() >= least_light_px), self.bent)
+    def lit(self, least_light_px: float = 0.01) -> Int64[Tensor, " m"]:
+        """The numbers of Gaussians that give as much light to the whole straight picture (Σ w over its pixels): without
+        the others, most of them hidden, it looks the same. Costs a picture and its gradient."""
+        return torch.nonzero(self.projected.light() >= least_light_px)[:, 0]
+
+    def in_view(self) -> Int64[Tensor, " m"]:
+        """The numbers of Gaussians that may touch the straight picture, rising."""
+        return self.projected.in_view()
+
+    def only(self, numbers: Int64[Tensor, " m"]) -> "Look":
+        """Some of the Gaussians; features are then theirs, in this order. Costs a sorting."""
+        return Look(self.camera, self.projected.only(numbers), self.bent)
 
     def _read(self, straight: Float[Tensor, "g f c"]) -> Float[Tensor, "h w c"]:
         assert self.bent is not None
