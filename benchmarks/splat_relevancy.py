@@ -67,8 +67,8 @@ def _scene_figures(method: Splat, size: tuple[int, int], device: torch.device, m
 
         seen = look.projected
         assert isinstance(seen, rasterize_gsplat.GsplatProjected)
-        parts = seen.xy_px, seen.radii_px, seen.depth, seen.camera, seen.tile_px
-        found["sort_ms"] = milliseconds(lambda: rasterize_gsplat._pairs(*parts), device)
+        parts = seen.tiled.shapes, seen.tiled.size_px, seen.tiled.tile_px
+        found["sort_ms"] = milliseconds(lambda: rasterize_gsplat.in_tiles(*parts), device)
         found["project_ms"] = found["look_ms"] - found["sort_ms"]
     return found | _stage_floors(found, method, size, machine)
 
@@ -143,8 +143,10 @@ def _floors(view: SplatView, phrases: int, machine: dict) -> dict[str, float | s
     found: dict[str, float | str] = {"floor_bytes": float(moved), "floor_ms": moved / machine["copy_bytes_per_ms"]}
     rate = next((rate for name, rate in _HARDWARE.items() if name in str(machine["device"])), None)
     if rate is not None:
-        tile_px = getattr(projected, "tile_px", 16)
-        found["alphas_ms"] = projected.pairs * tile_px**2 * (_ALPHA_INSTRUCTIONS + 0.3 * phrases) / rate
+        from langfield.ops import rasterize_gsplat
+
+        pixels_together = rasterize_gsplat.TILE_PX**2
+        found["alphas_ms"] = projected.pairs * pixels_together * (_ALPHA_INSTRUCTIONS + 0.3 * phrases) / rate
     return found
 
 

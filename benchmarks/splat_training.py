@@ -106,7 +106,7 @@ def _train(
     memory: dict[str, float] = {}
     synchronise(device)
     start, paused = time.perf_counter(), 0.0
-    with peak_memory(device, memory), PhotoSource(scene, scene.train, device, _PHOTO_BYTES, seed=0) as photos:
+    with peak_memory(device, memory), _photos(scene, config, device, seed=0) as photos:
         splatting.begin(method, scene, 0)
         follow = splatting.follower(method, photos.generator)
 
@@ -132,6 +132,18 @@ def _train(
     return row, method, curve
 
 
+def _photos(scene: Scene, config: SplatConfig, device: torch.device, seed: int) -> PhotoSource:
+    return PhotoSource(
+        scene,
+        scene.train,
+        device,
+        _PHOTO_BYTES,
+        seed,
+        photos_per_step=config.photos_per_step,
+        half_size_until=config.half_size_until,
+    )
+
+
 def _first(curve: list[tuple[int, float, float, int]], target: float) -> float | None:
     return next((seconds for _, seconds, psnr, _ in curve if psnr >= target), None)
 
@@ -143,7 +155,7 @@ def _profile(
     torch's profiler, how many kernels a step launches (what they are goes into a file beside `out`)."""
     rounds = rounds if device.type == "cuda" else 2
     marks, optimiser, guard = Marks(device), Optimiser(method.param_groups()), NanGuard(device)
-    with PhotoSource(scene, scene.train, device, _PHOTO_BYTES, seed=1) as photos:
+    with _photos(scene, method.config, device, seed=1) as photos:
         follow = splatting.follower(method, photos.generator)
 
         def step(number: int) -> None:
@@ -177,19 +189,19 @@ def _profile(
 @contextmanager
 def _marked_drawing(marks: Marks) -> Iterator[None]:
     """Put marks about what draws within a loss: colours come before it."""
-    drawn = splat_module.splat
+    drawn = splat_module.splat_all
 
-    def marked(*args: Any) -> Any:
+    def marked(*args: Any, **options: Any) -> Any:
         marks.mark("colours")
-        picture = drawn(*args)
+        pictures = drawn(*args, **options)
         marks.mark("project and rasterise")
-        return picture
+        return pictures
 
-    splat_module.splat = marked
+    splat_module.splat_all = marked
     try:
         yield
     finally:
-        splat_module.splat = drawn
+        splat_module.splat_all = drawn
 
 
 def _launches(step: Callable[[], None], marks: Marks, out: Path) -> int:

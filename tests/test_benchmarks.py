@@ -80,6 +80,20 @@ def test_training(benchmark, plots: ModuleType, tmp_path: Path, capsys: pytest.C
     assert np.asarray(plots.drawn(plots.plots(found)["training"])).std() > 10
 
 
+def test_training_on_several_photos_and_by_slopes(benchmark, tmp_path: Path):
+    scene = tmp_path / "balls"
+    write_ball_scene(scene, n_views=5, width_px=32, height_px=24, n_points=200)
+    settings = ("--set", "gaussians.capacity=400", "growth.start=1", "growth.every=2", "half_size_until=2")
+    presets = ("--presets", "splat-fast", "splat-classic")
+    found = benchmark("training", str(scene), *presets, *settings, "--max-steps", "5", "--every", "5")
+    assert [row["steps"] for row in found["rows"]] == [5, 5]
+    fast, classic = (found["presets"][name]["config"] for name in presets[1:])
+    assert (fast["photos_per_step"], classic["photos_per_step"]) == (4, 1)
+    for splat in found["presets"].values():
+        assert splat["config"]["growth"]["every"] == 2
+        assert splat["parts_ms"]["project and rasterise"] > 0
+
+
 def test_axes_put_values_in_order_and_ticks_within(plots: ModuleType):
     for logarithmic, values in (
         (True, [0.03, 2.0, 70.0]),

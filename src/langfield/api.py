@@ -1,9 +1,8 @@
-"""The public Python functions, which the command line calls too: train, open a run, evaluate."""
+"""The public Python functions, which the command line calls too: train, lift, open a run, evaluate."""
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,26 +12,47 @@ import torch
 from langfield.core.config import config_to_json
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
+from langfield.core.files import file_sha256
 from langfield.core.progress import Progress, silent
 from langfield.data.scene import Scene, open_scene
 from langfield.evaluation.evaluator import Report
 from langfield.evaluation.evaluator import evaluate as evaluate_session
+from langfield.evaluation.labels import find_labels
 from langfield.evaluation.protocols import ProtocolName
-from langfield.methods.base import MethodContext
+from langfield.features.bank import FeatureBank
+from langfield.methods.base import Method, MethodContext
 from langfield.methods.lift import LiftConfig
-from langfield.methods.presets import Preset
+from langfield.methods.presets import Preset, preset_for
 from langfield.methods.registry import METHODS, preset
 from langfield.methods.splat import SplatConfig
+from langfield.ops import gsplat_kernels
 from langfield.query.session import Session
 from langfield.runs.atomic import write_json
-from langfield.runs.info import RunInfo, RunView
-from langfield.stages import Encoders, crop_angles, evenly, fit, fresh_method, load_encoders, make_features, quick_psnr
+from langfield.runs.info import RunInfo
+from langfield.stages import (
+    Encoders,
+    Stopwatch,
+    check_splats,
+    crop_angles,
+    evenly,
+    fit,
+    fresh_method,
+    holding,
+    lift_onto,
+    load_encoders,
+    make_features,
+    prepare_kernels,
+    quick_psnr,
+    read_splats,
+    run_views,
+)
 from langfield.training import loop
-from langfield.training.checkpoints import open_checkpoints
+from langfield.training.checkpoints import Checkpoints, open_checkpoints
 from langfield.training.event_log import EventLog, TensorBoardLog, to_all
 
 # On a CPU phrases are asked on a small picture: LERF's crops are far larger than its pixels anyway.
 _CPU_LANGUAGE_SIDE_PX = 160
+_KERNEL_LOG = "gsplat-build.log"
 
 _log = logging.getLogger(__name__)
 
@@ -76,26 +96,33 @@ class TrainReport:
         }
 
 
-@dataclass
-class _Stopwatch:
-    """Seconds spent by stage."""
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be made of a scene, and where. `stage` is the name of the learning; `source`, what the run depends on
+    besides."""
 
-    seconds: dict[str, float] = field(default_factory=dict)
+    out: Path
+    stage: str
+    scene_path: Path
+    scene: Scene
+    fingerprint: str
+    preset: str
+    recipe: Preset
+    config: loop.TrainingConfig
+    device: torch.device
+    source: Mapping[str, str] = field(default_factory=dict)
+    tensorboard: bool = False
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+# From what the run is going to be, features of views, where states are kept and whom to tell: the method.
+_Learn = Callable[[RunInfo, FeatureBank, Sequence[int], Checkpoints, Progress], tuple[Method, loop.TrainingResult]]
 
 
 def train(
     scene: str | Path,
     out: str | Path,
     *,
-    method: str | None = None,
+    method: str = "auto",
     preset: str | None = None,
     encoder: str | None = None,
     dense: str | None = None,
@@ -113,13 +140,14 @@ def train(
     Args:
         scene: a folder as `open_scene` reads it.
         out: the run directory.
-        method: None is the preset's, and no other one fits it.
-        preset: see `langfield.methods.presets`; None is "lerf" on CUDA and "nano" elsewhere.
+        method: "auto" is the preset's, and no other one fits it.
+        preset: see `langfield.methods.presets`; None is one of the method's for the device, and without that "splat"
+            on CUDA, "lerf" on CUDA without gsplat, "nano" elsewhere.
         encoder, dense: specs; None is the preset's, and `dense="none"` goes without.
         allow_outside: also read files that lie outside the scene's folder.
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:N".
         max_steps, rays: None is the preset's.
-        progress: gets the stages "fingerprint", "features", "training" and more.
+        progress: gets the stages "fingerprint", "kernels", "features", "training" and more.
         say: told in lines what was found and chosen.
 
     Raises:
@@ -132,41 +160,69 @@ def train(
     steps, rays = _at_least("max_steps", 1, max_steps, recipe.steps), _at_least("rays", 1, rays, recipe.rays)
     seed = _at_least("seed", 0, seed, 0)
     config = loop.TrainingConfig(steps=steps, rays=rays, language_rays=recipe.language_rays, seed=seed)
-    out, start, watch = Path(out), time.perf_counter(), _Stopwatch()
-    with watch.stage("scene"):
-        photos = open_scene(scene, allow_outside=allow_outside)
-        for note in photos.notes:
-            say(note)
-        fingerprint = photos.fingerprint(progress)
-    with watch.stage("encoders"):
-        encoders = load_encoders(recipe, where)
-    views = evenly(photos.train, recipe.feature_views)
-    # The scene's path is made absolute, so that `evaluate` finds it from anywhere.
-    info = _run_info(Path(scene).absolute(), photos, fingerprint, name, recipe, views, encoders, config)
-    # Whatever speaks against this training in `out` is found before hours of encoding.
-    with open_checkpoints(out, info) as checkpoints:
-        told = to_all(progress, EventLog(out / "events.jsonl"), *([TensorBoardLog(out)] if tensorboard else []))
-        with watch.stage("features"):
-            bank = make_features(photos, views, encoders, recipe.pyramid, where, progress, say)
-        del encoders  # the training needs their memory
-        with watch.stage("training"):
-            model = fresh_method(info, where)
-            result = fit(model, photos, bank, views, config, checkpoints, told, say)
-    with watch.stage("psnr"):
-        quality = quick_psnr(model, photos, where, progress)
-    report = TrainReport(
-        run=out,
-        steps=result.steps,
-        seconds=time.perf_counter() - start,
-        psnr=quality,
-        stages=watch.seconds,
-        memory_bytes=result.memory_bytes,
-        crops_per_second=bank.report.crops_per_second,
-        preset=name,
-        device=str(where),
-    )
-    write_json(out / "metrics.json", report.to_json())
-    return report
+    watch = Stopwatch()
+    photos, fingerprint = _opened(scene, allow_outside, watch, progress, say)
+
+    def learn(
+        info: RunInfo, bank: FeatureBank, views: Sequence[int], checkpoints: Checkpoints, told: Progress
+    ) -> tuple[Method, loop.TrainingResult]:
+        model = fresh_method(info, where)
+        return model, fit(model, photos, bank, views, config, checkpoints, told, say)
+
+    plan = _Plan(Path(out), "training", Path(scene), photos, fingerprint, name, recipe, config, where)
+    return _make_run(replace(plan, tensorboard=tensorboard), learn, watch, progress, say)
+
+
+def lift(
+    scene: str | Path,
+    splat: str | Path,
+    out: str | Path,
+    *,
+    encoder: str | None = None,
+    allow_outside: bool = False,
+    device: str = "auto",
+    progress: Progress = silent,
+    say: Callable[[str], None] = _log.info,
+) -> TrainReport:
+    """Give somebody else's Gaussians the language of a scene's photos, without training, and leave a run directory.
+
+    It is a run of the method splat with no steps, and can be asked, rendered, measured and exported as any other. A run
+    of the same lift in `out` is replaced.
+
+    Args:
+        scene: a folder as `open_scene` reads it.
+        splat: a PLY file of 3D Gaussians, in the frame of the photos' poses.
+        out: the run directory.
+        encoder: spec; None is that of the preset splat, whose recipe for language is used.
+        allow_outside, device, progress, say: as in `train`; stages are "splat", "features", "lifting" and more.
+
+    Raises:
+        DataError: bad photos, a PLY file without Gaussians, or Gaussians that no camera of the scene sees.
+        WeightsError, UsageError: bad weights or options.
+        RunError: `out` cannot be written, or holds another run.
+    """
+    where = resolve_device(device)
+    name, recipe = _chosen_preset("splat", "splat", where, encoder, "none", say)
+    file, watch = Path(splat), Stopwatch()
+    with watch.stage("splat"):
+        splats = read_splats(file, say)
+        digest = file_sha256(file)
+    photos, fingerprint = _opened(scene, allow_outside, watch, progress, say)
+    recipe = holding(recipe, splats)
+    with watch.stage("kernels"):
+        prepare_kernels(recipe, where, Path(out) / _KERNEL_LOG, progress, say)
+    with watch.stage("splat"):
+        assert isinstance(recipe.config, SplatConfig)
+        check_splats(splats, photos, file, recipe.config, where, progress, say)
+
+    def learn(
+        info: RunInfo, bank: FeatureBank, views: Sequence[int], checkpoints: Checkpoints, told: Progress
+    ) -> tuple[Method, loop.TrainingResult]:
+        return lift_onto(splats, info, photos, bank, views, checkpoints, told)
+
+    config = loop.TrainingConfig(steps=0)
+    plan = _Plan(Path(out), "lifting", Path(scene), photos, fingerprint, name, recipe, config, where)
+    return _make_run(replace(plan, source={"splat_sha256": digest}), learn, watch, progress, say)
 
 
 def open_run(run: str | Path, *, device: str = "auto", encoder: str | None = None) -> Session:
@@ -194,13 +250,14 @@ def evaluate(
     device: str = "auto",
     progress: Progress = silent,
 ) -> Report:
-    """Measure a run on its scene's test views: see `langfield.evaluation.evaluator.evaluate`.
+    """Measure a run by a protocol: see `langfield.evaluation.evaluator.evaluate`.
 
     Args:
         scene: None is the path it was trained from.
         encoder: as in `open_run`.
         allow_outside: also read files that lie outside the scene's folder.
-        queries: labels; None is the scene's own `queries.json` if there is one.
+        queries: labels; None is the scene's own `queries.json` if there is one, and for protocols that cannot do
+            without labels also its LERF-OVS labels (`langfield.evaluation.labels.find_labels`).
         max_side_px: phrases are asked on a picture no longer than this; None is 160 on a CPU and no limit on CUDA.
 
     Raises:
@@ -218,14 +275,17 @@ def evaluate(
             "give the one it was trained on (--scene), or train again",
             run,
         )
-    own = photos.root / "queries.json"
-    if queries is None and own.is_file():
-        queries = own
+    needs_labels = protocol not in ("langfield", "lerf")  # these measure pictures without
     if max_side_px is None and where.type == "cpu":
         max_side_px = _CPU_LANGUAGE_SIDE_PX
-    labels = None if queries is None else Path(queries)
     return evaluate_session(
-        session, photos, queries=labels, protocol=protocol, max_side_px=max_side_px, progress=progress
+        session,
+        photos,
+        queries=find_labels(photos.root, polygons=needs_labels) if queries is None else Path(queries),
+        protocol=protocol,
+        max_side_px=max_side_px,
+        device=where,
+        progress=progress,
     )
 
 
@@ -234,30 +294,23 @@ def method_name(config: Any) -> str:
     return next(name for name, (_, kind) in METHODS.items() if isinstance(config, kind))
 
 
-def run_views(scene: Scene) -> tuple[RunView, ...]:
-    """What a run keeps of the views that it is trained or tested on."""
-    train = [RunView(scene.views[index].name, "train", scene.views[index].camera) for index in scene.train]
-    test = [RunView(scene.views[index].name, "test", scene.views[index].camera) for index in scene.test]
-    return (*train, *test)
-
-
 def _chosen_preset(
-    method: str | None,
+    method: str,
     name: str | None,
     device: torch.device,
     encoder: str | None,
     dense: str | None,
     say: Callable[[str], None],
 ) -> tuple[str, Preset]:
-    """The preset by name or for the device, with the encoders that were asked for instead of its own."""
-    if method is not None and method not in METHODS:
-        raise UsageError(f"unknown method {method!r}; known are {', '.join(sorted(METHODS))}")
+    """The preset by name, or of the method, or for the device; with the encoders that were asked for instead of its
+    own."""
+    if method not in ("auto", *METHODS):
+        raise UsageError(f"unknown method {method!r}; known are auto, {', '.join(sorted(METHODS))}")
     if name is None:
-        name = "lerf" if device.type == "cuda" else "nano"
-        why = "a GPU is there" if device.type == "cuda" else "no GPU is used"
+        name, why = preset_for(method, device.type == "cuda", gsplat_kernels.installed())
         say(f"preset {name}, because {why}; --preset chooses another one")
     chosen = preset(name)
-    if method is not None and method != method_name(chosen.config):
+    if method not in ("auto", method_name(chosen.config)):
         raise UsageError(f"preset {name} is of the method {method_name(chosen.config)}, not {method}; leave one out")
     if encoder is not None:
         chosen = replace(chosen, encoder=_absolute(encoder))
@@ -280,18 +333,57 @@ def _at_least(name: str, least: int, given: int | None, otherwise: int) -> int:
     return otherwise if given is None else given
 
 
-def _run_info(
-    scene_path: Path,
-    scene: Scene,
-    fingerprint: str,
-    preset_name: str,
-    recipe: Preset,
-    views: Sequence[int],
-    encoders: Encoders,
-    config: loop.TrainingConfig,
-) -> RunInfo:
+def _opened(
+    scene: str | Path, allow_outside: bool, watch: Stopwatch, progress: Progress, say: Callable[[str], None]
+) -> tuple[Scene, str]:
+    """The scene and its fingerprint; says what was found in it."""
+    with watch.stage("scene"):
+        photos = open_scene(scene, allow_outside=allow_outside)
+        for note in photos.notes:
+            say(note)
+        return photos, photos.fingerprint(progress)
+
+
+def _make_run(
+    plan: _Plan, learn: _Learn, watch: Stopwatch, progress: Progress, say: Callable[[str], None]
+) -> TrainReport:
+    """Let encoders see the photos, and a method learn from that and leave its run."""
+    with watch.stage("encoders"):
+        encoders = load_encoders(plan.recipe, plan.device)
+    views = evenly(plan.scene.train, plan.recipe.feature_views)
+    info = _run_info(plan, views, encoders)
+    # Whatever speaks against this run in `out` is found before hours of encoding.
+    with open_checkpoints(plan.out, info) as checkpoints:
+        if plan.device.type == "cuda":
+            with watch.stage("kernels"):
+                prepare_kernels(plan.recipe, plan.device, plan.out / _KERNEL_LOG, progress, say)
+        logs = [EventLog(plan.out / "events.jsonl"), *([TensorBoardLog(plan.out)] if plan.tensorboard else [])]
+        with watch.stage("features"):
+            bank = make_features(plan.scene, views, encoders, plan.recipe.pyramid, plan.device, progress, say)
+        del encoders  # what follows needs their memory
+        with watch.stage(plan.stage):
+            model, result = learn(info, bank, views, checkpoints, to_all(progress, *logs))
+    with watch.stage("psnr"):
+        quality = quick_psnr(model, plan.scene, plan.device, progress)
+    report = TrainReport(
+        run=plan.out,
+        steps=result.steps,
+        seconds=time.perf_counter() - watch.started,
+        psnr=quality,
+        stages=watch.seconds,
+        memory_bytes=result.memory_bytes,
+        crops_per_second=bank.report.crops_per_second,
+        preset=plan.preset,
+        device=str(plan.device),
+    )
+    write_json(plan.out / "metrics.json", report.to_json())
+    return report
+
+
+def _run_info(plan: _Plan, views: Sequence[int], encoders: Encoders) -> RunInfo:
     """What the run is going to be. The encoders' cards say all of the features that it depends on."""
     image_text, dense = encoders
+    scene, recipe, config = plan.scene, plan.recipe, plan.config
     context = MethodContext(
         photos=len(scene.train),
         embed_dim=image_text.card.embed_dim,
@@ -304,10 +396,10 @@ def _run_info(
         method=method_name(recipe.config),
         method_config=config_to_json(recipe.config),
         method_context=config_to_json(context),
-        training_config=config_to_json(config) | {"preset": preset_name, **features},
+        training_config=config_to_json(config) | {"preset": plan.preset, **features, **plan.source},
         encoders={"image_text": image_text.card.to_json()} | ({} if dense is None else {"dense": dense.card.to_json()}),
-        scene_path=str(scene_path),
-        scene_fingerprint=fingerprint,
+        scene_path=str(plan.scene_path.absolute()),  # so that `evaluate` finds it from anywhere
+        scene_fingerprint=plan.fingerprint,
         scene_from_world=scene.scene_from_world.matrix,
         views=run_views(scene),
     )

@@ -1,9 +1,12 @@
-"""The stages between a scene and a trained method: encoders, features, and the fit that suits the kind of method."""
+"""The stages between a scene and a run: encoders, features, and the fit that suits the kind of method."""
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,9 +14,11 @@ import torch
 from langfield.core.config import config_from_json
 from langfield.core.errors import UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.core.splats import Splats
 from langfield.data.assembly import limited_size
 from langfield.data.images import decode_image, decode_mask
 from langfield.data.pixels import PixelPool
+from langfield.data.splat_ply import read_splat_ply
 from langfield.data.views import Scene
 from langfield.encoders.base import DenseEncoder, ImageTextEncoder
 from langfield.encoders.registry import load_dense, load_image_text
@@ -23,15 +28,17 @@ from langfield.features.pyramid import PyramidRecipe
 from langfield.methods.base import Method, MethodContext
 from langfield.methods.presets import Preset
 from langfield.methods.registry import create_method
-from langfield.methods.splat import Splat
+from langfield.methods.splat import Splat, SplatConfig
+from langfield.ops import gsplat_kernels
 from langfield.query.pictures import to_uint8
-from langfield.runs.info import RunInfo
+from langfield.runs.info import RunInfo, RunView
 from langfield.training import loop, splatting
 from langfield.training.batches import BatchSource
 from langfield.training.checkpoints import Checkpoints
 from langfield.training.lifting import LiftingMethod, lift_language
 from langfield.training.photos import PhotoSource
 from langfield.training.randomness import stream_seed
+from langfield.training.splat_fit import check_fit, splat_fit
 from langfield.training.splat_lifting import lift_language as lift_gaussians
 
 _PIXEL_BYTES = {"cuda": 4 * 2**30, "cpu": 2 * 2**30}
@@ -40,6 +47,29 @@ _LOOK_VIEWS = 3
 _LOOK_SIDE_PX = {"cuda": 1600, "cpu": 240}
 
 Encoders = tuple[ImageTextEncoder, DenseEncoder | None]
+
+
+@dataclass
+class Stopwatch:
+    """Seconds spent by stage, and when it began."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def run_views(scene: Scene) -> tuple[RunView, ...]:
+    """What a run keeps of the views that it is trained or tested on."""
+    train = [RunView(scene.views[index].name, "train", scene.views[index].camera) for index in scene.train]
+    test = [RunView(scene.views[index].name, "test", scene.views[index].camera) for index in scene.test]
+    return (*train, *test)
 
 
 def crop_angles(scene: Scene, view_indices: Sequence[int], pyramid: PyramidRecipe) -> tuple[float, float]:
@@ -97,6 +127,15 @@ def check_gpu_memory(needed_bytes: int, free_bytes: int, photos: int) -> None:
         )
 
 
+def prepare_kernels(
+    recipe: Preset, device: torch.device, log: Path, progress: Progress, say: Callable[[str], None]
+) -> None:
+    """Have what the preset's method draws with on this device, before anything long begins. Raises UsageError that says
+    what is missing; see `langfield.ops.gsplat_kernels.prepare`."""
+    if device.type == "cuda" and isinstance(recipe.config, SplatConfig):
+        gsplat_kernels.prepare(log, progress=progress, say=say)
+
+
 def load_encoders(recipe: Preset, device: torch.device) -> Encoders:
     """The preset's encoders."""
     dense = None if recipe.dense is None else load_dense(recipe.dense, device)
@@ -150,7 +189,8 @@ def fit(
     budget = _PIXEL_BYTES[device.type]
     if isinstance(method, Splat):
         say(splatting.begin(method, scene, config.seed))
-        with PhotoSource(scene, scene.train, device, budget, config.seed) as photos:
+        of_step = {name: getattr(method.config, name) for name in ("photos_per_step", "half_size_until")}
+        with PhotoSource(scene, scene.train, device, budget, config.seed, **of_step) as photos:
             follow = splatting.follower(method, photos.generator)
             after = partial(lift_gaussians, method, scene, bank.pyramid, language_views, progress)
             return loop.train(method, photos, config, checkpoints, progress=progress, after_step=follow, finish=after)
@@ -166,3 +206,57 @@ def fit(
         apart = language_pool if len(language_views) < len(scene.train) else None
         batches = BatchSource(scene, pool, bank, device, config.rays, config.language_rays, apart)
         return loop.train(method, batches, config, checkpoints, progress=progress)
+
+
+# -- somebody else's Gaussians ---------------------------------------------------------------------------------------
+
+
+def read_splats(path: Path, say: Callable[[str], None]) -> Splats:
+    """The Gaussians of a PLY file, in its own frame; says how many there are, and how many had to be left out."""
+    splats, left_out = read_splat_ply(path)
+    left = f"; {left_out:,} left out, whose numbers are not finite or not possible" if left_out else ""
+    say(f"{path}: {len(splats):,} Gaussians with harmonics of degree {splats.degree}{left}")
+    return splats
+
+
+def holding(recipe: Preset, splats: Splats) -> Preset:
+    """The preset, of the method splat, with room for exactly these Gaussians."""
+    config = recipe.config
+    assert isinstance(config, SplatConfig)
+    room = replace(config.gaussians, capacity=len(splats), sh_degree=splats.degree)
+    return replace(recipe, config=replace(config, gaussians=room))
+
+
+def check_splats(
+    splats: Splats,
+    scene: Scene,
+    path: Path,
+    config: SplatConfig,
+    device: torch.device,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> None:
+    """Say what speaks against these Gaussians of the world frame being of the scene; DataError if all does."""
+    method = Splat(config, MethodContext(photos=len(scene.train))).to(device)
+    method.gaussians.take(splats, scene.scene_from_world)
+    for note in check_fit(splat_fit(method, scene, scene.train, progress), path):
+        say(note)
+
+
+def lift_onto(
+    splats: Splats,
+    info: RunInfo,
+    scene: Scene,
+    bank: FeatureBank,
+    language_views: Sequence[int],
+    checkpoints: Checkpoints,
+    progress: Progress,
+) -> tuple[Method, loop.TrainingResult]:
+    """Give Gaussians of the world frame the language of `bank`, and save them as a run of no steps."""
+    start, device = time.perf_counter(), bank.pyramid.rows.device
+    method = fresh_method(info, device)
+    assert isinstance(method, Splat)
+    method.gaussians.take(splats, scene.scene_from_world)
+    lift_gaussians(method, scene, bank.pyramid, language_views, progress)
+    checkpoints.save_made(method.state_dict())
+    return method, loop.TrainingResult(0, time.perf_counter() - start, {}, loop.peak_memory_bytes(device))

@@ -21,7 +21,7 @@ import langfield
 from langfield.cli.answer_pictures import views_of_point, write_answers
 from langfield.cli.main import main
 from langfield.core.progress import silent
-from langfield.query.session import shrunk
+from langfield.query.outlook import shrunk
 
 
 def test_training_says_what_it_did(trained: Trained):
@@ -133,6 +133,16 @@ def test_eval_reports_in_the_contracts_form(trained: Trained, capsys, protocol: 
     assert len(report["per_view"]) == 2
 
 
+@pytest.mark.parametrize("protocol", ["lerf-ovs", "lerf-ovs-held-out", "lerf-mask", "3d", "presence"])
+def test_every_protocol_reads_a_runs_answers(trained: Trained, capsys, protocol: str):
+    arguments = ["eval", str(trained.run), "--protocol", protocol, "--max-side", "24"]
+    report = printed_json(capsys, [*arguments, "--no-progress"])
+    assert (report["protocol"], report["seed"]) == (protocol, 0)
+    assert report["views"] == (0 if protocol in ("3d", "presence") else 2)
+    assert all(0 <= question.get("iou", 0) <= 1 for question in report["questions"])
+    assert report["questions"]
+
+
 def test_eval_for_people_and_without_labels(trained: Trained, tmp_path: Path, capsys):
     write_ball_scene(tmp_path / "moved", n_views=9, width_px=48, height_px=36)
     (tmp_path / "moved" / "queries.json").unlink()
@@ -159,7 +169,8 @@ def test_wrong_input_is_one_line_with_the_file_and_the_fix(trained: Trained, tmp
         f"{tmp_path / 'none'}: does not exist: give the scene's folder"
     )
     assert failure(capsys, [*train, "--preset", "lrf"]) == (
-        "unknown preset 'lrf'; did you mean 'lerf'? known are lerf, lerf-big, lerf-lite, lift, nano, splat"
+        "unknown preset 'lrf'; did you mean 'lerf'? known are lerf, lerf-big, lerf-lite, lift, nano, splat, "
+        "splat-classic, splat-fast, splat-quality"
     )
     assert failure(capsys, [*train, "--max-steps", "0"]).endswith("max_steps must be at least 1, got 0")
     assert failure(capsys, ["query", str(tmp_path), "mug"]) == (

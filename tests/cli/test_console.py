@@ -78,7 +78,8 @@ def test_tables_keep_brackets_and_are_left_out_beside_json(capsys):
         ("train a --out b --sed", "Unrecognized options: --sed; did you mean --seed?; see langfield --help"),
         (
             "eval run --protocol x",
-            "invalid choice 'x' for argument '--protocol'. Expected one of ('langfield', 'lerf'); "
+            "invalid choice 'x' for argument '--protocol'. Expected one of ('langfield', 'lerf', 'lerf-ovs', "
+            "'lerf-ovs-held-out', 'lerf-mask', '3d', 'presence'); "
             "see langfield eval --help",
         ),
         ("", "Expected one of {demo, train, query, render, eval, methods}; see langfield --help"),

@@ -47,7 +47,9 @@ def test_the_run_is_locked_while_photos_are_encoded(trained: Trained, tmp_path: 
 
 def test_the_method_is_known_and_the_presets(trained: Trained, tmp_path: Path, monkeypatch, capsys):
     arguments = [str(tmp_path) if word == str(trained.run) else word for word in trained.arguments]
-    assert failure(capsys, [*arguments, "--method", "nerf"]) == "unknown method 'nerf'; known are lerf, lift, splat"
+    assert (
+        failure(capsys, [*arguments, "--method", "nerf"]) == "unknown method 'nerf'; known are auto, lerf, lift, splat"
+    )
     assert printed_json(capsys, [*arguments, "--method", "lerf", "--max-steps", "1"])["steps"] == 1
     monkeypatch.setitem(METHODS, "other", (Lerf, LerfConfig))
     assert failure(capsys, [*arguments, "--method", "other"]) == (

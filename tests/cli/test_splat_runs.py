@@ -4,15 +4,21 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 from safetensors.torch import load_file
 from tests.cli.conftest import failure, printed_json
 from tests.data.scenes import write_ball_scene
 from tests.methods.test_splat import CONFIG, GROWTH
 
+from langfield.cli.main import main
 from langfield.features.pyramid import PyramidRecipe
+from langfield.methods.base import PhotoBatch
+from langfield.methods.densification import DensificationConfig
 from langfield.methods.presets import PRESETS
-from langfield.methods.splat import LiftingConfig
+from langfield.methods.splat import LiftingConfig, Splat
 
 STEPS = 12
 
@@ -49,9 +55,19 @@ def test_a_run_of_gaussians_answers(tiny_splat, encoder: str, tmp_path: Path, ca
     assert measured["localisation"]["all"]["total"] > 0
     lerf = printed_json(capsys, ["eval", str(run), "--protocol", "lerf", "--no-progress"])
     assert lerf["localisation"]["all"]["total"] == measured["localisation"]["all"]["total"]
+    ovs = printed_json(capsys, ["eval", str(run), "--protocol", "lerf-ovs-held-out", "--no-progress"])
+    assert ovs["localisation"]["headline"]["total"] == measured["localisation"]["headline"]["total"]
+    assert ovs["left_out"] == []
 
 
-def test_halves_are_the_whole(tiny_splat, encoder: str, tmp_path: Path, capsys):
+DENSE = DensificationConfig(start=1, every=3, stop=11, slope=0.0, small=0.01, huge=0.4, huge_after=6, reset_every=7)
+
+
+@pytest.mark.parametrize("ways", [{}, {"growth": DENSE, "photos_per_step": 2, "half_size_until": 6, "exposure": True}])
+def test_halves_are_the_whole(ways: dict, tiny_splat, monkeypatch, encoder: str, tmp_path: Path, capsys):
+    """Bit for bit, also where the halves meet between two growths, in half-size steps."""
+    small = PRESETS["splat"]
+    monkeypatch.setitem(PRESETS, "splat", replace(small, config=replace(small.config, **ways)))
     scene = write_ball_scene(tmp_path / "scene", n_views=5, width_px=40, height_px=30).folder
     for out, steps in (("whole", STEPS), ("halves", 5), ("halves", STEPS)):
         printed_json(capsys, _train(scene, tmp_path / out, encoder, "--max-steps", str(steps)))
@@ -59,6 +75,11 @@ def test_halves_are_the_whole(tiny_splat, encoder: str, tmp_path: Path, capsys):
     assert set(whole) == set(halves)
     for name, tensor in whole.items():
         assert tensor.equal(halves[name]), name
+    assert {"slopes.total", "exposure.affine"}.isdisjoint(whole) == (not ways)
+
+
+def finite(run: Path) -> bool:
+    return all(t.isfinite().all() for t in load_file(run / "model.safetensors").values() if t.is_floating_point())
 
 
 def test_a_scene_without_points_begins_at_random(tiny_splat, encoder: str, tmp_path: Path, capsys):
@@ -74,3 +95,98 @@ def test_dense_features_are_refused(tiny_splat, encoder: str, tmp_path: Path, ca
     scene = write_ball_scene(tmp_path / "scene", n_views=5, width_px=40, height_px=30).folder
     said = failure(capsys, _train(scene, tmp_path / "run", encoder, "--dense", "timm:vit_small_patch8_224.dino"))
     assert "preset splat learns no dense features" in said
+
+
+def small_scene(folder: Path, n_views: int = 5) -> Path:
+    return write_ball_scene(folder, n_views=n_views, width_px=40, height_px=30).folder
+
+
+def write_cloud(scene: Path, points: np.ndarray) -> None:
+    header = f"ply\nformat ascii 1.0\nelement vertex {len(points)}\n"
+    header += "".join(f"property float {axis}\n" for axis in "xyz") + "end_header\n"
+    (scene / "points3D.ply").write_text(header + "".join(f"{x:.3f} {y:.3f} {z:.3f}\n" for x, y, z in points))
+
+
+def test_one_photo_is_too_few_for_a_scene_and_two_are_one_to_learn_from(
+    tiny_splat, encoder: str, tmp_path: Path, capsys
+):
+    one = small_scene(tmp_path / "one", 1)
+    assert failure(capsys, _train(one, tmp_path / "none", encoder)).endswith("a scene needs at least 2")
+    assert not (tmp_path / "none").exists()
+    two = small_scene(tmp_path / "two", 2)
+    printed_json(capsys, _train(two, tmp_path / "run", encoder))
+    assert finite(tmp_path / "run")
+
+
+def test_black_photos_are_learnt_as_black(tiny_splat, encoder: str, tmp_path: Path, capsys):
+    scene = small_scene(tmp_path / "scene")
+    for path in (scene / "images").iterdir():
+        with Image.open(path) as photo:
+            Image.new(photo.mode, photo.size).save(path)
+    printed_json(capsys, _train(scene, tmp_path / "run", encoder))
+    assert finite(tmp_path / "run")
+    answers = printed_json(capsys, ["query", str(tmp_path / "run"), "red ball", "--no-progress"])["answers"]
+    assert 0 <= answers[0]["presence"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        (np.zeros((0, 3)), "the scene has no point cloud"),
+        (np.zeros((7, 3)), "the scene's point cloud has only 7 points"),
+        (
+            np.random.default_rng(0).uniform(499, 501, (300, 3)),
+            "the photos show next to none of the scene's 300 points, which may be in another frame",
+        ),
+    ],
+)
+def test_a_cloud_of_no_use_is_said_and_random_points_taken(
+    points: np.ndarray, said: str, tiny_splat, encoder: str, tmp_path: Path, capsys
+):
+    scene = small_scene(tmp_path / "scene")
+    write_cloud(scene, points)
+    assert main([*_train(scene, tmp_path / "run", encoder), "--max-steps", "2"]) == 0
+    assert f"{said}: Gaussians begin at 330 random points" in capsys.readouterr().err
+    assert finite(tmp_path / "run")
+
+
+@pytest.mark.parametrize("growth", [None, DENSE])
+def test_gaussians_that_all_die_are_said_and_leave_a_run_of_numbers(
+    growth: DensificationConfig | None, tiny_splat, monkeypatch, encoder: str, tmp_path: Path, capsys
+):
+    small = PRESETS["splat"]
+    if growth is not None:
+        monkeypatch.setitem(PRESETS, "splat", replace(small, config=replace(small.config, growth=growth)))
+    loss = Splat.loss
+
+    def fatal(self: Splat, batch: PhotoBatch, step: int) -> dict[str, torch.Tensor]:
+        with torch.no_grad():
+            self.gaussians.opacity_logits.fill_(-300.0)
+        return loss(self, batch, step)
+
+    monkeypatch.setattr(Splat, "loss", fatal)
+    run = tmp_path / "run"
+    assert main(_train(small_scene(tmp_path / "scene"), run, encoder)) == 1
+    assert "no photo shows a Gaussian to lift language to" in capsys.readouterr().err
+    assert finite(run)
+    assert "no language yet" in failure(capsys, ["query", str(run), "mug", "--no-progress"])
+
+
+def test_gradients_that_are_no_numbers_end_the_training_and_the_good_state_stays(
+    tiny_splat, monkeypatch, encoder: str, tmp_path: Path, capsys
+):
+    small = PRESETS["splat"]
+    monkeypatch.setitem(PRESETS, "splat", replace(small, config=replace(small.config, growth=DENSE), steps=200))
+    scene, run = small_scene(tmp_path / "scene"), tmp_path / "run"
+    printed_json(capsys, _train(scene, run, encoder, "--max-steps", "3"))
+    loss = Splat.loss
+
+    def poisoned(self: Splat, batch: PhotoBatch, step: int) -> dict[str, torch.Tensor]:
+        terms = loss(self, batch, step)
+        return terms | {"l1": terms["l1"] * torch.nan}
+
+    monkeypatch.setattr(Splat, "loss", poisoned)
+    assert main(_train(scene, run, encoder)) == 1
+    assert "the state of step 3 is kept; check poses and learning rates" in capsys.readouterr().err
+    assert json.loads((run / "run.json").read_text())["steps_done"] == 3
+    assert finite(run)

@@ -5,8 +5,11 @@ import json
 import pytest
 
 from langfield.core.config import config_from_json, config_to_json
+from langfield.methods.densification import DensificationConfig
+from langfield.methods.growing import GrowthConfig
 from langfield.methods.lerf import LerfConfig
 from langfield.methods.presets import PRESETS
+from langfield.methods.splat import SplatConfig
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
@@ -38,6 +41,18 @@ def test_a_wrong_value_is_named_with_its_place(path: tuple[str, ...], value: obj
     inner[path[-1]] = value
     with pytest.raises(ValueError, match=message):
         config_from_json(LerfConfig, values)
+
+
+@pytest.mark.parametrize("growth", [GrowthConfig(start=7), DensificationConfig(slope=1.0)])
+def test_of_two_kinds_the_one_with_these_keys_is_read(growth: GrowthConfig | DensificationConfig):
+    values = config_to_json(SplatConfig(growth=growth))
+    assert config_from_json(SplatConfig, values).growth == growth
+    values["growth"]["start"] = "soon"
+    with pytest.raises(ValueError, match=r"config.growth.start must be int, got 'soon'"):
+        config_from_json(SplatConfig, values)
+    values["growth"] = {"start": 3}
+    with pytest.raises(ValueError, match=r"config.growth has unknown or missing keys: every, factor, noise, stop"):
+        config_from_json(SplatConfig, values)
 
 
 def test_a_lerf_config_has_the_keys_that_runs_were_saved_with():

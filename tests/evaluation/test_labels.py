@@ -163,7 +163,7 @@ def test_pictures_of_ids_that_cannot_be(scene: Scene, tmp_path: Path):
 def test_files_that_are_not_there(scene: Scene, tmp_path: Path):
     what = "give a queries.json, or a folder of LERF-OVS files (labels/<frame>.json)"
     check_error(tmp_path / "no.json", scene, f"{tmp_path / 'no.json'}: does not exist: {what}")
-    check_error(tmp_path, scene, f"{tmp_path}: holds no labels of the scene's test views: {what}")
+    check_error(tmp_path, scene, f"{tmp_path}: holds no labels of the views that are asked: {what}")
 
 
 @pytest.mark.parametrize(

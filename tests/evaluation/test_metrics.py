@@ -13,12 +13,11 @@ from hypothesis.extra import numpy as hnp
 from langfield.evaluation.metrics import (
     Lpips,
     auroc,
+    auroc_error,
     in_any_box,
     in_mask,
-    iou,
-    lerf_ovs_mask,
     psnr,
-    resized_map,
+    resized_maps,
     ssim,
 )
 
@@ -71,13 +70,6 @@ def test_auroc_needs_both_sorts():
 
 
 @FUZZ
-@given(hnp.arrays(bool, (6, 7)), hnp.arrays(bool, (6, 7)))
-def test_iou_counts_pixels(one: np.ndarray, other: np.ndarray):
-    a, b = {*map(tuple, np.argwhere(one))}, {*map(tuple, np.argwhere(other))}
-    assert iou(one, other) == (len(a & b) / len(a | b) if a | b else 0)
-
-
-@FUZZ
 @given(st.floats(-2, 9), st.floats(-2, 8), hnp.arrays(bool, (6, 7)))
 def test_a_point_hits_the_pixel_it_lies_in(x: float, y: float, mask: np.ndarray):
     inside = any(c <= x < c + 1 and r <= y < r + 1 for r, c in np.argwhere(mask))
@@ -92,51 +84,24 @@ def test_a_point_hits_any_of_the_boxes_edges_included():
     assert not in_any_box(np.array([4.1, 3.0]), boxes)
 
 
-def slow_lerf_ovs_mask(relevancy: np.ndarray) -> np.ndarray:
-    """The rule, pixel by pixel."""
-    height, width = relevancy.shape
-
-    def mirrored(i: int, n: int) -> int:
-        period = 2 * n - 2
-        i = i % period
-        return i if i < n else period - i
-
-    box = np.zeros(relevancy.shape)
-    for i in range(height):
-        for j in range(width):
-            rows = [mirrored(i + k, height) for k in range(-15, 15)]
-            columns = [mirrored(j + k, width) for k in range(-15, 15)]
-            box[i, j] = relevancy[np.ix_(rows, columns)].mean()
-    smooth = 0.5 * (box + relevancy)
-    normal = (smooth - smooth.min()) / (smooth.max() - smooth.min())
-    kept = np.clip(2 * normal - 1, 0, 1) > 0.4
-    out = np.zeros(kept.shape, bool)
-    for i in range(height):
-        for j in range(width):
-            around = kept[max(0, i - 3) : i + 4, max(0, j - 3) : j + 4]
-            out[i, j] = 2 * around.sum() > around.size
-    return out
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_lerf_ovs_masks_are_those_of_the_rule_pixel_by_pixel(seed: int):
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[:40, :50]
-    relevancy = (np.exp(-((x - rng.uniform(5, 45)) ** 2 + (y - 20) ** 2) / 90) + 0.1 * rng.random((40, 50))).astype(
-        np.float32
-    )
-    mask = lerf_ovs_mask(relevancy)
-    assert mask.any()
-    assert (mask == slow_lerf_ovs_mask(relevancy)).mean() > 0.999  # sums in another order may tip a pixel
-
-
-def test_a_flat_map_has_no_mask():
-    assert not lerf_ovs_mask(np.full((20, 20), 0.7, np.float32)).any()
-
-
 def test_maps_keep_their_ramps_when_resized():
-    ramp = np.tile(np.linspace(0, 1, 40, dtype=np.float32), (30, 1))
-    twice = resized_map(ramp, 80, 60)
-    assert twice.shape == (60, 80)
-    assert np.allclose(np.diff(twice[:, 4:-4], axis=1), (1 / 39) / 2, atol=1e-5)
-    assert resized_map(ramp, 40, 30) is ramp
+    ramp = torch.linspace(0, 1, 40).repeat(2, 30, 1)
+    twice = resized_maps(ramp, 80, 60)
+    assert twice.shape == (2, 60, 80)
+    torch.testing.assert_close(twice[:, :, 4:-4].diff(dim=2), torch.full((2, 60, 71), 1 / 39 / 2), atol=1e-5, rtol=0)
+    assert resized_maps(ramp, 40, 30) is ramp
+
+
+@FUZZ
+@given(SCORES, SCORES)
+def test_the_error_of_auroc_is_delongs_sum_over_pairs(positive: np.ndarray, negative: np.ndarray):
+    error = auroc_error(positive, negative)
+    if min(len(positive), len(negative)) < 2:
+        assert error is None
+        return
+    area = auroc(positive, negative)
+    above = [[(p > n) + 0.5 * (p == n) for n in negative] for p in positive]
+    of_positive = sum((sum(row) / len(negative) - area) ** 2 for row in above) / (len(positive) - 1)
+    of_negative = sum((sum(column) / len(positive) - area) ** 2 for column in zip(*above, strict=True))
+    expected = of_positive / len(positive) + of_negative / (len(negative) - 1) / len(negative)
+    assert error == pytest.approx(math.sqrt(expected), abs=1e-12)

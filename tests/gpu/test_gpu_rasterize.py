@@ -1,13 +1,24 @@
 """gsplat's kernels on a GPU against the torch reference, which works in float64 on the CPU."""
 
 import importlib.util
+from dataclasses import replace
 
 import pytest
 import torch
-from tests.ops.test_rasterize import BROKEN, Gaussians, draw, nothing_seen, random_scene, stacked, trainable, weighed
+from tests.ops.test_rasterize import (
+    BROKEN,
+    Gaussians,
+    draw,
+    nothing_seen,
+    random_scene,
+    several,
+    stacked,
+    trainable,
+    weighed,
+)
 from torch import Tensor
 
-from langfield.ops.rasterize import project, well_formed
+from langfield.ops.rasterize import project, rasterize_all, well_formed
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
@@ -85,6 +96,27 @@ def test_a_picture_of_nothing_is_empty_and_has_no_gradient(case: str, packed: bo
         assert not x.grad.any()
 
 
+@pytest.mark.parametrize("views", [2, 3])
+def test_several_cameras_and_their_footprints_are_the_references(views: int):
+    """Two cameras of one size are drawn at once, a third one of another size makes them three calls."""
+    (*shape, features), cameras = several(200)
+    fast = on_gpu([*shape, features[:views]])
+    slow = trainable([*shape, features[:views]])
+    ours = rasterize_all(*fast, cameras[:views], footprints=True)
+    theirs = rasterize_all(*slow, cameras[:views], footprints=True)
+    torch.stack([weighed(picture) for picture in ours]).mean().backward()
+    torch.stack([weighed(picture) for picture in theirs]).mean().backward()
+    for a, b in zip(ours, theirs, strict=True):
+        assert_near(a.features, b.features, 1e-3, "features")
+        assert a.footprints is not None
+        assert b.footprints is not None
+        assert a.footprints.size_px == b.footprints.size_px
+        assert_near(a.footprints.slopes(), b.footprints.slopes(), 1e-2, "slopes")
+        assert_near(a.footprints.radius_px, b.footprints.radius_px, 5e-2, "radii")
+    for x, y in zip(fast, slow, strict=True):
+        assert_near(x.grad, y.grad, 1e-2, "gradient")
+
+
 def test_without_channels_there_is_alpha_and_depth():
     gaussians, camera = random_scene(40, 0)
     for packed in (False, True):
@@ -132,9 +164,11 @@ def test_the_kernel_finds_the_same_well_formed(case: str):
     BROKEN[case](bad)
     both = [x.cuda() for x in stacked(bad, gaussians)]
     *shape, features = both
-    for given in (features, None):
-        found = rasterize_triton.well_formed(*shape, given, camera)
-        assert torch.equal(found, well_formed(*shape, given, camera))
+    beside = replace(camera, cx_px=-20.0)
+    for cameras in ([camera], [camera, beside]):
+        for given in (features.expand(len(cameras), -1, -1), None):
+            found = rasterize_triton.well_formed(*shape, given, cameras)
+            assert torch.equal(found, well_formed(*shape, given, cameras))
 
 
 def test_drawing_again_does_not_wait_for_the_device():

@@ -133,3 +133,20 @@ def test_growth_happens_when_it_should():
     assert counts[:10] == [6] * 10
     assert counts[10:15] == [9] * 5
     assert counts[15:] == [13] * 10
+
+
+@pytest.mark.parametrize("logit", [-200.0, -40.0, 40.0, 200.0])
+def test_opacities_at_their_ends_stay_numbers(logit: float):
+    """Of transparent ones there is none to draw; one that is nearly so is shared out without a division by 0."""
+    gaussians = few(capacity=12)
+    with torch.no_grad():
+        gaussians.opacity_logits[:6] = logit
+    after_step(gaussians, nothing, GrowthConfig(start=0, every=1, stop=9, factor=1.5), 1, 1e-4, drawn())
+    assert all(parameter.isfinite().all() for parameter in gaussians.rows())
+    assert gaussians.count == (6 if logit == -200.0 else 9)
+
+
+def test_next_to_no_opacity_is_shared_out_like_a_little():
+    o, scale = shared_out(torch.tensor([0.0, 1e-12, 1e-6]), torch.ones(3, 3), torch.full((3,), 2))
+    assert o.tolist() == pytest.approx([0.005] * 3)
+    torch.testing.assert_close(scale, torch.ones(3, 3), rtol=1e-4, atol=0)

@@ -11,7 +11,8 @@ from tests.data.scenes import draw, write_ball_scene
 from langfield.core.cameras import Camera
 from langfield.data.scene import Scene, open_scene
 from langfield.fields.gaussians import GaussianConfig
-from langfield.methods.base import Method, MethodContext, PhotoBatch
+from langfield.methods.base import Method, MethodContext, Photo, PhotoBatch
+from langfield.methods.densification import DensificationConfig
 from langfield.methods.growing import GrowthConfig, after_step
 from langfield.methods.splat import Splat, SplatConfig
 from langfield.training.loop import TrainingConfig, train
@@ -125,10 +126,135 @@ def test_what_may_not_be_used_teaches_nothing():
         photo = torch.full((24, 32, 3), 0.7)
         photo[:, 16:] = right
         method.zero_grad()
-        terms = method.loss(PhotoBatch(camera, photo, used), 0)
+        terms = method.loss(PhotoBatch((Photo(0, camera, photo, used),)), 0)
         (terms["l1"] + terms["similarity"]).backward()
         assert method.gaussians.colors_constant.grad is not None
         return method.gaussians.colors_constant.grad.clone()
 
     assert torch.equal(gradient(0.0), gradient(1.0))
     assert gradient(0.0).abs().sum() > 0
+
+
+def seen_scene(seed: int = 1, **changes) -> tuple[Splat, list[Photo]]:
+    """A method whose Gaussians fill the view of two cameras, and a photo by each that shows something else."""
+    torch.manual_seed(seed)
+    method = Splat(replace(CONFIG, **changes), MethodContext(photos=2))
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(-0.6, 0.6, (300, 3)) + np.array([0, 0, 2])
+    method.gaussians.begin(points, rng.uniform(0, 1, (300, 3)))
+    beside = np.eye(4)
+    beside[0, 3] = 0.2
+    cameras = [Camera(np.eye(4), 32, 24, 30.0, 30.0, 16.0, 12.0), Camera(beside, 20, 28, 25.0, 25.0, 10.0, 14.0)]
+    photos = [Photo(i, c, torch.rand(c.height_px, c.width_px, 3)) for i, c in enumerate(cameras)]
+    return method, photos
+
+
+def test_the_loss_of_several_photos_is_their_mean_and_so_is_its_gradient():
+    method, photos = seen_scene()
+
+    def of(*batch: Photo) -> tuple[dict[str, float], list[torch.Tensor]]:
+        method.zero_grad()
+        terms = method.loss(PhotoBatch(batch), 100)
+        torch.stack([value for name, value in terms.items() if not name.startswith("_")]).sum().backward()
+        gradients = [p.grad.clone() for p in method.parameters() if p.grad is not None]
+        return {name: value.item() for name, value in terms.items()}, gradients
+
+    (one, by_one), (two, by_two), (both, by_both) = of(photos[0]), of(photos[1]), of(*photos)
+    assert both.keys() == {"l1", "similarity", "opacity", "scale", "_mse"}
+    for name, value in both.items():
+        assert value == pytest.approx((one[name] + two[name]) / 2, rel=1e-5)
+    assert one["l1"] != pytest.approx(two["l1"], rel=1e-3)
+    for first, second, mean in zip(by_one, by_two, by_both, strict=True):
+        torch.testing.assert_close((first + second) / 2, mean, rtol=1e-4, atol=1e-7)
+
+
+def test_half_precision_does_not_reach_the_loss():
+    method, photos = seen_scene()
+    plain = method.loss(PhotoBatch(tuple(photos)), 0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = method.loss(PhotoBatch(tuple(photos)), 0)
+    assert all(torch.equal(plain[name], inside[name]) for name in plain)
+
+
+def test_rates_are_those_of_one_photo_times_the_root_of_their_number():
+    one, four = (seen_scene(photos_per_step=n, exposure=True)[0].param_groups() for n in (1, 4))
+    assert [group.name for group in one] == [
+        "means", "scales", "rotations", "opacities", "constant", "directed", "exposure"
+    ]  # fmt: skip
+    for a, b in zip(one, four, strict=True):
+        assert (b.lr, b.lr_end) == (pytest.approx(2 * a.lr), pytest.approx(2 * a.lr_end))
+
+
+def test_exposure_explains_photos_that_differ_in_brightness():
+    """Photos of what the Gaussians show, each through its own affine map: with that map the loss is next to nothing,
+    without it is large; and what is drawn for people is the place itself."""
+    method, photos = seen_scene(exposure=True)
+    plain = seen_scene()[0]
+    assert method.exposure is not None
+    plain.load_state_dict({k: v for k, v in method.state_dict().items() if not k.startswith("exposure.")})
+    generator = torch.Generator().manual_seed(3)
+    through, truth = [], []
+    for photo in photos:
+        place = plain._pictures(PhotoBatch((photo,)), 10_000)[0].detach()
+        matrix = torch.eye(3) * (0.6 + photo.number) + 0.1 * torch.rand(3, 3, generator=generator)
+        offset = 0.1 * torch.rand(3, generator=generator)
+        shown = place @ matrix.T + offset
+        through.append(replace(photo, rgb=shown))
+        truth.append(place)
+        # The map in closed form, from the pictures alone.
+        given = torch.cat([place.flatten(0, 1), torch.ones(place[..., 0].numel(), 1)], dim=1).double()
+        found = torch.linalg.lstsq(given, shown.flatten(0, 1).double()).solution.T
+        before = method.loss(PhotoBatch((through[-1],)), 10_000)["l1"]
+        with torch.no_grad():
+            method.exposure.affine[photo.number] = found.float()
+        expected = torch.cat([matrix, offset[:, None]], dim=1)
+        torch.testing.assert_close(found.float(), expected, rtol=1e-3, atol=1e-3)
+        after = method.loss(PhotoBatch((through[-1],)), 10_000)["l1"]
+        without = plain.loss(PhotoBatch((through[-1],)), 10_000)["l1"]
+        assert before == without > 0.02
+        assert after < 1e-4
+    for photo, place in zip(photos, truth, strict=True):
+        assert torch.equal(method.render(photo.camera).rgb, place.clamp(0, 1))
+
+
+def test_exposure_of_one_photo_is_taught_by_that_photo_alone():
+    method, photos = seen_scene(exposure=True)
+    assert method.exposure is not None
+    assert torch.equal(method.exposure.affine, torch.eye(3, 4).expand(2, 3, 4))
+    terms = method.loss(PhotoBatch((photos[1],)), 0)
+    (terms["l1"] + terms["similarity"]).backward()
+    gradient = method.exposure.affine.grad
+    assert gradient is not None
+    assert not gradient[0].any()
+    assert gradient[1].any()
+
+
+def test_only_what_needs_them_has_exposures_and_slopes():
+    plain = set(seen_scene()[0].state_dict())
+    both = set(seen_scene(exposure=True, growth=DensificationConfig())[0].state_dict())
+    assert both - plain == {"exposure.affine", "slopes.total", "slopes.pictures"}
+
+
+def test_slopes_are_kept_while_they_are_needed():
+    method, photos = seen_scene(growth=DensificationConfig(stop=10))
+    for step, expected in ((9, 2), (10, 0)):
+        method.loss(PhotoBatch(tuple(photos)), step)["l1"].backward()
+        assert len(method.footprints) == expected
+    plain, photos = seen_scene()
+    plain.loss(PhotoBatch(tuple(photos)), 0)
+    assert not plain.footprints
+
+
+def test_slopes_do_not_depend_on_how_many_photos_a_step_has():
+    """Each photo's part of a mean is as small as there are photos; that is taken back."""
+    means = []
+    for batches in (((0,), (1,)), ((0, 1),)):
+        method, photos = seen_scene(growth=DensificationConfig())
+        assert method.slopes is not None
+        for numbers in batches:
+            terms = method.loss(PhotoBatch(tuple(photos[i] for i in numbers)), 0)
+            (terms["l1"] + terms["similarity"]).backward()
+            method.slopes.add(method.footprints)
+        means.append(method.slopes.mean(method.gaussians.count))
+    assert means[0].any()
+    torch.testing.assert_close(means[0], means[1], rtol=1e-4, atol=1e-9)

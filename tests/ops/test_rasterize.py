@@ -1,12 +1,8 @@
-"""Rasterising Gaussians: closed forms, a brute-force renderer in float64, and laws; the gsplat path with a stand-in."""
+"""Rasterising Gaussians: closed forms, a brute-force renderer in float64, and laws."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,11 +10,10 @@ import torch
 from torch import Tensor
 
 from langfield.core.cameras import NO_DISTORTION, Camera
-from langfield.core.errors import UsageError
 from langfield.core.transforms import Similarity
 from langfield.ops import rasterize as rasterize_module
 from langfield.ops import rasterize_reference
-from langfield.ops.rasterize import Splatted, project, rasterize
+from langfield.ops.rasterize import Splatted, project, rasterize, rasterize_all
 
 Gaussians = list[Tensor]
 NAMES = ("means", "rotations", "scales", "opacities", "features")
@@ -528,214 +523,104 @@ def test_only_some_are_the_picture_of_those():
     same(projected.only(seen).splat(gaussians[4][seen]), draw(gaussians, camera), 1e-12)
 
 
-# The gsplat path, without a GPU
+# Several cameras, and where Gaussians fall
 
 
-@pytest.fixture
-def gsplat_path(monkeypatch: pytest.MonkeyPatch):
-    """The module of the gsplat path, which asks anew what is installed. Its own Triton kernel needs a GPU: left out."""
-    pytest.importorskip("triton")
-    from langfield.ops import rasterize_gsplat
-
-    monkeypatch.setattr(rasterize_gsplat, "well_formed", rasterize_module.well_formed)
-    rasterize_gsplat._gsplat.cache_clear()
-    yield rasterize_gsplat
-    rasterize_gsplat._gsplat.cache_clear()
+def several(n: int = 40, seed: int = 4, channels: int = 2) -> tuple[Gaussians, list[Camera]]:
+    """Gaussians, and three cameras about them, one of another size; features differ between cameras."""
+    (means, rotations, scales, opacities, features), camera = random_scene(n, channels, seed=seed)
+    near = np.eye(4)
+    near[:3, 3] = (0.1, -0.05, -0.2)
+    cameras = [camera, replace(camera, world_from_camera=camera.world_from_camera @ near), camera.resized(24, 17)]
+    return [means, rotations, scales, opacities, torch.stack([features, 1 - features, features**2])], cameras
 
 
-def stand_in(monkeypatch: pytest.MonkeyPatch, functions: object, kernels: object) -> None:
-    package = ModuleType("gsplat")
-    for name in STEPS:
-        setattr(package, name, getattr(functions, name, None))
-    backend = ModuleType("gsplat.cuda._backend")
-    backend._C = kernels  # pyright: ignore[reportAttributeAccessIssue]
-    for name, module in (("gsplat", package), ("gsplat.cuda", ModuleType("gsplat.cuda")), (backend.__name__, backend)):
-        monkeypatch.setitem(sys.modules, name, module)
+def test_several_pictures_at_once_are_those_one_by_one():
+    gaussians, cameras = several()
+    together, alone = trainable(gaussians), trainable(gaussians)
+    pictures = rasterize_all(*together, cameras)
+    expected = [draw([*alone[:4], alone[4][i]], camera) for i, camera in enumerate(cameras)]
+    for a, b in zip(pictures, expected, strict=True):
+        same(a, b)
+        assert a.footprints is None
+    torch.stack([weighed(picture) for picture in pictures]).mean().backward()
+    torch.stack([weighed(picture) for picture in expected]).mean().backward()
+    for x, y in zip(together, alone, strict=True):
+        torch.testing.assert_close(x.grad, y.grad)
 
 
-def test_a_missing_gsplat_is_said_with_its_extra(monkeypatch: pytest.MonkeyPatch, gsplat_path):
-    monkeypatch.setitem(sys.modules, "gsplat", None)
-    with pytest.raises(UsageError, match=r"needs gsplat: pip install 'langfield\[gpu\]'"):
-        gsplat_path._gsplat()
+def test_footprints_change_no_picture_and_no_gradient():
+    gaussians, cameras = several()
+    with_them, without = trainable(gaussians), trainable(gaussians)
+    pictures = rasterize_all(*with_them, cameras, footprints=True)
+    expected = rasterize_all(*without, cameras)
+    for a, b in zip(pictures, expected, strict=True):
+        same(a, b, 0)
+    torch.stack([weighed(picture) for picture in pictures]).sum().backward()
+    torch.stack([weighed(picture) for picture in expected]).sum().backward()
+    for x, y in zip(with_them, without, strict=True):
+        assert torch.equal(x.grad, y.grad)
 
 
-def test_a_gsplat_without_kernels_is_said(monkeypatch: pytest.MonkeyPatch, gsplat_path):
-    stand_in(monkeypatch, None, None)
-    with pytest.raises(UsageError, match="gsplat has no kernels"):
-        gsplat_path._gsplat()
+def test_slopes_are_what_moving_a_centre_in_the_picture_changes():
+    """Finite differences by the centre alone: a Gaussian that moves across the picture at its depth, seen from so far
+    away that its shape stays. Half a picture is the unit."""
+    camera = replace(AHEAD, fx_px=1e6, fy_px=1e6, width_px=40)
+    scene = one((0.0, 0.0, 1e4), 0.7, scale=(0.02, 0.03, 0.01))
+    target = torch.randn(33, 40, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def loss(x_px: float, y_px: float) -> Tensor:
+        gaussians = trainable(scene)
+        moved = gaussians[0] + torch.tensor([[x_px, y_px, 0.0]], dtype=torch.float64) / 100
+        (picture,) = rasterize_all(moved, *gaussians[1:4], gaussians[4][None], [camera], footprints=True)
+        loss.footprints = picture.footprints
+        return (picture.features * target).sum()
+
+    step = 1e-4
+    by_x = (loss(step, 0) - loss(-step, 0)) / (2 * step)
+    by_y = (loss(0, step) - loss(0, -step)) / (2 * step)
+    loss(0, 0).backward()
+    expected = torch.stack([by_x * 20, by_y * 16.5]).norm().item()
+    assert loss.footprints.slopes().tolist() == pytest.approx([expected], rel=1e-3)
+    assert loss.footprints.size_px == (40, 33)
 
 
-STEPS = ("fully_fused_projection", "isect_tiles", "isect_offset_encode", "rasterize_to_pixels")
+def test_footprints_lie_where_gaussians_are_seen_and_only_there():
+    gaussians, cameras = several(60)
+    pictures = rasterize_all(*trainable(gaussians), cameras, footprints=True)
+    torch.stack([weighed(picture) for picture in pictures]).sum().backward()
+    for i, (picture, camera) in enumerate(zip(pictures, cameras, strict=True)):
+        prints = picture.footprints
+        assert prints is not None
+        shown = draw(gaussians, camera, torch.eye(60, dtype=torch.float64)).features.amax(dim=(0, 1)) > 0
+        assert (prints.radius_px[shown] > 0).all()
+        assert not prints.slopes()[prints.radius_px == 0].any()
+        assert (prints.slopes()[shown] > 0).float().mean() > 0.8
+        # A radius reaches to where the Gaussian is last seen.
+        own = draw(gaussians, camera, torch.eye(60, dtype=torch.float64)).features[..., shown]
+        away = (camera.pixel_centres()[:, :, None].double() - prints.centres_px[prints.picture, shown]).abs().amax(-1)
+        assert (torch.where(own > 0, away, 0).amax(dim=(0, 1)) <= prints.radius_px[shown]).all(), i
+    assert 0 < shown.sum() < 60
 
 
-class PlainGsplat:
-    """Four functions with the parameters and results of gsplat 1.5.3's, in plain torch. Like its kernels, they neither
-    look at what has no opacity nor write what is not in view: NaN stands there."""
-
-    channels: list[int]
-
-    def __init__(self) -> None:
-        self.channels = []
-
-    @staticmethod
-    def fully_fused_projection(
-        means, covars, quats, scales, viewmats, Ks, width, height, *, eps2d, packed, near_plane, opacities
-    ):  # fmt: skip
-        assert (eps2d, near_plane, covars) == (0.3, 0.01, None)
-        assert viewmats.shape == (1, 4, 4)
-        assert all(x.dtype == torch.float32 for x in (means, quats, scales, opacities, viewmats, Ks))
-        k = Ks[0].tolist()
-        pose = np.linalg.inv(viewmats[0].double().numpy())
-        camera = Camera(pose, width, height, k[0][0], k[1][1], k[0][2], k[1][2])
-        with torch.no_grad():
-            rows, radius_px = rasterize_reference._in_view(means, quats, scales, opacities, None, camera)
-        order = rows.argsort()
-        rows, radius_px = rows[order], radius_px[order]
-        seen = rasterize_reference._project(means[rows], quats[rows], scales[rows], camera)
-        results = radius_px.int(), seen.xy_px, seen.depth, seen.conic
-        if packed:
-            return torch.zeros_like(rows), torch.zeros_like(rows), rows, *results, None
-
-        def everywhere(values: Tensor) -> Tensor:
-            empty = torch.full((len(means), *values.shape[1:]), 0 if values.dtype == torch.int32 else torch.nan)
-            return empty.to(values.dtype).index_copy(0, rows, values)[None]
-
-        return *(everywhere(values) for values in results), None
-
-    @staticmethod
-    def isect_tiles(means2d, radii, depths, tile_size, tile_width, tile_height):
-        assert means2d.shape[0] == radii.shape[0] == depths.shape[0] == 1
-        pairs = []
-        for number, ((x, y), (rx, ry), depth) in enumerate(
-            zip(means2d[0].tolist(), radii[0].tolist(), depths[0].tolist(), strict=True)
-        ):
-            if rx > 0 and ry > 0:
-                across = range(max(int((x - rx) // tile_size), 0), min(int(-(-(x + rx) // tile_size)), tile_width))
-                down = range(max(int((y - ry) // tile_size), 0), min(int(-(-(y + ry) // tile_size)), tile_height))
-                pairs += [(v * tile_width + u, depth, number) for v in down for u in across]
-        pairs.sort()
-        keys = torch.tensor([tile for tile, _, _ in pairs], dtype=torch.int64)
-        return None, keys << 32, torch.tensor([number for _, _, number in pairs], dtype=torch.int32)
-
-    @staticmethod
-    def isect_offset_encode(isect_ids, n_images, tile_width, tile_height):
-        assert n_images == 1
-        tiles = torch.arange(tile_width * tile_height)
-        return torch.searchsorted(isect_ids >> 32, tiles).int().reshape(1, tile_height, tile_width)
-
-    def rasterize_to_pixels(
-        self, means2d, conics, colors, opacities, image_width, image_height, tile_size, isect_offsets, flatten_ids
-    ):  # fmt: skip
-        self.channels.append(colors.shape[-1])
-        ends = [*isect_offsets.flatten().tolist(), len(flatten_ids)]
-        _, down, across = isect_offsets.shape
-        picture = torch.zeros(down * tile_size, across * tile_size, colors.shape[-1] + 1)
-        for tile in range(down * across):
-            rows = flatten_ids[ends[tile] : ends[tile + 1]].long()
-            top, left = tile // across * tile_size, tile % across * tile_size
-            y, x = torch.meshgrid(*(torch.arange(tile_size) + start + 0.5 for start in (top, left)), indexing="ij")
-            dx, dy = (at[..., None] - means2d[0, rows, axis] for axis, at in enumerate((x, y)))
-            a, b, c = conics[0, rows].unbind(-1)
-            alpha = (opacities[0, rows] * (-0.5 * (a * dx * dx + c * dy * dy) - b * dx * dy).exp()).clamp(max=0.999)
-            alpha = torch.where(alpha < 1 / 255, 0, alpha)
-            after = (1 - alpha).cumprod(dim=-1)
-            before = torch.cat([torch.ones_like(after[..., :1]), after[..., :-1]], dim=-1)
-            weights = torch.where(after > 1e-4, alpha * before, 0)
-            part = weights @ torch.cat([colors[0, rows], torch.ones(len(rows), 1)], dim=-1)
-            picture[top : top + tile_size, left : left + tile_size] = part
-        picture = picture[None, :image_height, :image_width]
-        return picture[..., :-1], picture[..., -1:]
+def test_without_a_gradient_there_are_no_slopes():
+    gaussians, cameras = several()
+    with torch.no_grad():
+        for picture in rasterize_all(*gaussians, cameras, footprints=True):
+            assert picture.footprints is not None
+            assert not picture.footprints.slopes().any()
+    empty = [x[:0] for x in gaussians[:4]] + [gaussians[4][:, :0]]
+    (picture, *_) = rasterize_all(*trainable(empty), cameras, footprints=True)
+    picture.features.sum().backward()
+    assert picture.footprints is not None
+    assert picture.footprints.slopes().shape == (0,)
 
 
-@pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("tile_px", [16, 8])
-@pytest.mark.parametrize("broken", [False, True])
-def test_gsplat_is_asked_for_the_same_picture(
-    monkeypatch: pytest.MonkeyPatch, gsplat_path, broken: bool, tile_px: int, packed: bool
-):
-    plain = PlainGsplat()
-    stand_in(monkeypatch, plain, object())
-    gaussians, camera = random_scene(60, 5)
-    if broken:
-        for values in gaussians:
-            values.view(60, -1)[::7, 0] = torch.nan
-    ours, theirs = trainable(gaussians), trainable([x.float() for x in gaussians])
-    projected = gsplat_path.project(*ours[:4], camera, features=ours[4], packed=packed, tile_px=tile_px)
-    a, b = projected.splat(ours[4]), draw(theirs, camera)
-    same(a, b, 1e-4)
-    assert plain.channels == [6]
-    weighed(a).backward()
-    weighed(b).backward()
-    for x, y in zip(ours, theirs, strict=True):
-        assert x.grad is not None
-        assert y.grad is not None
-        assert (x.grad - y.grad).norm() <= 1e-3 * y.grad.norm()
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_gsplats_projection_is_drawn_again_and_without_some(monkeypatch: pytest.MonkeyPatch, gsplat_path, packed: bool):
-    plain = PlainGsplat()
-    stand_in(monkeypatch, plain, object())
-    gaussians, camera = random_scene(60, 70, dtype=torch.float32)
-    projected = gsplat_path.project(*gaussians[:4], camera, packed=packed)
-    reference = project(*gaussians[:4], camera)
-    assert projected.count == 60
-    for part in (gaussians[4], gaussians[4][:, :0]):
-        same(projected.splat(part), reference.splat(part), 1e-4)
-        for found, expected in zip(projected.blend(part), reference.blend(part), strict=True):
-            torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
-    assert plain.channels == [33, 33, 5, 33, 33, 4, 1, 1]
-    torch.testing.assert_close(projected.light(), reference.light(), rtol=1e-3, atol=1e-3)
-    assert torch.equal(projected.in_view(), reference.in_view())
-    for kept in (torch.arange(1, 60, 3), torch.tensor([50, 7, 30, 8]), projected.in_view(), torch.arange(60)):
-        part = gaussians[4][kept]
-        same(projected.only(kept).splat(part), reference.only(kept).splat(part), 1e-4)
-    assert projected.only(torch.arange(1, 60, 3)).pairs < projected.pairs
-    assert nothing_seen(projected.only(torch.arange(0)).splat(gaussians[4][:0]))
-
-
-INTERPRETED = """
-import sys
-sys.path.insert(0, ".")
-import torch
-from langfield.ops import rasterize, rasterize_triton
-from tests.ops.test_rasterize import BROKEN, random_scene
-
-for seed, case in enumerate(BROKEN):
-    (*shape, features), camera = random_scene(300, 3, seed=seed, dtype=torch.float32)
-    bad = [x[::3].clone() for x in (*shape, features)]
-    BROKEN[case](bad)
-    for x, y in zip((*shape, features), bad):
-        x[::3] = y
-    for given in (features, None):
-        found = rasterize_triton.well_formed(*shape, given, camera)
-        assert torch.equal(found, rasterize.well_formed(*shape, given, camera)), case
-        assert found.any()
-        assert given is None or "nan" not in case or not found[::3].any()
-none = [x[:0] for x in shape]
-assert rasterize_triton.well_formed(*none, None, camera).shape == (0,)
-print("same")
-"""
-
-
-def test_the_kernel_finds_the_same_well_formed_in_tritons_interpreter():
-    pytest.importorskip("triton")
-    environment = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", INTERPRETED], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "same"
-
-
-def test_the_kernel_compiles_for_a_gpu_that_is_not_here():
-    triton = pytest.importorskip("triton")
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    from langfield.ops import rasterize_triton
-
-    function = rasterize_triton._kernel
-    constants = {"CHANNELS": 3, "BLOCK": 256}
-    types = {"n": "i32", "drawn_ptr": "*i1"} | dict.fromkeys(constants, "constexpr")
-    signature = {n: types.get(n, "*fp32" if n.endswith("_ptr") else "fp32") for n in function.arg_names}
-    source = ASTSource(fn=function, signature=signature, constexprs=constants)
-    assert len(triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["cubin"]) > 1000
+def test_a_gaussian_too_wide_behind_one_camera_is_drawn_by_another():
+    """What is drawn together is judged by every camera; but where a Gaussian is behind one, that one has no say."""
+    front, back = AHEAD, replace(AHEAD, world_from_camera=np.diag([-1.0, 1.0, -1.0, 1.0]))
+    gaussians = one((0.0, 0.0, 1e6), 0.7, scale=(1e5, 1e5, 1e5))
+    shape, features = gaussians[:4], gaussians[4]
+    assert rasterize_module.well_formed(*shape, features[None], [front, back]).all()
+    near = one((0.0, 0.0, 0.02), 0.7, scale=(1e5, 1e5, 1e5))
+    assert not rasterize_module.well_formed(*near[:4], features[None], [front]).any()

@@ -10,7 +10,14 @@ from langfield.query.scale_search import (
     search_scales,
     search_scales_quickly,
 )
-from langfield.query.seen_scales import SeenScales, box_mean, gather_evidence, raster, relevancy_at_levels
+from langfield.query.seen_scales import (
+    SeenScales,
+    box_mean,
+    gather_evidence,
+    raster,
+    relevancy_at_every_level,
+    relevancy_at_levels,
+)
 
 SCALES = torch.linspace(0, 4, 30)
 
@@ -78,6 +85,16 @@ def test_pictures_at_a_level_are_the_plain_evaluation():
     plain = PHRASES.relevancy(made.embedding(seen().crop_angles[5] * distance))[:, 1]
     torch.testing.assert_close(maps[1].reshape(-1), plain)
     torch.testing.assert_close(scale[0].reshape(-1), seen().crop_angles[2] * distance)
+
+
+def test_pictures_at_every_level_are_those_at_each(monkeypatch):
+    monkeypatch.setattr("langfield.query.seen_scales.PIXELS_AT_ONCE", 1000)  # four parts
+    made, scales = view(), seen()
+    every = relevancy_at_every_level(made, PHRASES, scales)
+    assert every.shape == (len(scales.crop_angles), 3, 48, 64)
+    for number in range(len(scales.crop_angles)):
+        maps, _ = relevancy_at_levels(made, PHRASES, scales, torch.full((3,), number))
+        torch.testing.assert_close(every[number], maps)
 
 
 def test_typical_distance_is_the_median_and_finite_everywhere():

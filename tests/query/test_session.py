@@ -95,6 +95,17 @@ def test_a_picture_answers_at_the_thing_and_its_depth_is_in_world_units():
     assert answers.relevancy.shape == (1, camera.height_px, camera.width_px)
 
 
+def test_maps_at_levels_hold_the_picture_that_answers():
+    made = session()
+    camera = made.views[0].camera
+    maps = made.level_maps(camera, ["thing", "wall"])
+    assert maps.shape == (8, 2, camera.height_px, camera.width_px)
+    answers = made.ask_view(camera, ["thing", "wall"])
+    for number in range(2):
+        off = (maps[:, number] - torch.from_numpy(answers.relevancy[number])).abs().amax(dim=(1, 2))
+        assert off.min() < 1e-5
+
+
 def test_many_phrases_are_answered_as_one_by_one():
     made = session()
     many = made.query(["thing"] * 130 + ["wall"])

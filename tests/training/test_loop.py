@@ -154,6 +154,26 @@ def test_it_saves_as_often_as_asked(tmp_path, monkeypatch):
     assert seen == [0, 0, 10, 20, 30]  # told just before each save
 
 
+def test_a_state_that_is_not_finite_is_never_saved(tmp_path):
+    """Bad steps change nothing; but what follows a step may."""
+    method = ToyMethod()
+
+    def spoil(step, optimiser):
+        if step == 12:
+            with torch.no_grad():
+                method.second[0, 0] = float("nan")
+
+    train_in(tmp_path, 10)
+    good = saved_bits(tmp_path)
+    with pytest.raises(TrainingError) as caught:
+        train_in(tmp_path, 20, method, after_step=spoil)
+    assert str(caught.value) == (
+        f"{tmp_path}: second holds numbers that are not finite after step 20, so that is not saved; check poses and "
+        "learning rates"
+    )
+    assert saved_bits(tmp_path) == good
+
+
 def test_stopping_saves_at_the_end_of_the_step(tmp_path):
     calls = 0
 

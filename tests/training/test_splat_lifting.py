@@ -18,6 +18,7 @@ from langfield.methods.growing import after_step
 from langfield.methods.splat import LiftingConfig, Splat
 from langfield.query.relevancy import Phrases
 from langfield.query.splat_view import render_splat_view
+from langfield.renderers.splat import Look
 from langfield.training.loop import TrainingConfig, train
 from langfield.training.optimiser import learning_rate
 from langfield.training.photos import PhotoSource
@@ -104,6 +105,22 @@ def test_language_is_small_and_loaded_again(asked):
     phrases = Phrases(("red",), encoder.encode_texts(["red"]), encoder.encode_texts(["object"]), 10.0)
     views = [render_splat_view(each, camera) for each in (method, fresh)]
     assert torch.equal(views[0].levels(phrases), views[1].levels(phrases))
+
+
+def test_what_was_splatted_is_asked_again_without_splatting(asked, monkeypatch):
+    _, scene, method, encoder, _ = asked
+    view = render_splat_view(method, scene.views[0].camera.moved(scene.scene_from_world))
+    negatives = encoder.encode_texts(["object"])
+    phrases = Phrases(("red", "green"), encoder.encode_texts(["red", "green"]), negatives, 10.0)
+    both, splats, blend = view.levels(phrases), [], Look.blend
+    monkeypatch.setattr(Look, "blend", lambda *arguments: splats.append(1) or blend(*arguments))
+    again = replace(phrases, negatives=negatives.clone())
+    assert torch.equal(view.levels(again[1:])[:, 0], both[:, 1])
+    assert not splats
+    other = view.levels(replace(phrases, negatives=encoder.encode_texts(["red"])))
+    assert splats
+    assert not torch.equal(other, both)
+    torch.testing.assert_close(view.levels(phrases[:1])[:, 0], both[:, 0])
 
 
 def test_pixels_between_levels_are_between_them(asked):

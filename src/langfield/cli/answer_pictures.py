@@ -8,16 +8,13 @@ import numpy as np
 
 from langfield.cli.contact_sheet import SheetRow, contact_sheet
 from langfield.cli.files import make_folder, numbered_slugs, write_picture
-from langfield.core.cameras import Camera, Cameras
 from langfield.core.progress import Progress, ProgressEvent
-from langfield.core.transforms import Similarity
 from langfield.query.answers import Answer, ViewAnswers
+from langfield.query.best_views import views_of_point
+from langfield.query.outlook import shrunk
 from langfield.query.pictures import DECISION, composited, relevancy_picture
-from langfield.query.session import Session, shrunk
+from langfield.query.session import Session
 
-# Of so many views that may show a phrase's answer, the one with the highest relevancy is taken.
-_CANDIDATES = 4
-_WELL_INSIDE = 0.36  # of the picture's side, from its middle: room for the thing around the point
 _LOOK_SIDE_PX = {"cuda": 160, "cpu": 80}
 _PICTURE_SIDE_PX = {"cuda": 960, "cpu": 320}
 
@@ -57,28 +54,3 @@ def best_view(session: Session, answer: Answer, negatives: Sequence[str] | None)
     best = session.views[candidates[int(np.argmax([look.score[0] for look in looks]))]]
     camera = shrunk(best.camera, _PICTURE_SIDE_PX[session.device.type])
     return best.name, session.ask_view(camera, [answer.phrase], negatives=negatives)
-
-
-def views_of_point(cameras: Sequence[Camera], position_world: tuple[float, float, float] | None) -> list[int]:
-    """Up to four cameras to look for a point with: the nearest of those that have it well inside of their pictures,
-    then those that have it least near an edge.
-
-    Without a point, or where no camera has it in its picture: cameras spread evenly over all.
-    """
-    evenly = np.unique(np.linspace(0, len(cameras) - 1, _CANDIDATES).round().astype(int)).tolist()
-    if position_world is None:
-        return evenly
-    import torch
-
-    # In a frame about the point, so that far-away world origins cost no digits.
-    about = Similarity(np.eye(3), -np.array(position_world, dtype=np.float64))
-    many = Cameras.from_list([camera.moved(about) for camera in cameras])
-    ranks: dict[int, tuple[bool, float]] = {}
-    for index, camera in enumerate(cameras):
-        xy, depth = many.project(index, torch.zeros(1, 3))
-        sides = np.array([camera.width_px, camera.height_px])
-        offset = float(np.abs(xy[0].numpy() / sides - 0.5).max())
-        if float(depth[0]) > 0 and offset < 0.5:
-            near_edge = offset > _WELL_INSIDE
-            ranks[index] = (near_edge, offset if near_edge else float(depth[0]))
-    return sorted(ranks, key=lambda index: ranks[index])[:_CANDIDATES] or evenly

@@ -19,20 +19,24 @@ import tyro
 from langfield.cli.console import open_console
 from langfield.cli.demo import DemoCommand
 from langfield.cli.evaluate import Eval
+from langfield.cli.export import Export
+from langfield.cli.lift import Lift
 from langfield.cli.methods import Methods
 from langfield.cli.query import Query
 from langfield.cli.render import Render
 from langfield.cli.train import Train
 from langfield.core.errors import Interrupted, LangfieldError, UsageError
 
-Command = DemoCommand | Train | Query | Render | Eval | Methods
+Command = DemoCommand | Train | Lift | Query | Render | Eval | Export | Methods
 # An explicit union: tyro reads the commands' names from the annotations.
 _COMMANDS = Union[  # noqa: UP007
     Annotated[DemoCommand, tyro.conf.subcommand("demo")],
     Annotated[Train, tyro.conf.subcommand("train")],
+    Annotated[Lift, tyro.conf.subcommand("lift")],
     Annotated[Query, tyro.conf.subcommand("query")],
     Annotated[Render, tyro.conf.subcommand("render")],
     Annotated[Eval, tyro.conf.subcommand("eval")],
+    Annotated[Export, tyro.conf.subcommand("export")],
     Annotated[Methods, tyro.conf.subcommand("methods")],
 ]
 _CONFIG = (tyro.conf.FlagCreatePairsOff,)  # --json, not also --no-json
@@ -57,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LangfieldError as error:
         return _failed(error, as_json)
     except KeyboardInterrupt:
-        kept = "; the same command goes on from what was kept" if isinstance(command, Train | DemoCommand) else ""
+        kept = (
+            "; the same command goes on from what was kept" if isinstance(command, Train | Lift | DemoCommand) else ""
+        )
         return _failed(Interrupted(f"interrupted{kept}"), as_json)
     except Exception as error:
         traceback.print_exc()

@@ -8,6 +8,7 @@ import tyro
 
 # Left out means None; the help says in words what that does.
 OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")]
+OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="X", help_behavior_hint="")]
 OptionalText = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="")]
 OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")]
 EncoderSpec = Annotated[str | None, tyro.conf.arg(metavar="SPEC", help_behavior_hint="")]

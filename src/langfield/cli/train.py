@@ -20,11 +20,12 @@ class Train(OutputOptions):
     out: Path
     """The run directory to write."""
 
-    method: OptionalText = None
-    """lerf or lift. The preset's, if not given."""
+    method: str = "auto"
+    """auto, lerf, lift or splat. auto is the preset's."""
 
     preset: OptionalText = None
-    """Method and recipe, see `langfield methods`. lerf with a GPU and nano without, if not given."""
+    """Method and recipe, see `langfield methods`. If not given: the method's; and of the method auto splat with a GPU
+    and gsplat, lerf with a GPU, nano without."""
 
     encoder: EncoderSpec = None
     """Image-text encoder, such as openclip:ViT-B-16/laion2b_s34b_b88k or openclip:local-dir:FOLDER. The preset's, if

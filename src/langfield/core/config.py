@@ -43,12 +43,18 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        return _build(next(a for a in arguments if a is not type(None)), value, where)
+        return _build(_alternative([a for a in arguments if a is not type(None)], value), value, where)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
         raise ValueError(f"{where} must be {kind.__name__}, got {value!r}")
     return value
+
+
+def _alternative(kinds: list[Any], value: Any) -> Any:
+    """Of several kinds of config the one with the value's keys; the first one, if none has them."""
+    keys = set(value) if isinstance(value, dict) else set()
+    return next((kind for kind in kinds if is_dataclass(kind) and {f.name for f in fields(kind)} == keys), kinds[0])
 
 
 def _build_dataclass(kind: Any, value: Any, where: str) -> Any:

@@ -1,4 +1,4 @@
-"""Point clouds from PLY files: ascii or binary little endian, positions and colours of the vertices."""
+"""PLY files, ascii or binary little endian: their vertices as a table, and point clouds with colours."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,18 +43,27 @@ def read_ply(path: Path) -> Points:
 
     Raises DataError for big-endian files, torn or hostile headers, missing coordinates, and numbers not finite.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror}): restore it or take it out of the scene", path) from error
-    header = _read_header(content, path)
-    table = _ascii_vertices(content, header, path) if header.ascii else _binary_vertices(content, header, path)
+    table = read_vertices(path)
     names = table.dtype.names or ()
     if missing := [axis for axis in "xyz" if axis not in names]:
         raise DataError(f"has vertices without {', '.join(missing)}: x, y and z are needed", path)
     xyz = np.stack([table[axis].astype(np.float64) for axis in "xyz"], axis=-1)
     check_points(xyz, path)
     return Points(xyz.astype(np.float32), _colours(table))
+
+
+def read_vertices(path: Path) -> np.ndarray:
+    """The `vertex` element as a structured array of N rows, a field for each property. It may be read-only.
+
+    Raises DataError for big-endian files, torn or hostile headers, and files shorter than their header promises
+    (before any room is made for what it promises).
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror}): check the path, or restore the file", path) from error
+    header = _read_header(content, path)
+    return _ascii_vertices(content, header, path) if header.ascii else _binary_vertices(content, header, path)
 
 
 def _read_header(content: bytes, path: Path) -> _Header:

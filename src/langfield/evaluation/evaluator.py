@@ -1,121 +1,100 @@
-"""One evaluator for every method: pictures, localisation, segmentation and presence on a scene's test views."""
+"""One evaluator for every method: a protocol's questions are asked, and its figures counted."""
 
-import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Any
 
-import numpy as np
-from jaxtyping import Float32, UInt8
+import torch
 
-from langfield.core.cameras import Camera
-from langfield.core.errors import DataError
+from langfield.core.errors import DataError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.data.images import decode_image, decode_mask
 from langfield.data.views import Scene, View
-from langfield.evaluation.labels import ABSENT, Label, Labels, ViewLabels, open_labels
-from langfield.evaluation.metrics import Lpips, in_any_box, in_mask, iou, lerf_ovs_mask, psnr, resized_map, ssim
-from langfield.evaluation.protocols import HEADLINE_KINDS, ProtocolName, Tally, presence_figures
-from langfield.query.answers import Answer, ViewAnswers
-from langfield.query.session import shrunk
+from langfield.evaluation import lerf_mask, lerf_ovs, positions, presence
+from langfield.evaluation.asked import Asked, AskedAtLevels, AskedProtocol
+from langfield.evaluation.counting import Question, Tally, mean, summary
+from langfield.evaluation.labels import ABSENT, WHAT_IS_READ, InstanceLabels, Labels, open_labels
+from langfield.evaluation.masks import ANSWER_RULE, LERF_OVS_RULE, MaskRule
+from langfield.evaluation.metrics import Lpips
+from langfield.evaluation.pointing import Pointing
+from langfield.evaluation.protocols import HEADLINE_KINDS, ProtocolName
+from langfield.evaluation.result import Report, ViewResult
 
-# Relevancy and scale of all phrases of one question, in bytes: more phrases than fit are asked in several questions.
-_MAPS_BYTES = 512 * 2**20
-
-
-@runtime_checkable
-class Asked(Protocol):
-    """What is evaluated; `langfield.query.session.Session` is one."""
-
-    @property
-    def info(self) -> Any:
-        """With the run's `seed`."""
-        ...
-
-    def query(self, phrases: Sequence[str], *, progress: Progress = silent) -> list[Answer]: ...
-
-    def ask_view(self, camera: Camera, phrases: Sequence[str], *, protocol: ProtocolName = "langfield") -> ViewAnswers:
-        """Answers for a camera of the world frame."""
-        ...
-
-    def picture(self, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
-        """Colours and z-depth in world units."""
-        ...
-
-
-@dataclass
-class ViewResult:
-    """What one test view came to. Figures that were not measured are None.
-
-    Attributes:
-        in_box, in_mask: answers that hit a box (LERF's rule), and that hit the very pixels of the thing.
-        ious: by LERF-OVS's rule, one per phrase of the headline kinds that can be seen.
-        scores: the relevancy of each phrase's answer in this view.
-    """
-
-    view: str
-    psnr: float | None = None
-    ssim: float | None = None
-    lpips: float | None = None
-    in_box: Tally = field(default_factory=Tally)
-    in_mask: Tally = field(default_factory=Tally)
-    ious: list[float] = field(default_factory=list)
-    scores: dict[str, float] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """One entry of `per_view`; hits are of the headline kinds."""
-        return {
-            "view": self.view,
-            "psnr": _finite(self.psnr),
-            "ssim": _finite(self.ssim),
-            "lpips": _finite(self.lpips),
-            **self.in_box.of(HEADLINE_KINDS),
-            "hits_in_mask": self.in_mask.of(HEADLINE_KINDS)["hits"],
-            "miou": _mean(self.ious),
-        }
+Measure = Callable[[View], ViewResult]
 
 
 @dataclass(frozen=True)
-class Report:
-    """What an evaluation found.
+class _Evaluation:
+    """One call of `evaluate`."""
 
-    Attributes:
-        language_side_px: the longest side that phrases were asked at; None for the photos' own size.
-        labelled: whether there were labels; without them only pictures are measured.
-        presence: see `presence_figures`; None without labels.
-    """
-
+    session: Asked
+    scene: Scene
+    path: Path | None
     protocol: ProtocolName
-    seed: int
-    views: tuple[ViewResult, ...]
-    language_side_px: int | None
-    labelled: bool
-    presence: dict[str, Any] | None
-    seconds: float
+    max_side_px: int | None
+    device: torch.device
+    rule: MaskRule
+    progress: Progress
+    start: float
 
-    def to_json(self) -> dict[str, Any]:
-        """The object that `langfield eval --json` prints. What was not measured is null."""
-        in_box, in_mask = Tally(), Tally()
-        for view in self.views:
-            in_box.merge(view.in_box)
-            in_mask.merge(view.in_mask)
-        return {
-            "protocol": self.protocol,
-            "views": len(self.views),
-            "seed": self.seed,
-            "psnr": _mean([view.psnr for view in self.views]),
-            "ssim": _mean([view.ssim for view in self.views]),
-            "lpips": _mean([view.lpips for view in self.views]),
-            "localisation": in_box.to_json() if self.labelled else None,
-            "localisation_in_mask": in_mask.to_json() if self.labelled else None,
-            "miou": _mean([value for view in self.views for value in view.ious]),
-            "presence": self.presence,
-            "language_side_px": self.language_side_px,
-            "seconds": round(self.seconds, 3),
-            "per_view": [view.to_json() for view in self.views],
-        }
+    @property
+    def seed(self) -> int:
+        return int(self.session.info.seed)
+
+    def labels(self, views: Sequence[View]) -> Labels:
+        if self.path is None:
+            raise UsageError(f"the protocol {self.protocol} needs labels: give --queries {WHAT_IS_READ}")
+        return open_labels(self.path, views)
+
+    def labels_of_scene(self) -> Labels:
+        """For questions that no view is asked for: what a `queries.json` says of views is not looked at."""
+        return self.labels(self.scene.views if self.path is not None and self.path.is_dir() else ())
+
+    def test_views(self) -> list[View]:
+        if not self.scene.test:
+            raise DataError(
+                "has no test views, so nothing can be measured: name some in test_filenames, or drop the split lists",
+                self.scene.root,
+            )
+        return [self.scene.views[index] for index in self.scene.test]
+
+    def each(self, views: Sequence[View], measure: Measure) -> tuple[ViewResult, ...]:
+        """Measure views one after the other."""
+        results: list[ViewResult] = []
+        for view in views:
+            self._tell(results, len(views))
+            results.append(measure(view))
+        self._tell(results, len(views))
+        return tuple(results)
+
+    def report(
+        self,
+        views: Sequence[ViewResult] = (),
+        scene_questions: Sequence[Question] = (),
+        presence: Mapping[str, Any] | None = None,
+        miou_of: str = "micro",
+        details: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Report:
+        return Report(
+            protocol=self.protocol,
+            seed=self.seed,
+            views=tuple(views),
+            scene_questions=tuple(scene_questions),
+            labels=self.path,
+            language_side_px=self.max_side_px,
+            presence=presence,
+            seconds=time.monotonic() - self.start,
+            miou_of=miou_of,
+            details=details,
+        )
+
+    def _tell(self, results: Sequence[ViewResult], total: int) -> None:
+        event = ProgressEvent(
+            "evaluation", len(results), total, "views", time.monotonic() - self.start, _so_far(results)
+        )
+        self.progress(event)
 
 
 def evaluate(
@@ -125,136 +104,119 @@ def evaluate(
     queries: Path | None = None,
     protocol: ProtocolName = "langfield",
     max_side_px: int | None = None,
+    device: str | torch.device = "cpu",
+    mask_rule: MaskRule = LERF_OVS_RULE,
     progress: Progress = silent,
 ) -> Report:
-    """Measure a run on its scene's test views, one view at a time.
+    """Measure a run by one of `langfield.evaluation.protocols.PROTOCOLS`.
 
-    Pictures are rendered at the size the photos are used at and rounded to 8 bits; PSNR, SSIM and LPIPS are means over
-    views; what a mask forbids does not count. A phrase is asked in each view where at least 120 of its pixels show;
-    its answer hits if it lies in a box of one of its things. The mIoU is a flat mean over views and phrases of the
-    headline kinds, each map turned to a mask by LERF-OVS's rule. Presence tells the phrases of the headline kinds from
-    those of kind "absent", by `session.query`'s presence, or with the protocol "lerf" by a phrase's highest relevancy
-    over the test views.
+    "langfield" and "lerf" look at the scene's test views, one at a time. Pictures are rendered at the size the photos
+    are used at and rounded to 8 bits; PSNR, SSIM and LPIPS are means over views; what a mask forbids does not count.
+    A phrase is asked in each view where at least 120 of its pixels show; its answer hits if it lies in a box of one
+    of its things. The mIoU is a flat mean over views and phrases of the headline kinds, each map turned to a mask by
+    `mask_rule`; the answers' own masks are measured beside it. Presence tells the phrases of the headline kinds from
+    those of kind "absent", by `session.query`'s presence, or with "lerf" by a phrase's highest relevancy over the test
+    views. The other protocols are described in
+    their modules: `lerf_ovs`, `lerf_mask`, `positions` ("3d") and `presence`.
 
     Args:
         queries: labels as `open_labels` reads them; None measures pictures only.
         max_side_px: ask phrases on a raster no longer than this; answers and maps are brought to the labels' size.
+        device: where maps become masks; that of the session is fastest.
+        mask_rule: of "langfield" and "lerf".
 
     Raises:
         DataError: a scene without test views, or labels, photos or masks that cannot be used.
+        UsageError: a protocol that needs labels, without any.
     """
-    start = time.monotonic()
-    views = [scene.views[index] for index in scene.test]
-    if not views:
-        raise DataError(
-            "has no test views, so nothing can be measured: name some in test_filenames, or drop the split lists",
-            scene.root,
-        )
-    labels = open_labels(queries, views) if queries is not None else None
-    lpips = Lpips()
-    results = []
-    for done, view in enumerate(views):
-        progress(ProgressEvent("evaluation", done, len(views), "views", time.monotonic() - start, _so_far(results)))
-        results.append(_evaluate_view(session, view, labels, protocol, max_side_px, lpips))
-    progress(ProgressEvent("evaluation", len(views), len(views), "views", time.monotonic() - start, _so_far(results)))
-    return Report(
-        protocol=protocol,
-        seed=int(session.info.seed),
-        views=tuple(results),
-        language_side_px=max_side_px,
-        labelled=labels is not None,
-        presence=None if labels is None else _presence(session, labels, results, protocol, progress),
-        seconds=time.monotonic() - start,
+    evaluation = _Evaluation(
+        session, scene, queries, protocol, max_side_px, torch.device(device), mask_rule, progress, time.monotonic()
+    )
+    if protocol in ("lerf-ovs", "lerf-ovs-held-out"):
+        return _lerf_ovs(evaluation)
+    if protocol == "lerf-mask":
+        return _lerf_mask(evaluation)
+    if protocol == "3d":
+        return _positions(evaluation)
+    if protocol == "presence":
+        return _presence(evaluation)
+    return _pointing(evaluation, "lerf" if protocol == "lerf" else "langfield")
+
+
+def _pointing(evaluation: _Evaluation, protocol: AskedProtocol) -> Report:
+    views = evaluation.test_views()
+    labels = None if evaluation.path is None else evaluation.labels(views)
+    pointing = Pointing(
+        evaluation.session, protocol, labels, evaluation.max_side_px, evaluation.device, Lpips(), evaluation.rule
+    )
+    results = evaluation.each(views, pointing.measure)
+    if labels is None:
+        return evaluation.report(results)
+    asked = [phrase for phrase in labels.phrases if phrase.kind in (*HEADLINE_KINDS, ABSENT)]
+    if protocol == "lerf":
+        evidence = [max(result.scores[phrase.text] for result in results) for phrase in asked]
+        told = [presence.presence_question(*pair) for pair in zip(asked, evidence, strict=True)]
+    else:
+        told = presence.ask(evaluation.session, asked, evaluation.progress)
+    return evaluation.report(
+        results,
+        scene_questions=told,
+        presence=presence.presence_figures(told),
+        details={"mask_rule": evaluation.rule.name},
     )
 
 
-def measure_picture(result: ViewResult, view: View, picture: UInt8[np.ndarray, "h w 3"], lpips: Lpips) -> None:
-    """Compare a rendered picture with the view's photo at the picture's size."""
-    size = (picture.shape[1], picture.shape[0])
-    used = None if view.mask_path is None else decode_mask(view.mask_path, size)
-    if used is not None and not used.any():
-        return
-    photo = decode_image(view.image_path, size)
-    result.psnr, result.ssim = psnr(picture, photo, used), ssim(picture, photo, used)
-    result.lpips = lpips(picture, photo, used)
+def _lerf_ovs(evaluation: _Evaluation) -> Report:
+    session = evaluation.session
+    if not isinstance(session, AskedAtLevels):
+        raise UsageError(f"the protocol {evaluation.protocol} needs maps at levels, which this session has not")
+    labels = evaluation.labels(evaluation.scene.views)
+    trained = [view.name for view in session.views if view.split == "train"]
+    views = lerf_ovs.labelled_views(
+        evaluation.scene, labels, trained, held_out=evaluation.protocol == "lerf-ovs-held-out"
+    )
+    results = evaluation.each(views.asked, lambda view: lerf_ovs.measure(session, view, labels, evaluation.max_side_px))
+    details = {"trained_on": list(views.trained_on), "left_out": list(views.left_out)}
+    return evaluation.report(results, details=details)
 
 
-def _evaluate_view(
-    session: Asked,
-    view: View,
-    labels: Labels | None,
-    protocol: ProtocolName,
-    max_side_px: int | None,
-    lpips: Lpips,
-) -> ViewResult:
-    result = ViewResult(view.name)
-    seen = labels.of_view(view) if labels is not None else None
-    by_phrase = {label.phrase: label for label in seen.labels} if seen is not None else {}
-    # LERF's evidence for presence is a view's own, so that every phrase must be asked in every view.
-    everything = labels is not None and protocol == "lerf"
-    asked = [phrase.text for phrase in labels.phrases] if labels is not None and everything else list(by_phrase)
-    camera = view.camera if max_side_px is None else shrunk(view.camera, max_side_px)
-    picture = None
-    for answers in _asked(session, camera, asked, protocol):
-        if answers.rgb.shape[1::-1] == view.size_px:
-            picture = answers.rgb
-        for index, phrase in enumerate(answers.phrases):
-            result.scores[phrase] = float(answers.score[index])
-            if seen is not None and phrase in by_phrase:
-                _count(result, by_phrase[phrase], seen, answers, index)
-    measure_picture(result, view, session.picture(view.camera)[0] if picture is None else picture, lpips)
-    return result
+def _lerf_mask(evaluation: _Evaluation) -> Report:
+    views = evaluation.test_views()
+    labels = evaluation.labels(views)
+    rule, side = ANSWER_RULE, evaluation.max_side_px
+    results = evaluation.each(
+        views, lambda view: lerf_mask.measure(evaluation.session, view, labels, rule, side, evaluation.device)
+    )
+    headline = [q for result in results for q in result.questions if q.kind in HEADLINE_KINDS]
+    boundary = summary(headline, "boundary_iou", evaluation.seed)["macro_view"]
+    details = {"boundary_miou": boundary, "mask_rule": rule.name}
+    return evaluation.report(results, miou_of="macro_view", details=details)
 
 
-def _asked(session: Asked, camera: Camera, phrases: Sequence[str], protocol: ProtocolName) -> Iterator[ViewAnswers]:
-    at_once = max(1, _MAPS_BYTES // (2 * 4 * camera.width_px * camera.height_px))
-    for first in range(0, len(phrases), at_once):
-        yield session.ask_view(camera, phrases[first : first + at_once], protocol=protocol)
+def _positions(evaluation: _Evaluation) -> Report:
+    labels = evaluation.labels_of_scene()
+    if not isinstance(labels, InstanceLabels) or evaluation.path is None:
+        raise DataError("says nothing of places: the protocol 3d needs a queries.json with instances", evaluation.path)
+    things = positions.open_things(evaluation.path, labels)
+    questions = positions.ask(evaluation.session, labels, things, evaluation.progress)
+    details = {"by_number": positions.by_number(questions, evaluation.seed)}
+    return evaluation.report(scene_questions=questions, details=details)
 
 
-def _count(result: ViewResult, label: Label, seen: ViewLabels, answers: ViewAnswers, index: int) -> None:
-    """Compare one answer with one label, on the label's raster."""
-    height, width = answers.relevancy.shape[1:]
-    point = answers.best_xy_px[index] * np.array([seen.width_px / width, seen.height_px / height])
-    result.in_box.add(label.kind, in_any_box(point, label.boxes))
-    result.in_mask.add(label.kind, in_mask(point, label.mask))
-    if label.kind in HEADLINE_KINDS:
-        relevancy = resized_map(answers.relevancy[index], seen.width_px, seen.height_px)
-        result.ious.append(iou(lerf_ovs_mask(relevancy), label.mask))
-
-
-def _presence(
-    session: Asked, labels: Labels, results: Sequence[ViewResult], protocol: ProtocolName, progress: Progress
-) -> dict[str, Any]:
-    asked = [phrase for phrase in labels.phrases if phrase.kind in (*HEADLINE_KINDS, ABSENT)]
-    texts = [phrase.text for phrase in asked]
-    if protocol == "lerf":
-        evidence = [max(result.scores[text] for result in results) for text in texts]
-    else:
-        evidence = [answer.presence for answer in session.query(texts, progress=progress)] if texts else []
-    pairs = list(zip(asked, evidence, strict=True))
-    return presence_figures(
-        [score for phrase, score in pairs if phrase.kind != ABSENT],
-        [score for phrase, score in pairs if phrase.kind == ABSENT],
+def _presence(evaluation: _Evaluation) -> Report:
+    labels = evaluation.labels_of_scene()
+    questions = presence.ask(evaluation.session, labels.phrases, evaluation.progress)
+    every = presence.presence_figures(questions, tuple({q.kind for q in questions} - {ABSENT}))
+    return evaluation.report(
+        scene_questions=questions,
+        presence=presence.presence_figures(questions),
+        details={"presence_all_kinds": every},
     )
 
 
 def _so_far(results: Sequence[ViewResult]) -> dict[str, float]:
-    figures = {"psnr": _mean([result.psnr for result in results])}
-    total = Tally()
-    for result in results:
-        total.merge(result.in_box)
-    counted = total.of(HEADLINE_KINDS)
+    figures = {"psnr": mean([result.psnr for result in results])}
+    counted = Tally.of_questions((q for result in results for q in result.questions), "hit").of(HEADLINE_KINDS)
     if counted["total"]:
         figures["localisation"] = counted["hits"] / counted["total"]
     return {name: value for name, value in figures.items() if value is not None}
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    """The mean of what was measured; None if nothing was, or if it is not finite (no JSON)."""
-    measured = [value for value in values if value is not None]
-    return _finite(sum(measured) / len(measured)) if measured else None
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

@@ -4,7 +4,8 @@ Both become the same: a list of phrases with their kinds, and per view the phras
 and a mask. Pictures and polygons are turned into masks one view at a time.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -27,7 +28,7 @@ LERF_OVS_KIND = "object"
 MAX_PHRASES = 10_000
 MAX_PHRASE_CHARS = 500
 MAX_POLYGON_POINTS = 100_000
-_WHAT_IS_READ = "a queries.json, or a folder of LERF-OVS files (labels/<frame>.json)"
+WHAT_IS_READ = "a queries.json, or a folder of LERF-OVS files (labels/<frame>.json)"
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,24 @@ class Labels(Protocol):
         """Everything to ask, each text once."""
         ...
 
+    def covers(self, view: View) -> bool:
+        """Whether a view has labels."""
+        ...
+
     def of_view(self, view: View) -> ViewLabels | None:
         """The labels of a view, None if it has none. Raises DataError for files that cannot be used."""
         ...
+
+
+def find_labels(root: Path, *, polygons: bool) -> Path | None:
+    """The labels that a scene's folder comes with, None if there are none: its `queries.json`; or, if `polygons` will
+    do, its `labels/`, or LERF-OVS's own layout, `label/<scene>/` beside the scene's folder."""
+    if (root / "queries.json").is_file():
+        return root / "queries.json"
+    if not polygons:
+        return None
+    folders = (root / "labels", root.parent / "label" / root.name)
+    return next((folder for folder in folders if any(folder.glob("*.json"))), None)
 
 
 def open_labels(path: Path, views: Sequence[View]) -> Labels:
@@ -87,14 +103,14 @@ def open_labels(path: Path, views: Sequence[View]) -> Labels:
     Raises:
         DataError: naming the file, what was found and what is allowed.
     """
+    if path.is_dir():
+        return _open_polygons(path, views)
+    if not path.is_file():
+        raise DataError(f"does not exist: give {WHAT_IS_READ}", path)
     stems = [Path(view.name).stem for view in views]
     doubled = next((stem for stem in stems if stems.count(stem) > 1), None)
     if doubled is not None:
         raise DataError(f"labels name photos without folder, but two views are called {doubled!r}: rename one", path)
-    if path.is_dir():
-        return _open_polygons(path, stems)
-    if not path.is_file():
-        raise DataError(f"does not exist: give {_WHAT_IS_READ}", path)
     return _open_instances(path)
 
 
@@ -118,8 +134,11 @@ class InstanceLabels:
     phrases: tuple[Phrase, ...]
     ids: tuple[tuple[int, ...], ...]
 
+    def covers(self, view: View) -> bool:
+        return self._path(view).is_file()
+
     def of_view(self, view: View) -> ViewLabels | None:
-        path = self.folder / f"{Path(view.name).stem}_ids.png"
+        path = self._path(view)
         if not path.is_file():
             return None
         ids = self._ids(path, view)
@@ -131,6 +150,9 @@ class InstanceLabels:
                 boxes = np.stack([visible_box(mask) for mask in seen])
                 labels.append(Label(phrase.text, phrase.kind, boxes, np.logical_or.reduce(seen)))
         return ViewLabels(view.name, ids.shape[1], ids.shape[0], tuple(labels))
+
+    def _path(self, view: View) -> Path:
+        return self.folder / f"{Path(view.name).stem}_ids.png"
 
     def _ids(self, path: Path, view: View) -> Int64[np.ndarray, "h w"]:
         colours = decode_image(path)
@@ -173,13 +195,16 @@ class _Polygon:
 
 @dataclass(frozen=True)
 class PolygonLabels:
-    """LERF-OVS labels: per photo (by its name without folder and ending) its size and polygons."""
+    """LERF-OVS labels: per photo (by its file's exact name) its size and polygons."""
 
     phrases: tuple[Phrase, ...]
     frames: dict[str, tuple[Path, int, int, tuple[_Polygon, ...]]]
 
+    def covers(self, view: View) -> bool:
+        return view.image_path.name in self.frames
+
     def of_view(self, view: View) -> ViewLabels | None:
-        frame = self.frames.get(Path(view.name).stem)
+        frame = self.frames.get(view.image_path.name)
         if frame is None:
             return None
         path, width, height, polygons = frame
@@ -194,22 +219,39 @@ class PolygonLabels:
         return ViewLabels(view.name, width, height, tuple(labels))
 
 
-def _open_polygons(folder: Path, stems: Sequence[str]) -> PolygonLabels:
+def _open_polygons(folder: Path, views: Sequence[View]) -> PolygonLabels:
     frames = {}
+    names = Counter(view.image_path.name for view in views)
+    by_stem = {Path(name).stem: name for name in names}
     for path in sorted(folder.glob("*.json")):
-        if path.stem not in stems:
-            continue
         document = read_json(path)
         info = document.need("info")
+        photo = _photo(info.need("name"), names, by_stem)
+        if photo not in names:
+            continue
+        if photo in frames:
+            raise DataError(f"labels the photo {photo!r}, which {frames[photo][0].name} labels too: drop one", path)
         width, height = info.need("width").side_px(), info.need("height").side_px()
         polygons = tuple(_polygon(item, width, height) for item in document.need("objects").items())
-        frames[path.stem] = path, width, height, polygons
+        frames[photo] = path, width, height, polygons
     if not frames:
-        raise DataError(f"holds no labels of the scene's test views: give {_WHAT_IS_READ}", folder)
+        raise DataError(f"holds no labels of the views that are asked: give {WHAT_IS_READ}", folder)
     categories = dict.fromkeys(polygon.category for *_, polygons in frames.values() for polygon in polygons)
     if not 1 <= len(categories) <= MAX_PHRASES:
         raise DataError(f"has {len(categories)} categories: 1 to {MAX_PHRASES} are read", folder)
     return PolygonLabels(tuple(Phrase(category, LERF_OVS_KIND) for category in categories), frames)
+
+
+def _photo(value: Json, names: Mapping[str, int], by_stem: Mapping[str, str]) -> str:
+    """The exact file name of the labelled photo. One that differs from a view's in its ending alone is refused: it
+    might be another picture, and a guess would ask a photo that was trained on as if it were held out."""
+    photo = Path(value.text()).name
+    if names.get(photo, 0) > 1:
+        raise value.error(f"is {photo!r}, and so are the files of {names[photo]} views: rename the photos")
+    near = by_stem.get(Path(photo).stem)
+    if photo not in names and near is not None:
+        raise value.error(f"is {photo[:80]!r}, but the scene's photo is {near!r}: name the file exactly")
+    return photo
 
 
 def _polygon(item: Json, width: int, height: int) -> _Polygon:
@@ -227,9 +269,12 @@ def _polygon(item: Json, width: int, height: int) -> _Polygon:
 
 
 def _filled(corners: Sequence[tuple[float, float]], width: int, height: int) -> Bool[np.ndarray, "h w"]:
-    """The pixels of a polygon, its outline included."""
+    """The pixels of a polygon, its outline included, fractions of corners dropped, as OpenCV's `fillPoly` has them
+    (apart from ties of the outline between two pixels). Pillow's polygons lack parts of their outlines."""
     canvas = Image.new("1", (width, height))
-    ImageDraw.Draw(canvas).polygon([(round(x), round(y)) for x, y in corners], fill=1, outline=1)
+    whole, draw = [(int(x), int(y)) for x, y in corners], ImageDraw.Draw(canvas)
+    draw.polygon(whole, fill=1)
+    draw.line([*whole, whole[0]], fill=1)
     return np.array(canvas)
 
 

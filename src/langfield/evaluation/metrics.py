@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, UInt8
-from scipy import ndimage, stats
+from scipy import stats
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
@@ -17,9 +17,6 @@ Mask = Bool[np.ndarray, "h w"]
 # AlexNet's weights as torchvision keeps them in torch's hub folder; LPIPS stands on them.
 _LPIPS_BACKBONE = "alexnet-owt-7be5be79.pth"
 _SSIM_BORDER_PX = 5
-_BOX_PX = 30
-_MAJORITY_PX = 7
-_LERF_OVS_THRESHOLD = 0.4
 
 _log = logging.getLogger(__name__)
 
@@ -83,32 +80,6 @@ def in_mask(xy_px: Float[np.ndarray, "2"], mask: Mask) -> bool:
     return 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1] and bool(mask[row, column])
 
 
-def iou(one: Mask, other: Mask) -> float:
-    """Intersection over union; 0 where both are empty (nothing was found)."""
-    union = int((one | other).sum())
-    return int((one & other).sum()) / union if union else 0.0
-
-
-def lerf_ovs_mask(relevancy: Float32[np.ndarray, "h w"]) -> Mask:
-    """The mask that LERF-OVS's evaluation makes of a relevancy map (LangSplat, Qin et al. 2024, `evaluate_iou_loc`).
-
-    Half the map and half its mean over 30 × 30 pixels; stretched to [0, 1]; kept where 2x − 1 > 0.4; then the
-    majority of 7 × 7 pixels (a tie is false). Its off-by-one at the lower and right border is not copied.
-    A map that is the same everywhere gives an empty mask.
-    """
-    smooth = (relevancy + ndimage.uniform_filter(relevancy, _BOX_PX, mode="mirror")) / 2
-    low, high = float(smooth.min()), float(smooth.max())
-    if high - low < 1e-9:
-        return np.zeros(relevancy.shape, dtype=bool)
-    stretched = (smooth - low) / (high - low)
-    kept = 2 * stretched - 1 > _LERF_OVS_THRESHOLD
-    votes = ndimage.convolve(kept.astype(np.int64), np.ones((_MAJORITY_PX, _MAJORITY_PX), np.int64), mode="constant")
-    voters = ndimage.convolve(
-        np.ones(kept.shape, np.int64), np.ones((_MAJORITY_PX, _MAJORITY_PX), np.int64), mode="constant"
-    )
-    return 2 * votes > voters
-
-
 def auroc(positive: Float[np.ndarray, " p"], negative: Float[np.ndarray, " n"]) -> float | None:
     """The chance that a positive's score is above a negative's, ties counting half; None without either.
 
@@ -121,13 +92,24 @@ def auroc(positive: Float[np.ndarray, " p"], negative: Float[np.ndarray, " n"]) 
     return float((ranks[:p].sum() - p * (p + 1) / 2) / (p * n))
 
 
-def resized_map(values: Float32[np.ndarray, "h w"], width_px: int, height_px: int) -> Float32[np.ndarray, "h2 w2"]:
-    """A map on another raster of the same picture, bilinear."""
-    if values.shape == (height_px, width_px):
-        return values
-    tensor = torch.from_numpy(np.ascontiguousarray(values))[None, None]
-    size = (height_px, width_px)
-    return torch.nn.functional.interpolate(tensor, size, mode="bilinear", align_corners=False)[0, 0].numpy()
+def auroc_error(positive: Float[np.ndarray, " p"], negative: Float[np.ndarray, " n"]) -> float | None:
+    """The standard error of `auroc` (DeLong et al. 1988, eq. 4 to 6); None with fewer than two of either sort.
+
+    Each positive's chance to be above a negative, and each negative's to be below a positive, vary with what was
+    asked: the sum of the two means' variances.
+    """
+    if min(len(positive), len(negative)) < 2:
+        return None
+    above = (positive[:, None] > negative).astype(np.float64) + 0.5 * (positive[:, None] == negative)
+    shares = above.mean(axis=1), above.mean(axis=0)
+    return float(np.sqrt(sum(share.var(ddof=1) / len(share) for share in shares)))
+
+
+def resized_maps(maps: Float32[Tensor, "p h w"], width_px: int, height_px: int) -> Float32[Tensor, "p h2 w2"]:
+    """Maps on another raster of the same picture, bilinear."""
+    if maps.shape[1:] == (height_px, width_px):
+        return maps
+    return torch.nn.functional.interpolate(maps[None], (height_px, width_px), mode="bilinear", align_corners=False)[0]
 
 
 def _batch(picture: Rgb) -> Float[Tensor, "1 3 h w"]:

@@ -15,6 +15,9 @@ from scipy.spatial import KDTree
 from torch import Tensor, nn
 
 from langfield.core.errors import TrainingError
+from langfield.core.splats import Splats
+from langfield.core.transforms import Similarity
+from langfield.fields.splat_frames import moved
 from langfield.ops import harmonics
 
 _NEIGHBOURS = 3
@@ -101,6 +104,25 @@ class Gaussians(nn.Module):
         self.colors_constant[:number] = (torch.from_numpy(rgb).float().to(device) - 0.5) / harmonics.CONSTANT
         self.colors_directed[:number] = 0
 
+    @torch.no_grad()
+    def take(self, splats: Splats, scene_from_world: Similarity) -> None:
+        """Be these Gaussians of the world frame. Raises ValueError if there is no room for them, or if their harmonics
+        are of another degree."""
+        number, degree = len(splats), self.config.sh_degree
+        if number > self.config.capacity or splats.degree != degree:
+            raise ValueError(
+                f"{number} Gaussians of degree {splats.degree} do not fit {self.config.capacity} of degree {degree}"
+            )
+        placed = moved(splats, scene_from_world)
+        colors = torch.from_numpy(placed.harmonics) * harmonics.signs(degree).float()[:, None]
+        self.count = number
+        self.means[:number] = torch.from_numpy(placed.means).to(self.means)
+        self.log_scales[:number] = torch.from_numpy(placed.log_scales).to(self.means)
+        self.rotations[:number] = torch.from_numpy(placed.rotations).to(self.means)
+        self.opacity_logits[:number] = torch.from_numpy(placed.opacity_logits).to(self.means)
+        self.colors_constant[:number] = colors[:, 0].to(self.means)
+        self.colors_directed[:number] = colors[:, 1:].to(self.means)
+
     # -- what they are -------------------------------------------------------------------------------------------
 
     def opacities(self) -> Float[Tensor, " n"]:
@@ -131,6 +153,26 @@ class Gaussians(nn.Module):
         functions = harmonics.basis(directions, degree)[:, 1:]
         directed = self.colors_directed[: self.count, : functions.shape[1]]
         return (constant + (functions[:, :, None] * directed).sum(dim=1) + 0.5).clamp_min(0)
+
+    @torch.no_grad()
+    def splats(self, world_from_scene: Similarity) -> Splats:
+        """All of them, in the world frame: what `take` takes."""
+        means, rotations, log_scales, logits, constant, directed = (
+            values[: self.count].float().cpu()
+            for values in (
+                self.means,
+                self.rotations,
+                self.log_scales,
+                self.opacity_logits,
+                self.colors_constant,
+                self.colors_directed,
+            )
+        )
+        colors = (
+            torch.cat([constant[:, None], directed], dim=1) * harmonics.signs(self.config.sh_degree).float()[:, None]
+        )
+        here = Splats(means.double().numpy(), rotations.numpy(), log_scales.numpy(), logits.numpy(), colors.numpy())
+        return moved(here, world_from_scene)
 
 
 def _spacing(points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, " n"]:

@@ -41,18 +41,27 @@ class RayBatch:
 
 
 @dataclass(frozen=True)
-class PhotoBatch:
-    """What one step sees of a method that learns from whole photos.
+class Photo:
+    """A photo to learn from.
 
     Attributes:
+        number: counts the training photos.
         camera: a pinhole in the scene frame.
         rgb: the photo as that camera sees it, in [0, 1].
         used: pixels that may be learnt from; None for all.
     """
 
+    number: int
     camera: Camera
     rgb: Float[Tensor, "h w 3"]
     used: Bool[Tensor, "h w"] | None = None
+
+
+@dataclass(frozen=True)
+class PhotoBatch:
+    """What one step sees of a method that learns from whole photos: one or more of them, of any size."""
+
+    photos: tuple[Photo, ...]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from langfield.fields.gaussians import Gaussians
 _MOST_COPIES = 51
 _STEEPNESS = 100.0  # k in eq. 8: how suddenly Gaussians that are not faint are left alone
 _LEAST_OPACITY = 0.005
-_MOST_OPACITY = 1 - 1e-6
+_SHARED_OPACITY = 1e-8, 1 - 1e-6  # what is less has no digits left to share out, what is more hides all
 
 # Adam's two moments of a parameter, to be changed in place; empty before its first step.
 Moments = Callable[[nn.Parameter], Sequence[Tensor]]
@@ -68,10 +68,11 @@ def revive(gaussians: Gaussians, moments: Moments, generator: torch.Generator) -
 
 @torch.no_grad()
 def grow(gaussians: Gaussians, moments: Moments, factor: float, generator: torch.Generator) -> int:
-    """Split Gaussians, drawn by their opacity, until there are `factor` times as many or no room; returns how many."""
+    """Split Gaussians, drawn by their opacity, until there are `factor` times as many or no room; returns how many.
+    None if all are transparent."""
     old = gaussians.count
     new = min(gaussians.config.capacity, int(factor * old)) - old
-    if new <= 0:
+    if new <= 0 or not bool((gaussians.opacities() > 0).any()):
         return 0
     drawn = _draw(gaussians.opacities(), new, generator)
     gaussians.count = old + new
@@ -110,14 +111,14 @@ def shared_out(
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
     """Opacity and scales of each of `copies` (1 to 51) Gaussians in one place that look as one of the given did:
     Kheradmand et al. 2024, eq. 9."""
-    opacity = opacity.double().clamp(0, _MOST_OPACITY)
+    opacity = opacity.double().clamp(*_SHARED_OPACITY)
     each = 1 - (1 - opacity) ** (1 / copies)
     powers = torch.arange(1, _MOST_COPIES + 1, device=opacity.device, dtype=torch.float64)
     terms = _signs(opacity.device) * each[:, None, None] ** powers / powers.sqrt()  # n, i − 1, k
     until = (torch.arange(_MOST_COPIES, device=copies.device) < copies[:, None])[:, :, None]
     total = (terms * until).sum(dim=(1, 2))
     shrunk = (opacity / total)[:, None] * scales
-    return each.clamp(_LEAST_OPACITY, _MOST_OPACITY).float(), shrunk.float()
+    return each.clamp(_LEAST_OPACITY, _SHARED_OPACITY[1]).float(), shrunk.float()
 
 
 @cache

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 
 from langfield.features.pyramid import LERF_PYRAMID, PyramidRecipe
+from langfield.fields.gaussians import GaussianConfig
 from langfield.fields.language import FeatureGridConfig, LanguageConfig
 from langfield.fields.radiance import DensityConfig, RadianceConfig
+from langfield.methods.densification import DensificationConfig
 from langfield.methods.growing import GrowthConfig
 from langfield.methods.lerf import LerfConfig
 from langfield.methods.lift import LiftConfig
@@ -68,6 +70,25 @@ LIFT = LiftConfig(
 # Larger crops, twice as far apart: half of LERF's crops, and still each thing in several.
 LIFT_PYRAMID = PyramidRecipe((0.14, 0.2, 0.28, 0.38, 0.5), 0.5)
 
+SPLAT = SplatConfig(growth=GrowthConfig(stop=6_000), lr_steps=7_000)
+# As many photos in fewer steps, the first ones small.
+SPLAT_FAST = SplatConfig(
+    gaussians=GaussianConfig(capacity=500_000),
+    growth=GrowthConfig(start=100, every=50, stop=1_600, factor=1.1),
+    photos_per_step=4,
+    half_size_until=500,
+    harmonics_every=250,
+    lr_steps=2_000,
+)
+SPLAT_QUALITY = SplatConfig(gaussians=GaussianConfig(capacity=3_000_000))
+# The first paper's way of growing: larger and fainter Gaussians to begin with, nothing that weighs on them.
+SPLAT_CLASSIC = SplatConfig(
+    gaussians=GaussianConfig(capacity=3_000_000, first_opacity=0.1, first_scale=1.0),
+    growth=DensificationConfig(),
+    opacity_weight=0.0,
+    scale_weight=0.0,
+)
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -77,7 +98,7 @@ class Preset:
         summary: one line for people.
         config: the method's.
         steps: of training.
-        rays: in a step; methods that learn from whole photos take one photo instead.
+        rays: in a step; methods that learn from whole photos say in their config how many.
         language_rays: how many of them carry embeddings; None for all.
         encoder, dense: specs of the image-text and self-supervised encoders; `dense` None goes without.
         pyramid: which crops are encoded.
@@ -121,8 +142,41 @@ PRESETS: dict[str, Preset] = {
     ),
     "splat": Preset(
         "Gaussians with language in closed form, for one GPU (extra gpu; not measured yet)",
-        SplatConfig(growth=GrowthConfig(stop=6_000), lr_steps=7_000),
+        SPLAT,
         steps=7_000,
         dense=None,
     ),
+    "splat-fast": Preset(
+        "splat in the least time: fewer steps, several photos a step (not measured yet)",
+        SPLAT_FAST,
+        steps=2_000,
+        dense=None,
+    ),
+    "splat-quality": Preset(
+        "splat with more Gaussians and steps (not measured yet)", SPLAT_QUALITY, steps=30_000, dense=None
+    ),
+    "splat-classic": Preset(
+        "splat that grows as in the first paper, to compare with (not measured yet)",
+        SPLAT_CLASSIC,
+        steps=30_000,
+        dense=None,
+    ),
 }
+
+
+def preset_for(method: str, on_gpu: bool, has_gsplat: bool) -> tuple[str, str]:
+    """The name of the preset to take where none is named, and why.
+
+    Args:
+        method: whose preset it is to be, or "auto": the best one that runs here.
+        on_gpu: whether training is to run on a GPU; has_gsplat: which Gaussians need there.
+    """
+    if method == "auto":
+        if not on_gpu:
+            return "nano", "no GPU is used"
+        if not has_gsplat:
+            return "lerf", "a GPU is there, but not gsplat: pip install 'langfield[gpu]' gives splat"
+        return "splat", "a GPU is there, and gsplat"
+    if method == "lerf":
+        return ("lerf", "a GPU is there") if on_gpu else ("nano", "no GPU is used")
+    return method, f"the method {method} is asked for"

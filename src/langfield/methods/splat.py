@@ -1,6 +1,8 @@
 """Gaussians trained on photos (Kerbl et al. 2023), with the regularisers that growing by MCMC needs (Kheradmand et al.
-2024, "3D Gaussian Splatting as Markov Chain Monte Carlo", eq. 8). How they grow is `langfield.methods.growing`."""
+2024, "3D Gaussian Splatting as Markov Chain Monte Carlo", eq. 8). How they grow is `langfield.methods.growing` or
+`langfield.methods.densification`."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,11 +14,12 @@ from torch import Tensor, nn
 from langfield.core.cameras import Camera
 from langfield.fields.gaussians import GaussianConfig, Gaussians
 from langfield.fields.language_map import LanguageMap
-from langfield.methods.base import MethodContext, ParamGroup, PhotoBatch, Rendered
+from langfield.methods.base import MethodContext, ParamGroup, Photo, PhotoBatch, Rendered
+from langfield.methods.densification import DensificationConfig, Slopes
+from langfield.methods.exposure import Exposure
 from langfield.methods.growing import GrowthConfig
-from langfield.ops.rasterize import Splatted
 from langfield.ops.structural_similarity import structural_similarity
-from langfield.renderers.splat import Look, look, splat
+from langfield.renderers.splat import Footprints, Look, Splatted, look, splat_all
 
 
 @dataclass(frozen=True)
@@ -41,19 +44,27 @@ class LiftingConfig:
 @dataclass(frozen=True)
 class SplatConfig:
     """What makes Gaussians and their training. Learning rates are 3DGS's; that of the means counts in scene extents.
+    All are those of one photo a step, and times √n for n of them.
 
     Attributes:
-        gaussians, growth, lifting: how many Gaussians, how they multiply, how they get language.
+        gaussians, growth, lifting: how many Gaussians, how they multiply (by MCMC or by adaptive density control), how
+            they get language.
+        photos_per_step: the loss is their mean.
+        half_size_until: steps in which photos are seen at half their size.
+        exposure: learn what makes photos of one place differ in brightness and colour.
         similarity_weight: of 1 − SSIM in the picture's loss; the rest is of the mean absolute difference.
         opacity_weight, scale_weight: of the mean opacity and the mean scale.
         harmonics_every: steps after which colours get the next degree.
-        means_lr: falls to `means_lr_share` of itself within `lr_steps`; the others stay.
+        means_lr, exposure_lr: fall to `means_lr_share` and a tenth of themselves within `lr_steps`; the others stay.
         extent: size of the region that cameras look at from, scene units (they are within [−1, 1]).
     """
 
     gaussians: GaussianConfig = field(default_factory=GaussianConfig)
-    growth: GrowthConfig = field(default_factory=GrowthConfig)
+    growth: GrowthConfig | DensificationConfig = field(default_factory=GrowthConfig)
     lifting: LiftingConfig = field(default_factory=LiftingConfig)
+    photos_per_step: int = 1
+    half_size_until: int = 0
+    exposure: bool = False
     similarity_weight: float = 0.2
     opacity_weight: float = 0.01
     scale_weight: float = 0.01
@@ -65,6 +76,7 @@ class SplatConfig:
     opacities_lr: float = 5e-2
     constant_lr: float = 2.5e-3
     directed_lr: float = 1.25e-4
+    exposure_lr: float = 1e-3
     lr_steps: int = 30_000
     extent: float = 1.1
 
@@ -79,6 +91,9 @@ class Splat(nn.Module):
         self.config = config
         self.context = context
         self.gaussians = Gaussians(config.gaussians)
+        self.exposure = Exposure(context.photos) if config.exposure else None
+        self.slopes = Slopes(config.gaussians.capacity) if isinstance(config.growth, DensificationConfig) else None
+        self.footprints: list[Footprints] = []  # of the last loss's pictures, while there are slopes to count
         self.language = LanguageMap.empty(0, 1, 1, 0, context.embed_dim or 0)
 
     @property
@@ -87,7 +102,8 @@ class Splat(nn.Module):
 
     def param_groups(self) -> list[ParamGroup]:
         c, g = self.config, self.gaussians
-        means_lr = c.means_lr * c.extent
+        batch = math.sqrt(c.photos_per_step)
+        means_lr, exposure_lr = batch * c.means_lr * c.extent, batch * c.exposure_lr
         steady = {
             "scales": (g.log_scales, c.scales_lr),
             "rotations": (g.rotations, c.rotations_lr),
@@ -96,34 +112,55 @@ class Splat(nn.Module):
             "directed": (g.colors_directed, c.directed_lr),
         }
         groups = [ParamGroup("means", [g.means], means_lr, means_lr * c.means_lr_share, c.lr_steps)]
-        return groups + [ParamGroup(name, [p], lr, lr, 0) for name, (p, lr) in steady.items() if p.numel()]
+        groups += [ParamGroup(name, [p], batch * lr, batch * lr, 0) for name, (p, lr) in steady.items() if p.numel()]
+        if self.exposure is not None:
+            affine = self.exposure.affine
+            groups.append(ParamGroup("exposure", [affine], exposure_lr, exposure_lr / 10, c.lr_steps))
+        return groups
 
     # -- training ------------------------------------------------------------------------------------------------
 
     def loss(self, batch: PhotoBatch, step: int) -> dict[str, Tensor]:
-        """See `Method.loss`. Terms: l1, similarity, opacity, scale; reported: _mse. Language that was lifted before is
-        dropped: it belongs to Gaussians as they were."""
+        """See `Method.loss`. Terms: l1, similarity (means over the photos), opacity, scale; reported: _mse. Language
+        that was lifted before is dropped: it belongs to Gaussians as they were."""
         c = self.config
         self.language.clear()
-        picture = self._picture(batch.camera, degree=step // max(c.harmonics_every, 1))
-        photo, used = batch.rgb, batch.used
-        if used is not None:  # what may not be used is as it is drawn, so that windows across its border learn nothing
-            photo = torch.where(used[..., None], photo, picture.detach())
-        share = 1.0 if used is None else used.float().mean().clamp_min(1e-6)
-        terms = {
-            "l1": (1 - c.similarity_weight) * (picture - photo).abs().mean() / share,
-            "similarity": c.similarity_weight * (1 - structural_similarity(picture, photo)),
-            "opacity": c.opacity_weight * self.gaussians.opacities().mean(),
-            "scale": c.scale_weight * self.gaussians.scales().mean(),
+        with torch.autocast(self.device.type, enabled=False):  # SSIM's variances are differences of like numbers
+            pictures = self._pictures(batch, step)
+            terms = [self._photo_terms(*pair) for pair in zip(pictures, batch.photos, strict=True)]
+            means = {name: torch.stack([own[name] for own in terms]).mean() for name in terms[0]}
+            return means | {
+                "opacity": c.opacity_weight * self.gaussians.opacities().mean(),
+                "scale": c.scale_weight * self.gaussians.scales().mean(),
+            }
+
+    def _pictures(self, batch: PhotoBatch, step: int) -> list[Tensor]:
+        growth, degree = self.config.growth, step // max(self.config.harmonics_every, 1)
+        watched = isinstance(growth, DensificationConfig) and step < growth.stop
+        cameras = [photo.camera for photo in batch.photos]
+        colors = torch.stack([self._colors(camera, degree) for camera in cameras])
+        seen = splat_all(self.gaussians, cameras, colors, footprints=watched)
+        self.footprints = [picture.footprints for picture in seen if picture.footprints is not None]
+        if self.exposure is None:
+            return [picture.features for picture in seen]
+        return [
+            self.exposure(picture.features, photo.number) for picture, photo in zip(seen, batch.photos, strict=True)
+        ]
+
+    def _photo_terms(self, picture: Float[Tensor, "h w 3"], photo: Photo) -> dict[str, Tensor]:
+        weight, rgb, share = self.config.similarity_weight, photo.rgb, 1.0
+        if photo.used is not None:  # the rest is as it is drawn, so that windows across its border learn nothing
+            rgb = torch.where(photo.used[..., None], rgb, picture.detach())
+            share = photo.used.float().mean().clamp_min(1e-6)
+        return {
+            "l1": (1 - weight) * (picture - rgb).abs().mean() / share,
+            "similarity": weight * (1 - structural_similarity(picture, rgb)),
+            "_mse": ((picture.detach().clamp(0, 1) - rgb) ** 2).mean() / share,
         }
-        return terms | {"_mse": ((picture.detach().clamp(0, 1) - photo) ** 2).mean() / share}
 
     def phase(self, step: int) -> None:
         """See `Method.phase`: how many Gaussians a tile shows differs at every step."""
         return
-
-    def _picture(self, camera: Camera, degree: int | None = None) -> Tensor:
-        return splat(self.gaussians, camera, self._colors(camera, degree)).features
 
     def _colors(self, camera: Camera, degree: int | None = None) -> Tensor:
         eye = torch.tensor(camera.world_from_camera[:3, 3], dtype=torch.float32, device=self.device)

@@ -29,6 +29,7 @@ _FACTORS = (
         math.sqrt(35 / (32 * _PI)),
     ),
 )
+_DIRECTIONS = 64  # far more than the 7 functions of a degree
 CONSTANT = _FACTORS[0][0]  # the value of the first function, everywhere
 
 
@@ -64,3 +65,28 @@ def basis(directions: Float[Tensor, "n 3"], degree: int) -> Float[Tensor, "n k"]
         for factor, polynomial in zip(factors, of_degree, strict=True)
     ]
     return torch.stack(columns, dim=-1)
+
+
+def signs(degree: int) -> Float[Tensor, " k"]:
+    """The Condon–Shortley signs (−1)^m of the functions, float64: with them they are the functions that files of
+    Gaussians mean. Multiplying a coefficient by its sign goes either way."""
+    return torch.tensor([(-1.0) ** m for of in range(degree + 1) for m in range(-of, of + 1)], dtype=torch.float64)
+
+
+def turned(rotation: Float[Tensor, "3 3"], degree: int) -> Float[Tensor, "k k"]:
+    """What a rotation R does to coefficients, float64: D with (D c) · basis(R v) = c · basis(v) for all v and c.
+
+    Each degree's functions are turned among themselves: basis(R v) = D basis(v) with an orthogonal D, which is solved
+    for from directions spread over the sphere.
+    """
+    index = torch.arange(_DIRECTIONS, dtype=torch.float64)
+    z, angle = 1 - (2 * index + 1) / _DIRECTIONS, index * _PI * (3 - math.sqrt(5))
+    radius = (1 - z * z).sqrt()
+    directions = torch.stack([radius * angle.cos(), radius * angle.sin(), z], dim=1)
+    before = basis(directions, degree)
+    after = basis(directions @ rotation.double().cpu().T, degree)
+    blocks = []
+    for of in range(degree + 1):
+        own = slice(count(of - 1), count(of))
+        blocks.append(torch.linalg.lstsq(before[:, own], after[:, own]).solution.T)
+    return torch.block_diag(*blocks)

@@ -10,6 +10,7 @@ The constants below are what both paths, gsplat on CUDA and plain torch elsewher
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +31,31 @@ _LEAST_HIT = 1e-6  # alpha below which nothing was hit
 
 
 @dataclass(frozen=True)
+class Footprints:
+    """Where Gaussians fall in one of the pictures that were drawn at once.
+
+    Attributes:
+        centres_px: of all those pictures; a backward pass leaves the loss's gradient in its `grad`.
+        radius_px: how far each reaches from its centre, in x or in y; 0 for one that is not drawn.
+        picture: which of those pictures this is.
+        size_px: width and height of the picture.
+    """
+
+    centres_px: Float[Tensor, "v n 2"]
+    radius_px: Float[Tensor, " n"]
+    picture: int
+    size_px: tuple[int, int]
+
+    def slopes(self) -> Float[Tensor, " n"]:
+        """Length of the loss's gradient by each centre, after a backward pass, in a picture that is counted as 2 wide
+        and 2 high (Kerbl et al. 2023, §5.2: "view-space position gradients"; the same for pictures of any size)."""
+        gradient = self.centres_px.grad
+        if gradient is None:
+            return torch.zeros_like(self.radius_px)
+        return (gradient[self.picture] * gradient.new_tensor(self.size_px) / 2).norm(dim=-1)
+
+
+@dataclass(frozen=True)
 class Splatted:
     """A picture of Gaussians.
 
@@ -37,11 +63,13 @@ class Splatted:
         features: Σ w f, blended front to back over nothing (no background).
         alpha: Σ w, in [0, 1].
         depth: mean z-depth of what was hit, Σ w z / Σ w; infinite where nothing was.
+        footprints: if they were asked for.
     """
 
     features: Float[Tensor, "h w c"]
     alpha: Float[Tensor, "h w"]
     depth: Float[Tensor, "h w"]
+    footprints: Footprints | None = None
 
 
 class Projected(ABC):
@@ -52,10 +80,12 @@ class Projected(ABC):
     Attributes:
         camera: which sees them.
         pairs: how many pairs there are of a tile of the picture and a Gaussian that may touch it.
+        footprints: where all of them fall; None unless they were asked for.
     """
 
     camera: Camera
     pairs: int
+    footprints: Footprints | None = None
 
     def blend(self, features: Float[Tensor, "n c"]) -> tuple[Float[Tensor, "h w c"], Float[Tensor, "h w"]]:
         """Σ w f and Σ w; features must be finite. Gradients flow to them and to what was projected."""
@@ -67,7 +97,7 @@ class Projected(ABC):
         """`blend` with the depth."""
         with torch.autocast(features.device.type, enabled=False):
             blended, alpha = self._blended(features, with_depth=True)
-            return Splatted(blended[..., :-1], alpha, mean_depth(blended[..., -1], alpha))
+            return Splatted(blended[..., :-1], alpha, mean_depth(blended[..., -1], alpha), self.footprints)
 
     def pulled_back(self, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
         """For each Gaussian Σ over the pixels of w times their values: the transpose of `blend`."""
@@ -123,8 +153,7 @@ def project(
     Args:
         features: leave out Gaussians whose features are not finite.
     """
-    if any(camera.distortion) or camera.lens != "opencv":
-        raise ValueError(f"Gaussians are drawn for pinhole cameras only, got {camera.lens} {camera.distortion}")
+    _check_pinhole(camera)
     with torch.autocast(means.device.type, enabled=False):
         if means.is_cuda and len(means):  # gsplat divides by the number of Gaussians
             from langfield.ops import rasterize_gsplat
@@ -164,6 +193,44 @@ def rasterize(
     return projected.splat(features)
 
 
+def rasterize_all(
+    means: Float[Tensor, "n 3"],
+    rotations: Float[Tensor, "n 4"],
+    scales: Float[Tensor, "n 3"],
+    opacities: Float[Tensor, " n"],
+    features: Float[Tensor, "v n c"],
+    cameras: Sequence[Camera],
+    *,
+    footprints: bool = False,
+) -> list[Splatted]:
+    """What `rasterize` draws for each of V cameras, with features of its own.
+
+    On CUDA cameras of one size draw at once, without the Gaussians that one of them cannot draw (see `well_formed`).
+
+    Args:
+        footprints: also say where the Gaussians fall, and keep the gradients there.
+    """
+    for camera in cameras:
+        _check_pinhole(camera)
+    shape = means, rotations, scales, opacities
+    with torch.autocast(means.device.type, enabled=False):
+        pairs = zip(features, cameras, strict=True)
+        if means.is_cuda and len(means):
+            from langfield.ops import rasterize_gsplat
+
+            if len({(camera.width_px, camera.height_px) for camera in cameras}) == 1:
+                return rasterize_gsplat.rasterize_all(*shape, features, cameras, footprints)
+            return [rasterize_gsplat.rasterize_all(*shape, own[None], [c], footprints)[0] for own, c in pairs]
+        from langfield.ops import rasterize_reference
+
+        return [rasterize_reference.project(*shape, c, own, footprints).splat(own) for own, c in pairs]
+
+
+def _check_pinhole(camera: Camera) -> None:
+    if not camera.is_straight:
+        raise ValueError(f"Gaussians are drawn for pinhole cameras only, got {camera.lens} {camera.distortion}")
+
+
 def frame_axes(camera: Camera, like: Tensor) -> tuple[Float[Tensor, "3 3"], Float[Tensor, "3"]]:
     """Rotation and translation of camera_from_frame: a point x of the frame lies at R x + t in camera axes."""
     rotation = camera.world_from_camera[:3, :3].T
@@ -176,20 +243,33 @@ def well_formed(
     rotations: Float[Tensor, "n 4"],
     scales: Float[Tensor, "n 3"],
     opacities: Float[Tensor, " n"],
-    features: Float[Tensor, "n c"] | None,
-    camera: Camera,
+    features: Float[Tensor, "v n c"] | None,
+    cameras: Sequence[Camera],
 ) -> Bool[Tensor, " n"]:
-    """Which Gaussians can be drawn without making a picture or a gradient that is not finite."""
-    rotation, translation = frame_axes(camera, means)
-    depth = means @ rotation[2] + translation[2]
-    width_px = scales.abs().amax(dim=-1) * max(camera.fx_px, camera.fy_px) / depth.clamp_min(NEAR)
-    given = [means, rotations, scales, opacities[:, None], *([] if features is None else [features])]
+    """Which Gaussians can be drawn by all of the cameras without making a picture or a gradient that is not finite.
+
+    A Gaussian that is nearer to a camera than it draws them is no matter there, whatever its size.
+    """
+    given = [means, rotations, scales, opacities[:, None], *([] if features is None else features)]
     finite = [values.isfinite().all(dim=-1) for values in given]
-    turned = rotations.norm(dim=-1)
-    return torch.stack([*finite, turned > LEAST_QUATERNION, turned.isfinite(), width_px < MOST_PX]).all(dim=0)
+    turned, widest = rotations.norm(dim=-1), scales.abs().amax(dim=-1)
+    narrow = []
+    for camera in cameras:
+        rotation, translation = frame_axes(camera, means)
+        depth = means @ rotation[2] + translation[2]
+        width_px = widest * max(camera.fx_px, camera.fy_px) / depth.clamp_min(NEAR)
+        narrow.append((width_px < MOST_PX) | (depth < NEAR))
+    return torch.stack([*finite, turned > LEAST_QUATERNION, turned.isfinite(), *narrow]).all(dim=0)
 
 
 def mean_depth(weighted: Float[Tensor, "h w"], alpha: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
     """Σ w z / Σ w, infinite where nothing was hit; its gradient is 0 there."""
     hit = alpha > _LEAST_HIT
     return torch.where(hit, weighted / torch.where(hit, alpha, 1), torch.inf)
+
+
+def kept_gradient(values: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """The same tensor; its gradient is kept where there is going to be one."""
+    if values.requires_grad:
+        values.retain_grad()
+    return values

@@ -22,8 +22,10 @@ from langfield.ops.rasterize import (
     LEAST_TRANSMITTANCE,
     MOST_ALPHA,
     NEAR,
+    Footprints,
     Projected,
     frame_axes,
+    kept_gradient,
     well_formed,
 )
 
@@ -39,8 +41,9 @@ def project(
     opacities: Float[Tensor, " n"],
     camera: Camera,
     features: Float[Tensor, "n c"] | None = None,
+    footprints: bool = False,
 ) -> "Sorted":
-    """See `langfield.ops.rasterize.project`."""
+    """See `langfield.ops.rasterize.project`, and `rasterize_all` for the footprints."""
     dtype = torch.promote_types(means.dtype, torch.float32)
     means, rotations, scales = means.to(dtype), rotations.to(dtype), scales.to(dtype)
     opacities = opacities.to(dtype)
@@ -50,7 +53,13 @@ def project(
     gaussians = _project(means[in_view], rotations[in_view], scales[in_view], camera)
     with torch.no_grad():
         tiles = _pairs(gaussians, radius_px, camera)
-    return Sorted(camera, len(means), in_view, gaussians, opacities[in_view], radius_px, tiles)
+    prints = None
+    if footprints:
+        centres_px = means.new_zeros(1, len(means), 2).index_copy(1, in_view, gaussians.xy_px[None])
+        reach_px = means.new_zeros(len(means)).index_copy(0, in_view, radius_px.amax(dim=-1))
+        prints = Footprints(kept_gradient(centres_px), reach_px, 0, (camera.width_px, camera.height_px))
+        gaussians = gaussians._replace(xy_px=centres_px[0, in_view])
+    return Sorted(camera, len(means), in_view, gaussians, opacities[in_view], radius_px, tiles, prints)
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,7 @@ class Sorted(Projected):
         gaussians, opacity: what they are in the picture.
         radius_px: how far in x and in y they reach.
         tiles: see `_Pairs`.
+        footprints: see `Projected`.
     """
 
     camera: Camera
@@ -71,6 +81,7 @@ class Sorted(Projected):
     opacity: Float[Tensor, " m"]
     radius_px: Float[Tensor, "m 2"]
     tiles: "_Pairs"
+    footprints: Footprints | None = None
 
     @property
     def device(self) -> torch.device:
@@ -172,12 +183,13 @@ def _in_view(
     Returns their numbers, and how far in x and in y they reach from their centres, in pixels.
     """
     gaussians = _project(means, rotations, scales, camera)
+    own = None if features is None else features[None]
     # Bounds the ellipse on which α is the least that is drawn: ½ dᵀ Σ'⁻¹ d = ln(o / least).
     reach = (2 * (opacities / LEAST_ALPHA).log()).sqrt()
     radius_px = (reach[:, None] * gaussians.covariance_px2[:, ::2].sqrt()).ceil()
     size_px = means.new_tensor([camera.width_px, camera.height_px])
     inside = (gaussians.xy_px + radius_px > 0) & (gaussians.xy_px - radius_px < size_px)
-    drawn = well_formed(means, rotations, scales, opacities, features, camera) & inside.all(dim=-1)
+    drawn = well_formed(means, rotations, scales, opacities, own, [camera]) & inside.all(dim=-1)
     drawn = drawn & (gaussians.depth >= NEAR) & (opacities >= LEAST_ALPHA)
     numbers = drawn.nonzero()[:, 0]
     numbers = numbers[gaussians.depth[numbers].argsort(stable=True)]

@@ -6,6 +6,7 @@ Kernels are marked `no_type_check`: the tests' shape checks would wrap them, and
 # Triton turns arguments into constexpr itself; its stubs do not say so.
 # pyright: reportArgumentType=false, reportGeneralTypeIssues=false, reportCallIssue=false
 
+from collections.abc import Sequence
 from typing import no_type_check
 
 import torch
@@ -64,7 +65,7 @@ def _kernel(
     depth = forward_x * x + forward_y * y + forward_z * z + shift_z
     width_px = widest * focal_px / tl.maximum(depth, near)
     finite = (total < float("inf")) & (turned < float("inf")) & (tl.sqrt(turned) > least_quaternion)
-    tl.store(drawn_ptr + row, finite & (width_px < most_px), mask=inside)
+    tl.store(drawn_ptr + row, finite & ((width_px < most_px) | (depth < near)), mask=inside)
 
 
 def well_formed(
@@ -72,19 +73,19 @@ def well_formed(
     rotations: Float[Tensor, "n 4"],
     scales: Float[Tensor, "n 3"],
     opacities: Float[Tensor, " n"],
-    features: Float[Tensor, "n c"] | None,
-    camera: Camera,
+    features: Float[Tensor, "v n c"] | None,
+    cameras: Sequence[Camera],
 ) -> Bool[Tensor, " n"]:
-    """See `langfield.ops.rasterize.well_formed`."""
+    """See `langfield.ops.rasterize.well_formed`; each camera has features of its own."""
     given = [v.detach().float().contiguous() for v in (means, rotations, scales, opacities)]
-    looked_at = given[0] if features is None else features.detach().float().contiguous()
-    drawn = torch.empty(len(means), dtype=torch.bool, device=means.device)
-    forward = camera.world_from_camera[:3, 2]
-    if len(means):
+    looked_at = None if features is None else features.detach().float().contiguous()
+    drawn = torch.empty(len(cameras), len(means), dtype=torch.bool, device=means.device)
+    for number, camera in enumerate(cameras if len(means) else ()):
+        forward = camera.world_from_camera[:3, 2]
         _kernel[(triton.cdiv(len(means), _BLOCK),)](
             *given,
-            looked_at,
-            drawn,
+            given[0] if looked_at is None else looked_at[number],
+            drawn[number],
             len(means),
             *(float(value) for value in forward),
             -float(forward @ camera.world_from_camera[:3, 3]),
@@ -92,7 +93,7 @@ def well_formed(
             NEAR,
             LEAST_QUATERNION,
             MOST_PX,
-            CHANNELS=0 if features is None else features.shape[1],
+            CHANNELS=0 if features is None else features.shape[-1],
             BLOCK=_BLOCK,
         )
-    return drawn
+    return drawn[0] if len(cameras) == 1 else drawn.all(dim=0)

@@ -1,10 +1,16 @@
 """What a question gets back: plain data, in the frame and units of the input files."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
+
+from langfield.core.cameras import Camera
+from langfield.query.best_views import views_of_point
+
+_OUTLIERS = (2, 98)  # percentiles that a box reaches from and to
 
 
 @dataclass(frozen=True)
@@ -16,18 +22,78 @@ class Box:
 
 
 @dataclass(frozen=True)
+class OrientedBox:
+    """A box along the thing's own axes, world units.
+
+    Attributes:
+        centre: of the box.
+        axes: unit vectors, a right-handed set; the thing is longest along the first.
+        size: lengths of the box's sides along them.
+    """
+
+    centre: tuple[float, float, float]
+    axes: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+    size: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class Hit:
     """One place that answers a phrase.
 
     Attributes:
         position: its centre, world units.
         box: around it.
+        oriented_box: around it, along its own axes.
         score: its relevancy in [0, 1]; 0.5 means that no negative phrase wins.
+        scale_world: height of the crop that fits it best, world units.
+        views: names of the photos that show it best.
+        points_world: what of the scene's surface belongs to it.
     """
 
     position: tuple[float, float, float]
     box: Box
+    oriented_box: OrientedBox
     score: float
+    scale_world: float
+    views: tuple[str, ...]
+    points_world: Float[np.ndarray, "k 3"] = field(repr=False, compare=False)
+
+    @classmethod
+    def of_points(
+        cls,
+        points_world: Float[np.ndarray, "k 3"],
+        centre_world: Float[np.ndarray, "3"],
+        score: float,
+        scale_world: float,
+        cameras: Sequence[tuple[str, Camera]],
+    ) -> "Hit":
+        """The hit that surface points make; boxes leave out the outermost 2 % on either side.
+
+        Args:
+            points_world: at least one.
+            cameras: of the world frame, with their photos' names.
+        """
+        low, high = np.percentile(points_world, _OUTLIERS, axis=0)
+        position = _triple(centre_world)
+        best = [cameras[i][0] for i in views_of_point([camera for _, camera in cameras], position)]
+        box = Box(_triple(low), _triple(high))
+        return cls(position, box, oriented_box(points_world), score, scale_world, tuple(best), points_world)
+
+    def to_json(self) -> dict[str, Any]:
+        """One of an answer's "hits"."""
+        around = self.oriented_box
+        return {
+            "position": list(self.position),
+            "box": [list(self.box.low), list(self.box.high)],
+            "oriented_box": {
+                "centre": list(around.centre),
+                "axes": [list(axis) for axis in around.axes],
+                "size": list(around.size),
+            },
+            "score": self.score,
+            "scale": self.scale_world,
+            "views": list(self.views),
+        }
 
 
 @dataclass(frozen=True)
@@ -57,11 +123,7 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         """The object that `langfield query --json` prints for this phrase."""
-
-        def place(hit: Hit) -> dict[str, Any]:
-            return {"position": list(hit.position), "box": [list(hit.box.low), list(hit.box.high)], "score": hit.score}
-
-        best = place(self.hits[0]) if self.hits else {"position": None, "box": None}
+        best = self.hits[0].to_json() if self.hits else {"position": None, "box": None}
         return {
             "phrase": self.phrase,
             "present": self.present,
@@ -70,7 +132,7 @@ class Answer:
             "position": best["position"],
             "box": best["box"],
             "scale": self.scale_world,
-            "hits": [place(hit) for hit in self.hits],
+            "hits": [hit.to_json() for hit in self.hits],
         }
 
 
@@ -83,6 +145,8 @@ class ViewAnswers:
         rgb: the rendered picture.
         depth_world: z-depth in world units, infinite where nothing is.
         relevancy: raw relevancy of every pixel, in [0, 1], at the phrase's best scale.
+        refined: relevancy brought into line with the scene's surface, from all photos: see `langfield.query.surface`.
+        masks: the pixels of all hits.
         scale_world: the scale of each pixel's relevancy, in world units (the height of a crop).
         best_xy_px: the point that answers each phrase, (x, y) in pixels.
         score: relevancy of that answer.
@@ -92,6 +156,24 @@ class ViewAnswers:
     rgb: UInt8[np.ndarray, "h w 3"]
     depth_world: Float32[np.ndarray, "h w"]
     relevancy: Float32[np.ndarray, "p h w"]
+    refined: Float32[np.ndarray, "p h w"]
+    masks: Bool[np.ndarray, "p h w"]
     scale_world: Float32[np.ndarray, "p h w"]
     best_xy_px: Float[np.ndarray, "p 2"]
     score: Float[np.ndarray, " p"]
+
+
+def oriented_box(points: Float[np.ndarray, "k 3"]) -> OrientedBox:
+    """Along the principal axes of at least one point."""
+    middle = points.mean(axis=0)
+    _, axes = np.linalg.eigh((points - middle).T @ (points - middle))
+    axes = axes[:, ::-1].T  # rows, the longest first
+    axes[2] = np.cross(axes[0], axes[1])
+    low, high = np.percentile((points - middle) @ axes.T, _OUTLIERS, axis=0)
+    x, y, z = (_triple(axis) for axis in axes)
+    return OrientedBox(_triple(middle + (low + high) / 2 @ axes), (x, y, z), _triple(high - low))
+
+
+def _triple(values: Float[np.ndarray, "3"]) -> tuple[float, float, float]:
+    x, y, z = (float(v) for v in values)
+    return x, y, z

@@ -14,7 +14,7 @@ from langfield.methods.base import Rendered
 from langfield.query.relevancy import Phrases
 from langfield.renderers.volume import SurfaceSamples
 
-_PIXELS_AT_ONCE = 2**17
+PIXELS_AT_ONCE = 2**17
 
 
 @runtime_checkable
@@ -139,7 +139,7 @@ class RayView(LanguageView):
     def relevancy(self, phrases: Phrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
         """Relevancy pictures with each pixel at its own scale; a part of the picture is embedded at a time."""
         parts = []
-        for part in torch.arange(self.pixels, device=scale_scene.device).split(_PIXELS_AT_ONCE):
+        for part in torch.arange(self.pixels, device=scale_scene.device).split(PIXELS_AT_ONCE):
             samples = self.samples.of_rays(part)[0]
             parts.append(PixelSamples(self.method, samples).at(scale_scene[part])(phrases))
         return torch.cat(parts).T.reshape(len(phrases), self.camera.height_px, self.camera.width_px)

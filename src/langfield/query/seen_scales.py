@@ -9,10 +9,10 @@ an area: relevancy is averaged over half the crop that it is about, before the b
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from langfield.query.language_view import LanguageView
+from langfield.query.language_view import PIXELS_AT_ONCE, LanguageView
 from langfield.query.relevancy import Phrases
 
 LEVELS = 8
@@ -71,9 +71,14 @@ class RasterEvidence:
         return self.pixels[cell], self.level.gather(1, cell[:, None])[:, 0], score
 
 
-def gather_evidence(view: LanguageView, phrases: Phrases, seen: SeenScales) -> RasterEvidence:
-    """Ask a raster of at most 160 cells a side at every seen scale. Cost: L evaluations of the raster."""
-    stride = raster_stride(view)
+def gather_evidence(
+    view: LanguageView, phrases: Phrases, seen: SeenScales, stride: int | None = None
+) -> RasterEvidence:
+    """Ask a raster (every `stride`-th pixel; None is at most 160 cells a side) at every seen scale.
+
+    Cost: L evaluations of the raster.
+    """
+    stride = raster_stride(view) if stride is None else stride
     pixels, shape = raster(view, stride)
     distance = seen.typical_distance(view.points_scene[pixels])
     closer = _times_closer(distance, view.distance_scene[pixels])
@@ -98,16 +103,32 @@ def relevancy_at_levels(
 ) -> tuple[Float[Tensor, "p h w"], Float[Tensor, "p h w"]]:
     """Each phrase's raw relevancy at its own level on every pixel, and the scale of each pixel (scene units).
 
-    One evaluation of the picture per distinct level.
+    One evaluation of the picture per distinct level; what does not depend on the scale is read once.
     """
     shape = (len(phrases), view.camera.height_px, view.camera.width_px)
     distance = seen.typical_distance(view.points_scene)
-    out = torch.empty(shape, device=distance.device)
-    for number in level.unique().tolist():
-        asked = torch.nonzero(level == number)[:, 0]
-        out[asked] = view.relevancy(phrases[asked], seen.crop_angles[number] * distance)
+    out = torch.empty(len(phrases), view.pixels, device=distance.device)
+    asked_at = [(number, torch.nonzero(level == number)[:, 0]) for number in level.unique().tolist()]
+    groups = [(number, asked, phrases[asked]) for number, asked in asked_at]
+    for part in torch.arange(view.pixels, device=distance.device).split(PIXELS_AT_ONCE):
+        pixels = view.of_pixels(part)
+        for number, asked, group in groups:
+            found = pixels.at(seen.crop_angles[number] * distance[part])(group)
+            out[asked[:, None], part] = found.T
     scale = seen.crop_angles[level][:, None] * distance
-    return out, scale.reshape(shape)
+    return out.reshape(shape), scale.reshape(shape)
+
+
+def relevancy_at_every_level(view: LanguageView, phrases: Phrases, seen: SeenScales) -> Float32[Tensor, "l p h w"]:
+    """Each phrase's raw relevancy on every pixel at every level of `seen`. Cost: L evaluations of the picture."""
+    shape = (len(seen.crop_angles), len(phrases), view.camera.height_px, view.camera.width_px)
+    distance = seen.typical_distance(view.points_scene)
+    out = torch.empty(*shape[:2], view.pixels, device=distance.device)
+    for part in torch.arange(view.pixels, device=distance.device).split(PIXELS_AT_ONCE):
+        pixels = view.of_pixels(part)
+        for number, angle in enumerate(seen.crop_angles):
+            out[number, :, part] = pixels.at(angle * distance[part])(phrases).T
+    return out.reshape(shape)
 
 
 def box_mean(maps: Float[Tensor, "p h w"], side: float) -> Float[Tensor, "p h w"]:

@@ -1,15 +1,16 @@
 """An opened run: phrases in, answers out. The same arrays for the command line, Python, evaluation and viewer."""
 
+import hashlib
+import json
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from langfield.core.cameras import Camera
@@ -17,13 +18,14 @@ from langfield.core.config import config_from_json
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.core.splats import Splats
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import EncoderCard, ImageTextEncoder
 from langfield.encoders.registry import load_image_text
 from langfield.methods.base import MethodContext, Rendered
 from langfield.methods.registry import create_method
 from langfield.methods.splat import Splat
-from langfield.query.answers import Answer, Box, Hit, ViewAnswers
+from langfield.query.answers import Answer, Hit, ViewAnswers
 from langfield.query.language_view import (
     CodedMethod,
     LanguageMethod,
@@ -31,25 +33,25 @@ from langfield.query.language_view import (
     ready,
     render_language_view,
 )
+from langfield.query.level_maps import level_maps
+from langfield.query.outlook import Found, Outlook, look_around
 from langfield.query.pictures import to_uint8
-from langfield.query.places import Cells, Place
+from langfield.query.presence import Background, common_nouns, keep_background, read_background
 from langfield.query.relevancy import Phrases
-from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales_quickly
 from langfield.query.seen_scales import (
-    RASTER_SIDE_PX,
     SeenScales,
-    gather_evidence,
-    raster,
-    raster_stride,
-    relevancy_at_levels,
 )
 from langfield.query.splat_view import render_splat_view
+from langfield.query.surface import Region
+from langfield.query.view_answers import found_as_lerf, found_on_surface
 from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView
 
 Protocol = Literal["langfield", "lerf"]
-VIEWS_ASKED = 16
 PHRASES_AT_ONCE = 64
+MOST_HITS = 8
+_PHRASES_KNOWN = 256
+_NOUNS_AT_ONCE = 32  # progress is told after each
 _VIEWS_KEPT = 2
 _CAMERAS_FOR_DISTANCE = 32
 
@@ -70,8 +72,14 @@ class Session:
         context: MethodContext,
         device: torch.device,
         encoder: str | None = None,
+        kept: Path | None = None,
     ) -> None:
-        """Use `open`. Args: encoder: where the encoder is now, if not where the run's card says."""
+        """Use `open`.
+
+        Args:
+            encoder: where the encoder is now, if not where the run's card says.
+            kept: a folder for what is slow to find out and stays true for this model; None keeps nothing.
+        """
         self.info = info
         self.views: tuple[RunView, ...] = tuple(info.views)
         self.device = device
@@ -82,7 +90,10 @@ class Session:
         self._encoder: ImageTextEncoder | None = None
         self._texts: dict[str, Tensor] = {}
         self._rendered: OrderedDict[str, LanguageView] = OrderedDict()
-        self._outlook: _Outlook | None = None
+        self._outlook: Outlook | None = None
+        self._backgrounds: dict[str, Background] = {}
+        self._known: dict[tuple[str, tuple[str, ...]], Found] = {}
+        self._kept = kept
 
     @classmethod
     def open(cls, run: str | Path, *, device: str = "auto", encoder: str | None = None) -> "Session":
@@ -102,7 +113,7 @@ class Session:
             method.load_state_dict(loaded.tensors("model"))
             method.to(where)
             assert isinstance(method, LanguageMethod | Splat)
-            return cls(loaded.info, method, context, where, encoder)
+            return cls(loaded.info, method, context, where, encoder, Path(run) / "answers" / loaded.digest)
         except (ValueError, RuntimeError) as error:
             raise RunError(f"cannot be opened by this langfield: {error}", Path(run)) from None
 
@@ -114,6 +125,15 @@ class Session:
         if isinstance(self._method, Splat):
             return self._as_world(self._method.render(moved))
         return self._as_world(self._method.surface(moved, keep_samples=False)[0])
+
+    def splats(self) -> Splats:
+        """The run's Gaussians, in the world frame. UsageError for a run of a method that has none."""
+        if not isinstance(self._method, Splat):
+            raise UsageError(
+                f"this run is of the method {self.info.method}, which has no Gaussians: "
+                "export points, or train with --preset splat"
+            )
+        return self._method.gaussians.splats(self._scene_from_world.inverse())
 
     def ask_view(
         self,
@@ -133,28 +153,36 @@ class Session:
         asked = self._ready(self._phrases(phrases, negatives))
         view = self._view(camera)
         if protocol == "lerf":
-            scales = lerf_scales().to(self.device)
-            search = search_scales_quickly(view, asked, scales)
-            scale = scales[search.index]
-            maps = relevancy_at_scales(view, asked, scale)
-            score, pixel = maps.reshape(len(asked), -1).max(dim=1)
-            scale_maps = scale[:, None, None].expand_as(maps)
+            found = found_as_lerf(view, asked)
         else:
-            seen = self._seen_scales()
-            pixel, level, score = gather_evidence(view, asked, seen).best()
-            maps, scale_maps = relevancy_at_levels(view, asked, seen, level)
+            known, surface = self._found(phrases, negatives), self._outlook_of_views(silent).surface
+            found = found_on_surface(view, asked, known, surface, self._seen_scales())
         rgb, depth_world = self._as_world(view.rendered)
-        width = camera.width_px
-        xy = torch.stack([pixel % width, pixel // width], dim=-1).double() + 0.5
         return ViewAnswers(
             phrases=tuple(phrases),
             rgb=rgb,
             depth_world=depth_world,
-            relevancy=maps.float().cpu().numpy(),
-            scale_world=(scale_maps / self._scene_from_world.scale).float().cpu().numpy(),
-            best_xy_px=xy.cpu().numpy(),
-            score=score.double().cpu().numpy(),
+            relevancy=found.relevancy.float().cpu().numpy(),
+            refined=found.refined.float().cpu().numpy(),
+            masks=found.masks.cpu().numpy(),
+            scale_world=(found.scale_scene / self._scene_from_world.scale).float().cpu().numpy(),
+            best_xy_px=found.best_xy_px.double().cpu().numpy(),
+            score=found.score.double().cpu().numpy(),
         )
+
+    def level_maps(
+        self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, raw: bool = False
+    ) -> Float32[Tensor, "l p h w"]:
+        """Relevancy of phrases in one camera's picture (world frame) at each of L levels, on this session's device.
+
+        A run answers with one level, `ViewAnswers.refined`: sizes of crops are told apart before neighbours are
+        brought into line. `raw` gives relevancy as it is rendered, at each of the run's crop sizes from the smallest
+        to the largest: see `langfield.query.level_maps`.
+        """
+        if not raw:
+            return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).refined).to(self.device)[None]
+        asked = self._ready(self._phrases(phrases, negatives))
+        return level_maps(self._view(camera), asked, self._seen_scales())
 
     # -- places --------------------------------------------------------------------------------------------------
 
@@ -165,55 +193,89 @@ class Session:
 
         Up to 16 training views are asked at a small size; what several of them agree on answers.
         """
-        asked = self._phrases(phrases, negatives)
-        outlook = self._outlook_of_views(progress)
-        answers: list[Answer] = []
-        for start in range(0, len(asked), PHRASES_AT_ONCE):
-            answers += self._answers(asked[start : start + PHRASES_AT_ONCE], outlook)
-        return answers
+        found = self._found(phrases, negatives, progress)
+        return [self._answer(text, known) for text, known in zip(phrases, found, strict=True)]
 
-    def _answers(self, asked: Phrases, outlook: "_Outlook") -> list[Answer]:
-        asked, seen = self._ready(asked), self._seen_scales()
-        found = [gather_evidence(view, asked, seen) for view in outlook.views]
-        pairs = list(zip(found, outlook.kept, strict=True))
-        score = np.concatenate([f.score[:, kept].cpu().numpy() for f, kept in pairs], axis=1)
-        angle = np.concatenate([seen.crop_angles[f.level[:, kept]].cpu().numpy() for f, kept in pairs], axis=1)
-        scale, cells = angle * outlook.distance_scene, outlook.cells
-        return [
-            self._answer(text, cells.places(score[i], scale[i]), cells.peak(score[i]))
-            for i, text in enumerate(asked.texts)
-        ]
+    def _found(
+        self, phrases: Sequence[str], negatives: Sequence[str] | None, progress: Progress = silent
+    ) -> list[Found]:
+        """What is known of phrases, asked once each."""
+        against = self._against(negatives)
+        new = [text for text in dict.fromkeys(phrases) if (text, against) not in self._known]
+        outlook, background = self._outlook_of_views(progress), self._background(negatives, progress)
+        started = time.perf_counter()
+        for start in range(0, len(new), PHRASES_AT_ONCE):
+            texts = new[start : start + PHRASES_AT_ONCE]
+            evidence = outlook.ask(self._ready(self._phrases(texts, negatives)), self._seen_scales())
+            presence = np.zeros(len(texts)) if background is None else background.presence(evidence.in_cells)
+            for i, text in enumerate(texts):
+                regions = outlook.surface.regions(evidence.on_surface[i])
+                known = Found(float(presence[i]), evidence.on_surface[i], evidence.scale_scene[i], regions)
+                self._known[text, against] = known
+            progress(ProgressEvent("asking", start + len(texts), len(new), "phrases", time.perf_counter() - started))
+        found = [self._known[text, against] for text in phrases]
+        while len(self._known) > _PHRASES_KNOWN:
+            del self._known[next(iter(self._known))]
+        return found
 
-    def _outlook_of_views(self, progress: Progress) -> "_Outlook":
-        """Small renders of evenly spread training views and the surface they show: made once, for all phrases."""
+    def _outlook_of_views(self, progress: Progress) -> Outlook:
+        """Made once, for all phrases."""
         if self._outlook is None:
-            train = self._train_views()
-            count = min(VIEWS_ASKED, len(train))
-            started, views = time.perf_counter(), []
-            for number in range(count):
-                camera = shrunk(train[number * len(train) // count].camera, RASTER_SIDE_PX)
-                views.append(self._look(camera))
-                progress(ProgressEvent("looking", number + 1, count, "views", time.perf_counter() - started))
-            self._outlook = _look(views, self._seen_scales())
+            cameras = [view.camera for view in self._train_views()]
+            self._outlook = look_around(cameras, self._look, self._seen_scales(), progress)
         return self._outlook
 
-    def _answer(self, phrase: str, places: Sequence[Place], peak: float) -> Answer:
-        hits = tuple(self._hit(place) for place in places)
+    def _background(self, negatives: Sequence[str] | None, progress: Progress) -> Background | None:
+        """What the scene answers to phrases in general, against these negatives; None where no surface is seen.
+
+        Asking it costs as much as 127 phrases: it is kept for later sessions.
+        """
+        outlook = self._outlook_of_views(progress)
+        if not len(outlook.cells):
+            return None
+        key = json.dumps([outlook.cells.digest, *self._against(negatives)])
+        if key not in self._backgrounds:
+            name = f"presence-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+            kept = None if self._kept is None else self._kept / name
+            found = read_background(kept, len(outlook.cells))
+            if found is None:
+                found = self._learn_background(negatives, outlook, progress)
+                keep_background(kept, found)
+            self._backgrounds[key] = found
+        return self._backgrounds[key]
+
+    def _learn_background(self, negatives: Sequence[str] | None, outlook: Outlook, progress: Progress) -> Background:
+        nouns, started, scores = self._phrases(common_nouns(), negatives), time.perf_counter(), []
+        for start in range(0, len(nouns), _NOUNS_AT_ONCE):
+            scores.append(outlook.ask(self._ready(nouns[start : start + _NOUNS_AT_ONCE]), self._seen_scales()).in_cells)
+            done = min(start + _NOUNS_AT_ONCE, len(nouns))
+            progress(ProgressEvent("calibrating", done, len(nouns), "nouns", time.perf_counter() - started))
+        return Background.of_nouns(np.concatenate(scores))
+
+    def _answer(self, phrase: str, found: Found) -> Answer:
+        hits = tuple(self._hit(region, found) for region in found.regions[:MOST_HITS])
         return Answer(
             phrase=phrase,
-            present=peak > 0.5,
-            presence=peak,
+            present=found.presence > 0.5,
+            presence=found.presence,
             score=hits[0].score if hits else 0.0,
-            scale_world=places[0].scale_scene / self._scene_from_world.scale if places else None,
+            scale_world=hits[0].scale_world if hits else None,
             hits=hits,
         )
 
-    def _hit(self, place: Place) -> Hit:
-        world_from_scene = self._scene_from_world.inverse()
-        points = world_from_scene.points(place.points_scene.astype(np.float64))
-        low, high = np.percentile(points, [2, 98], axis=0)
-        centre = world_from_scene.points(place.centre.astype(np.float64))
-        return Hit(_triple(centre), Box(_triple(low), _triple(high)), place.score)
+    def _hit(self, region: Region, found: Found) -> Hit:
+        assert self._outlook is not None
+        surface, world_from_scene = self._outlook.surface, self._scene_from_world.inverse()
+        points_world = world_from_scene.points(surface.points_of(region.cubes))
+        weight = np.maximum(found.on_surface[region.cubes] - region.floor, 1e-6)
+        centre = np.average(world_from_scene.points(surface.centres_scene[region.cubes]), axis=0, weights=weight)
+        scale_scene = float(np.median(found.scale_scene[region.cubes]))
+        return Hit.of_points(
+            points_world, centre, region.peak, scale_scene / self._scene_from_world.scale, self._cameras()
+        )
+
+    def _cameras(self) -> list[tuple[str, Camera]]:
+        return [(view.name, view.camera) for view in self.views]
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
@@ -250,10 +312,14 @@ class Session:
         coded = isinstance(self._method, CodedMethod) and not len(self._method.codes)
         if coded or (isinstance(self._method, Splat) and not len(self._method.language.codebook)):
             raise UsageError("this run has no language yet: let the command that trains it finish")
-        against = tuple(card.negatives if negatives is None else negatives)
+        against = self._against(negatives)
+        return Phrases(tuple(phrases), self._encoded(phrases), self._encoded(against), card.temperature)
+
+    def _against(self, negatives: Sequence[str] | None) -> tuple[str, ...]:
+        against = tuple(self._card().negatives if negatives is None else negatives)
         if not against:
             raise UsageError("relevancy needs at least one negative phrase")
-        return Phrases(tuple(phrases), self._encoded(phrases), self._encoded(against), card.temperature)
+        return against
 
     def _encoded(self, texts: Sequence[str]) -> Float[Tensor, "p d"]:
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]
@@ -298,45 +364,3 @@ class Session:
         assert rendered.depth_scene is not None
         depth = rendered.depth_scene.float().cpu().numpy() / np.float32(self._scene_from_world.scale)
         return to_uint8(rendered.rgb), depth
-
-
-@dataclass(frozen=True)
-class _Outlook:
-    """What questions about the whole scene look at.
-
-    Attributes:
-        views: small renders.
-        kept: each view's raster pixels that show a surface.
-        distance_scene: typical distance from photos to each of those N points.
-        cells: the points sorted into cubes.
-    """
-
-    views: list[LanguageView]
-    kept: list[Int64[Tensor, " _"]]
-    distance_scene: Float[np.ndarray, " n"]
-    cells: Cells
-
-
-def _look(views: list[LanguageView], seen: SeenScales) -> _Outlook:
-    """Cells are as large as the smallest crops: below that the field cannot tell places apart."""
-    points, kept = [], []
-    for view in views:
-        on_raster = view.points_scene[raster(view, raster_stride(view))[0]]
-        kept.append(torch.nonzero(on_raster.isfinite().all(dim=-1))[:, 0])
-        points.append(on_raster[kept[-1]])
-    surface = torch.cat(points)
-    distance = seen.typical_distance(surface)
-    cell = float(seen.crop_angles[0] * distance.median()) if len(surface) else 1.0  # nothing to see: any size
-    of_view = np.repeat(np.arange(len(views)), [len(k) for k in kept])
-    return _Outlook(views, kept, distance.cpu().numpy(), Cells(surface.cpu().numpy(), of_view, cell))
-
-
-def shrunk(camera: Camera, longest_px: int) -> Camera:
-    """The same view with its longest side at most `longest_px`."""
-    factor = min(1.0, longest_px / max(camera.width_px, camera.height_px))
-    return camera.resized(max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor)))
-
-
-def _triple(values: Float[np.ndarray, "3"]) -> tuple[float, float, float]:
-    x, y, z = (float(v) for v in values)
-    return x, y, z

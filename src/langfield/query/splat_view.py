@@ -37,7 +37,8 @@ class SplatView(LanguageView):
     code: Int16[Tensor, "m l k"]
     share: Float16[Tensor, "m l k"]
     typical_distance: Float[Tensor, " r"]
-    _asked: dict[tuple[tuple[str, ...], int], Float[Tensor, "l p r"]] = field(default_factory=dict)
+    _asked: dict[str, Float[Tensor, "l r"]] = field(default_factory=dict)
+    _against: list[Float[Tensor, "q d"]] = field(default_factory=list)
 
     def of_pixels(self, pixels: Int64[Tensor, " q"]) -> "_SplatPixels":
         return _SplatPixels(self, pixels)
@@ -49,12 +50,14 @@ class SplatView(LanguageView):
 
     @torch.no_grad()
     def levels(self, phrases: Phrases) -> Float[Tensor, "l p r"]:
-        """Relevancy pictures at each of the language's levels; those of the phrases asked last are kept."""
-        key = phrases.texts, phrases.negatives.data_ptr()
-        if key not in self._asked:
+        """Relevancy pictures at each of the language's levels; those of the phrases asked last are kept, so that asking
+        some of them again, against the same negatives, splats nothing."""
+        same = bool(self._against) and torch.equal(self._against[0], phrases.negatives)
+        if not same or any(text not in self._asked for text in phrases.texts):
+            self._against[:] = [phrases.negatives]
             self._asked.clear()
-            self._asked[key] = self._splatted(phrases)
-        return self._asked[key]
+            self._asked.update(zip(phrases.texts, self._splatted(phrases).unbind(1), strict=True))
+        return torch.stack([self._asked[text] for text in phrases.texts], dim=1)
 
     @torch.no_grad()
     def strongest(self, phrases: Phrases) -> Float[Tensor, "p h w"]:

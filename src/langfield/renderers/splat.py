@@ -1,5 +1,6 @@
 """Pictures of Gaussians by any camera, bent lenses included: those are drawn straight and then bent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,7 +9,9 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.fields.gaussians import Gaussians
-from langfield.ops.rasterize import Projected, Splatted, project
+from langfield.ops.rasterize import Footprints, Projected, Splatted, project, rasterize_all
+
+__all__ = ["Bending", "Footprints", "Look", "Splatted", "bending", "look", "splat", "splat_all"]
 
 _EDGE_PX = 2
 _MOST_GROWN = 2.5  # a straight picture is at most so many times as wide as the bent one it is for
@@ -114,11 +117,21 @@ def look(gaussians: Gaussians, camera: Camera) -> Look:
     """Gaussians as a camera of any lens sees them."""
     bent = None if camera.is_straight else bending(camera, gaussians.means.device)
     straight = camera if bent is None else bent.straight
-    count = gaussians.count
-    shapes = gaussians.means[:count], gaussians.rotations[:count], gaussians.scales(), gaussians.opacities()
-    return Look(camera, project(*shapes, straight), bent)
+    return Look(camera, project(*_shape(gaussians), straight), bent)
 
 
 def splat(gaussians: Gaussians, camera: Camera, features: Float[Tensor, "n c"]) -> Splatted:
     """The picture of one feature vector for each Gaussian; `camera` may have any lens."""
     return look(gaussians, camera).splat(features)
+
+
+def splat_all(
+    gaussians: Gaussians, cameras: Sequence[Camera], features: Float[Tensor, "v n c"], *, footprints: bool = False
+) -> list[Splatted]:
+    """One picture for each of several pinhole cameras, with features of its own: see `rasterize_all`."""
+    return rasterize_all(*_shape(gaussians), features, cameras, footprints=footprints)
+
+
+def _shape(gaussians: Gaussians) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    count = gaussians.count
+    return gaussians.means[:count], gaussians.rotations[:count], gaussians.scales(), gaussians.opacities()

@@ -32,7 +32,7 @@ class FileRecord:
     size: int
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Put `data` into `path`, all or nothing. Raises RunError naming the path and the free bytes."""
     stage_bytes(path, data)
     commit(path)
@@ -59,7 +59,7 @@ def staged(path: Path) -> Path:
     return path.with_name(f".{path.name}.new")
 
 
-def stage_bytes(path: Path, data: bytes) -> FileRecord:
+def stage_bytes(path: Path, data: bytes | memoryview) -> FileRecord:
     """Write and fsync `staged(path)`; `path` itself stays as it is."""
     target = staged(path)
     try:

@@ -42,6 +42,10 @@ class Checkpoints:
         tensors: dict[TensorFile, Mapping[str, Tensor]] = {"model": snapshot.model, "training": snapshot.training}
         save_run(self.path, self._info, tensors, snapshot.document)
 
+    def save_made(self, model: Mapping[str, Tensor]) -> None:
+        """Replace the saved state by a model that was made without steps, and that no training goes on from."""
+        save_run(self.path, self._info, {"model": model})
+
     def load(self) -> Snapshot | None:
         """The last good state, on the CPU; None if none was saved yet."""
         if not has_run(self.path):

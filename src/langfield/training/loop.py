@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -214,9 +215,11 @@ class _Session:
             self.save()
 
     def save(self) -> None:
-        """Save the state, if there is a place for it."""
+        """Save the state, if there is a place for it. Raises TrainingError, and keeps the state saved before, if it
+        holds numbers that are not finite."""
         if self._checkpoints is None or self._saved_step == self.step:
             return
+        self._check_finite(self._checkpoints.path)
         state = self._optimiser.state() | {"random/batches": self._batches.generator.get_state()}
         document = {
             "device": self._device.type,
@@ -227,6 +230,16 @@ class _Session:
         }
         self._checkpoints.save(Snapshot(self.step, self._method.state_dict(), state, document))
         self._saved, self._saved_step = time.perf_counter(), self.step
+
+    def _check_finite(self, path: Path) -> None:
+        """Bad steps change nothing, but what follows a step might."""
+        for group in self._optimiser.groups:
+            if not all(bool(parameter.isfinite().all()) for parameter in group.params):
+                raise TrainingError(
+                    f"{group.name} holds numbers that are not finite after step {self.step}, so that is not saved; "
+                    "check poses and learning rates",
+                    path,
+                )
 
     def finish(self, work: Callable[[], None]) -> None:
         """Do the last work on the method, once, and save it with that."""

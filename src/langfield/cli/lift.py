@@ -1,0 +1,54 @@
+"""`langfield lift`: somebody else's Gaussians and a scene's photos in, a run directory out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from langfield.cli.console import Console, duration
+from langfield.cli.options import EncoderSpec, Flag, OutputOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lift(OutputOptions):
+    """Give Gaussians that another program trained the language of the photos, without training."""
+
+    scene: tyro.conf.Positional[Path]
+    """A folder with transforms.json (nerfstudio, instant-ngp) or with a COLMAP model and its photos."""
+
+    splat: Path
+    """A PLY file of 3D Gaussians, in the frame of the photos' poses."""
+
+    out: Path
+    """The run directory to write. Ask, render, measure or export it like any other."""
+
+    encoder: EncoderSpec = None
+    """Image-text encoder, such as openclip:ViT-B-16/laion2b_s34b_b88k or openclip:local-dir:FOLDER. That of the preset
+    splat, if not given."""
+
+    allow_outside: Flag = False
+    """Also read photos that lie outside the scene's folder."""
+
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+    def run(self, console: Console) -> dict[str, Any]:
+        """Lift; returns what `--json` prints."""
+        from langfield import api
+
+        report = api.lift(
+            self.scene,
+            self.splat,
+            self.out,
+            encoder=self.encoder,
+            allow_outside=self.allow_outside,
+            device=self.device,
+            progress=console.progress,
+            say=console.say,
+        )
+        quality = "" if report.psnr is None else f", PSNR {report.psnr:.2f} dB on test views"
+        memory = f"{report.memory_bytes / 2**30:.1f} GB"
+        console.say(f"{report.run}: language lifted in {duration(report.seconds)}{quality}, {memory} of memory")
+        console.say(f"ask it: langfield query {report.run} 'wooden spoon'")
+        return report.to_json()

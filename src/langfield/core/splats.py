@@ -1,0 +1,58 @@
+"""Gaussians as files exchange them: plain arrays, with the names that their PLY files give them (Kerbl et al. 2023)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64
+
+MEAN_NAMES = ("x", "y", "z")
+NORMAL_NAMES = ("nx", "ny", "nz")
+CONSTANT_NAMES = ("f_dc_0", "f_dc_1", "f_dc_2")
+OPACITY_NAME = "opacity"
+SCALE_NAMES = ("scale_0", "scale_1", "scale_2")
+ROTATION_NAMES = ("rot_0", "rot_1", "rot_2", "rot_3")
+# Numbers of coefficients besides the constants, of all three colours, for harmonics of degree 0 to 3.
+REST_COUNTS = (0, 9, 24, 45)
+
+
+@dataclass(frozen=True, eq=False)
+class Splats:
+    """N Gaussians with colours of spherical harmonics of degree d, K = (d + 1)².
+
+    Attributes:
+        means: centres, in the frame that whoever holds them says: in files it is the world frame.
+        rotations: quaternions wxyz that turn a Gaussian's own axes into the frame; any length but 0.
+        log_scales: natural logarithms of the standard deviations along their own axes.
+        opacity_logits: opacities before the logistic function.
+        harmonics: coefficients of each colour's real spherical harmonics, degree after degree, by m from −l to l, with
+            the Condon–Shortley sign (−1)^m. A colour is ½ and their sum for the direction from the eye to the mean.
+    """
+
+    means: Float64[np.ndarray, "n 3"]
+    rotations: Float32[np.ndarray, "n 4"]
+    log_scales: Float32[np.ndarray, "n 3"]
+    opacity_logits: Float32[np.ndarray, " n"]
+    harmonics: Float32[np.ndarray, "n k 3"]
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+    @property
+    def degree(self) -> int:
+        """Of the harmonics."""
+        return REST_COUNTS.index(3 * (self.harmonics.shape[1] - 1))
+
+    def chosen(self, selection: Bool[np.ndarray, " n"]) -> "Splats":
+        """Those where `selection` is true, in their order."""
+        return Splats(
+            self.means[selection],
+            self.rotations[selection],
+            self.log_scales[selection],
+            self.opacity_logits[selection],
+            self.harmonics[selection],
+        )
+
+
+def rest_names(count: int) -> tuple[str, ...]:
+    """Names of so many coefficients besides the constants: all of red, then of green, then of blue."""
+    return tuple(f"f_rest_{i}" for i in range(count))

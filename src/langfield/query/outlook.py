@@ -1,0 +1,161 @@
+"""What questions about the whole scene look at: small pictures from all around, and the surface that they show."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+
+from langfield.core.cameras import Camera
+from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.query.language_view import LanguageView
+from langfield.query.places import Cells
+from langfield.query.relevancy import Phrases
+from langfield.query.seen_scales import (
+    RASTER_SIDE_PX,
+    SMOOTHED_SHARE_OF_CROP,
+    SeenScales,
+    gather_evidence,
+    raster,
+    raster_stride,
+)
+from langfield.query.surface import Region, Surface, normals_towards_camera
+
+VIEWS_ASKED = 16
+_CUBES_PER_CROP = 5
+_SPACINGS_PER_CUBE = 2  # of the rasters' points: most cubes are then seen by several pictures
+_WINDOW_CELLS = 3  # a window of smoothing is at least so many raster cells wide, where the picture has them
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """Small renders, and their surface points sorted into cubes of space.
+
+    Attributes:
+        views: the renders.
+        stride: of the rasters that are asked, for each view.
+        kept: each view's raster pixels that show a surface.
+        distance_scene: typical distance from photos to each of those N points.
+        cells: the points, sorted into cubes as large as the smallest crops.
+        surface: the points, sorted into small ones.
+    """
+
+    views: list[LanguageView]
+    stride: list[int]
+    kept: list[Int64[torch.Tensor, " _"]]
+    distance_scene: Float[np.ndarray, " n"]
+    cells: Cells
+    surface: Surface
+
+    @classmethod
+    def of_views(cls, views: list[LanguageView], seen: SeenScales) -> "Outlook":
+        """Cells are as large as the smallest crops: below that the field cannot tell places apart.
+
+        The surface's cubes are as much smaller as crops overlap and the pictures can show.
+        """
+        strides = [_stride(view, seen) for view in views]
+        parts = [_Seen.of(view, stride) for view, stride in zip(views, strides, strict=True)]
+        kept = [part.kept for part in parts]
+        points, rgb, normals = (
+            np.concatenate([getattr(p, name) for p in parts]) for name in ("points", "rgb", "normals")
+        )
+        of_view = np.repeat(np.arange(len(views)), [len(k) for k in kept])
+        distance = seen.typical_distance(torch.from_numpy(points).to(seen.crop_angles.device)).cpu().numpy()
+        crop = (
+            float(seen.crop_angles[0]) * float(np.median(distance)) if len(points) else 1.0
+        )  # nothing to see: any size
+        spacing = float(np.median(np.concatenate([part.spacing for part in parts]))) if len(points) else 0.0
+        surface = Surface(points, rgb, normals, of_view, max(crop / _CUBES_PER_CROP, _SPACINGS_PER_CUBE * spacing))
+        return cls(views, strides, kept, distance, Cells(points, of_view, crop), surface)
+
+    def ask(self, asked: Phrases, seen: SeenScales) -> "Evidence":
+        """What the pictures say of phrases, at scales that photos showed their places at."""
+        rasters = zip(self.views, self.stride, strict=True)
+        found = [gather_evidence(view, asked, seen, stride) for view, stride in rasters]
+        pairs = list(zip(found, self.kept, strict=True))
+        score = np.concatenate([f.score[:, kept].cpu().numpy() for f, kept in pairs], axis=1)
+        angle = np.concatenate([seen.crop_angles[f.level[:, kept]].cpu().numpy() for f, kept in pairs], axis=1)
+        cells = np.stack([self.cells.means(s) for s in score])
+        surface = self.surface
+        smooth = surface.smoothed(surface.means(score)).astype(np.float32)
+        return Evidence(cells, smooth, surface.means(angle * self.distance_scene).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of P phrases.
+
+    Attributes:
+        in_cells: smoothed relevancy, the mean in each of C cells.
+        on_surface: relevancy on the surface's V cubes, brought into line among neighbours that look alike.
+        scale_scene: the scale it was found at.
+    """
+
+    in_cells: Float[np.ndarray, "p c"]
+    on_surface: Float[np.ndarray, "p v"]
+    scale_scene: Float[np.ndarray, "p v"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is known of one phrase: its presence, `Evidence`'s two rows on the surface, and where it stands out."""
+
+    presence: float
+    on_surface: Float[np.ndarray, " v"]
+    scale_scene: Float[np.ndarray, " v"]
+    regions: list[Region]
+
+
+def look_around(
+    cameras: Sequence[Camera], look: Callable[[Camera], LanguageView], seen: SeenScales, progress: Progress = silent
+) -> Outlook:
+    """Render up to 16 evenly spread cameras, small. Cost: as many small pictures."""
+    count = min(VIEWS_ASKED, len(cameras))
+    started, views = time.perf_counter(), []
+    for number in range(count):
+        views.append(look(shrunk(cameras[number * len(cameras) // count], RASTER_SIDE_PX)))
+        progress(ProgressEvent("looking", number + 1, count, "views", time.perf_counter() - started))
+    return Outlook.of_views(views, seen)
+
+
+def shrunk(camera: Camera, longest_px: int) -> Camera:
+    """The same view with its longest side at most `longest_px`."""
+    factor = min(1.0, longest_px / max(camera.width_px, camera.height_px))
+    return camera.resized(max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor)))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one picture's raster shows, where it shows a surface.
+
+    Attributes:
+        kept: the raster's pixels that do.
+        points, rgb, normals: of those; spacing: distance of neighbouring ones across the line of sight.
+    """
+
+    kept: Int64[torch.Tensor, " k"]
+    points: Float[np.ndarray, "k 3"]
+    rgb: Float[np.ndarray, "k 3"]
+    normals: Float[np.ndarray, "k 3"]
+    spacing: Float[np.ndarray, " k"]
+
+    @classmethod
+    def of(cls, view: LanguageView, stride: int) -> "_Seen":
+        camera, pixels = view.camera, raster(view, stride)[0]
+        assert view.rendered.rgb is not None
+        every = view.points_scene.reshape(camera.height_px, camera.width_px, 3).cpu().numpy()
+        normals = normals_towards_camera(every, camera.world_from_camera[:3, 3].astype(every.dtype)).reshape(-1, 3)
+        kept = torch.nonzero(view.points_scene[pixels].isfinite().all(dim=-1))[:, 0]
+        at = pixels[kept]
+        rgb = view.rendered.rgb.reshape(-1, 3)[at].float().cpu().numpy()
+        spacing = view.distance_scene[at].cpu().numpy() * stride / camera.fy_px
+        where = at.cpu().numpy()
+        return cls(kept, every.reshape(-1, 3)[where], rgb, normals[where], spacing)
+
+
+def _stride(view: LanguageView, seen: SeenScales) -> int:
+    """Relevancy is smoothed over a share of the smallest crop: a raster much finer than that costs and says nothing."""
+    window_px = SMOOTHED_SHARE_OF_CROP * float(seen.crop_angles[0]) * view.camera.fy_px
+    return max(raster_stride(view), int(window_px / _WINDOW_CELLS))

@@ -1,0 +1,236 @@
+"""The surface of a scene as small cubes, and what relevancy becomes when neighbours that look alike say the same.
+
+A crop that shows a mug and much table is about the mug, and so the table beside the mug lights up: relevancy of crops
+is a blob, whatever field it is kept in. But the surface knows where a thing ends: where colour changes, and where it
+meets what it stands on, for there the surface is concave (Stein et al. 2014, "Object partitioning using local
+convexity"). Relevancy s becomes the x that minimises
+
+    λ Σ_i (x_i − s_i)² + Σ_ij w_ij (x_i − x_j)²
+
+over the cubes i and their neighbours j (weighted least squares; Farbman et al. 2008, eq. 2, on a graph in space), with
+w_ij near 1 where neighbours have the same colour and nothing is concave between them, near 0 otherwise. So a thing
+takes the mean of what is said all over it, and the table beside it that of the table.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+from scipy.sparse import coo_array, csr_array, diags_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
+
+FEWEST_VIEWS = 2  # what one picture alone shows may not be there
+_FAITHFUL = 0.2  # λ
+_COLOUR = 0.1  # difference of colour, each channel in [0, 1], at which a weight falls to 1/e
+_CONCAVE = 0.5  # likewise of the normals' difference along the line between two cubes
+_LEAST_WEIGHT = 1e-5
+_REACH = 1.8  # cubes: neighbours share a face, an edge or a corner
+_NEAREST = 4  # cubes that a point is read from
+_AWAY = 2.5  # cubes: a point farther from all of them is not on this surface
+_RELATIVE_ERROR = 1e-3
+_MOST_STEPS = 200
+
+
+@dataclass(frozen=True)
+class Region:
+    """A connected part of the surface that stands out.
+
+    Attributes:
+        cubes: which.
+        peak: the highest value in it.
+        floor: the value from which it rises.
+    """
+
+    cubes: Int64[np.ndarray, " k"]
+    peak: float
+    floor: float
+
+
+class Surface:
+    """V cubes of space that at least two pictures show something in, and a graph of neighbours.
+
+    Attributes:
+        centres_scene: (V, 3) mean position of what is in each cube.
+        of_point: (N,) each given point's cube, −1 for none.
+        side_scene: of a cube.
+    """
+
+    def __init__(
+        self,
+        points_scene: Float[np.ndarray, "n 3"],
+        rgb: Float[np.ndarray, "n 3"],
+        normals: Float[np.ndarray, "n 3"],
+        view: Int64[np.ndarray, " n"],
+        side_scene: float,
+    ) -> None:
+        """Args: points_scene: finite. normals: unit, towards the camera. view: which picture each point is from."""
+        corner = np.floor(points_scene / side_scene).astype(np.int64)
+        corner -= corner.min(axis=0, initial=0)
+        extent = corner.max(axis=0, initial=0) + 1
+        keys = (corner[:, 0] * extent[1] + corner[:, 1]) * extent[2] + corner[:, 2]
+        _, cube, count = np.unique(keys, return_inverse=True, return_counts=True)
+        views = int(view.max(initial=0)) + 1
+        seen_by = np.bincount(np.unique(cube * views + view) // views, minlength=len(count))
+        kept = seen_by >= min(FEWEST_VIEWS, views)
+        if not kept.any():
+            kept[:] = True
+        self.side_scene = side_scene
+        self._points = points_scene
+        self.of_point: Int64[np.ndarray, " n"] = np.where(kept, np.cumsum(kept) - 1, -1)[cube]
+        self._count = count[kept]
+        self.centres_scene = self.means(points_scene.T).T
+        self._rgb = self.means(rgb.T).T
+        normal = self.means(normals.T).T
+        self._normals = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+
+    def __len__(self) -> int:
+        return len(self._count)
+
+    def points_of(self, cubes: Int64[np.ndarray, " k"]) -> Float[np.ndarray, "m 3"]:
+        """The given points that are in some of the cubes, in double precision."""
+        return self._points[np.isin(self.of_point, cubes)].astype(np.float64)
+
+    def means(self, values: Float[np.ndarray, "p n"]) -> Float[np.ndarray, "p v"]:
+        """The mean in each cube of values at the points."""
+        inside = self.of_point >= 0
+        cube, size = self.of_point[inside], len(self)
+        sums = [np.bincount(cube, weights=row[inside], minlength=size) for row in values]
+        return np.stack(sums).reshape(len(values), size) / self._count
+
+    def smoothed(self, values: Float[np.ndarray, "p v"]) -> Float[np.ndarray, "p v"]:
+        """See the module. Cost: up to 200 products of a sparse matrix (some 20 V entries) with P columns."""
+        if not len(self):
+            return values
+        return _solve(self._system, _FAITHFUL * values.T.astype(np.float64), values.T.astype(np.float64)).T
+
+    def regions(
+        self, values: Float[np.ndarray, " v"], *, accepted: float = 0.5, inside: float = 0.6, fewest_cubes: int = 4
+    ) -> list[Region]:
+        """Where values stand out, best first; empty without cubes.
+
+        The floor is 0.5, where no negative wins, or less for what is nowhere well above that: half way from the median
+        cube to the best. A region is what is connected to its best cube by values above a share `inside` of the way
+        from the floor to that; its best is at least a share `accepted` of the way from the floor to the best of all.
+        Regions of fewer than `fewest_cubes` do not count, unless there is nothing else.
+        """
+        if not len(values):
+            return []
+        best = float(values.max())
+        floor = min(0.5, (float(np.median(values)) + best) / 2)
+        found: list[Region] = []
+        taken = np.zeros(len(values), dtype=bool)
+        for seed in self._summits(values, floor + accepted * (best - floor)):
+            if taken[seed]:
+                continue
+            cubes = self._connected(values >= floor + inside * (values[seed] - floor), seed)
+            if not taken[cubes].any():
+                found.append(Region(cubes, float(values[seed]), floor))
+            taken[cubes] = True
+        large = [region for region in found if len(region.cubes) >= fewest_cubes]
+        return large or found[:1]
+
+    def read_at(self, points_scene: Float[np.ndarray, "m 3"]) -> tuple[csr_array, Bool[np.ndarray, " m"]]:
+        """A matrix that reads values of the cubes at points, from the nearest few; and which points are near any."""
+        cube, weight = self._weights_at(points_scene)
+        row = np.repeat(np.arange(len(cube)), cube.shape[1])
+        shape = (len(points_scene), len(self))
+        return coo_array((weight.ravel(), (row, cube.ravel())), shape=shape).tocsr(), np.asarray(weight.any(axis=1))
+
+    def _weights_at(
+        self, points_scene: Float[np.ndarray, "m 3"]
+    ) -> tuple[Int64[np.ndarray, "m k"], Float[np.ndarray, "m k"]]:
+        """The nearest cubes of points, and how much each counts there; all 0 away from the surface."""
+        if not len(self):
+            return np.zeros((len(points_scene), 1), np.int64), np.zeros((len(points_scene), 1))
+        known = np.asarray(np.isfinite(points_scene).all(axis=1))
+        distance, cube = self._tree.query(np.where(known[:, None], points_scene, 0), k=min(_NEAREST, len(self)))
+        distance, cube = distance.reshape(len(points_scene), -1), cube.reshape(len(points_scene), -1)
+        weight = 1 / (distance + 0.2 * self.side_scene) ** 2
+        weight /= weight.sum(axis=1, keepdims=True)
+        near = known & (distance[:, 0] < _AWAY * self.side_scene)
+        return cube.astype(np.int64), weight * near[:, None]
+
+    # -- the graph -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _tree(self) -> KDTree:
+        return KDTree(self.centres_scene)
+
+    @cached_property
+    def _pairs(self) -> Int64[np.ndarray, "e 2"]:
+        return self._tree.query_pairs(_REACH * self.side_scene, output_type="ndarray").astype(np.int64).reshape(-1, 2)
+
+    @cached_property
+    def _system(self) -> csr_array:
+        """λ I + the graph's Laplacian."""
+        i, j = self._pairs.T
+        weight = self._alike(i, j) + _LEAST_WEIGHT
+        shape = (len(self), len(self))
+        half = coo_array((weight, (i, j)), shape=shape).tocsr()
+        adjacent = half + half.T
+        return (diags_array(_FAITHFUL + adjacent.sum(axis=1)) - adjacent).tocsr()
+
+    def _alike(self, i: Int64[np.ndarray, " e"], j: Int64[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
+        colour = np.linalg.norm(self._rgb[i] - self._rgb[j], axis=1)
+        across = self.centres_scene[i] - self.centres_scene[j]
+        across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
+        concave = np.maximum(-((self._normals[i] - self._normals[j]) * across).sum(axis=1), 0)
+        return np.exp(-((colour / _COLOUR) ** 2) - (concave / _CONCAVE) ** 2)
+
+    def _summits(self, values: Float[np.ndarray, " v"], least: float) -> Int64[np.ndarray, " s"]:
+        """Cubes that no neighbour is above, from `least` up, highest first."""
+        i, j = self._pairs.T
+        around = np.full(len(values), -np.inf)
+        np.maximum.at(around, i, values[j])
+        np.maximum.at(around, j, values[i])
+        summits = np.nonzero((values >= around) & (values >= least))[0]
+        return summits[np.argsort(-values[summits], kind="stable")]
+
+    def _connected(self, chosen: Bool[np.ndarray, " v"], seed: int) -> Int64[np.ndarray, " k"]:
+        index = np.nonzero(chosen)[0]
+        place = np.full(len(chosen), -1)
+        place[index] = np.arange(len(index))
+        both = chosen[self._pairs[:, 0]] & chosen[self._pairs[:, 1]]
+        i, j = place[self._pairs[both]].T
+        graph = coo_array((np.ones(len(i), dtype=bool), (i, j)), shape=(len(index), len(index)))
+        label = connected_components(graph, directed=False)[1]
+        return index[label == label[int(place[seed])]]
+
+
+def _solve(
+    matrix: csr_array, right: Float[np.ndarray, "v p"], start: Float[np.ndarray, "v p"]
+) -> Float[np.ndarray, "v p"]:
+    """P systems with one symmetric positive matrix at once: conjugate gradients, scaled by the diagonal."""
+    scale = 1 / matrix.diagonal()[:, None]
+    x, residual = start.copy(), right - matrix @ start
+    scaled = scale * residual
+    direction, product = scaled.copy(), (residual * scaled).sum(axis=0)
+    enough = _RELATIVE_ERROR**2 * np.maximum((right * scale * right).sum(axis=0), 1e-30)
+    for _ in range(_MOST_STEPS):
+        if (product <= enough).all():
+            break
+        along = matrix @ direction
+        step = product / np.maximum((direction * along).sum(axis=0), 1e-30)
+        x += step * direction
+        residual -= step * along
+        scaled = scale * residual
+        previous, product = product, (residual * scaled).sum(axis=0)
+        direction = scaled + product / np.maximum(previous, 1e-30) * direction
+    return x
+
+
+def normals_towards_camera(
+    points: Float[np.ndarray, "h w 3"], eye: Float[np.ndarray, "3"]
+) -> Float[np.ndarray, "h w 3"]:
+    """Unit normals of a surface given at each pixel, by central differences; 0 where it is not known or at a border."""
+    across, down = np.zeros_like(points), np.zeros_like(points)
+    with np.errstate(invalid="ignore"):
+        across[:, 1:-1] = points[:, 2:] - points[:, :-2]
+        down[1:-1] = points[2:] - points[:-2]
+        normal = np.cross(across, down)
+        length = np.linalg.norm(normal, axis=-1, keepdims=True)
+        unit = np.where(np.isfinite(length) & (length > 0), normal / np.where(length > 0, length, 1), 0)
+        unit = np.nan_to_num(unit)
+        return unit * np.where(((points - eye) * unit).sum(axis=-1, keepdims=True) > 0, -1, 1)
