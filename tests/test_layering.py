@@ -13,7 +13,7 @@ ALLOWED: dict[str, set[str]] = {
     "features": {"core", "data", "encoders"},
     "fields": {"core", "ops"},
     "renderers": {"core", "ops", "fields"},
-    "methods": {"core", "features", "fields", "renderers"},
+    "methods": {"core", "ops", "features", "fields", "renderers"},
     "runs": {"core", "methods"},
     "training": {"core", "data", "features", "methods", "runs"},
     "query": {"core", "ops", "encoders", "renderers", "methods", "runs"},

@@ -1,6 +1,7 @@
 """gsplat's kernels on a GPU against the torch reference, which works in float64 on the CPU."""
 
 import importlib.util
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,12 +18,14 @@ from tests.ops.test_rasterize import (
 )
 from torch import Tensor
 
-from langfield.ops.rasterize import rasterize_all
+from langfield.ops.rasterize import project, rasterize_all, well_formed
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
     pytest.mark.skipif(importlib.util.find_spec("gsplat") is None, reason="needs gsplat"),
 ]
+if torch.cuda.is_available():  # they import Triton
+    from langfield.ops import rasterize_gsplat, rasterize_triton
 
 
 def on_gpu(gaussians: Gaussians) -> Gaussians:
@@ -129,3 +132,54 @@ def test_autocast_changes_nothing():
         inside = draw(on_gpu(gaussians), camera)
     assert torch.equal(inside.features, plain.features)
     assert torch.equal(inside.alpha, plain.alpha)
+
+
+@pytest.mark.parametrize("tile_px", [8, 16])
+@pytest.mark.parametrize("packed", [False, True])
+def test_one_projection_is_drawn_with_any_features_and_without_some(packed: bool, tile_px: int):
+    gaussians, camera = random_scene(200, 70, seed=6)
+    camera = camera.resized(111, 63)
+    fast = on_gpu(gaussians)
+    projected = rasterize_gsplat.project(*fast[:4], camera, packed=packed, tile_px=tile_px)
+    reference = project(*gaussians[:4], camera)
+    assert projected.pairs > 200
+    for channels in (1, 10, 70):
+        found, alpha = projected.blend(fast[4][:, :channels].detach())
+        expected, expected_alpha = reference.blend(gaussians[4][:, :channels])
+        assert_near(found, expected, 1e-3, f"{channels} channels")
+        assert_near(alpha, expected_alpha, 1e-3, "alpha")
+    assert_near(projected.light(), reference.light().double(), 1e-2, "light")
+    for kept in (torch.arange(1, 200, 3), torch.tensor([50, 7, 130, 8]), reference.in_view()):
+        part = gaussians[4][kept]
+        fewer = projected.only(kept.cuda())
+        assert_near(fewer.blend(part.float().cuda())[0], reference.only(kept).blend(part)[0], 1e-3, "only some")
+    none = torch.arange(0, device="cuda")
+    assert nothing_seen(projected.only(none).splat(fast[4][none].detach()))
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_the_kernel_finds_the_same_well_formed(case: str):
+    gaussians, camera = random_scene(300, 3, dtype=torch.float32)
+    bad = [x[:100].clone() for x in gaussians]
+    BROKEN[case](bad)
+    both = [x.cuda() for x in stacked(bad, gaussians)]
+    *shape, features = both
+    beside = replace(camera, cx_px=-20.0)
+    for cameras in ([camera], [camera, beside]):
+        for given in (features.expand(len(cameras), -1, -1), None):
+            found = rasterize_triton.well_formed(*shape, given, cameras)
+            assert torch.equal(found, well_formed(*shape, given, cameras))
+
+
+def test_drawing_again_does_not_wait_for_the_device():
+    """Only the sorting of a projection does: further features of it can be recorded."""
+    gaussians, camera = random_scene(200, 3, dtype=torch.float32)
+    *shape, features = (x.cuda() for x in gaussians)
+    projected = project(*shape, camera)
+    projected.blend(features)
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        again, _ = projected.blend(features)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert_near(again, draw(gaussians, camera).features.double(), 1e-3, "features")

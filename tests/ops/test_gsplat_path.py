@@ -1,4 +1,4 @@
-"""The gsplat path without a GPU: a stand-in that draws with the reference, and gsplats that cannot be built."""
+"""The gsplat path without a GPU: a stand-in with gsplat's functions, and gsplats that cannot be built."""
 
 import os
 import signal
@@ -7,24 +7,22 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
-from tests.ops.test_rasterize import draw, random_scene, same, several, trainable, weighed
+from tests.ops.plain_gsplat import PlainGsplat, stand_in
+from tests.ops.test_rasterize import draw, nothing_seen, random_scene, same, several, trainable, weighed
+from torch import Tensor
 
-from langfield.core.cameras import Camera
 from langfield.core.errors import UsageError
 from langfield.core.progress import ProgressEvent
 from langfield.methods.presets import PRESETS
-from langfield.ops import gsplat_kernels, rasterize_reference
+from langfield.ops import gsplat_kernels
 from langfield.ops import rasterize as rasterize_module
-from langfield.ops.rasterize import rasterize_all
+from langfield.ops.rasterize import project, rasterize_all
 from langfield.stages import prepare_kernels
-
-NAMES = ("gsplat", "gsplat.cuda", "gsplat.cuda._backend")
 
 
 @pytest.fixture(autouse=True)
@@ -39,95 +37,114 @@ def no_gsplat(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.update(before)
 
 
-def stand_in(rasterization: Callable | None, kernels: object) -> None:
-    package = ModuleType("gsplat")
-    package.rasterization = rasterization  # pyright: ignore[reportAttributeAccessIssue]
-    backend = ModuleType("gsplat.cuda._backend")
-    backend._C = kernels  # pyright: ignore[reportAttributeAccessIssue]
-    sys.modules.update(zip(NAMES, (package, ModuleType("gsplat.cuda"), backend), strict=True))
-
-
 # Drawing
 
 
-class Drawing:
-    """A stand-in with the parameters of gsplat 1.5.3 that draws with the reference."""
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> PlainGsplat:
+    """A stand-in for gsplat, loaded. The Triton kernel that goes before it needs a GPU, too: its twin instead."""
+    pytest.importorskip("triton")
+    from langfield.ops import rasterize_gsplat
 
-    def __init__(self) -> None:
-        self.asked = SimpleNamespace()
-
-    def __call__(
-        self, means, quats, scales, opacities, colors, viewmats, Ks, width, height, *,
-        near_plane, eps2d, packed, render_mode, rasterize_mode, channel_chunk,
-    ):  # fmt: skip
-        self.asked.__dict__.update(near_plane=near_plane, eps2d=eps2d, packed=packed, chunk=channel_chunk)
-        self.asked.views = len(viewmats)
-        assert (render_mode, rasterize_mode) == ("RGB+D", "classic")
-        assert all(x.dtype == torch.float32 and x.isfinite().all() for x in (means, quats, scales, opacities, colors))
-        assert colors.shape[:2] == (len(viewmats), len(means))
-        pictures, alphas, centres, radii = [], [], [], []
-        for own, view, k in zip(colors, viewmats, Ks.tolist(), strict=True):
-            pose = np.linalg.inv(view.double().numpy())
-            camera = Camera(pose, width, height, k[0][0], k[1][1], k[0][2], k[1][2])
-            picture = rasterize_reference.rasterize(means, quats, scales, opacities, own, camera, footprints=True)
-            weighted = torch.where(picture.alpha > 0, picture.depth, 0) * picture.alpha
-            pictures.append(torch.cat([picture.features, weighted[..., None]], dim=-1))
-            alphas.append(picture.alpha[..., None])
-            centres.append(picture.footprints.centres_px[0])
-            radii.append(picture.footprints.radius_px[:, None].expand(-1, 2).int())
-        self.centres_px = centres
-        return (
-            torch.stack(pictures),
-            torch.stack(alphas),
-            {"means2d": torch.stack(centres), "radii": torch.stack(radii)},
-        )
+    monkeypatch.setattr(rasterize_gsplat, "well_formed", rasterize_module.well_formed)
+    functions = PlainGsplat()
+    stand_in(functions, object())
+    return functions
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("tile_px", [16, 8])
 @pytest.mark.parametrize("broken", [False, True])
-def test_gsplat_is_asked_for_the_same_picture(broken: bool):
-    drawing = Drawing()
-    stand_in(drawing, object())
+def test_gsplat_is_asked_for_the_same_picture(plain: PlainGsplat, broken: bool, tile_px: int, packed: bool):
+    from langfield.ops import rasterize_gsplat
+
     gaussians, camera = random_scene(60, 5)
     if broken:
         for values in gaussians:
             values.view(60, -1)[::7, 0] = torch.nan
     ours, theirs = trainable(gaussians), trainable([x.float() for x in gaussians])
-    (a,) = rasterize_module._by_gsplat(*ours[:4], ours[4][None], [camera], packed=True)
-    b = draw(theirs, camera)
-    assert vars(drawing.asked) == {"near_plane": 0.01, "eps2d": 0.3, "packed": True, "chunk": 33, "views": 1}
+    projected = rasterize_gsplat.project(*ours[:4], camera, features=ours[4], packed=packed, tile_px=tile_px)
+    a, b = projected.splat(ours[4]), draw(theirs, camera)
     same(a, b, 1e-4)
+    assert plain.channels == [6]
     weighed(a).backward()
     weighed(b).backward()
+    assert_near_gradients(ours, theirs)
+
+
+def assert_near_gradients(ours: list[Tensor], theirs: list[Tensor]) -> None:
     for x, y in zip(ours, theirs, strict=True):
         assert x.grad is not None
         assert y.grad is not None
         assert (x.grad - y.grad).norm() <= 1e-3 * y.grad.norm()
 
 
-def test_gsplat_draws_cameras_of_one_size_at_once_and_its_means_are_the_footprints():
-    drawing = Drawing()
-    stand_in(drawing, object())
-    gaussians, cameras = several()
-    ours, theirs = ([x.float() for x in (*gaussians[:4], gaussians[4][:2])] for _ in range(2))
-    ours, theirs = trainable(ours), trainable(theirs)
-    fast = rasterize_module._by_gsplat(*ours, cameras[:2], footprints=True)
-    slow = rasterize_all(*theirs, cameras[:2], footprints=True)
-    assert drawing.asked.views == 2
-    assert drawing.asked.packed is False
+@pytest.mark.parametrize("packed", [False, True])
+def test_gsplats_projection_is_drawn_again_and_without_some(plain: PlainGsplat, packed: bool):
+    from langfield.ops import rasterize_gsplat
+
+    gaussians, camera = random_scene(60, 70, dtype=torch.float32)
+    projected = rasterize_gsplat.project(*gaussians[:4], camera, packed=packed)
+    reference = project(*gaussians[:4], camera)
+    assert projected.count == 60
+    assert projected.footprints is None
+    for part in (gaussians[4], gaussians[4][:, :0]):
+        same(projected.splat(part), reference.splat(part), 1e-4)
+        for found, expected in zip(projected.blend(part), reference.blend(part), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    assert plain.channels == [33, 33, 5, 33, 33, 4, 1, 1]
+    torch.testing.assert_close(projected.light(), reference.light(), rtol=1e-3, atol=1e-3)
+    assert torch.equal(projected.in_view(), reference.in_view())
+    for kept in (torch.arange(1, 60, 3), torch.tensor([50, 7, 30, 8]), projected.in_view(), torch.arange(60)):
+        part = gaussians[4][kept]
+        same(projected.only(kept).splat(part), reference.only(kept).splat(part), 1e-4)
+    assert projected.only(torch.arange(1, 60, 3)).pairs < projected.pairs
+    assert nothing_seen(projected.only(torch.arange(0)).splat(gaussians[4][:0]))
+    assert plain.views == [1]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("channels", [2, 40])
+def test_gsplat_draws_cameras_of_one_size_at_once_and_says_where_gaussians_fall(
+    plain: PlainGsplat, channels: int, broken: bool
+):
+    from langfield.ops import rasterize_gsplat
+
+    (*shape, features), cameras = several(channels=channels)
+    cameras = [*cameras[:2], replace(cameras[0], world_from_camera=cameras[2].world_from_camera, cx_px=20.0)]
+    if broken:
+        for values in (*shape, *features):
+            values.view(40, -1)[::7, 0] = torch.nan
+    ours, theirs = (trainable([x.float() for x in (*shape, features)]) for _ in range(2))
+    fast = rasterize_gsplat.rasterize_all(*ours, cameras, footprints=True)
+    slow = rasterize_all(*theirs, cameras, footprints=True)
+    assert plain.views == [3]
+    assert plain.channels == ([3] if channels == 2 else [33, 8])
+    torch.stack([weighed(picture) for picture in fast]).mean().backward()
+    torch.stack([weighed(picture) for picture in slow]).mean().backward()
+    assert_near_gradients(ours, theirs)
     for a, b in zip(fast, slow, strict=True):
         same(a, b, 1e-4)
         assert a.footprints is not None
         assert b.footprints is not None
         assert torch.equal(a.footprints.radius_px, b.footprints.radius_px)
         assert a.footprints.size_px == b.footprints.size_px == (37, 21)
-    # gsplat draws from the tensor that it gives back; the stand-in makes that one last.
-    gradient = torch.rand(2, 40, 2, generator=torch.Generator().manual_seed(0))
-    assert fast[0].footprints is not None
-    (fast[0].footprints.centres_px * gradient).sum().backward()
-    for a, own in zip(fast, gradient, strict=True):
-        assert a.footprints is not None
-        expected = (own * torch.tensor([37, 21]) / 2).norm(dim=-1)
-        torch.testing.assert_close(a.footprints.slopes(), expected)
+        slopes = b.footprints.slopes()
+        assert slopes.any()
+        assert (a.footprints.slopes() - slopes).norm() <= 1e-3 * slopes.norm()
+    assert [a.footprints and a.footprints.picture for a in fast] == [0, 1, 2]
+
+
+def test_gsplat_says_where_gaussians_fall_only_if_asked(plain: PlainGsplat):
+    from langfield.ops import rasterize_gsplat
+
+    gaussians, cameras = several()
+    gaussians = trainable([x.float() for x in (*gaussians[:4], gaussians[4][:2])])
+    assert all(a.footprints is None for a in rasterize_gsplat.rasterize_all(*gaussians, cameras[:2]))
+    with torch.no_grad():
+        for a in rasterize_gsplat.rasterize_all(*gaussians, cameras[:2], footprints=True):
+            assert a.footprints is not None
+            assert not a.footprints.slopes().any()
 
 
 # Kernels

@@ -13,7 +13,7 @@ from langfield.core.cameras import NO_DISTORTION, Camera
 from langfield.core.transforms import Similarity
 from langfield.ops import rasterize as rasterize_module
 from langfield.ops import rasterize_reference
-from langfield.ops.rasterize import Splatted, rasterize, rasterize_all
+from langfield.ops.rasterize import Splatted, project, rasterize, rasterize_all
 
 Gaussians = list[Tensor]
 NAMES = ("means", "rotations", "scales", "opacities", "features")
@@ -477,12 +477,58 @@ def test_other_lenses_are_refused(camera: Camera):
         draw(one((0.0, 0.0, 4.0), 0.7), camera)
 
 
+# Projected once, drawn often
+
+
+def test_what_is_projected_once_is_drawn_with_any_features():
+    gaussians, camera = random_scene(60, 5)
+    shape, features = gaussians[:4], gaussians[4]
+    projected = project(*shape, camera)
+    assert projected.count == 60
+    assert projected.pairs > 60
+    for part in (features, features[:, :1], features[:, :0]):
+        same(projected.splat(part), draw(gaussians, camera, part), 1e-12)
+        blended, alpha = projected.blend(part)
+        torch.testing.assert_close(blended, draw(gaussians, camera, part).features)
+        torch.testing.assert_close(alpha, draw(gaussians, camera, part).alpha)
+
+
+def test_pulled_back_is_the_transpose_of_blend():
+    gaussians, camera = random_scene(40, 3)
+    projected = project(*trainable(gaussians)[:4], camera)
+    values = torch.randn(camera.height_px, camera.width_px, 3, dtype=torch.float64)
+    blended, alpha = projected.blend(gaussians[4])
+    pulled = projected.pulled_back(values)
+    assert pulled.shape == (40, 3)
+    torch.testing.assert_close((blended * values).sum(), (pulled.double() * gaussians[4]).sum(), rtol=1e-5, atol=1e-5)
+    light = projected.light()
+    assert light.shape == (40,)
+    torch.testing.assert_close(light.double().sum(), alpha.sum(), rtol=1e-5, atol=1e-5)
+    assert (light > 0).sum() < 40  # some are out of view
+
+
+def test_only_some_are_the_picture_of_those():
+    gaussians, camera = random_scene(60, 3)
+    projected = project(*gaussians[:4], camera)
+    for kept in (torch.arange(1, 60, 3), torch.tensor([50, 7, 30, 8]), projected.in_view(), torch.arange(60)):
+        some = [x[kept] for x in gaussians]
+        fewer = projected.only(kept)
+        assert fewer.count == len(kept)
+        same(fewer.splat(some[4]), draw(some, camera), 1e-12)
+    assert projected.only(torch.arange(1, 60, 3)).pairs < projected.pairs
+    assert nothing_seen(projected.only(torch.arange(0)).splat(gaussians[4][:0]))
+    seen = projected.in_view()
+    assert 0 < len(seen) < 60
+    assert set(torch.nonzero(projected.light())[:, 0].tolist()) <= set(seen.tolist())
+    same(projected.only(seen).splat(gaussians[4][seen]), draw(gaussians, camera), 1e-12)
+
+
 # Several cameras, and where Gaussians fall
 
 
-def several(n: int = 40, seed: int = 4) -> tuple[Gaussians, list[Camera]]:
+def several(n: int = 40, seed: int = 4, channels: int = 2) -> tuple[Gaussians, list[Camera]]:
     """Gaussians, and three cameras about them, one of another size; features differ between cameras."""
-    (means, rotations, scales, opacities, features), camera = random_scene(n, 2, seed=seed)
+    (means, rotations, scales, opacities, features), camera = random_scene(n, channels, seed=seed)
     near = np.eye(4)
     near[:3, 3] = (0.1, -0.05, -0.2)
     cameras = [camera, replace(camera, world_from_camera=camera.world_from_camera @ near), camera.resized(24, 17)]

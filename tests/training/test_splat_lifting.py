@@ -18,6 +18,7 @@ from langfield.methods.growing import after_step
 from langfield.methods.splat import LiftingConfig, Splat
 from langfield.query.relevancy import Phrases
 from langfield.query.splat_view import render_splat_view
+from langfield.renderers.splat import Look
 from langfield.training.loop import TrainingConfig, train
 from langfield.training.optimiser import learning_rate
 from langfield.training.photos import PhotoSource
@@ -111,8 +112,8 @@ def test_what_was_splatted_is_asked_again_without_splatting(asked, monkeypatch):
     view = render_splat_view(method, scene.views[0].camera.moved(scene.scene_from_world))
     negatives = encoder.encode_texts(["object"])
     phrases = Phrases(("red", "green"), encoder.encode_texts(["red", "green"]), negatives, 10.0)
-    both, splats, splat = view.levels(phrases), [], method.splat
-    monkeypatch.setattr(method, "splat", lambda *arguments: splats.append(1) or splat(*arguments))
+    both, splats, blend = view.levels(phrases), [], Look.blend
+    monkeypatch.setattr(Look, "blend", lambda *arguments: splats.append(1) or blend(*arguments))
     again = replace(phrases, negatives=negatives.clone())
     assert torch.equal(view.levels(again[1:])[:, 0], both[:, 1])
     assert not splats

@@ -49,31 +49,3 @@ def language_loss(predicted: Float[Tensor, "r d"], target: Float[Tensor, "r d"])
 def dense_loss(predicted: Float[Tensor, "r s"], target: Float[Tensor, "r s"]) -> Float[Tensor, ""]:
     """Squared error summed over the features, mean over rays."""
     return ((predicted - target) ** 2).sum(dim=-1).nanmean()
-
-
-_WINDOW_PX, _WINDOW_SIGMA_PX = 11, 1.5
-_C1, _C2 = 0.01**2, 0.03**2
-
-
-def structural_similarity(picture: Float[Tensor, "h w 3"], photo: Float[Tensor, "h w 3"]) -> Float[Tensor, ""]:
-    """Mean SSIM (Wang et al. 2004) of pictures in [0, 1]: a Gaussian window of 11 pixels, what is outside is 0.
-
-    Five blurs by two passes each: 110 multiplications a pixel and channel.
-    """
-    x, y = (values.permute(2, 0, 1)[None] for values in (picture, photo))
-    together = torch.cat([x, y, x * x, y * y, x * y])
-    mean_x, mean_y, xx, yy, xy = _blurred(together).unbind(0)
-    variance_x, variance_y, covariance = xx - mean_x**2, yy - mean_y**2, xy - mean_x * mean_y
-    alike = (2 * mean_x * mean_y + _C1) * (2 * covariance + _C2)
-    most = (mean_x**2 + mean_y**2 + _C1) * (variance_x + variance_y + _C2)
-    return (alike / most).mean()
-
-
-def _blurred(pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
-    steps = torch.arange(_WINDOW_PX, device=pictures.device) - _WINDOW_PX // 2
-    bell = torch.exp(-0.5 * (steps / _WINDOW_SIGMA_PX) ** 2)
-    kernel = (bell / bell.sum()).to(pictures)
-    flat = pictures.flatten(0, 1)[:, None]
-    half = _WINDOW_PX // 2
-    along = torch.nn.functional.conv2d(flat, kernel[None, None, None, :], padding=(0, half))
-    return torch.nn.functional.conv2d(along, kernel[None, None, :, None], padding=(half, 0)).reshape(pictures.shape)

@@ -18,8 +18,8 @@ from langfield.methods.base import MethodContext, ParamGroup, Photo, PhotoBatch,
 from langfield.methods.densification import DensificationConfig, Slopes
 from langfield.methods.exposure import Exposure
 from langfield.methods.growing import GrowthConfig
-from langfield.methods.losses import structural_similarity
-from langfield.renderers.splat import Footprints, Splatted, splat, splat_all
+from langfield.ops.structural_similarity import structural_similarity
+from langfield.renderers.splat import Footprints, Look, Splatted, look, splat_all
 
 
 @dataclass(frozen=True)
@@ -169,26 +169,30 @@ class Splat(nn.Module):
     # -- rendering and lifting ------------------------------------------------------------------------------------
 
     @torch.no_grad()
+    def look(self, camera: Camera) -> Look:
+        """The Gaussians as a camera of the scene frame, of any lens, sees them: to be drawn more than once."""
+        return look(self.gaussians, camera)
+
     def render(self, camera: Camera, outputs: Sequence[str] = ("rgb", "alpha", "depth")) -> Rendered:
         """Render a camera of the scene frame, of any lens. Depth is infinite where less than half is stopped."""
-        seen = splat(self.gaussians, camera, self._colors(camera))
-        depth = torch.where(seen.alpha > 0.5, seen.depth, torch.inf)
-        return Rendered(seen.features.clamp(0, 1), seen.alpha, depth)
+        return self.drawn(self.look(camera))
+
+    @torch.no_grad()
+    def drawn(self, seen: Look) -> Rendered:
+        """`render` for a look of these Gaussians."""
+        picture = seen.splat(self._colors(seen.camera))
+        depth = torch.where(picture.alpha > 0.5, picture.depth, torch.inf)
+        return Rendered(picture.features.clamp(0, 1), picture.alpha, depth)
 
     def take_language(self, *args: Any, **kwargs: Any) -> None:
         """Be asked with what was lifted: the arguments are those of `LanguageMap.from_weights`."""
         self.language = LanguageMap.from_weights(*args, **kwargs).to(self.device)
 
-    @torch.no_grad()
     def splat(self, camera: Camera, features: Float[Tensor, "n c"]) -> Splatted:
-        """The picture of one feature vector for each Gaussian."""
-        return splat(self.gaussians, camera, features)
+        """The picture of one feature vector for each Gaussian. No gradient but the features'."""
+        return self.look(camera).splat(features)
 
     def pulled_back(self, camera: Camera, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
         """For each Gaussian Σ over the pixels of its share of their light times their values: the transpose of
         `splat`, which is what closed-form lifting sums (Occam's LGS, Cheng et al. 2024, §3.2)."""
-        features = torch.zeros(self.gaussians.count, values.shape[-1], device=self.device, requires_grad=True)
-        with torch.enable_grad():
-            picture = splat(self.gaussians, camera, features).features
-            (gradient,) = torch.autograd.grad(picture, features, values)
-        return gradient
+        return self.look(camera).pulled_back(values)

@@ -3,20 +3,21 @@
 A Gaussian of mean μ and covariance Σ falls into the picture as a 2D one: of mean μ' = π(μ) and covariance
 Σ' = J W Σ Wᵀ Jᵀ + ε I, where W turns the frame into camera axes, J is the derivative of the projection π at μ, and
 ε I blurs by about a pixel. At a pixel centre p its opacity is α = o · exp(−½ (p − μ')ᵀ Σ'⁻¹ (p − μ')), and a picture is
-Σ_i w_i f_i over the Gaussians from front to back, w_i = α_i T_i, T_i = Π_{j<i} (1 − α_j).
+Σ_i w_i f_i over the Gaussians from front to back, w_i = α_i T_i, T_i = Π_{j<i} (1 − α_j). The weights w do not depend
+on what is drawn: `project` finds what they are made from, once, for any features.
 
 The constants below are what both paths, gsplat on CUDA and plain torch elsewhere, agree on.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.ops.gsplat_kernels import load_gsplat
 
 BLUR_PX2 = 0.3  # added to the diagonal of every 2D covariance
 NEAR = 0.01  # Gaussians whose centre is nearer (z-depth) are not drawn
@@ -24,12 +25,9 @@ LEAST_ALPHA = 1 / 255  # what is fainter at a pixel is skipped there
 MOST_ALPHA = 0.999
 LEAST_TRANSMITTANCE = 1e-4  # the Gaussian that would bring T down to this is not drawn any more, nor is any behind it
 FIELD_MARGIN = 0.3  # J is taken at most this share of half the field of view outside the picture
+LEAST_QUATERNION = 1e-15  # a quaternion this short has no direction in float32
+MOST_PX = 1e8  # what is wider overflows float32
 _LEAST_HIT = 1e-6  # alpha below which nothing was hit
-_LEAST_QUATERNION = 1e-15  # a quaternion this short has no direction in float32
-_MOST_PX = 1e8  # what is wider overflows float32
-# The largest of gsplat's compiled channel counts whose backward pass fits into the 48 KB of shared memory that every
-# GPU has. It is 2^k + 1: 32 features and the depth go at once.
-_CHANNELS_AT_ONCE = 33
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,98 @@ class Splatted:
     footprints: Footprints | None = None
 
 
+class Projected(ABC):
+    """Gaussians as one camera sees them, in order, ready to be drawn with any features: what `project` makes.
+
+    Further features of the same Gaussians cost no projection and no sorting.
+
+    Attributes:
+        camera: which sees them.
+        pairs: how many pairs there are of a tile of the picture and a Gaussian that may touch it.
+        footprints: where all of them fall; None unless they were asked for.
+    """
+
+    camera: Camera
+    pairs: int
+    footprints: Footprints | None = None
+
+    def blend(self, features: Float[Tensor, "n c"]) -> tuple[Float[Tensor, "h w c"], Float[Tensor, "h w"]]:
+        """Σ w f and Σ w; features must be finite. Gradients flow to them and to what was projected."""
+        with torch.autocast(features.device.type, enabled=False):
+            blended, alpha = self._blended(features, with_depth=False)
+            return blended, alpha
+
+    def splat(self, features: Float[Tensor, "n c"]) -> Splatted:
+        """`blend` with the depth."""
+        with torch.autocast(features.device.type, enabled=False):
+            blended, alpha = self._blended(features, with_depth=True)
+            return Splatted(blended[..., :-1], alpha, mean_depth(blended[..., -1], alpha), self.footprints)
+
+    def pulled_back(self, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
+        """For each Gaussian Σ over the pixels of w times their values: the transpose of `blend`."""
+        features = torch.zeros(self.count, values.shape[-1], device=values.device, requires_grad=True)
+        with torch.enable_grad():
+            picture, _ = self.blend(features)
+            (gradient,) = torch.autograd.grad(picture, features, values)
+        return gradient
+
+    def light(self) -> Float[Tensor, " n"]:
+        """How much each gives to the picture: Σ w over its pixels."""
+        size = self.camera.height_px, self.camera.width_px
+        return self.pulled_back(torch.ones(*size, 1, device=self.device))[:, 0]
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where the Gaussians are."""
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """How many Gaussians were given, in view or not."""
+
+    @abstractmethod
+    def in_view(self) -> Int64[Tensor, " m"]:
+        """The numbers of those that may touch the picture, rising."""
+
+    @abstractmethod
+    def only(self, numbers: Int64[Tensor, " m"]) -> "Projected":
+        """Some of the Gaussians, with features of their own in this order: what depends on the scene's size no longer
+        counts. It has no gradient but the features'."""
+
+    @abstractmethod
+    def _blended(
+        self, features: Float[Tensor, "n c"], with_depth: bool
+    ) -> tuple[Float[Tensor, "h w k"], Float[Tensor, "h w"]]:
+        """Σ w f, perhaps with Σ w z as the last channel; and Σ w."""
+
+
+def project(
+    means: Float[Tensor, "n 3"],
+    rotations: Float[Tensor, "n 4"],
+    scales: Float[Tensor, "n 3"],
+    opacities: Float[Tensor, " n"],
+    camera: Camera,
+    *,
+    features: Float[Tensor, "n c"] | None = None,
+    packed: bool = False,
+) -> Projected:
+    """Gaussians as a pinhole camera sees them; the arguments are those of `rasterize`.
+
+    Args:
+        features: leave out Gaussians whose features are not finite.
+    """
+    _check_pinhole(camera)
+    with torch.autocast(means.device.type, enabled=False):
+        if means.is_cuda and len(means):  # gsplat divides by the number of Gaussians
+            from langfield.ops import rasterize_gsplat
+
+            return rasterize_gsplat.project(means, rotations, scales, opacities, camera, features, packed)
+        from langfield.ops import rasterize_reference
+
+        return rasterize_reference.project(means, rotations, scales, opacities, camera, features)
+
+
 def rasterize(
     means: Float[Tensor, "n 3"],
     rotations: Float[Tensor, "n 4"],
@@ -99,13 +189,8 @@ def rasterize(
         camera: without distortion; raises ValueError otherwise.
         packed: on CUDA, keep only what is in view between the steps: less memory, a little slower.
     """
-    _check_pinhole(camera)
-    from langfield.ops import rasterize_reference
-
-    with torch.autocast(means.device.type, enabled=False):
-        if means.is_cuda and len(means):  # gsplat divides by the number of Gaussians
-            return _by_gsplat(means, rotations, scales, opacities, features[None], [camera], packed=packed)[0]
-        return rasterize_reference.rasterize(means, rotations, scales, opacities, features, camera)
+    projected = project(means, rotations, scales, opacities, camera, features=features, packed=packed)
+    return projected.splat(features)
 
 
 def rasterize_all(
@@ -118,24 +203,27 @@ def rasterize_all(
     *,
     footprints: bool = False,
 ) -> list[Splatted]:
-    """What `rasterize` draws for each of V cameras, with features of its own; on CUDA at once if they are of one size.
+    """What `rasterize` draws for each of V cameras, with features of its own.
+
+    On CUDA cameras of one size draw at once, without the Gaussians that one of them cannot draw (see `well_formed`).
 
     Args:
         footprints: also say where the Gaussians fall, and keep the gradients there.
     """
     for camera in cameras:
         _check_pinhole(camera)
-    from langfield.ops import rasterize_reference
-
     shape = means, rotations, scales, opacities
     with torch.autocast(means.device.type, enabled=False):
-        if not means.is_cuda or not len(means):
-            pairs = zip(features, cameras, strict=True)
-            return [rasterize_reference.rasterize(*shape, own, camera, footprints) for own, camera in pairs]
-        if len({(camera.width_px, camera.height_px) for camera in cameras}) == 1:
-            return _by_gsplat(*shape, features, cameras, footprints=footprints)
         pairs = zip(features, cameras, strict=True)
-        return [_by_gsplat(*shape, own[None], [camera], footprints=footprints)[0] for own, camera in pairs]
+        if means.is_cuda and len(means):
+            from langfield.ops import rasterize_gsplat
+
+            if len({(camera.width_px, camera.height_px) for camera in cameras}) == 1:
+                return rasterize_gsplat.rasterize_all(*shape, features, cameras, footprints)
+            return [rasterize_gsplat.rasterize_all(*shape, own[None], [c], footprints)[0] for own, c in pairs]
+        from langfield.ops import rasterize_reference
+
+        return [rasterize_reference.project(*shape, c, own, footprints).splat(own) for own, c in pairs]
 
 
 def _check_pinhole(camera: Camera) -> None:
@@ -155,20 +243,23 @@ def well_formed(
     rotations: Float[Tensor, "n 4"],
     scales: Float[Tensor, "n 3"],
     opacities: Float[Tensor, " n"],
-    features: Float[Tensor, "v n c"],
+    features: Float[Tensor, "v n c"] | None,
     cameras: Sequence[Camera],
 ) -> Bool[Tensor, " n"]:
-    """Which Gaussians can be drawn without making a picture or a gradient that is not finite."""
-    finite = [values.isfinite().all(dim=-1) for values in (means, rotations, scales, opacities[:, None], *features)]
-    turned = rotations.norm(dim=-1)
-    widest = scales.abs().amax(dim=-1)
+    """Which Gaussians can be drawn by all of the cameras without making a picture or a gradient that is not finite.
+
+    A Gaussian that is nearer to a camera than it draws them is no matter there, whatever its size.
+    """
+    given = [means, rotations, scales, opacities[:, None], *([] if features is None else features)]
+    finite = [values.isfinite().all(dim=-1) for values in given]
+    turned, widest = rotations.norm(dim=-1), scales.abs().amax(dim=-1)
     narrow = []
     for camera in cameras:
         rotation, translation = frame_axes(camera, means)
         depth = means @ rotation[2] + translation[2]
         width_px = widest * max(camera.fx_px, camera.fy_px) / depth.clamp_min(NEAR)
-        narrow.append((width_px < _MOST_PX) | (depth < NEAR))
-    return torch.stack([*finite, turned > _LEAST_QUATERNION, turned.isfinite(), *narrow]).all(dim=0)
+        narrow.append((width_px < MOST_PX) | (depth < NEAR))
+    return torch.stack([*finite, turned > LEAST_QUATERNION, turned.isfinite(), *narrow]).all(dim=0)
 
 
 def mean_depth(weighted: Float[Tensor, "h w"], alpha: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
@@ -177,67 +268,8 @@ def mean_depth(weighted: Float[Tensor, "h w"], alpha: Float[Tensor, "h w"]) -> F
     return torch.where(hit, weighted / torch.where(hit, alpha, 1), torch.inf)
 
 
-def _by_gsplat(
-    means: Float[Tensor, "n 3"],
-    rotations: Float[Tensor, "n 4"],
-    scales: Float[Tensor, "n 3"],
-    opacities: Float[Tensor, " n"],
-    features: Float[Tensor, "v n c"],
-    cameras: Sequence[Camera],
-    *,
-    packed: bool = False,
-    footprints: bool = False,
-) -> list[Splatted]:
-    """Cameras are of one size. Footprints need `packed` to be off."""
-    rasterization = load_gsplat().rasterization
-    means, rotations, scales, opacities, features = (
-        values.float() for values in (means, rotations, scales, opacities, features)
-    )
-    drawn = well_formed(means, rotations, scales, opacities, features, cameras)
-    if not drawn.all():
-        # Harmless numbers besides an opacity of 0: NaN times 0 is NaN.
-        opacities = torch.where(drawn, opacities, 0)
-        means, rotations, scales, features = (
-            torch.where(drawn[:, None], values, 1) for values in (means, rotations, scales, features)
-        )
-    width_px, height_px = cameras[0].width_px, cameras[0].height_px
-    pictures, alphas, info = rasterization(
-        means,
-        rotations,
-        scales,
-        opacities,
-        features,
-        torch.stack([_camera_from_frame(camera, means) for camera in cameras]),
-        means.new_tensor([[[c.fx_px, 0.0, c.cx_px], [0.0, c.fy_px, c.cy_px], [0.0, 0.0, 1.0]] for c in cameras]),
-        width_px,
-        height_px,
-        near_plane=NEAR,
-        eps2d=BLUR_PX2,
-        packed=packed and features.shape[-1] > 0,  # gsplat cannot pack what has no channels
-        render_mode="RGB+D",  # D is Σ w z
-        rasterize_mode="classic",
-        channel_chunk=_CHANNELS_AT_ONCE,
-    )
-    prints: list[Footprints | None] = [None] * len(cameras)
-    if footprints:
-        centres_px = kept_gradient(info["means2d"])
-        radius_px = info["radii"].amax(dim=-1).float()
-        prints = [Footprints(centres_px, radius_px[i], i, (width_px, height_px)) for i in range(len(cameras))]
-    alphas = alphas[..., 0]
-    return [
-        Splatted(picture[..., :-1], alpha, mean_depth(picture[..., -1], alpha), own)
-        for picture, alpha, own in zip(pictures, alphas, prints, strict=True)
-    ]
-
-
 def kept_gradient(values: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """The same tensor; its gradient is kept where there is going to be one."""
     if values.requires_grad:
         values.retain_grad()
     return values
-
-
-def _camera_from_frame(camera: Camera, like: Tensor) -> Float[Tensor, "4 4"]:
-    matrix = torch.eye(4).to(like)
-    matrix[:3, :3], matrix[:3, 3] = frame_axes(camera, like)
-    return matrix

@@ -1,4 +1,4 @@
-"""The plain-torch twin of `ops.rasterize`: the definition that the fast path is tested against, and the CPU path.
+"""The plain-torch twin of `ops.rasterize.project`: what the fast path is tested against, and the CPU path.
 
 The picture is cut into square tiles. A tile blends the Gaussians that may touch it from front to back, a chunk of them
 at a time and a few tiles at once, as dense (tile, pixel, Gaussian) tensors that fit into a core's cache. The backward
@@ -23,10 +23,9 @@ from langfield.ops.rasterize import (
     MOST_ALPHA,
     NEAR,
     Footprints,
-    Splatted,
+    Projected,
     frame_axes,
     kept_gradient,
-    mean_depth,
     well_formed,
 )
 
@@ -35,37 +34,94 @@ _CHUNK = 32  # Gaussians of a tile that are blended at once
 _AT_ONCE = 2**17  # numbers in a (tile, pixel, Gaussian) tensor
 
 
-def rasterize(
+def project(
     means: Float[Tensor, "n 3"],
     rotations: Float[Tensor, "n 4"],
     scales: Float[Tensor, "n 3"],
     opacities: Float[Tensor, " n"],
-    features: Float[Tensor, "n c"],
     camera: Camera,
+    features: Float[Tensor, "n c"] | None = None,
     footprints: bool = False,
-) -> Splatted:
-    """See `langfield.ops.rasterize.rasterize`, and `rasterize_all` for the footprints."""
+) -> "Sorted":
+    """See `langfield.ops.rasterize.project`, and `rasterize_all` for the footprints."""
     dtype = torch.promote_types(means.dtype, torch.float32)
     means, rotations, scales = means.to(dtype), rotations.to(dtype), scales.to(dtype)
-    opacities, features = opacities.to(dtype), features.to(dtype)
+    opacities = opacities.to(dtype)
     with torch.no_grad():
         in_view, radius_px = _in_view(means, rotations, scales, opacities, features, camera)
     # What is not drawn leaves the graph here: a derivative that is not finite would make NaN of its gradient of 0.
-    opacity = opacities[in_view]
     gaussians = _project(means[in_view], rotations[in_view], scales[in_view], camera)
     with torch.no_grad():
-        pairs = _pairs(gaussians, radius_px, camera)
-    values = torch.cat([features[in_view], gaussians.depth[:, None], torch.ones_like(opacity)[:, None]], dim=-1)
-    xy_px, own = gaussians.xy_px, None
+        tiles = _pairs(gaussians, radius_px, camera)
+    prints = None
     if footprints:
-        centres_px = kept_gradient(means.new_zeros(1, len(means), 2).index_copy(1, in_view, xy_px[None]))
+        centres_px = means.new_zeros(1, len(means), 2).index_copy(1, in_view, gaussians.xy_px[None])
         reach_px = means.new_zeros(len(means)).index_copy(0, in_view, radius_px.amax(dim=-1))
-        own, xy_px = Footprints(centres_px, reach_px, 0, (camera.width_px, camera.height_px)), centres_px[0, in_view]
-    tiles: Tensor = _Blend.apply(xy_px, gaussians.conic, opacity, values, pairs)
-    blended = tiles.reshape(pairs.down, pairs.across, TILE_PX, TILE_PX, -1).transpose(1, 2)
-    blended = blended.reshape(pairs.down * TILE_PX, pairs.across * TILE_PX, -1)[: camera.height_px, : camera.width_px]
-    alpha = blended[..., -1]
-    return Splatted(blended[..., :-2], alpha, mean_depth(blended[..., -2], alpha), own)
+        prints = Footprints(kept_gradient(centres_px), reach_px, 0, (camera.width_px, camera.height_px))
+        gaussians = gaussians._replace(xy_px=centres_px[0, in_view])
+    return Sorted(camera, len(means), in_view, gaussians, opacities[in_view], radius_px, tiles, prints)
+
+
+@dataclass(frozen=True)
+class Sorted(Projected):
+    """Gaussians in view, front to back, and which of them may touch which tile.
+
+    Attributes:
+        seen: their numbers among all Gaussians.
+        gaussians, opacity: what they are in the picture.
+        radius_px: how far in x and in y they reach.
+        tiles: see `_Pairs`.
+        footprints: see `Projected`.
+    """
+
+    camera: Camera
+    all_given: int
+    seen: Int64[Tensor, " m"]
+    gaussians: "_Projected"
+    opacity: Float[Tensor, " m"]
+    radius_px: Float[Tensor, "m 2"]
+    tiles: "_Pairs"
+    footprints: Footprints | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return self.opacity.device
+
+    @property
+    def count(self) -> int:
+        return self.all_given
+
+    @property
+    def pairs(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return len(self.tiles.gaussian)
+
+    def in_view(self) -> Int64[Tensor, " m"]:
+        """See `Projected.in_view`."""
+        return self.seen.sort().values
+
+    @torch.no_grad()
+    def only(self, numbers: Int64[Tensor, " m"]) -> "Sorted":
+        """See `Projected.only`."""
+        place = torch.full((self.count,), -1, device=numbers.device)
+        place[numbers] = torch.arange(len(numbers), device=numbers.device)
+        places = place[self.seen]
+        chosen = torch.nonzero(places >= 0)[:, 0]
+        gaussians = _Projected(*(values.detach()[chosen] for values in self.gaussians))
+        radius_px, opacity = self.radius_px[chosen], self.opacity.detach()[chosen]
+        tiles = _pairs(gaussians, radius_px, self.camera)
+        return Sorted(self.camera, len(numbers), places[chosen], gaussians, opacity, radius_px, tiles)
+
+    def _blended(
+        self, features: Float[Tensor, "n c"], with_depth: bool
+    ) -> tuple[Float[Tensor, "h w k"], Float[Tensor, "h w"]]:
+        xy_px, _, conic, depth = self.gaussians
+        columns = [depth[:, None]] if with_depth else []
+        values = torch.cat([features.to(depth.dtype)[self.seen], *columns, torch.ones_like(depth)[:, None]], dim=-1)
+        tiles: Tensor = _Blend.apply(xy_px, conic, self.opacity, values, self.tiles)
+        across, down, camera = self.tiles.across, self.tiles.down, self.camera
+        blended = tiles.reshape(down, across, TILE_PX, TILE_PX, -1).transpose(1, 2)
+        blended = blended.reshape(down * TILE_PX, across * TILE_PX, -1)[: camera.height_px, : camera.width_px]
+        return blended[..., :-1], blended[..., -1]
 
 
 class _Projected(NamedTuple):
@@ -119,7 +175,7 @@ def _in_view(
     rotations: Float[Tensor, "n 4"],
     scales: Float[Tensor, "n 3"],
     opacities: Float[Tensor, " n"],
-    features: Float[Tensor, "n c"],
+    features: Float[Tensor, "n c"] | None,
     camera: Camera,
 ) -> tuple[Int64[Tensor, " m"], Float[Tensor, "m 2"]]:
     """The Gaussians that may touch the picture, front to back (at equal depth: in the order given).
@@ -127,12 +183,13 @@ def _in_view(
     Returns their numbers, and how far in x and in y they reach from their centres, in pixels.
     """
     gaussians = _project(means, rotations, scales, camera)
+    own = None if features is None else features[None]
     # Bounds the ellipse on which α is the least that is drawn: ½ dᵀ Σ'⁻¹ d = ln(o / least).
     reach = (2 * (opacities / LEAST_ALPHA).log()).sqrt()
     radius_px = (reach[:, None] * gaussians.covariance_px2[:, ::2].sqrt()).ceil()
     size_px = means.new_tensor([camera.width_px, camera.height_px])
     inside = (gaussians.xy_px + radius_px > 0) & (gaussians.xy_px - radius_px < size_px)
-    drawn = well_formed(means, rotations, scales, opacities, features[None], [camera]) & inside.all(dim=-1)
+    drawn = well_formed(means, rotations, scales, opacities, own, [camera]) & inside.all(dim=-1)
     drawn = drawn & (gaussians.depth >= NEAR) & (opacities >= LEAST_ALPHA)
     numbers = drawn.nonzero()[:, 0]
     numbers = numbers[gaussians.depth[numbers].argsort(stable=True)]

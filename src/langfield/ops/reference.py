@@ -1,5 +1,6 @@
 """Plain-torch twins of the hot operations: the definition that fast paths are tested against, and the CPU path."""
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from langfield.ops.hash_encode import HashGridSpec
 
 HASH_PRIMES = (1, 2654435761, 805459861)
+SSIM_WINDOW_PX = 11
+SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2  # of pictures in [0, 1]
+_SSIM_SIGMA_PX = 1.5
 _COSINES_AT_ONCE = 2**20  # 4 MiB: what a CPU's cache holds
 
 
@@ -118,3 +122,29 @@ def sparse_relevancy(
             best_level[part] = torch.maximum(best_level[part], better * (level + 1) - 1)  # levels rise: the last wins
         relevancy[part] = torch.sigmoid(temperature * best).masked_fill_(best == -torch.inf, 0)
     return relevancy, best_level
+
+
+def structural_similarity(picture: Float[Tensor, "h w 3"], photo: Float[Tensor, "h w 3"]) -> Float[Tensor, ""]:
+    """See `langfield.ops.structural_similarity.structural_similarity`."""
+    dtype = torch.promote_types(picture.dtype, torch.float32)
+    with torch.autocast(picture.device.type, enabled=False):
+        x, y = (values.to(dtype).permute(2, 0, 1)[None] for values in (picture, photo.detach()))
+        mean_x, mean_y, xx, yy, xy = _windowed(torch.cat([x, y, x * x, y * y, x * y])).unbind(0)
+        variance_x, variance_y, covariance = xx - mean_x**2, yy - mean_y**2, xy - mean_x * mean_y
+        alike = (2 * mean_x * mean_y + SSIM_C1) * (2 * covariance + SSIM_C2)
+        most = (mean_x**2 + mean_y**2 + SSIM_C1) * (variance_x + variance_y + SSIM_C2)
+        return (alike / most).mean()
+
+
+def ssim_window() -> list[float]:
+    """The window's weights along one axis; they add up to 1."""
+    half = SSIM_WINDOW_PX // 2
+    bell = [math.exp(-0.5 * (step / _SSIM_SIGMA_PX) ** 2) for step in range(-half, half + 1)]
+    return [weight / sum(bell) for weight in bell]
+
+
+def _windowed(pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+    kernel, half = pictures.new_tensor(ssim_window()), SSIM_WINDOW_PX // 2
+    flat = pictures.flatten(0, 1)[:, None]
+    along = torch.nn.functional.conv2d(flat, kernel[None, None, None, :], padding=(0, half))
+    return torch.nn.functional.conv2d(along, kernel[None, None, :, None], padding=(half, 0)).reshape(pictures.shape)

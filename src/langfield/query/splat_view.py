@@ -8,16 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float16, Int16, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
 from langfield.methods.splat import Splat
-from langfield.ops.sparse_relevancy import sparse_relevancy_levels
+from langfield.ops.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
 from langfield.query.language_view import LanguageView, surface_of
 from langfield.query.relevancy import Phrases
+from langfield.renderers.splat import Look
 
-_CHANNELS_AT_ONCE = 64
+_CHANNELS_AT_ONCE = 64  # numbers an element has at once
 _LEAST_ALPHA = 1e-3
 
 
@@ -26,10 +27,15 @@ class SplatView(LanguageView):
     """A camera of Gaussians.
 
     Attributes:
+        look: the elements that phrases are drawn with: those that this camera sees.
+        code, share: their language, as `LanguageMap` has it.
         typical_distance: (H·W,) from which what each pixel shows was photographed, scene units.
     """
 
     method: Splat
+    look: Look
+    code: Int16[Tensor, "m l k"]
+    share: Float16[Tensor, "m l k"]
     typical_distance: Float[Tensor, " r"]
     _asked: dict[str, Float[Tensor, "l r"]] = field(default_factory=dict)
     _against: list[Float[Tensor, "q d"]] = field(default_factory=list)
@@ -53,21 +59,32 @@ class SplatView(LanguageView):
             self._asked.update(zip(phrases.texts, self._splatted(phrases).unbind(1), strict=True))
         return torch.stack([self._asked[text] for text in phrases.texts], dim=1)
 
+    @torch.no_grad()
+    def strongest(self, phrases: Phrases) -> Float[Tensor, "p h w"]:
+        """Relevancy pictures in which every element answers at the level where it is most relevant: one number an
+        element and phrase, the quickest that can be asked."""
+        found, _ = sparse_relevancy(*self._question(phrases))
+        return self._picture(found).permute(2, 0, 1)
+
     def _splatted(self, phrases: Phrases) -> Float[Tensor, "l p r"]:
-        language = self.method.language
-        codebook = language.codebook.float()
-        of_elements = sparse_relevancy_levels(
-            codebook @ phrases.embeddings.T,
-            codebook @ phrases.negatives.T,
-            language.code,
-            language.share,
-            phrases.temperature,
-        )
-        count, levels, number = of_elements.shape
-        channels = of_elements.reshape(count, levels * number)
-        seen = [self.method.splat(self.camera, part) for part in channels.split(_CHANNELS_AT_ONCE, dim=1)]
-        picture = torch.cat([part.features for part in seen], dim=-1) / seen[0].alpha.clamp_min(_LEAST_ALPHA)[..., None]
-        return picture.reshape(self.pixels, levels, number).permute(1, 2, 0)
+        levels = len(self.method.language.crop_angles)
+        parts = []
+        for some in torch.arange(len(phrases)).split(max(_CHANNELS_AT_ONCE // max(levels, 1), 1)):
+            of_elements = sparse_relevancy_levels(*self._question(phrases[some]))
+            picture = self._picture(of_elements.flatten(1))
+            parts.append(picture.reshape(self.pixels, levels, len(some)).permute(1, 2, 0))
+        return torch.cat(parts, dim=1)
+
+    def _question(self, phrases: Phrases) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
+        """The arguments of `sparse_relevancy`."""
+        codebook = self.method.language.codebook.float()
+        dots = codebook @ phrases.embeddings.T, codebook @ phrases.negatives.T
+        return *dots, self.code, self.share, phrases.temperature
+
+    def _picture(self, of_elements: Float[Tensor, "n c"]) -> Float[Tensor, "h w c"]:
+        """The mean of what elements answer, by their share of each pixel's light."""
+        blended, alpha = self.look.blend(of_elements)
+        return blended / alpha.clamp_min(_LEAST_ALPHA)[..., None]
 
 
 @dataclass(frozen=True)
@@ -94,11 +111,15 @@ class _SplatPixels:
 @torch.no_grad()
 def render_splat_view(method: Splat, camera: Camera) -> SplatView:
     """Render a camera of the scene frame once for all questions about it."""
-    rendered = method.render(camera)
+    look = method.look(camera)
+    rendered = method.drawn(look)
     distance, points = surface_of(rendered, camera)
     language = method.language
     answering = language.seen.float()
     far = torch.stack([language.distance.float() * answering, answering], dim=1)
-    total, seen = method.splat(camera, far).features.reshape(-1, 2).unbind(-1)
+    total, seen = look.blend(far)[0].reshape(-1, 2).unbind(-1)
     typical = torch.where(seen > _LEAST_ALPHA, total / seen.clamp_min(_LEAST_ALPHA), distance.nan_to_num(posinf=1.0))
-    return SplatView(camera, rendered, distance, points, method, typical)
+    # Elsewhere than on a GPU finding what is hidden costs more than it spares.
+    elements = look.lit() if method.device.type == "cuda" else look.in_view()
+    code, share = language.code[elements], language.share[elements]
+    return SplatView(camera, rendered, distance, points, method, look.only(elements), code, share, typical)

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.fields.gaussians import Gaussians
-from langfield.ops.rasterize import Footprints, Splatted, rasterize, rasterize_all
+from langfield.ops.rasterize import Footprints, Projected, Splatted, project, rasterize_all
 
-__all__ = ["Bending", "Footprints", "Splatted", "bending", "splat", "splat_all"]
+__all__ = ["Bending", "Footprints", "Look", "Splatted", "bending", "look", "splat", "splat_all"]
 
 _EDGE_PX = 2
 _MOST_GROWN = 2.5  # a straight picture is at most so many times as wide as the bent one it is for
@@ -50,20 +50,79 @@ def bending(camera: Camera, device: torch.device) -> Bending:
     return Bending(straight, places.reshape(camera.height_px, camera.width_px, 2))
 
 
+@dataclass(frozen=True)
+class Look:
+    """Gaussians as one camera sees them, ready to be drawn with any features, as often as wanted.
+
+    Attributes:
+        camera: of any lens.
+        projected: what its straight picture is drawn from.
+        bent: how its own picture is read from that one; None for a pinhole.
+    """
+
+    camera: Camera
+    projected: Projected
+    bent: Bending | None
+
+    def splat(self, features: Float[Tensor, "n c"]) -> Splatted:
+        """The picture of one feature vector for each Gaussian."""
+        seen = self.projected.splat(features)
+        if self.bent is None:
+            return seen
+        weighted = torch.where(seen.alpha > 0, seen.depth, 0).nan_to_num(posinf=0.0) * seen.alpha
+        read = self._read(torch.cat([seen.features, seen.alpha[..., None], weighted[..., None]], dim=-1))
+        alpha = read[..., -2]
+        depth = torch.where(alpha > 1e-3, read[..., -1] / alpha.clamp_min(1e-3), torch.inf)
+        return Splatted(read[..., :-2], alpha, depth)
+
+    def blend(self, features: Float[Tensor, "n c"]) -> tuple[Float[Tensor, "h w c"], Float[Tensor, "h w"]]:
+        """`splat` without the depth: Σ w f and Σ w."""
+        blended, alpha = self.projected.blend(features)
+        if self.bent is None:
+            return blended, alpha
+        read = self._read(torch.cat([blended, alpha[..., None]], dim=-1))
+        return read[..., :-1], read[..., -1]
+
+    def pulled_back(self, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
+        """For each Gaussian Σ over the pixels of its share of their light times their values: `blend`'s transpose."""
+        if self.bent is not None:
+            size = self.projected.camera.height_px, self.projected.camera.width_px
+            straight = torch.zeros(*size, values.shape[-1], device=values.device, requires_grad=True)
+            with torch.enable_grad():
+                (values,) = torch.autograd.grad(self._read(straight), straight, values)
+        return self.projected.pulled_back(values)
+
+    def lit(self, least_light_px: float = 0.01) -> Int64[Tensor, " m"]:
+        """The numbers of Gaussians that give as much light to the whole straight picture (Σ w over its pixels): without
+        the others, most of them hidden, it looks the same. Costs a picture and its gradient."""
+        return torch.nonzero(self.projected.light() >= least_light_px)[:, 0]
+
+    def in_view(self) -> Int64[Tensor, " m"]:
+        """The numbers of Gaussians that may touch the straight picture, rising."""
+        return self.projected.in_view()
+
+    def only(self, numbers: Int64[Tensor, " m"]) -> "Look":
+        """Some of the Gaussians; features are then theirs, in this order. Costs a sorting."""
+        return Look(self.camera, self.projected.only(numbers), self.bent)
+
+    def _read(self, straight: Float[Tensor, "g f c"]) -> Float[Tensor, "h w c"]:
+        assert self.bent is not None
+        grid = self.bent.grid[None]
+        return torch.nn.functional.grid_sample(
+            straight.permute(2, 0, 1)[None], grid, mode="bilinear", padding_mode="border", align_corners=False
+        )[0].permute(1, 2, 0)
+
+
+def look(gaussians: Gaussians, camera: Camera) -> Look:
+    """Gaussians as a camera of any lens sees them."""
+    bent = None if camera.is_straight else bending(camera, gaussians.means.device)
+    straight = camera if bent is None else bent.straight
+    return Look(camera, project(*_shape(gaussians), straight), bent)
+
+
 def splat(gaussians: Gaussians, camera: Camera, features: Float[Tensor, "n c"]) -> Splatted:
     """The picture of one feature vector for each Gaussian; `camera` may have any lens."""
-    if camera.is_straight:
-        return _splat_straight(gaussians, camera, features)
-    bent = bending(camera, features.device)
-    seen = _splat_straight(gaussians, bent.straight, features)
-    weighted = torch.where(seen.alpha > 0, seen.depth, 0).nan_to_num(posinf=0.0) * seen.alpha
-    together = torch.cat([seen.features, seen.alpha[..., None], weighted[..., None]], dim=-1)
-    read = torch.nn.functional.grid_sample(
-        together.permute(2, 0, 1)[None], bent.grid[None], mode="bilinear", padding_mode="border", align_corners=False
-    )[0].permute(1, 2, 0)
-    alpha = read[..., -2]
-    depth = torch.where(alpha > 1e-3, read[..., -1] / alpha.clamp_min(1e-3), torch.inf)
-    return Splatted(read[..., :-2], alpha, depth)
+    return look(gaussians, camera).splat(features)
 
 
 def splat_all(
@@ -71,10 +130,6 @@ def splat_all(
 ) -> list[Splatted]:
     """One picture for each of several pinhole cameras, with features of its own: see `rasterize_all`."""
     return rasterize_all(*_shape(gaussians), features, cameras, footprints=footprints)
-
-
-def _splat_straight(gaussians: Gaussians, camera: Camera, features: Float[Tensor, "n c"]) -> Splatted:
-    return rasterize(*_shape(gaussians), features, camera)
 
 
 def _shape(gaussians: Gaussians) -> tuple[Tensor, Tensor, Tensor, Tensor]:

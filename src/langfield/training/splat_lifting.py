@@ -142,8 +142,9 @@ def _code_shares(
 def _add(found: Float[Tensor, "n c"], method: Splat, view: _LiftedView, shares: Float[Tensor, "r c"]) -> None:
     """Add one view's light to a level's weights; codes that the view does not show cost nothing."""
     shown = torch.nonzero(shares.any(dim=0))[:, 0]
+    seen = method.look(view.camera)
     for part in shown.split(_CHANNELS_AT_ONCE):
-        found[:, part] += method.pulled_back(view.camera, _picture(view, shares[:, part]))
+        found[:, part] += seen.pulled_back(_picture(view, shares[:, part]))
 
 
 def _crop_angles(scene: Scene, pyramid: PyramidFeatures, view_indices: Sequence[int]) -> Float[Tensor, " l"]:

@@ -1,0 +1,254 @@
+"""How fast Gaussians answer: pictures of known phrases a second, and a new phrase's latency; see `splats.py`."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import cycle
+
+import torch
+
+from langfield.encoders.registry import load_image_text
+from langfield.methods.splat import Splat
+from langfield.ops.sparse_relevancy import sparse_relevancy
+from langfield.query.relevancy import Phrases
+from langfield.query.splat_view import SplatView, render_splat_view
+from measuring import latency_ms, milliseconds, peak_memory, table
+from splat_scenes import EMBED_DIM, made_splat, orbit
+
+PIXELS = (1440, 1080)
+# Instructions of one Gaussian at one pixel until its alpha is known, counted in the source of a rasteriser.
+_ALPHA_INSTRUCTIONS = 14
+_HARDWARE = {"H100": 132 * 128 * 1.755e6, "H200": 132 * 128 * 1.98e6}  # float32 instructions a millisecond
+
+
+def measure(options: argparse.Namespace, device: torch.device, machine: dict) -> dict:
+    size = (96, 72) if options.small else PIXELS
+    counts = [300, 600] if options.small else options.gaussians
+    phrase_counts = [1, 3] if options.small else options.phrases
+    rows = []
+    for count in counts:
+        method = made_splat(count, device)
+        memory: dict[str, float] = {}
+        with torch.no_grad(), peak_memory(device, memory):
+            scene = _scene_figures(method, size, device, machine)
+            for phrases in phrase_counts:
+                row = scene | {"phrases": phrases} | _phrase_figures(method, size, phrases, device, machine)
+                rows.append(row)
+        rows[-1] |= memory
+        del method
+    ways = [] if options.small else _other_ways(1_000_000, device)
+    new = _new_phrase(options, size, device)
+    _tell(rows, ways, new, size)
+    return {"size": size, "known": rows, "ways": ways, "new_phrase": new}
+
+
+def asked(count: int, device: torch.device) -> Phrases:
+    generator = torch.Generator().manual_seed(count)
+    unit = [torch.nn.functional.normalize(torch.randn(n, EMBED_DIM, generator=generator), dim=-1) for n in (count, 4)]
+    return Phrases(tuple(map(str, range(count))), unit[0].to(device), unit[1].to(device), 10.0)
+
+
+def _scene_figures(method: Splat, size: tuple[int, int], device: torch.device, machine: dict) -> dict[str, float]:
+    """What does not depend on the phrases: projecting, sorting, and how much there is to draw."""
+    camera = orbit(8, *size)[0]
+    look = method.look(camera)
+    lit = look.lit()
+    found = {
+        "gaussians": method.gaussians.count,
+        "in_view": len(look.in_view()),
+        "lit": len(lit),
+        "pairs": look.projected.pairs,
+        "pairs_lit": look.only(lit).projected.pairs,
+        "look_ms": milliseconds(lambda: method.look(camera), device),
+        "lit_ms": milliseconds(lambda: look.only(look.lit()), device),
+    }
+    if device.type == "cuda":
+        from langfield.ops import rasterize_gsplat
+
+        seen = look.projected
+        assert isinstance(seen, rasterize_gsplat.GsplatProjected)
+        parts = seen.tiled.shapes, seen.tiled.size_px, seen.tiled.tile_px
+        found["sort_ms"] = milliseconds(lambda: rasterize_gsplat.in_tiles(*parts), device)
+        found["project_ms"] = found["look_ms"] - found["sort_ms"]
+    return found | _stage_floors(found, method, size, machine)
+
+
+def _stage_floors(found: dict[str, float], method: Splat, size: tuple[int, int], machine: dict) -> dict[str, float]:
+    """Bytes that the stages move at least as they are, over the copy's bandwidth. Projecting reads 11 numbers of each
+    Gaussian and writes 8; sorting reads 5, counts, and moves keys of 8 bytes with 4 of payload once for 8 bits."""
+    tiles = -(-size[0] // 16) * -(-size[1] // 16)
+    passes = -(-(32 + tiles.bit_length() + 1) // 8)
+    count, pairs = found["gaussians"], found["pairs"]
+    language = method.language
+    moved = {
+        "project": 76 * count,
+        "sort": 64 * count + 12 * pairs * (1 + 2 * passes) + 8 * pairs,
+        "relevancy": language.code.nbytes + language.share.nbytes,
+    }
+    return {f"{name}_floor_ms": bytes_ / machine["copy_bytes_per_ms"] for name, bytes_ in moved.items()}
+
+
+def _phrase_figures(
+    method: Splat, size: tuple[int, int], count: int, device: torch.device, machine: dict
+) -> dict[str, float | str]:
+    cameras = orbit(8, *size)
+    phrases = asked(count, device)
+    view = render_splat_view(method, cameras[0])
+    codebook, language = method.language.codebook.float(), method.language
+    whole = codebook @ phrases.embeddings.T, codebook @ phrases.negatives.T, language.code, language.share, 10.0
+    of_all, of_seen = sparse_relevancy(*whole)[0], sparse_relevancy(*view._question(phrases))[0]
+    plain = method.look(cameras[0])
+    calls = 10 if device.type == "cuda" else 1
+
+    def clock(function: Callable[[], object]) -> float:
+        return milliseconds(function, device, calls=calls)
+
+    other_cameras = cycle(cameras)
+
+    def anew() -> torch.Tensor:
+        """Another camera for phrases whose relevancy is known for all elements."""
+        blended, alpha = method.look(next(other_cameras)).blend(of_all)
+        return blended / alpha.clamp_min(1e-3)[..., None]
+
+    fixed, changing = clock(lambda: view.strongest(phrases)), clock(anew)
+    found: dict[str, float | str] = {
+        "relevancy_all_ms": clock(lambda: sparse_relevancy(*whole)),
+        "relevancy_ms": clock(lambda: sparse_relevancy(*view._question(phrases))),
+        "blend_all_ms": clock(lambda: plain.blend(of_all)),
+        "blend_ms": clock(lambda: view.look.blend(of_seen)),
+        "fixed_ms": fixed,
+        "changing_ms": changing,
+        "levels_ms": clock(lambda: view._splatted(phrases)),
+        "pictures_per_s": count * 1e3 / fixed,
+        "pictures_per_s_changing": count * 1e3 / changing,
+    }
+    half = tuple(side // 2 for side in size)
+    small = render_splat_view(method, cameras[0].resized(*half))
+
+    def halved() -> torch.Tensor:
+        return torch.nn.functional.interpolate(small.strongest(phrases)[None], size[::-1], mode="bilinear")
+
+    found["half_size_ms"] = clock(halved)
+    return found | _floors(view, count, machine) | _recorded(view, phrases, device, calls)
+
+
+def _floors(view: SplatView, phrases: int, machine: dict) -> dict[str, float | str]:
+    """The fewest bytes of a known phrase's picture by a known camera (codes, shares and shapes of what it sees read
+    once, the picture written once), and the arithmetic of the pairs' alphas, were none left out. The larger bounds it.
+    """
+    projected = view.look.projected
+    pixels = view.camera.width_px * view.camera.height_px
+    language = view.code.nbytes + view.share.nbytes
+    moved = language + projected.count * 24 + 4 * projected.pairs + 4 * pixels * phrases
+    found: dict[str, float | str] = {"floor_bytes": float(moved), "floor_ms": moved / machine["copy_bytes_per_ms"]}
+    rate = next((rate for name, rate in _HARDWARE.items() if name in str(machine["device"])), None)
+    if rate is not None:
+        from langfield.ops import rasterize_gsplat
+
+        pixels_together = rasterize_gsplat.TILE_PX**2
+        found["alphas_ms"] = projected.pairs * pixels_together * (_ALPHA_INSTRUCTIONS + 0.3 * phrases) / rate
+    return found
+
+
+def _recorded(view: SplatView, phrases: Phrases, device: torch.device, calls: int) -> dict[str, float | str]:
+    """The same as one CUDA graph: what the host's launches cost."""
+    if device.type == "cpu":
+        return {}
+    try:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            view.strongest(phrases)
+        return {"fixed_recorded_ms": milliseconds(graph.replay, device, calls=calls)}
+    except RuntimeError as error:
+        torch.cuda.synchronize(device)
+        return {"not_recorded": str(error).splitlines()[0][:120]}
+
+
+def _other_ways(count: int, device: torch.device) -> list[dict]:
+    """Sides of tiles, and channels at once, for one phrase and for a hundred."""
+    if device.type == "cpu":
+        return []
+    from langfield.ops import rasterize_gsplat
+
+    method = made_splat(count, device)
+    camera = orbit(8, *PIXELS)[0]
+    gaussians, rows = method.gaussians, []
+    shapes = gaussians.means, gaussians.rotations, gaussians.scales(), gaussians.opacities()
+    with torch.no_grad():
+        for tile_px in (8, 16, 32):
+            for packed in (False, True):
+                made = rasterize_gsplat.project(*shapes, camera, packed=packed, tile_px=tile_px)
+                row = {"tile_px": tile_px, "packed": packed, "pairs": made.pairs}
+                row["project_ms"] = milliseconds(
+                    lambda t=tile_px, p=packed: rasterize_gsplat.project(*shapes, camera, packed=p, tile_px=t), device
+                )
+                for channels, at_once in ((1, 33), (10, 33), (100, 33), (100, 64), (100, 128)):
+                    values = torch.rand(count, channels, device=device)
+                    with _channels_at_once(at_once):
+                        row[f"blend_{channels}_by_{at_once}_ms"] = milliseconds(
+                            lambda m=made, v=values: m.blend(v), device, repeats=5
+                        )
+                rows.append(row)
+    return rows
+
+
+@contextmanager
+def _channels_at_once(number: int) -> Iterator[None]:
+    from langfield.ops import rasterize_gsplat
+
+    before = rasterize_gsplat.CHANNELS_AT_ONCE
+    rasterize_gsplat.CHANNELS_AT_ONCE = number
+    try:
+        yield
+    finally:
+        rasterize_gsplat.CHANNELS_AT_ONCE = before
+
+
+def _new_phrase(options: argparse.Namespace, size: tuple[int, int], device: torch.device) -> dict[str, float | str]:
+    """A phrase that nobody asked before: tokens, embedding, relevancy, picture; the view was rendered before."""
+    spec = "builtin:mini" if options.small else options.encoder
+    encoder = load_image_text(spec, device)
+    count = 300 if options.small else 1_000_000
+    method = made_splat(count, device)
+    numbers = iter(range(10**6))
+    view = render_splat_view(method, orbit(8, *size)[0])
+    known = asked(1, device)
+
+    def encoded() -> torch.Tensor:
+        return encoder.encode_texts([f"a wooden spoon number {next(numbers)}"])
+
+    def answered() -> torch.Tensor:
+        embedding = torch.nn.functional.pad(encoded(), (0, EMBED_DIM))[:, :EMBED_DIM]
+        return view.strongest(Phrases(("new",), embedding, known.negatives, 10.0))
+
+    def with_levels() -> torch.Tensor:
+        embedding = torch.nn.functional.pad(encoded(), (0, EMBED_DIM))[:, :EMBED_DIM]
+        return view.levels(Phrases((str(next(numbers)),), embedding, known.negatives, 10.0))
+
+    with torch.no_grad():
+        return {
+            "encoder": spec,
+            "gaussians": count,
+            "text_ms": latency_ms(encoded, device),
+            "text_and_picture_ms": latency_ms(answered, device),
+            "text_and_levels_ms": latency_ms(with_levels, device),
+            "text_picture_and_copy_to_host_ms": latency_ms(lambda: answered().cpu(), device),
+        }
+
+
+def _tell(rows: list[dict], ways: list[dict], new: dict, size: tuple[int, int]) -> None:
+    print(f"\nStages at {size[0]}x{size[1]}, ms (lit: what adds light to this picture)\n")
+    keys = ["gaussians", "in_view", "lit", "pairs", "pairs_lit", "look_ms", "project_ms", "project_floor_ms", "sort_ms",
+            "sort_floor_ms", "lit_ms", "relevancy_floor_ms", "memory_gb"]  # fmt: skip
+    last = {row["gaussians"]: row for row in rows}.values()
+    print(table(keys, [[row.get(key) for key in keys] for row in last]))
+    print("\nKnown phrases, ms\n")
+    keys = ["gaussians", "phrases", "relevancy_all_ms", "relevancy_ms", "blend_all_ms", "blend_ms", "alphas_ms",
+            "fixed_ms", "fixed_recorded_ms", "changing_ms", "half_size_ms", "levels_ms", "floor_ms", "pictures_per_s",
+            "pictures_per_s_changing"]  # fmt: skip
+    print(table(keys, [[row.get(key) for key in keys] for row in rows]))
+    if ways:
+        print("\nTiles, packing and channels at once\n")
+        print(table(list(ways[0]), [list(way.values()) for way in ways]))
+    print("\nA new phrase\n")
+    print(table(list(new), [list(new.values())]))

@@ -1,0 +1,219 @@
+"""Seconds until Gaussians show test views as well as asked for, and where a step's time goes; see `splats.py`."""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import langfield.methods.splat as splat_module
+from langfield.core.config import config_from_json, config_to_json
+from langfield.core.errors import Interrupted
+from langfield.data.images import decode_image, decode_mask
+from langfield.data.scene import open_scene
+from langfield.data.views import Scene
+from langfield.methods.base import MethodContext
+from langfield.methods.registry import preset
+from langfield.methods.splat import Splat, SplatConfig
+from langfield.training import splatting
+from langfield.training.guard import NanGuard
+from langfield.training.loop import TrainingConfig, train
+from langfield.training.optimiser import Optimiser
+from langfield.training.photos import PhotoSource
+from measuring import Marks, peak_memory, synchronise, table
+
+_PHOTO_BYTES = 4 * 2**30
+
+
+def measure(options: argparse.Namespace, device: torch.device, machine: dict) -> dict:
+    scene = open_scene(options.scene)
+    test = _TestViews(scene, device)
+    rows, profiles = [], {}
+    for name in options.presets:
+        recipe = preset(name)
+        config = _changed(recipe.config, options.set)
+        steps = options.max_steps or (12 if options.small else recipe.steps)
+        warm_s = _train(scene, config, device, steps=8, every=8, test=test, targets=[])[0]["training_s"]
+        row, method, curve = _train(scene, config, device, steps, options.every, test, options.targets, options.seconds)
+        rows.append({"preset": name, **row, "first_steps_s": warm_s})
+        parts, launches = _profile(method, scene, device, steps, Path(options.out))
+        profiles[name] = {"parts_ms": parts, "launches": launches, "curve": curve, "config": config_to_json(config)}
+        print(f"\nOne step of {name}, {method.gaussians.count:,} Gaussians, ms by part\n")
+        print(table([*parts, "sum", "kernels"], [[*parts.values(), sum(parts.values()), launches]]))
+        del method
+    print("\nTime to a PSNR on the test views\n")
+    print(table(list(rows[0]), [list(row.values()) for row in rows]))
+    return {"scene": str(Path(options.scene).name), "test_views": len(test), "rows": rows, "presets": profiles}
+
+
+def _changed(config: Any, changes: list[str]) -> SplatConfig:
+    """The config with settings such as growth.stop=5000."""
+    if not isinstance(config, SplatConfig):
+        raise SystemExit("only presets of Gaussians can be measured here")
+    document = config_to_json(config)
+    for change in changes:
+        path, _, value = change.partition("=")
+        *parents, last = path.split(".")
+        place: Any = document
+        for parent in parents:
+            place = place[parent]
+        place[last] = type(place[last])(float(value)) if not isinstance(place[last], bool) else value == "true"
+    return config_from_json(SplatConfig, document, "config")
+
+
+class _TestViews:
+    """The test views' photos on the device, and the mean PSNR of what a method makes of them, rounded to bytes."""
+
+    def __init__(self, scene: Scene, device: torch.device) -> None:
+        self._views = []
+        for view in (scene.views[index] for index in scene.test):
+            mask = None if view.mask_path is None else decode_mask(view.mask_path, view.size_px)
+            photo = torch.from_numpy(decode_image(view.image_path, view.size_px)).to(device)
+            used = None if mask is None else torch.from_numpy(mask).to(device)
+            self._views.append((view.camera.moved(scene.scene_from_world), photo, used))
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def psnr(self, method: Splat) -> float:
+        values = []
+        for camera, photo, used in self._views:
+            rgb = method.render(camera, ["rgb"]).rgb
+            assert rgb is not None
+            error = ((rgb * 255).round() / 255 - photo.float() / 255) ** 2
+            values.append(-10 * (error if used is None else error[used]).mean().log10())
+        return float(torch.stack(values).mean())
+
+
+def _train(
+    scene: Scene,
+    config: SplatConfig,
+    device: torch.device,
+    steps: int,
+    every: int,
+    test: _TestViews,
+    targets: list[float],
+    seconds: float | None = None,
+) -> tuple[dict[str, Any], Splat, list[tuple[int, float, float, int]]]:
+    """Figures, the method, and (step, training seconds, PSNR, Gaussians) at each look at the test views. The clock runs
+    from before the Gaussians begin, photos are decoded as they come, and stops for the looks."""
+    torch.manual_seed(0)
+    method = Splat(config, MethodContext(photos=len(scene.train))).to(device)
+    curve: list[tuple[int, float, float, int]] = []
+    memory: dict[str, float] = {}
+    synchronise(device)
+    start, paused = time.perf_counter(), 0.0
+    with peak_memory(device, memory), _photos(scene, config, device, seed=0) as photos:
+        splatting.begin(method, scene, 0)
+        follow = splatting.follower(method, photos.generator)
+
+        def after(step: int, optimiser: Optimiser) -> None:
+            nonlocal paused
+            follow(step, optimiser)
+            if (step + 1) % every == 0 or step + 1 == steps:
+                synchronise(device)
+                stopped = time.perf_counter()
+                curve.append((step + 1, stopped - start - paused, test.psnr(method), method.gaussians.count))
+                synchronise(device)
+                paused += time.perf_counter() - stopped
+
+        def enough() -> bool:
+            return seconds is not None and time.perf_counter() - start - paused > seconds
+
+        with suppress(Interrupted):
+            train(method, photos, TrainingConfig(steps=steps), after_step=after, should_stop=enough)
+    row: dict[str, Any] = {f"s to {target} dB": _first(curve, target) for target in targets}
+    last_step, training_s, last_psnr, count = curve[-1] if curve else (0, 0.0, float("nan"), 0)
+    row |= {"psnr": last_psnr, "steps": last_step, "training_s": training_s}
+    row |= {"steps_per_s": last_step / max(training_s, 1e-9), "gaussians": count, **memory}
+    return row, method, curve
+
+
+def _photos(scene: Scene, config: SplatConfig, device: torch.device, seed: int) -> PhotoSource:
+    return PhotoSource(
+        scene,
+        scene.train,
+        device,
+        _PHOTO_BYTES,
+        seed,
+        photos_per_step=config.photos_per_step,
+        half_size_until=config.half_size_until,
+    )
+
+
+def _first(curve: list[tuple[int, float, float, int]], target: float) -> float | None:
+    return next((seconds for _, seconds, psnr, _ in curve if psnr >= target), None)
+
+
+def _profile(
+    method: Splat, scene: Scene, device: torch.device, first: int, out: Path, rounds: int = 30
+) -> tuple[dict[str, float], int]:
+    """Milliseconds of a step by part, each the median over some steps after training; and, from a second look by
+    torch's profiler, how many kernels a step launches (what they are goes into a file beside `out`)."""
+    rounds = rounds if device.type == "cuda" else 2
+    marks, optimiser, guard = Marks(device), Optimiser(method.param_groups()), NanGuard(device)
+    with _photos(scene, method.config, device, seed=1) as photos:
+        follow = splatting.follower(method, photos.generator)
+
+        def step(number: int) -> None:
+            optimiser.set_rates(number)
+            batch = photos.batch(number)
+            marks.mark("batch")
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+                terms = method.loss(batch, number)
+            loss = torch.stack([value.float() for name, value in terms.items() if not name.startswith("_")]).sum()
+            marks.mark("loss")
+            loss.backward()
+            marks.mark("backward")
+            bad = guard.check(loss, optimiser.gradients())
+            marks.mark("guard")
+            optimiser.step(bad.float())
+            marks.mark("optimiser")
+            follow(number, optimiser)
+            marks.mark("growth" if number % method.config.growth.every == 0 else "shaking")
+
+        with _marked_drawing(marks):
+            for number in range(first, first + 2 * rounds):
+                marks.begin()
+                step(number)
+                if number == first + rounds // 2:  # the first ones decode photos
+                    marks._rounds.clear()
+        parts = marks.milliseconds()
+        launches = _launches(lambda: step(first + 1), marks, out) if device.type == "cuda" else 0
+    return parts, launches
+
+
+@contextmanager
+def _marked_drawing(marks: Marks) -> Iterator[None]:
+    """Put marks about what draws within a loss: colours come before it."""
+    drawn = splat_module.splat_all
+
+    def marked(*args: Any, **options: Any) -> Any:
+        marks.mark("colours")
+        pictures = drawn(*args, **options)
+        marks.mark("project and rasterise")
+        return pictures
+
+    splat_module.splat_all = marked
+    try:
+        yield
+    finally:
+        splat_module.splat_all = drawn
+
+
+def _launches(step: Callable[[], None], marks: Marks, out: Path) -> int:
+    from torch.profiler import ProfilerActivity, profile
+
+    marks.begin()
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as seen:
+        for _ in range(3):
+            step()
+        torch.cuda.synchronize()
+    figures: Any = seen.key_averages()
+    text = figures.table(sort_by="self_device_time_total", row_limit=40, max_name_column_width=90)
+    out.with_suffix(".kernels.txt").write_text(text)
+    kernels = [e for e in figures if e.device_type == torch.autograd.DeviceType.CUDA]
+    return sum(event.count for event in kernels) // 3
