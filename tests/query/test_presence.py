@@ -1,12 +1,10 @@
 """Presence against common nouns."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
+import torch
 
-from langfield.query.presence import Background, Null, common_nouns, keep_background, log_odds, read_background
+from langfield.query.presence import Background, Null, best_score, common_nouns, distinct, log_odds
 
 
 def scene(phrases: int, rng: np.random.Generator, cells: int = 400, level: float = -0.5) -> np.ndarray:
@@ -65,27 +63,18 @@ def test_nouns_that_all_say_the_same_do_not_divide_by_zero():
     assert presence[2] < 0.5
 
 
-def test_it_is_kept_and_read_again_and_what_is_torn_is_not(tmp_path: Path):
-    background = Background.of_nouns(scene(20, np.random.default_rng(3), cells=9))
-    file = tmp_path / "answers" / "presence.json"
-    assert read_background(file, 9) is None
-    keep_background(file, background)
-    again = read_background(file, 9)
-    assert again is not None
-    scores = scene(4, np.random.default_rng(4), cells=9)
-    np.testing.assert_array_equal(again.presence(scores), background.presence(scores))
-    assert read_background(file, 8) is None  # of other cells
-    whole = file.read_text()
-    broken = [whole[:50], "[]", "{}", json.dumps(json.loads(whole) | {"mean": ["x"] * 9})]
-    broken.append(json.dumps(json.loads(whole) | {"contrast": [1.0]}))
-    for text in broken:
-        file.write_text(text)
-        assert read_background(file, 9) is None
-    keep_background(None, background)
-    keep_background(Path("/dev/null/nowhere.json"), background)  # cannot be written: nothing is said
-
-
 def test_the_list_of_nouns_is_a_list_of_different_words():
     nouns = common_nouns()
     assert len(nouns) == len(set(nouns)) > 100
     assert all(noun.strip() == noun and noun for noun in nouns)
+
+
+def test_words_that_an_encoder_cannot_tell_apart_count_once():
+    known = torch.nn.functional.normalize(torch.randn(4, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
+    words = torch.cat([known[:2], known[3:], known[2:], known[:1]])
+    assert distinct(words).tolist() == [0, 1, 2, 3]
+
+
+def test_without_a_comparison_the_best_place_tells():
+    assert best_score(np.array([[0.2, 0.7], [0.1, 0.3]])).tolist() == [0.7, 0.3]
+    assert best_score(np.zeros((2, 0))).tolist() == [0, 0]

@@ -78,6 +78,10 @@ class PixelSamples:
 class AskedPixels(Protocol):
     """Some pixels of a view, ready to be asked at many scales."""
 
+    def embedding(self, scale_scene: Float[Tensor, " q"]) -> Float[Tensor, "q d"]:
+        """Unit embeddings, each pixel at its own scale; 0 where there is none."""
+        ...
+
     def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[Phrases], Float[Tensor, "q p"]]:
         """Each pixel at its own scale, ready to be asked for the relevancy of several groups of phrases."""
         ...

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 
 from langfield.core.cameras import Camera
 from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.query.atlas import Atlas, make_atlas
 from langfield.query.language_view import LanguageView
 from langfield.query.places import Cells
 from langfield.query.relevancy import Phrases
@@ -17,7 +18,6 @@ from langfield.query.seen_scales import (
     RASTER_SIDE_PX,
     SMOOTHED_SHARE_OF_CROP,
     SeenScales,
-    gather_evidence,
     raster,
     raster_stride,
 )
@@ -31,61 +31,45 @@ _WINDOW_CELLS = 3  # a window of smoothing is at least so many raster cells wide
 
 @dataclass(frozen=True)
 class Outlook:
-    """Small renders, and their surface points sorted into cubes of space.
+    """A scene's surface, and what it was seen as: all that questions about the whole scene need.
 
     Attributes:
-        views: the renders.
-        stride: of the rasters that are asked, for each view.
-        kept: each view's raster pixels that show a surface.
-        distance_scene: typical distance from photos to each of those N points.
-        cells: the points, sorted into cubes as large as the smallest crops.
-        surface: the points, sorted into small ones.
+        surface: in small cubes.
+        cells: the cubes, sorted into places as large as the smallest crops: below that a field cannot tell them apart.
+        atlas: the cubes' embeddings.
+        distance_scene: typical distance from photos to each of the V cubes.
+        crop_angles: crop height over focal length at each of the atlas's levels.
     """
 
-    views: list[LanguageView]
-    stride: list[int]
-    kept: list[Int64[torch.Tensor, " _"]]
-    distance_scene: Float[np.ndarray, " n"]
-    cells: Cells
     surface: Surface
+    cells: Cells
+    atlas: Atlas
+    distance_scene: Float[np.ndarray, " v"]
+    crop_angles: Float[np.ndarray, " l"]
 
     @classmethod
-    def of_views(cls, views: list[LanguageView], seen: SeenScales) -> "Outlook":
-        """Cells are as large as the smallest crops: below that the field cannot tell places apart.
-
-        The surface's cubes are as much smaller as crops overlap and the pictures can show.
-        """
+    def of_views(cls, views: list[LanguageView], seen: SeenScales, progress: Progress = silent) -> "Outlook":
+        """The surface's cubes are as small as crops overlap and the pictures can show. Cost: see `make_atlas`."""
         strides = [_stride(view, seen) for view in views]
         parts = [_Seen.of(view, stride) for view, stride in zip(views, strides, strict=True)]
-        kept = [part.kept for part in parts]
         points, rgb, normals = (
             np.concatenate([getattr(p, name) for p in parts]) for name in ("points", "rgb", "normals")
         )
-        of_view = np.repeat(np.arange(len(views)), [len(k) for k in kept])
-        distance = seen.typical_distance(torch.from_numpy(points).to(seen.crop_angles.device)).cpu().numpy()
-        crop = (
-            float(seen.crop_angles[0]) * float(np.median(distance)) if len(points) else 1.0
-        )  # nothing to see: any size
-        spacing = float(np.median(np.concatenate([part.spacing for part in parts]))) if len(points) else 0.0
+        of_view = np.repeat(np.arange(len(views)), [len(part.kept) for part in parts])
+        crop, spacing = 1.0, 0.0  # nothing to see: any size
+        if len(points):
+            crop = float(seen.crop_angles[0]) * float(np.median(_typical(points, seen)))
+            spacing = float(np.median(np.concatenate([part.spacing for part in parts])))
         surface = Surface(points, rgb, normals, of_view, max(crop / _CUBES_PER_CROP, _SPACINGS_PER_CUBE * spacing))
-        return cls(views, strides, kept, distance, Cells(points, of_view, crop), surface)
+        cells = Cells(surface.centres_scene, surface.points_in_cubes, crop)
+        atlas = make_atlas(views, strides, [part.kept for part in parts], surface, seen, progress)
+        return cls(surface, cells, atlas, _typical(surface.centres_scene, seen), seen.crop_angles.cpu().numpy())
 
-    def ask(self, asked: Phrases, seen: SeenScales, progress: Progress = silent, stage: str = "asking") -> "Evidence":
-        """What the pictures say of phrases, at scales that photos showed their places at.
-
-        Cost: 8 evaluations of each picture, whatever the number of phrases, and a sum for each phrase.
-        """
-        started, found = time.perf_counter(), []
-        for view, stride in zip(self.views, self.stride, strict=True):
-            found.append(gather_evidence(view, asked, seen, stride))
-            progress(ProgressEvent(stage, len(found), len(self.views), "views", time.perf_counter() - started))
-        pairs = list(zip(found, self.kept, strict=True))
-        score = np.concatenate([f.score[:, kept].cpu().numpy() for f, kept in pairs], axis=1)
-        angle = np.concatenate([seen.crop_angles[f.level[:, kept]].cpu().numpy() for f, kept in pairs], axis=1)
-        cells = np.stack([self.cells.means(s) for s in score])
-        surface = self.surface
-        smooth = surface.smoothed(surface.means(score)).astype(np.float32)
-        return Evidence(cells, smooth, surface.means(angle * self.distance_scene).astype(np.float32))
+    def ask(self, asked: Phrases) -> "Evidence":
+        """What is known of phrases, at scales that photos showed their places at."""
+        score, level = (found.cpu().numpy() for found in self.atlas.relevancy(asked))
+        smooth = self.surface.smoothed(score).astype(np.float32)
+        return Evidence(self.cells.means(score), smooth, self.crop_angles[level] * self.distance_scene)
 
 
 @dataclass(frozen=True)
@@ -127,7 +111,7 @@ def look_around(
     for number in range(count):
         views.append(look(shrunk(cameras[number * len(cameras) // count], RASTER_SIDE_PX)))
         progress(ProgressEvent("looking", number + 1, count, "views", time.perf_counter() - started))
-    return Outlook.of_views(views, seen)
+    return Outlook.of_views(views, seen, progress)
 
 
 def shrunk(camera: Camera, longest_px: int) -> Camera:
@@ -163,6 +147,10 @@ class _Seen:
         spacing = view.distance_scene[at].cpu().numpy() * stride / camera.fy_px
         where = at.cpu().numpy()
         return cls(kept, every.reshape(-1, 3)[where], rgb, normals[where], spacing)
+
+
+def _typical(points_scene: Float[np.ndarray, "n 3"], seen: SeenScales) -> Float[np.ndarray, " n"]:
+    return seen.typical_distance(torch.from_numpy(points_scene).to(seen.camera_centres)).cpu().numpy()
 
 
 def _stride(view: LanguageView, seen: SeenScales) -> int:

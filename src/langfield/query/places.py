@@ -1,48 +1,29 @@
-"""Cubes of a scene as large as its smallest crops: what several pictures say of a place, taken together."""
-
-import hashlib
+"""Places as large as a scene's smallest crops: what of the surface lies in each, taken together."""
 
 import numpy as np
 from jaxtyping import Float, Int64
 
-from langfield.query.surface import FEWEST_VIEWS
-
 
 class Cells:
-    """Surface points that several pictures show, sorted into cubes of the scene once; then asked phrase by phrase.
+    """Cubes of space with something of a surface in them.
 
-    Cost: a sort of N points when made, then a pass over them for each phrase.
+    Cost: a sort of V points when made, then a pass over them for each phrase.
     """
 
     def __init__(
-        self, points_scene: Float[np.ndarray, "n 3"], view: Int64[np.ndarray, " n"], cell_scene: float
+        self, centres_scene: Float[np.ndarray, "v 3"], weight: Int64[np.ndarray, " v"], side_scene: float
     ) -> None:
-        """Args: points_scene: finite. view: which picture each is from. cell_scene: side of a cube."""
-        corner = np.floor(points_scene / cell_scene).astype(np.int64)
-        corner -= corner.min(axis=0, initial=0)
-        extent = corner.max(axis=0, initial=0) + 1
-        keys = (corner[:, 0] * extent[1] + corner[:, 1]) * extent[2] + corner[:, 2]
-        _, first, self._of_point = np.unique(keys, return_index=True, return_inverse=True)
-        self._cubes = corner[first]
-        self._counts = np.bincount(self._of_point, minlength=len(first))
-        views = int(view.max(initial=0)) + 1
-        pairs = np.unique(self._of_point * views + view)
-        seen_by = np.bincount(pairs // views, minlength=len(first))
-        self._seen = seen_by >= min(FEWEST_VIEWS, views)
-        if not self._seen.any():
-            self._seen[:] = True
+        """Args: centres_scene: of parts of the surface; weight: how much each counts; side_scene: of a cube."""
+        corner = np.floor(centres_scene / side_scene).astype(np.int64)
+        self._of_part = np.unique(corner, axis=0, return_inverse=True)[1].reshape(-1)
+        self._weight = weight
+        self._total = np.bincount(self._of_part, weights=weight)
 
     def __len__(self) -> int:
-        """How many cells several pictures show."""
-        return int(self._seen.sum())
+        return len(self._total)
 
-    @property
-    def digest(self) -> str:
-        """Of which cells these are: the same for the same surface."""
-        return hashlib.sha256(self._cubes[self._seen].tobytes()).hexdigest()[:16]
-
-    def means(self, score: Float[np.ndarray, " n"]) -> Float[np.ndarray, " s"]:
-        """A phrase's mean score in each cell that several pictures show (in all, if none is): a place must look right
-        from everywhere."""
-        means = np.bincount(self._of_point, weights=score, minlength=len(self._cubes)) / self._counts
-        return means[self._seen]
+    def means(self, values: Float[np.ndarray, "p v"]) -> Float[np.ndarray, "p c"]:
+        """The mean in each cell of values on the parts: a place must look right all over."""
+        size = len(self)
+        sums = [np.bincount(self._of_part, weights=row * self._weight, minlength=size) for row in values]
+        return np.stack(sums).reshape(len(values), size) / self._total

@@ -14,24 +14,21 @@ simultaneous hypothesis testing": the spread comes from the quartile above the m
 there move little.) The mean of the three is counted so once more, and that is the evidence z; presence is σ(z − 3).
 """
 
-import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float
-
-from langfield.core.errors import RunError
-from langfield.runs.atomic import read_json, write_json
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
 
 THREE_SPREADS = 3.0
 _QUARTILE = 0.6745  # of the normal distribution
 _LEAST_SPREAD = 1e-3  # of log-odds: nouns that all score the same tell nothing
 _ELSEWHERE = 0.9  # the quantile of places that contrast is taken against
+FEWEST_NOUNS = 64  # that an encoder must tell apart
+_SAME = 1e-4  # 1 − cosine
 _CLIPPED = 1e-4  # scores are kept so far from 0 and 1
 
 
@@ -39,6 +36,18 @@ _CLIPPED = 1e-4  # scores are kept so far from 0 and 1
 def common_nouns() -> tuple[str, ...]:
     """The bundled list."""
     return tuple(files("langfield.query").joinpath("common_nouns.txt").read_text(encoding="utf-8").split("\n")[:-1])
+
+
+def distinct(embeddings: Float[Tensor, "n d"]) -> Int64[Tensor, " m"]:
+    """The first of each group of texts that the encoder cannot tell apart (words that it does not know are all one)."""
+    alike = embeddings @ embeddings.T > 1 - _SAME
+    return torch.nonzero(~alike.tril(-1).any(dim=1))[:, 0]
+
+
+def best_score(score: Float[np.ndarray, "p c"]) -> Float[np.ndarray, " p"]:
+    """Presence by an encoder that knows too few words for a comparison: the relevancy of the best place, for then 0.5
+    is what the temperature on its card makes of it. 0 without places."""
+    return score.max(axis=1, initial=0.0)
 
 
 @dataclass(frozen=True)
@@ -93,43 +102,6 @@ class Background:
         evidence = _evidence(odds, self.mean, self.spread)
         return np.mean([null.spreads(values) for null, values in zip(kinds, evidence, strict=True)], axis=0)
 
-    def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any], cells: int) -> "Background":
-        """The inverse of `to_json`. Raises ValueError if it is not of so many places."""
-        try:
-            mean, spread = (np.array(document[name], dtype=np.float64) for name in ("mean", "spread"))
-            strength, distinction, contrast, together = (Null(*map(float, document[f.name])) for f in fields(cls)[2:])
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"no background: {error}") from None
-        found = cls(mean, spread, strength, distinction, contrast, together)
-        numbers = np.concatenate([np.ravel(_plain(getattr(found, f.name))) for f in fields(cls)])
-        if mean.shape != (cells,) or spread.shape != (cells,) or not np.isfinite(numbers).all():
-            raise ValueError(f"not a background of {cells} places")
-        return found
-
-
-def read_background(path: Path | None, cells: int) -> Background | None:
-    """What `keep_background` wrote; None if it is not there or not whole."""
-    if path is None or not path.is_file():
-        return None
-    try:
-        return Background.from_json(read_json(path), cells)
-    except (RunError, ValueError):
-        return None
-
-
-def keep_background(path: Path | None, background: Background) -> None:
-    """Write it where that is possible; a run that cannot be written is asked all the same."""
-    if path is None:
-        return
-    with contextlib.suppress(RunError, OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, background.to_json())
-
 
 def log_odds(score: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
     """log(s / (1 − s)): what relevancy is linear in cosines by."""
@@ -143,7 +115,3 @@ def _evidence(
     best = odds.argmax(axis=1)
     strength = odds.max(axis=1)
     return strength, (strength - mean[best]) / spread[best], strength - np.quantile(odds, _ELSEWHERE, axis=1)
-
-
-def _plain(value: "Null | Float[np.ndarray, ' c']") -> list[float]:
-    return [value.median, value.spread] if isinstance(value, Null) else value.tolist()

@@ -3,7 +3,7 @@
 LERF tries 30 scales everywhere, and one pixel wins. Most of its misses are pixels of bare table or wall at a scale no
 crop ever had there: the field extrapolates, and the maximum over 30 pictures finds where it does so worst. Here the
 scales at a point are the crop heights that training saw from a typical photo's distance, and an answer must hold over
-an area: relevancy is averaged over half the crop that it is about, before the best place and scale are taken.
+an area: what crops say is averaged over half of each before the best place and scale are taken (`query.atlas`).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,6 @@ from langfield.query.relevancy import Phrases
 LEVELS = 8
 SMOOTHED_SHARE_OF_CROP = 0.5
 RASTER_SIDE_PX = 160
-_PHRASES_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
@@ -47,55 +46,6 @@ class SeenScales:
         distance = torch.cat(parts)
         known = points_scene.isfinite().all(dim=-1)
         return torch.where(known, distance, torch.where(known, distance, 0).amax().clamp_min(1.0))
-
-
-@dataclass(frozen=True)
-class RasterEvidence:
-    """Smoothed relevancy of P phrases on a raster of a picture.
-
-    Attributes:
-        pixels: (n,) flat indices of the raster's pixels in the picture.
-        shape: rows and columns of the raster.
-        score: (P, n) relevancy averaged over half a crop, maximum over the levels.
-        level: (P, n) which level that was.
-    """
-
-    pixels: Int64[Tensor, " n"]
-    shape: tuple[int, int]
-    score: Float[Tensor, "p n"]
-    level: Int64[Tensor, "p n"]
-
-    def best(self) -> tuple[Int64[Tensor, " p"], Int64[Tensor, " p"], Float[Tensor, " p"]]:
-        """Per phrase the best pixel's flat index in the picture, its level, and its score."""
-        score, cell = self.score.max(dim=1)
-        return self.pixels[cell], self.level.gather(1, cell[:, None])[:, 0], score
-
-
-def gather_evidence(
-    view: LanguageView, phrases: Phrases, seen: SeenScales, stride: int | None = None
-) -> RasterEvidence:
-    """Ask a raster (every `stride`-th pixel; None is at most 160 cells a side) at every seen scale.
-
-    Cost: L evaluations of the raster.
-    """
-    stride = raster_stride(view) if stride is None else stride
-    pixels, shape = raster(view, stride)
-    distance = seen.typical_distance(view.points_scene[pixels])
-    closer = _times_closer(distance, view.distance_scene[pixels])
-    asked = view.of_pixels(pixels)
-    score = torch.full((len(phrases), len(pixels)), -1.0, device=pixels.device)
-    level = torch.zeros(score.shape, dtype=torch.int64, device=pixels.device)
-    for number, angle in enumerate(seen.crop_angles):
-        relevancy = asked.at(angle * distance)
-        side = SMOOTHED_SHARE_OF_CROP * float(angle) * view.camera.fy_px * closer / stride
-        for start in range(0, len(phrases), _PHRASES_AT_ONCE):
-            part = slice(start, start + _PHRASES_AT_ONCE)
-            raw = relevancy(phrases[part]).T.reshape(-1, *shape)
-            smooth = box_mean(raw, side).reshape(len(raw), -1)
-            better = smooth > score[part]
-            score[part] = torch.where(better, smooth, score[part])
-            level[part] = torch.where(better, number, level[part])
-    return RasterEvidence(pixels, shape, score, level)
 
 
 def relevancy_at_levels(
@@ -142,6 +92,14 @@ def box_mean(maps: Float[Tensor, "p h w"], side: float) -> Float[Tensor, "p h w"
     half = kernel // 2
     along = torch.nn.functional.avg_pool2d(maps[None], (1, kernel), 1, (0, half), count_include_pad=False)
     return torch.nn.functional.avg_pool2d(along, (kernel, 1), 1, (half, 0), count_include_pad=False)[0]
+
+
+def smoothing_side(
+    view: LanguageView, typical: Float[Tensor, " n"], pixels: Int64[Tensor, " n"], angle: float, stride: int
+) -> float:
+    """Half the side of a crop in raster cells; `typical` is the distance that photos have from what pixels show."""
+    closer = _times_closer(typical, view.distance_scene[pixels])
+    return SMOOTHED_SHARE_OF_CROP * angle * view.camera.fy_px * closer / stride
 
 
 def _times_closer(typical: Float[Tensor, " n"], here: Float[Tensor, " n"]) -> float:

@@ -1,7 +1,5 @@
 """An opened run: phrases in, answers out. The same arrays for the command line, Python, evaluation and viewer."""
 
-import hashlib
-import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +33,7 @@ from langfield.query.language_view import (
 from langfield.query.level_maps import level_maps
 from langfield.query.outlook import Found, Outlook, look_around
 from langfield.query.pictures import to_uint8
-from langfield.query.presence import Background, common_nouns, keep_background, read_background
+from langfield.query.presence import FEWEST_NOUNS, Background, best_score, common_nouns, distinct
 from langfield.query.relevancy import Phrases
 from langfield.query.seen_scales import (
     SeenScales,
@@ -70,14 +68,8 @@ class Session:
         context: MethodContext,
         device: torch.device,
         encoder: str | None = None,
-        kept: Path | None = None,
     ) -> None:
-        """Use `open`.
-
-        Args:
-            encoder: where the encoder is now, if not where the run's card says.
-            kept: a folder for what is slow to find out and stays true for this model; None keeps nothing.
-        """
+        """Use `open`. Args: encoder: where the encoder is now, if not where the run's card says."""
         self.info = info
         self.views: tuple[RunView, ...] = tuple(info.views)
         self.device = device
@@ -89,9 +81,8 @@ class Session:
         self._texts: dict[str, Tensor] = {}
         self._rendered: OrderedDict[str, LanguageView] = OrderedDict()
         self._outlook: Outlook | None = None
-        self._backgrounds: dict[str, Background] = {}
+        self._backgrounds: dict[tuple[str, ...], Background | None] = {}
         self._known: dict[tuple[str, tuple[str, ...]], Found] = {}
-        self._kept = kept
 
     @classmethod
     def open(cls, run: str | Path, *, device: str = "auto", encoder: str | None = None) -> "Session":
@@ -111,7 +102,7 @@ class Session:
             method.load_state_dict(loaded.tensors("model"))
             method.to(where)
             assert isinstance(method, LanguageMethod | Splat)
-            return cls(loaded.info, method, context, where, encoder, Path(run) / "answers" / loaded.digest)
+            return cls(loaded.info, method, context, where, encoder)
         except (ValueError, RuntimeError) as error:
             raise RunError(f"cannot be opened by this langfield: {error}", Path(run)) from None
 
@@ -204,8 +195,9 @@ class Session:
         outlook, background = self._outlook_of_views(progress), self._background(negatives, progress)
         for start in range(0, len(new), PHRASES_AT_ONCE):
             texts = new[start : start + PHRASES_AT_ONCE]
-            evidence = outlook.ask(self._ready(self._phrases(texts, negatives)), self._seen_scales(), progress)
-            presence = np.zeros(len(texts)) if background is None else background.presence(evidence.in_cells)
+            evidence = outlook.ask(self._phrases(texts, negatives))
+            judge = best_score if background is None else background.presence
+            presence = judge(evidence.in_cells)
             for i, text in enumerate(texts):
                 regions = outlook.surface.regions(evidence.on_surface[i])
                 known = Found(float(presence[i]), evidence.on_surface[i], evidence.scale_scene[i], regions)
@@ -223,27 +215,18 @@ class Session:
         return self._outlook
 
     def _background(self, negatives: Sequence[str] | None, progress: Progress) -> Background | None:
-        """What the scene answers to phrases in general, against these negatives; None where no surface is seen.
-
-        Asking it costs as much as 127 phrases: it is kept for later sessions.
-        """
-        outlook = self._outlook_of_views(progress)
-        if not len(outlook.cells):
+        """What the scene answers to phrases in general, against these negatives; None where no surface is seen, or the
+        encoder knows too few words to tell."""
+        outlook, against = self._outlook_of_views(progress), self._against(negatives)
+        if not len(outlook.surface):
             return None
-        key = json.dumps([outlook.cells.digest, *self._against(negatives)])
-        if key not in self._backgrounds:
-            name = f"presence-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
-            kept = None if self._kept is None else self._kept / name
-            found = read_background(kept, len(outlook.cells))
-            if found is None:
-                found = self._learn_background(negatives, outlook, progress)
-                keep_background(kept, found)
-            self._backgrounds[key] = found
-        return self._backgrounds[key]
-
-    def _learn_background(self, negatives: Sequence[str] | None, outlook: Outlook, progress: Progress) -> Background:
-        nouns = self._ready(self._phrases(common_nouns(), negatives))
-        return Background.of_nouns(outlook.ask(nouns, self._seen_scales(), progress, "calibrating").in_cells)
+        if against not in self._backgrounds:
+            nouns = self._phrases(common_nouns(), negatives)
+            different = nouns[distinct(nouns.embeddings)]
+            scores = outlook.atlas.relevancy(different)[0].cpu().numpy()
+            enough = len(different) >= FEWEST_NOUNS
+            self._backgrounds[against] = Background.of_nouns(outlook.cells.means(scores)) if enough else None
+        return self._backgrounds[against]
 
     def _answer(self, phrase: str, found: Found) -> Answer:
         hits = tuple(self._hit(region, found) for region in found.regions[:MOST_HITS] if found.present)

@@ -19,6 +19,7 @@ from langfield.query.relevancy import Phrases
 from langfield.renderers.splat import Look
 
 _CHANNELS_AT_ONCE = 64  # numbers an element has at once
+_LEVELS_KEPT = 2  # a scale lies between two
 _LEAST_ALPHA = 1e-3
 
 
@@ -38,6 +39,7 @@ class SplatView(LanguageView):
     share: Float16[Tensor, "m l k"]
     typical_distance: Float[Tensor, " r"]
     _asked: dict[str, Float[Tensor, "l r"]] = field(default_factory=dict)
+    _embedded: dict[int, Float[Tensor, "r d"]] = field(default_factory=dict)
     _against: list[Float[Tensor, "q d"]] = field(default_factory=list)
 
     def of_pixels(self, pixels: Int64[Tensor, " q"]) -> "_SplatPixels":
@@ -66,6 +68,23 @@ class SplatView(LanguageView):
         found, _ = sparse_relevancy(*self._question(phrases))
         return self._picture(found).permute(2, 0, 1)
 
+    @torch.no_grad()
+    def embeddings(self, level: int) -> Float[Tensor, "r d"]:
+        """Unit embeddings of all pixels at one level; the last few levels are kept."""
+        if level not in self._embedded:
+            codebook = self.method.language.codebook.float()
+            code, share = self.code[:, level].long(), self.share[:, level].float()
+            parts = []
+            for some in torch.arange(codebook.shape[1], device=code.device).split(_CHANNELS_AT_ONCE):
+                mix = torch.zeros(len(code), len(some), device=code.device)
+                for k in range(code.shape[1]):
+                    mix += share[:, k : k + 1] * codebook[:, some][code[:, k]]
+                parts.append(self._picture(mix).flatten(0, 1))
+            while len(self._embedded) >= _LEVELS_KEPT:
+                del self._embedded[next(iter(self._embedded))]
+            self._embedded[level] = torch.nn.functional.normalize(torch.cat(parts, dim=1), dim=-1)
+        return self._embedded[level]
+
     def _splatted(self, phrases: Phrases) -> Float[Tensor, "l p r"]:
         levels = len(self.method.language.crop_angles)
         parts = []
@@ -92,20 +111,36 @@ class _SplatPixels:
     view: SplatView
     pixels: Int64[Tensor, " q"]
 
+    def embedding(self, scale_scene: Float[Tensor, " q"]) -> Float[Tensor, "q d"]:
+        """See `AskedPixels.embedding`: between two levels a mean, linear in the logarithm of the scale."""
+        low, high, share = self._between(scale_scene)
+        mixed = torch.zeros(len(self.pixels), self.view.method.language.codebook.shape[1], device=share.device)
+        for level in range(len(self.view.method.language.crop_angles)):
+            weight = (low == level)[:, None] * (1 - share) + (high == level)[:, None] * share
+            if weight.any():
+                mixed += weight * self.view.embeddings(level)[self.pixels]
+        return torch.nn.functional.normalize(mixed, dim=-1)
+
     def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[Phrases], Float[Tensor, "q p"]]:
         """See `AskedPixels.at`: between two levels, relevancy is linear in the logarithm of the scale."""
-        angles = self.view.method.language.crop_angles
-        angle = scale_scene / self.view.typical_distance[self.pixels].clamp_min(1e-9)
-        place = torch.searchsorted(angles, angle.contiguous()).clamp(1, max(len(angles) - 1, 1))
-        low, high = place - 1, place.clamp(max=len(angles) - 1)
-        step = (angles[high] / angles[low]).log().clamp_min(1e-9)
-        share = ((angle.clamp_min(1e-9) / angles[low]).log() / step).clamp(0, 1)[:, None]
+        low, high, share = self._between(scale_scene)
 
         def ask(phrases: Phrases) -> Float[Tensor, "q p"]:
             levels = self.view.levels(phrases)
             return torch.lerp(levels[low, :, self.pixels], levels[high, :, self.pixels], share)
 
         return ask
+
+    def _between(
+        self, scale_scene: Float[Tensor, " q"]
+    ) -> tuple[Int64[Tensor, " q"], Int64[Tensor, " q"], Float[Tensor, "q 1"]]:
+        """The two levels that a scale lies between, and how near it is to the higher one."""
+        angles = self.view.method.language.crop_angles
+        angle = scale_scene / self.view.typical_distance[self.pixels].clamp_min(1e-9)
+        place = torch.searchsorted(angles, angle.contiguous()).clamp(1, max(len(angles) - 1, 1))
+        low, high = place - 1, place.clamp(max=len(angles) - 1)
+        step = (angles[high] / angles[low]).log().clamp_min(1e-9)
+        return low, high, ((angle.clamp_min(1e-9) / angles[low]).log() / step).clamp(0, 1)[:, None]
 
 
 @torch.no_grad()

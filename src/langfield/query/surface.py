@@ -54,6 +54,7 @@ class Surface:
     Attributes:
         centres_scene: (V, 3) mean position of what is in each cube.
         of_point: (N,) each given point's cube, −1 for none.
+        points_in_cubes: (V,) how many points.
         side_scene: of a cube.
     """
 
@@ -79,14 +80,14 @@ class Surface:
         self.side_scene = side_scene
         self._points = points_scene
         self.of_point: Int64[np.ndarray, " n"] = np.where(kept, np.cumsum(kept) - 1, -1)[cube]
-        self._count = count[kept]
+        self.points_in_cubes: Int64[np.ndarray, " v"] = count[kept]
         self.centres_scene = self.means(points_scene.T).T
         self._rgb = self.means(rgb.T).T
         normal = self.means(normals.T).T
         self._normals = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
 
     def __len__(self) -> int:
-        return len(self._count)
+        return len(self.points_in_cubes)
 
     def points_of(self, cubes: Int64[np.ndarray, " k"]) -> Float[np.ndarray, "m 3"]:
         """The given points that are in some of the cubes, in double precision."""
@@ -97,7 +98,7 @@ class Surface:
         inside = self.of_point >= 0
         cube, size = self.of_point[inside], len(self)
         sums = [np.bincount(cube, weights=row[inside], minlength=size) for row in values]
-        return np.stack(sums).reshape(len(values), size) / self._count
+        return np.stack(sums).reshape(len(values), size) / self.points_in_cubes
 
     def smoothed(self, values: Float[np.ndarray, "p v"]) -> Float[np.ndarray, "p v"]:
         """See the module. Cost: up to 200 products of a sparse matrix (some 20 V entries) with P columns."""

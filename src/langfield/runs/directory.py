@@ -64,11 +64,6 @@ class Run:
         """Whether the newest save was torn, so that this is the one before it."""
         return self.folder != self.path
 
-    @property
-    def digest(self) -> str:
-        """Of the model: what was found out about it is of use as long as this stays the same."""
-        return self.files["model.safetensors"].sha256[:16]
-
     def tensors(self, name: TensorFile, device: torch.device | str = "cpu") -> dict[str, Tensor]:
         """The tensors of NAME.safetensors. Raises RunError if this run has no such file."""
         return safetensors.torch.load_file(self._file(f"{name}.safetensors"), device=str(device))

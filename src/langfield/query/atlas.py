@@ -1,0 +1,115 @@
+"""What a scene's surface was seen as: an embedding for each small cube of it and each size of crop, made once.
+
+Phrases are compared with these: a product of two small tables, whatever the scene is made of. Embeddings are averaged
+over half the crop that they are about, and over all pictures, before a phrase is known. The length of such a mean is 1
+where all agree; where pictures contradict each other more than is usual in the scene, answers are doubted.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float16, Int64
+from torch import Tensor
+
+from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.query.language_view import LanguageView
+from langfield.query.relevancy import Phrases
+from langfield.query.seen_scales import SeenScales, box_mean, raster, smoothing_side
+from langfield.query.surface import Surface
+
+_NUMBERS_AT_ONCE = 2**24
+_DOUBT = 2.0  # of log-odds, for a mean whose length is 1 less than usual; between 1 and 4 it changes little
+_CLIPPED = 1e-6
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """What V cubes were seen as at L levels.
+
+    Attributes:
+        embeddings: unit vectors; 0 where a cube was not seen as anything at a level.
+        doubt: what is taken from the log-odds of every relevancy there; 0 where pictures agree as usual.
+    """
+
+    embeddings: Float16[Tensor, "l v d"]
+    doubt: Float[Tensor, "l v"]
+
+    @classmethod
+    def of_means(cls, means: Float[Tensor, "l v d"], known: Float[Tensor, "l v"]) -> "Atlas":
+        """The atlas of mean embeddings. Args: known: the share of what was averaged that was an embedding, not 0."""
+        seen = known > 0.5
+        agreement = means.norm(dim=-1)
+        usual = torch.stack(
+            [a[s].median() if s.any() else a.new_ones(()) for a, s in zip(agreement, seen, strict=True)]
+        )
+        unit = means / agreement.clamp_min(1e-6)[..., None] * seen[..., None]
+        return cls(unit.half(), torch.where(seen, _DOUBT * (usual[:, None] - agreement), 0))
+
+    @torch.no_grad()
+    def relevancy(self, phrases: Phrases) -> tuple[Float[Tensor, "p v"], Int64[Tensor, "p v"]]:
+        """The relevancy of each phrase in each cube, at the level where it is highest; and that level.
+
+        Cost: 2 · L · V · D · P multiplications.
+        """
+        levels, cubes, dim = self.embeddings.shape
+        score = torch.full((len(phrases), cubes), -1.0, device=self.embeddings.device)
+        best = torch.zeros(score.shape, dtype=torch.int64, device=score.device)
+        at_once = max(_NUMBERS_AT_ONCE // max(dim, len(phrases)), 1)
+        for level in range(levels):
+            for first in range(0, cubes, at_once):
+                rows = slice(first, first + at_once)
+                found = self._relevancy(phrases, level, rows)
+                better = found > score[:, rows]
+                score[:, rows] = torch.where(better, found, score[:, rows])
+                best[:, rows] = torch.where(better, level, best[:, rows])
+        return score, best
+
+    def _relevancy(self, phrases: Phrases, level: int, cubes: slice) -> Float[Tensor, "p m"]:
+        embedding = self.embeddings[level, cubes].float()
+        plain = phrases.relevancy(embedding).T.clamp(_CLIPPED, 1 - _CLIPPED)
+        return torch.sigmoid(torch.logit(plain) - self.doubt[level, cubes]) * embedding.any(dim=-1)
+
+
+@torch.no_grad()
+def make_atlas(
+    views: Sequence[LanguageView],
+    strides: Sequence[int],
+    kept: Sequence[Int64[Tensor, " _"]],
+    surface: Surface,
+    seen: SeenScales,
+    progress: Progress = silent,
+) -> Atlas:
+    """Read the views' embeddings into the surface's cubes.
+
+    Cost: L evaluations of every view's raster. Memory: the atlas in float32 and float16, and one raster's embeddings.
+
+    Args:
+        strides: of the rasters.
+        kept: each raster's pixels that show a surface, in the order of the surface's points.
+    """
+    device, levels = seen.crop_angles.device, len(seen.crop_angles)
+    cube = torch.from_numpy(surface.of_point).to(device)
+    sums: Tensor | None = None
+    started, first = time.perf_counter(), 0
+    for done, (view, stride, there) in enumerate(zip(views, strides, kept, strict=True), start=1):
+        pixels, shape = raster(view, stride)
+        distance = seen.typical_distance(view.points_scene[pixels])
+        asked = view.of_pixels(pixels)
+        into = cube[first : first + len(there)]
+        first += len(there)
+        for level, angle in enumerate(seen.crop_angles):
+            side = smoothing_side(view, distance, pixels, float(angle), stride)
+            embedding = asked.embedding(angle * distance).float()
+            with_known = torch.cat([embedding, embedding.any(dim=1, keepdim=True)], dim=1)
+            smooth = box_mean(with_known.T.reshape(-1, *shape), side).flatten(1).T[there]
+            if sums is None:
+                sums = torch.zeros(levels, len(surface), smooth.shape[1], device=device)
+            sums[level].index_add_(0, into.clamp_min(0), smooth * (into >= 0)[:, None])
+        progress(ProgressEvent("reading", done, len(views), "views", time.perf_counter() - started))
+    if sums is None:
+        sums = torch.zeros(levels, len(surface), 1, device=device)
+    means = sums / torch.from_numpy(np.maximum(surface.points_in_cubes, 1)).to(device)[:, None]
+    return Atlas.of_means(means[..., :-1], means[..., -1])

@@ -1,0 +1,55 @@
+"""The atlas: means of embeddings over cubes, and what phrases find in them."""
+
+import torch
+from fake_world import PHRASES, Wall, camera_at
+
+from langfield.query.atlas import Atlas
+from langfield.query.language_view import render_language_view
+from langfield.query.outlook import Outlook
+from langfield.query.relevancy import relevancy
+from langfield.query.seen_scales import SeenScales, raster
+
+CENTRES = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]])
+
+
+def test_means_are_those_of_a_loop_over_cubes():
+    seen = SeenScales(torch.tensor([0.002, 0.3]), CENTRES)  # at the first, less than a pixel is averaged over
+    views = [render_language_view(Wall(), camera_at(x, 0, 32, 24)) for x in (0.0, 0.3)]
+    outlook = Outlook.of_views(views, seen)
+    surface = outlook.surface
+    points, embedded = [], []
+    for view in views:
+        pixels, _ = raster(view, 1)
+        points.append(view.points_scene[pixels])
+        embedded.append(view.of_pixels(pixels).embedding(0.002 * seen.typical_distance(points[-1])))
+    embeddings = torch.cat(embedded)
+    for cube in range(0, len(surface), 7):
+        inside = torch.from_numpy(surface.of_point == cube)
+        mean = embeddings[inside].mean(dim=0)
+        torch.testing.assert_close(outlook.atlas.embeddings[0, cube].float(), mean / mean.norm(), rtol=0, atol=1e-3)
+
+
+def test_a_phrase_is_answered_at_its_best_level_and_nothing_is_said_where_nothing_was_seen():
+    means = torch.zeros(2, 3, 4)
+    means[0, 0], means[1, 0] = torch.tensor([0.6, 0, 0.8, 0]), torch.tensor([1.0, 0, 0, 0])
+    means[0, 1] = torch.tensor([0.0, 1, 0, 0])
+    known = (means != 0).any(dim=-1).float()
+    score, level = Atlas.of_means(means, known).relevancy(PHRASES)
+    expected = relevancy(means[1, :1], PHRASES.embeddings, PHRASES.negatives, PHRASES.temperature)[0]
+    torch.testing.assert_close(score[0, 0], expected[0], rtol=0, atol=1e-3)
+    assert level[0, 0] == 1
+    assert level[1, 1] == 0
+    assert score[:, 2].tolist() == [0, 0, 0]
+
+
+def test_where_pictures_contradict_each_other_answers_are_doubted():
+    means = torch.tensor([[[1.0, 0, 0, 0], [1.0, 0, 0, 0], [0.5, 0, 0, 0]]])
+    atlas = Atlas.of_means(means, torch.ones(1, 3))
+    torch.testing.assert_close(atlas.doubt, torch.tensor([[0.0, 0.0, 1.0]]))
+    odds = torch.logit(atlas.relevancy(PHRASES)[0][0].double())
+    torch.testing.assert_close(odds[0] - odds[2], torch.tensor(1.0).double(), rtol=0, atol=1e-2)
+
+
+def test_nothing_seen_is_an_empty_atlas():
+    score, level = Atlas.of_means(torch.zeros(8, 0, 4), torch.zeros(8, 0)).relevancy(PHRASES)
+    assert score.shape == level.shape == (3, 0)
