@@ -140,7 +140,7 @@ class Session:
             score, pixel = maps.reshape(len(asked), -1).max(dim=1)
             scale_maps = scale[:, None, None].expand_as(maps)
         else:
-            seen = self._seen_scales()
+            seen = self.seen_scales()
             pixel, level, score = gather_evidence(view, asked, seen).best()
             maps, scale_maps = relevancy_at_levels(view, asked, seen, level)
         rgb, depth_world = self._as_world(view.rendered)
@@ -173,7 +173,7 @@ class Session:
         return answers
 
     def _answers(self, asked: Phrases, outlook: "_Outlook") -> list[Answer]:
-        asked, seen = self._ready(asked), self._seen_scales()
+        asked, seen = self._ready(asked), self.seen_scales()
         found = [gather_evidence(view, asked, seen) for view in outlook.views]
         pairs = list(zip(found, outlook.kept, strict=True))
         score = np.concatenate([f.score[:, kept].cpu().numpy() for f, kept in pairs], axis=1)
@@ -187,14 +187,14 @@ class Session:
     def _outlook_of_views(self, progress: Progress) -> "_Outlook":
         """Small renders of evenly spread training views and the surface they show: made once, for all phrases."""
         if self._outlook is None:
-            train = self._train_views()
+            train = self.train_views()
             count = min(VIEWS_ASKED, len(train))
             started, views = time.perf_counter(), []
             for number in range(count):
                 camera = shrunk(train[number * len(train) // count].camera, RASTER_SIDE_PX)
                 views.append(self._look(camera))
                 progress(ProgressEvent("looking", number + 1, count, "views", time.perf_counter() - started))
-            self._outlook = _look(views, self._seen_scales())
+            self._outlook = _look(views, self.seen_scales())
         return self._outlook
 
     def _answer(self, phrase: str, places: Sequence[Place], peak: float) -> Answer:
@@ -214,6 +214,23 @@ class Session:
         low, high = np.percentile(points, [2, 98], axis=0)
         centre = world_from_scene.points(place.centre.astype(np.float64))
         return Hit(_triple(centre), Box(_triple(low), _triple(high)), place.score)
+
+    # -- another representation --------------------------------------------------------------------------------------
+
+    @property
+    def method(self) -> LanguageMethod | Splat:
+        """What the run holds, in the scene frame."""
+        return self._method
+
+    def prepare(self, phrases: Sequence[str]) -> None:
+        """Encode phrases ahead. Whatever speaks against asking them is raised now: no language, no encoder, no text."""
+        self._phrases(phrases, None)
+
+    def beside(self, info: RunInfo, method: LanguageMethod | Splat) -> "Session":
+        """The same scene held by another method, to be asked the same: encoder and encoded phrases are shared."""
+        other = Session(info, method, self._context, self.device, self._encoder_spec)
+        other._encoder, other._texts = self._encoder, self._texts
+        return other
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
@@ -261,16 +278,18 @@ class Session:
             self._texts |= dict(zip(new, self.encoder.encode_texts(new).to(self.device), strict=True))
         return torch.stack([self._texts[text] for text in texts])
 
-    def _seen_scales(self) -> SeenScales:
+    def seen_scales(self) -> SeenScales:
+        """Which scales training saw. UsageError for a run without language."""
         self._card()
         assert self._context.crop_angles is not None
-        train = self._train_views()
+        train = self.train_views()
         step = -(-len(train) // _CAMERAS_FOR_DISTANCE)
         centres = np.stack([view.camera.world_from_camera[:3, 3] for view in train[::step]])
         scene = torch.from_numpy(self._scene_from_world.points(centres)).float().to(self.device)
         return SeenScales.between(*self._context.crop_angles, scene)
 
-    def _train_views(self) -> list[RunView]:
+    def train_views(self) -> list[RunView]:
+        """The photos that were trained on; all, if the run does not say."""
         return [view for view in self.views if view.split == "train"] or list(self.views)
 
     def _view(self, camera: Camera) -> LanguageView:
