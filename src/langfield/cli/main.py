@@ -16,6 +16,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
+from langfield.cli.bake import Bake
 from langfield.cli.console import open_console
 from langfield.cli.demo import DemoCommand
 from langfield.cli.evaluate import Eval
@@ -25,7 +26,7 @@ from langfield.cli.render import Render
 from langfield.cli.train import Train
 from langfield.core.errors import Interrupted, LangfieldError, UsageError
 
-Command = DemoCommand | Train | Query | Render | Eval | Methods
+Command = DemoCommand | Train | Query | Render | Eval | Bake | Methods
 # An explicit union: tyro reads the commands' names from the annotations.
 _COMMANDS = Union[  # noqa: UP007
     Annotated[DemoCommand, tyro.conf.subcommand("demo")],
@@ -33,6 +34,7 @@ _COMMANDS = Union[  # noqa: UP007
     Annotated[Query, tyro.conf.subcommand("query")],
     Annotated[Render, tyro.conf.subcommand("render")],
     Annotated[Eval, tyro.conf.subcommand("eval")],
+    Annotated[Bake, tyro.conf.subcommand("bake")],
     Annotated[Methods, tyro.conf.subcommand("methods")],
 ]
 _CONFIG = (tyro.conf.FlagCreatePairsOff,)  # --json, not also --no-json
