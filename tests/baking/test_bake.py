@@ -116,6 +116,17 @@ def test_what_cannot_be_baked_leaves_no_run(tmp_path: Path):
     assert not (tmp_path / "other").exists()
 
 
+def test_a_device_that_draws_no_gaussians_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def no_drawing(*_):
+        raise UsageError("drawing Gaussians on a GPU needs gsplat")
+
+    made, run = field(tmp_path)
+    monkeypatch.setattr("langfield.baking.bake.splat", no_drawing)
+    with pytest.raises(UsageError, match="needs gsplat"):
+        bake_it(made, run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_run_without_language_is_refused(tmp_path: Path):
     made, run = field(tmp_path)
     made.info.encoders.pop("image_text")

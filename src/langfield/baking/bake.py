@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from langfield.baking.agreement import COMMON_NOUNS, Agreement, compare
 from langfield.baking.elements import gather_elements, gaussians_of
 from langfield.baking.language import code_language
@@ -17,11 +19,12 @@ from langfield.core.config import config_from_json, config_to_json
 from langfield.core.errors import RunError
 from langfield.core.progress import Progress
 from langfield.core.transforms import Similarity
-from langfield.fields.gaussians import GaussianConfig
+from langfield.fields.gaussians import GaussianConfig, Gaussians
 from langfield.methods.base import MethodContext
 from langfield.methods.splat import Splat, SplatConfig
 from langfield.query.language_view import LanguageMethod
 from langfield.query.session import Session, shrunk
+from langfield.renderers.splat import splat
 from langfield.runs.atomic import write_json
 from langfield.runs.directory import has_run, load_run, lock_run, save_run, settle
 from langfield.runs.info import RunInfo
@@ -102,6 +105,7 @@ def bake(
     method = _field(session, run)
     asked = tuple(phrases) or COMMON_NOUNS
     session.prepare(asked)
+    _check_drawing(session)
     with lock_run(out):
         settle(out)
         _check_replaceable(out)
@@ -158,6 +162,14 @@ def _field(session: Session, run: Path) -> LanguageMethod:
     if isinstance(session.method, Splat):
         raise RunError("has a LanguageMap already: it is a run of Gaussians, which needs no baking", run)
     return session.method
+
+
+def _check_drawing(session: Session) -> None:
+    """Raise what speaks against drawing Gaussians on this device now, not when all the work is done."""
+    one = Gaussians(GaussianConfig(capacity=1, sh_degree=0)).to(session.device)
+    one.count = 1
+    with torch.no_grad():
+        splat(one, shrunk(session.views[0].camera, 8).straightened(), torch.zeros(1, 1, device=session.device))
 
 
 def _check_replaceable(out: Path) -> None:
