@@ -18,6 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"core", "data", "features", "methods", "runs"},
     "query": {"core", "ops", "encoders", "renderers", "methods", "runs"},
     "evaluation": {"core", "data", "query"},
+    "baking": {"core", "ops", "features", "fields", "renderers", "methods", "runs", "query"},
     "viewer": {"core", "query"},
     "export": {"core", "query", "runs"},  # runs: files that are whole or not there (runs.atomic)
     "synthetic": {"core"},

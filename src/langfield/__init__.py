@@ -14,10 +14,10 @@ Importing the package is quick: torch is loaded when the first of these function
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langfield.api import evaluate, lift, train
+    from langfield.api import bake, evaluate, lift, train
     from langfield.api import open_run as open
 
-__all__ = ["evaluate", "lift", "open", "train"]
+__all__ = ["bake", "evaluate", "lift", "open", "train"]
 
 
 def __getattr__(name: str) -> Any:

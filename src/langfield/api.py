@@ -1,4 +1,4 @@
-"""The public Python functions, which the command line calls too: train, lift, open a run, evaluate."""
+"""The public Python functions, which the command line calls too: train, lift, open a run, bake, evaluate."""
 
 import logging
 import time
@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from langfield.baking.bake import ELEMENTS, BakeReport
+from langfield.baking.bake import bake as bake_session
 from langfield.core.config import config_to_json
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
@@ -17,7 +19,7 @@ from langfield.core.progress import Progress, silent
 from langfield.data.scene import Scene, open_scene
 from langfield.evaluation.evaluator import Report
 from langfield.evaluation.evaluator import evaluate as evaluate_session
-from langfield.evaluation.labels import find_labels
+from langfield.evaluation.labels import find_labels, open_labels
 from langfield.evaluation.protocols import ProtocolName
 from langfield.features.bank import FeatureBank
 from langfield.methods.base import Method, MethodContext
@@ -53,6 +55,9 @@ from langfield.training.event_log import EventLog, TensorBoardLog, to_all
 # On a CPU phrases are asked on a small picture: LERF's crops are far larger than its pixels anyway.
 _CPU_LANGUAGE_SIDE_PX = 160
 _KERNEL_LOG = "gsplat-build.log"
+
+# Of a scene's own phrases, so many are compared between a field and what was baked of it.
+_MOST_COMPARED = 64
 
 _log = logging.getLogger(__name__)
 
@@ -330,6 +335,44 @@ def open_to_measure(
         max_side_px = _CPU_LANGUAGE_SIDE_PX
     labels = find_labels(photos.root, polygons=needs_labels) if queries is None else Path(queries)
     return OpenedToMeasure(session, photos, labels, max_side_px)
+
+
+def bake(
+    run: str | Path,
+    out: str | Path,
+    *,
+    elements: int | None = None,
+    phrases: Sequence[str] = (),
+    encoder: str | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+    say: Callable[[str], None] = _log.info,
+) -> BakeReport:
+    """Make a run of a field (methods lerf and lift) into a run of Gaussians on its surfaces, with a `LanguageMap`.
+
+    What such a run can be asked, the baked one can be asked, by the same functions. How alike they answer is measured
+    in a few views and kept in `metrics.json`.
+
+    Args:
+        run: the field's run.
+        out: the baked run's directory. A baked run there is replaced, all or nothing.
+        elements: at most so many Gaussians; None is 200,000. Fewer where cubes of an eighth of the smallest crop's
+            height suffice.
+        phrases: asked of both; by default those of the scene's `queries.json`, or common nouns.
+        encoder, device: as in `open_run`.
+        progress: gets the stages "surface", "language" and "agreement".
+
+    Raises:
+        RunError: `run` is no run of a field, or shows no surface; `out` holds a trained run or cannot be written.
+        UsageError: a run without language, options out of range.
+        WeightsError: the run's encoder cannot be loaded.
+    """
+    most = _at_least("elements", 1, elements, ELEMENTS)
+    session = open_run(run, device=device, encoder=encoder)
+    own = Path(session.info.scene_path) / "queries.json"
+    if not phrases and own.is_file():
+        phrases = [phrase.text for phrase in open_labels(own, ()).phrases][:_MOST_COMPARED]
+    return bake_session(session, Path(run), Path(out), elements=most, phrases=phrases, progress=progress, say=say)
 
 
 def method_name(config: Any) -> str:

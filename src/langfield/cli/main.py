@@ -16,6 +16,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
+from langfield.cli.bake import Bake
 from langfield.cli.compare import Compare
 from langfield.cli.console import open_console
 from langfield.cli.demo import DemoCommand
@@ -32,7 +33,19 @@ from langfield.cli.train import Train
 from langfield.core.errors import Interrupted, LangfieldError, UsageError
 
 Command = (
-    DemoCommand | Train | Lift | Query | Render | Eval | Export | ReportCommand | Compare | Methods | Scenes | Reproduce
+    DemoCommand
+    | Train
+    | Lift
+    | Query
+    | Render
+    | Eval
+    | Bake
+    | Export
+    | ReportCommand
+    | Compare
+    | Methods
+    | Scenes
+    | Reproduce
 )
 # An explicit union: tyro reads the commands' names from the annotations.
 _COMMANDS = Union[  # noqa: UP007
@@ -42,6 +55,7 @@ _COMMANDS = Union[  # noqa: UP007
     Annotated[Query, tyro.conf.subcommand("query")],
     Annotated[Render, tyro.conf.subcommand("render")],
     Annotated[Eval, tyro.conf.subcommand("eval")],
+    Annotated[Bake, tyro.conf.subcommand("bake")],
     Annotated[Export, tyro.conf.subcommand("export")],
     Annotated[ReportCommand, tyro.conf.subcommand("report")],
     Annotated[Compare, tyro.conf.subcommand("compare")],

@@ -145,7 +145,7 @@ class Session:
             found = found_as_lerf(view, asked)
         else:
             known, surface = self._found(phrases, negatives), self._outlook_of_views(silent).surface
-            found = found_on_surface(view, asked, known, surface, self._seen_scales())
+            found = found_on_surface(view, asked, known, surface, self.seen_scales())
         rgb, depth_world = self._as_world(view.rendered)
         return ViewAnswers(
             phrases=tuple(phrases),
@@ -171,7 +171,7 @@ class Session:
         if not raw:
             return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).refined).to(self.device)[None]
         asked = self._ready(self._phrases(phrases, negatives))
-        return level_maps(self._view(camera), asked, self._seen_scales())
+        return level_maps(self._view(camera), asked, self.seen_scales())
 
     # -- places --------------------------------------------------------------------------------------------------
 
@@ -210,8 +210,8 @@ class Session:
     def _outlook_of_views(self, progress: Progress) -> Outlook:
         """Made once, for all phrases."""
         if self._outlook is None:
-            cameras = [view.camera for view in self._train_views()]
-            self._outlook = look_around(cameras, self._look, self._seen_scales(), progress)
+            cameras = [view.camera for view in self.train_views()]
+            self._outlook = look_around(cameras, self._look, self.seen_scales(), progress)
         return self._outlook
 
     def _background(self, negatives: Sequence[str] | None, progress: Progress) -> Background | None:
@@ -252,6 +252,23 @@ class Session:
 
     def _cameras(self) -> list[tuple[str, Camera]]:
         return [(view.name, view.camera) for view in self.views]
+
+    # -- another representation --------------------------------------------------------------------------------------
+
+    @property
+    def method(self) -> LanguageMethod | Splat:
+        """What the run holds, in the scene frame."""
+        return self._method
+
+    def prepare(self, phrases: Sequence[str]) -> None:
+        """Encode phrases ahead. Whatever speaks against asking them is raised now: no language, no encoder, no text."""
+        self._phrases(phrases, None)
+
+    def beside(self, info: RunInfo, method: LanguageMethod | Splat) -> "Session":
+        """The same scene held by another method, to be asked the same: encoder and encoded phrases are shared."""
+        other = Session(info, method, self._context, self.device, self._encoder_spec)
+        other._encoder, other._texts = self._encoder, self._texts
+        return other
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
@@ -306,16 +323,18 @@ class Session:
             self._texts |= dict(zip(new, self.encoder.encode_texts(new).to(self.device), strict=True))
         return torch.stack([self._texts[text] for text in texts])
 
-    def _seen_scales(self) -> SeenScales:
+    def seen_scales(self) -> SeenScales:
+        """Which scales training saw. UsageError for a run without language."""
         self._card()
         assert self._context.crop_angles is not None
-        train = self._train_views()
+        train = self.train_views()
         step = -(-len(train) // _CAMERAS_FOR_DISTANCE)
         centres = np.stack([view.camera.world_from_camera[:3, 3] for view in train[::step]])
         scene = torch.from_numpy(self._scene_from_world.points(centres)).float().to(self.device)
         return SeenScales.between(*self._context.crop_angles, scene)
 
-    def _train_views(self) -> list[RunView]:
+    def train_views(self) -> list[RunView]:
+        """The photos that were trained on; all, if the run does not say."""
         return [view for view in self.views if view.split == "train"] or list(self.views)
 
     def _view(self, camera: Camera) -> LanguageView:

@@ -1,0 +1,129 @@
+"""How well a baked run answers as the field it is of: the same phrases, asked of both in the same views."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from langfield.core.cameras import Camera
+from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.query.answers import ViewAnswers
+from langfield.query.pictures import DECISION
+from langfield.query.session import Session
+
+# Asked when nobody says what: things that many places have. What is not there is compared, too.
+COMMON_NOUNS = (
+    "chair", "table", "lamp", "book", "cup", "bottle", "bowl", "plate", "box", "bag", "shoe", "plant", "flower",
+    "picture", "window", "door", "wall", "floor", "fruit", "toy", "tool", "clock", "computer", "paper",
+)  # fmt: skip
+_LEAST_SPREAD = 1e-4  # standard deviation of a relevancy picture that has a shape to compare
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Figures over all pairs of a phrase and a view, unless said otherwise. What cannot be told is None.
+
+    Pictures are compared where the field shows a surface: elsewhere there is nothing to answer with.
+
+    Attributes:
+        views, phrases: how many were compared.
+        correlation: mean correlation of the two relevancy pictures.
+        correlation_answered: the same of the pairs that the field answers.
+        difference: mean absolute difference of relevancy.
+        same_verdict: share of pairs where both have a best score above 0.5, or both have not.
+        answered: how many pairs the field answers: its best score is above 0.5. Where it does not, its best pixel is
+            no answer, and its picture's shape is little but noise.
+        same_place: share of those where the best pixels are within half a smallest crop of each other.
+        psnr: of the baked colours against the field's, in dB.
+        seconds_field, seconds_baked: for one phrase in one rendered view, its text encoded already.
+    """
+
+    views: int
+    phrases: int
+    correlation: float | None
+    correlation_answered: float | None
+    difference: float | None
+    same_verdict: float
+    answered: int
+    same_place: float | None
+    psnr: float | None
+    seconds_field: float
+    seconds_baked: float
+
+    def to_json(self) -> dict[str, Any]:
+        numbers = {name: _rounded(value) for name, value in vars(self).items()}
+        seconds = {"field": numbers.pop("seconds_field"), "baked": numbers.pop("seconds_baked")}
+        return numbers | {"seconds_per_phrase": seconds}
+
+
+def compare(
+    field: Session, baked: Session, cameras: Sequence[Camera], phrases: Sequence[str], progress: Progress = silent
+) -> Agreement:
+    """Ask both for all phrases in the pictures of some cameras (world frame)."""
+    pairs, seconds = [], np.zeros(2)
+    smallest = float(field.seen_scales().crop_angles[0])
+    started = time.monotonic()
+    for number, camera in enumerate(cameras):
+        answers = []
+        for which, session in enumerate((field, baked)):
+            session.ask_view(camera, phrases[:1])  # renders the view
+            start = time.perf_counter()
+            answers.append(session.ask_view(camera, phrases))
+            seconds[which] += time.perf_counter() - start
+            done = 2 * number + which + 1
+            progress(ProgressEvent("agreement", done, 2 * len(cameras), "pictures", time.monotonic() - started))
+        pairs.append((answers[0], answers[1], smallest * camera.fy_px / 2))
+    per_phrase = seconds / (len(cameras) * len(phrases))
+    return _figures(pairs, float(per_phrase[0]), float(per_phrase[1]))
+
+
+def _figures(
+    pairs: Sequence[tuple[ViewAnswers, ViewAnswers, float]], seconds_field: float, seconds_baked: float
+) -> Agreement:
+    """See `Agreement`; each pair has the distance in pixels within which places are the same."""
+    correlations: list[list[float]] = [[], []]
+    differences, errors, same_verdict, same_place = [], [], [], []
+    for field, baked, near_px in pairs:
+        shown, found = np.isfinite(field.depth_world), field.score > DECISION
+        same_verdict += (found == (baked.score > DECISION)).tolist()
+        apart = np.linalg.norm(field.best_xy_px - baked.best_xy_px, axis=1)
+        same_place += (apart <= near_px)[found].tolist()
+        if shown.any():
+            theirs, ours = field.relevancy[:, shown], baked.relevancy[:, shown]
+            correlations[0] += _correlations(theirs, ours)
+            correlations[1] += _correlations(theirs[found], ours[found])
+            differences.append(float(np.abs(theirs - ours).mean()))
+            errors.append(float(((field.rgb[shown] / 255.0 - baked.rgb[shown] / 255.0) ** 2).mean()))
+    return Agreement(
+        views=len(pairs),
+        phrases=len(pairs[0][0].phrases),
+        correlation=_mean(correlations[0]),
+        correlation_answered=_mean(correlations[1]),
+        difference=_mean(differences),
+        same_verdict=float(np.mean(same_verdict)),
+        answered=len(same_place),
+        same_place=_mean(same_place),
+        psnr=-10 * float(np.log10(max(float(np.mean(errors)), 1e-10))) if errors else None,
+        seconds_field=seconds_field,
+        seconds_baked=seconds_baked,
+    )
+
+
+def _correlations(one: Float32[np.ndarray, "p n"], other: Float32[np.ndarray, "p n"]) -> list[float]:
+    """Of each pair of pictures that both have a shape."""
+    both = np.stack([one, other]).astype(np.float64)
+    away = both - both.mean(axis=-1, keepdims=True)
+    spread = np.sqrt((away**2).mean(axis=-1))
+    shaped = (spread > _LEAST_SPREAD).all(axis=0)
+    return ((away[0] * away[1]).mean(axis=-1)[shaped] / spread[:, shaped].prod(axis=0)).tolist()
+
+
+def _mean(values: Sequence[float | bool]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _rounded(value: float | int | None) -> float | int | None:
+    return round(value, 6) if isinstance(value, float) else value

@@ -1,0 +1,103 @@
+"""Agreement's figures, by hand; and a run agrees with itself."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.baking.ball_field import PHRASES, session
+
+from langfield.baking.agreement import COMMON_NOUNS, _figures, compare
+from langfield.query.answers import ViewAnswers
+from langfield.query.outlook import shrunk
+
+
+def answers(relevancy: list, best: list, score: list, grey: int = 100) -> ViewAnswers:
+    maps = np.array(relevancy, dtype=np.float32)
+    phrases, height, width = maps.shape
+    return ViewAnswers(
+        phrases=tuple("abcdef"[:phrases]),
+        rgb=np.full((height, width, 3), grey, dtype=np.uint8),
+        depth_world=np.ones((height, width), dtype=np.float32),
+        relevancy=maps,
+        scale_world=maps,
+        best_xy_px=np.array(best, dtype=np.float64),
+        score=np.array(score, dtype=np.float64),
+    )
+
+
+FIELD = answers([[[0.1, 0.9]], [[0.2, 0.4]], [[0.6, 0.8]]], [[1.5, 0.5], [1.5, 0.5], [0.5, 0.5]], [0.9, 0.4, 0.8])
+
+
+def test_the_same_answers_agree_wholly():
+    found = _figures([(FIELD, FIELD, 1.0)], 0.5, 0.1)
+    assert found.correlation == pytest.approx(1)
+    assert found.correlation_answered == pytest.approx(1)
+    assert (found.difference, found.same_verdict, found.same_place, found.answered) == (0, 1, 1, 2)
+    assert found.psnr == pytest.approx(100)
+    assert found.to_json()["seconds_per_phrase"] == {"field": 0.5, "baked": 0.1}
+
+
+def test_figures_by_hand():
+    # The first is mirrored, the second differs and is answered for, the third is moved by 3 pixels and flat.
+    maps = [[[0.9, 0.1]], [[0.2, 0.6]], [[0.5, 0.5]]]
+    baked = answers(maps, [[0.5, 0.5], [9, 9], [3.5, 0.5]], [0.9, 0.6, 0.7], grey=151)
+    found = _figures([(FIELD, baked, 2.0)], 0, 0)
+    assert found.correlation == pytest.approx(0, abs=1e-6)  # −1 and 1; the flat one has no shape
+    assert found.correlation_answered == pytest.approx(-1)
+    assert found.difference == pytest.approx((0.8 + 0.1 + 0.2) / 3)
+    assert found.same_verdict == pytest.approx(2 / 3)
+    assert found.answered == 2
+    assert found.same_place == pytest.approx(1 / 2)
+    assert found.psnr == pytest.approx(-20 * np.log10(0.2))
+    assert found.views == 1
+    assert found.phrases == 3
+
+
+def test_only_where_the_field_shows_a_surface():
+    depth = np.array([[1.0, np.inf]], dtype=np.float32)
+    seen = replace(FIELD, depth_world=depth)
+    baked = answers([[[0.3, 0.0]], [[0.2, 0.0]], [[0.6, 0.0]]], [[0.5, 0.5]] * 3, [0.9, 0.4, 0.8])
+    found = _figures([(seen, baked, 1.0)], 0, 0)
+    assert found.difference == pytest.approx(0.2 / 3)
+    assert found.correlation is None
+    nowhere = _figures([(replace(FIELD, depth_world=depth * np.inf), baked, 1.0)], 0, 0)
+    assert nowhere.difference is None
+    assert nowhere.psnr is None
+
+
+def test_what_cannot_be_told_is_null():
+    nothing = answers([[[0.3, 0.3]]], [[0.5, 0.5]], [0.3])
+    found = _figures([(nothing, nothing, 1.0)], 0, 0).to_json()
+    assert found["correlation"] is None
+    assert found["correlation_answered"] is None
+    assert found["same_place"] is None
+    assert found["answered"] == 0
+    assert found["same_verdict"] == 1
+
+
+def test_a_session_agrees_with_itself_and_encodes_texts_once():
+    field = session()
+    events = []
+    cameras = [shrunk(view.camera, 32) for view in field.views[:2]]
+    found = compare(field, field.beside(field.info, field.method), cameras, list(PHRASES), events.append)
+    assert found.correlation == pytest.approx(1)
+    assert found.difference == 0
+    assert found.same_verdict == 1
+    assert found.seconds_field > 0
+    assert (found.views, found.phrases) == (2, 5)
+    assert [event.done for event in events] == [1, 2, 3, 4]
+
+    class Deaf:
+        def encode_texts(self, texts):
+            raise AssertionError("encoded already")
+
+    field._encoder = Deaf()  # type: ignore[assignment]
+    other = field.beside(replace(field.info, method="other"), field.method)
+    other.ask_view(cameras[0], list(PHRASES))
+    assert torch.stack(list(other._texts.values())).shape[1] == 5
+
+
+def test_common_nouns_are_different_words():
+    assert len(set(COMMON_NOUNS)) == len(COMMON_NOUNS) >= 20
+    assert all(noun.isalpha() and noun.islower() for noun in COMMON_NOUNS)
