@@ -17,6 +17,8 @@ from langfield.data.splat_ply import read_splat_ply
 from langfield.features.pyramid import PyramidRecipe
 from langfield.methods.presets import PRESETS
 from langfield.methods.splat import LiftingConfig, SplatConfig
+from langfield.query.elements import Elements
+from langfield.query.presence import Background
 
 RUN_FILES = {"run.json", "model.safetensors", "metrics.json", "events.jsonl"}
 
@@ -84,6 +86,40 @@ def test_gaussians_come_out_as_they_went_in(lifted: Lifted, tmp_path: Path, caps
     for name in ("means", "rotations", "log_scales", "opacity_logits", "harmonics"):
         np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=0, atol=1e-5)
     np.testing.assert_allclose(langfield.open(lifted.run, device="cpu").splats().means, ours.means, rtol=0, atol=1e-6)
+
+
+def test_an_objects_gaussians_and_the_others_are_all(lifted: Lifted, tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.setattr(Background, "presence", lambda self, score: np.full(len(score), 0.9))  # its encoder is random
+    run = langfield.open(lifted.run, device="cpu")
+    hits = run.elements("red ball")
+    (answer,) = run.query(["red ball"])
+    assert [hit.elements for hit in answer.hits] == [int(mask.sum()) for mask in hits]
+    chosen = np.any(hits, axis=0)
+    assert 0 < chosen.sum() < 2000
+    assert np.sum(hits, axis=0).max() == 1
+    whole = run.splats()
+    for mask, hit in zip(hits, answer.hits, strict=True):
+        box = np.array([hit.points_world.min(axis=0), hit.points_world.max(axis=0)])
+        assert ((whole.means[mask] > box[0] - 0.3) & (whole.means[mask] < box[1] + 0.3)).all()
+    for kind, mask in (("object", chosen), ("hide", ~chosen)):
+        out = tmp_path / f"{kind}.ply"
+        arguments = ["export", str(lifted.run), "--format", kind, "--phrase", "red ball", "--out", str(out)]
+        printed = printed_json(capsys, [*arguments, "--no-progress"])
+        assert printed == {"format": kind, "files": [str(out)], "absent": [], "count": int(mask.sum())}
+        found, left_out = read_splat_ply(out)
+        assert left_out == 0
+        for name in ("means", "rotations", "log_scales", "opacity_logits", "harmonics"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(whole, name)[mask].astype(np.float32))
+
+
+def test_where_no_gaussian_lies_no_file_is_made(lifted: Lifted, tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.setattr(Background, "presence", lambda self, score: np.full(len(score), 0.9))
+    monkeypatch.setattr(Elements, "of", lambda self, region: np.zeros(2000, dtype=bool))
+    out = tmp_path / "alone.ply"
+    arguments = ["export", str(lifted.run), "--format", "object", "--phrase", "red ball", "--out", str(out)]
+    assert main([*arguments, "--no-progress"]) == 0
+    assert f"no Gaussian lies at red ball: {out} is not written" in capsys.readouterr().err.splitlines()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_points_of_gaussians_lie_in_the_world(lifted: Lifted, tmp_path: Path, capsys):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langfield.export.coco import compressed_counts, mask_of, plain_counts, rle, run_lengths
+from langfield.export.coco import annotation, compressed_counts, mask_of, plain_counts, rle, run_lengths
 
 # Row by row: .##. / .#.. / #... — column by column: ..# ##. #.. ...
 MASK = np.array([[0, 1, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0]], dtype=bool)
@@ -35,6 +35,18 @@ def test_a_mask_by_hand():
 def test_counts_by_hand(counts: list[int], text: str):
     assert compressed_counts(counts) == text
     assert plain_counts(text) == counts
+
+
+def test_an_annotation_by_hand():
+    assert annotation(MASK) == {
+        "segmentation": {"size": [3, 4], "counts": "231N4"},
+        "area": 4,
+        "bbox": [0, 0, 3, 3],
+        "iscrowd": 0,
+    }
+    one = np.zeros((5, 7), bool)
+    one[3, 6] = True
+    assert annotation(one)["bbox"] == [6, 3, 1, 1]
 
 
 def walked(mask: np.ndarray) -> list[int]:

@@ -1,7 +1,7 @@
 """Which scale answers: LERF's search, its quick form, and langfield's own, in a world known in closed form."""
 
 import torch
-from fake_world import BAIT, PHRASES, SIZE, THING, Wall, camera_at
+from tests.query.fake_world import BAIT, PHRASES, SIZE, THING, Wall, camera_at
 
 from langfield.query.language_view import RayView, render_language_view
 from langfield.query.outlook import Outlook

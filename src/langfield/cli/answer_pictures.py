@@ -11,7 +11,7 @@ from langfield.data.images import decode_image
 from langfield.query.answers import Answer, ViewAnswers
 from langfield.query.best_views import views_of_point
 from langfield.query.outlook import shrunk
-from langfield.query.pictures import DECISION, composited, relevancy_picture
+from langfield.query.pictures import composited, relevancy_picture
 from langfield.query.session import Session
 from langfield.runs.info import RunView
 
@@ -31,11 +31,11 @@ def write_answers(
     for done, (answer, name) in enumerate(zip(answers, slugs, strict=True)):
         progress(ProgressEvent("pictures", done, len(answers), "phrases", time.monotonic() - start))
         view, seen = best_view(session, answer, negatives)
-        relevancy = seen.relevancy[0]
-        pictures = (seen.rgb, relevancy_picture(relevancy), composited(seen.rgb, relevancy))
+        answered = composited(seen.rgb, seen.refined[0], seen.masks[0])
+        pictures = (seen.rgb, relevancy_picture(seen.relevancy[0]), answered)
         outputs = zip(("rgb", "relevancy", "composited"), pictures, strict=True)
         files += [write_picture(folder / f"{name}_{output}.png", picture) for output, picture in outputs]
-        files.append(write_picture(folder / f"{name}_mask.png", relevancy > DECISION))
+        files.append(write_picture(folder / f"{name}_mask.png", seen.masks[0]))
         evidence = f"presence {answer.presence:.2f}, score {answer.score:.2f}"
         label = f"{answer.phrase}: {verdict(answer)} ({evidence}), view {view}"
         rows.append(SheetRow(label, pictures))
@@ -44,7 +44,7 @@ def write_answers(
 
 
 def photo_row(session: Session, answer: Answer, photo_of: Callable[[str], Path], note: str = "") -> SheetRow:
-    """The photo that shows the answer best, with the relevancy of what was learnt over it.
+    """The photo that shows the answer best, with the answer over it.
 
     Args:
         photo_of: where the photo of a view's name lies.
@@ -53,10 +53,10 @@ def photo_row(session: Session, answer: Answer, photo_of: Callable[[str], Path],
     Raises DataError if the photo cannot be read.
     """
     name, seen = best_view(session, answer, None)
-    relevancy = seen.relevancy[0]
-    photo = decode_image(photo_of(name), (relevancy.shape[1], relevancy.shape[0]))
+    photo = decode_image(photo_of(name), (seen.rgb.shape[1], seen.rgb.shape[0]))
     label = f"{answer.phrase}{note}: {verdict(answer)} (presence {answer.presence:.2f})"
-    return SheetRow(label, (photo, relevancy_picture(relevancy), composited(photo, relevancy)))
+    answered = composited(photo, seen.refined[0], seen.masks[0])
+    return SheetRow(label, (photo, relevancy_picture(seen.relevancy[0]), answered))
 
 
 def verdict(answer: Answer) -> str:

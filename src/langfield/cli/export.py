@@ -2,24 +2,42 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from langfield.cli.console import Console
-from langfield.cli.options import OptionalFloat, RunOptions
+from langfield.cli.options import OptionalFloat, RepeatedTexts, RunOptions, Texts
 from langfield.core.errors import DataError, UsageError
 
-ExportFormat = Literal["splat", "points"]
+if TYPE_CHECKING:
+    from langfield.query.session import Session
+
+ExportFormat = Literal["splat", "points", "masks", "relevancy", "object", "hide", "json"]
+_OF_PICTURES = ("masks", "relevancy")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export(RunOptions):
-    """Write a run's Gaussians or its surface as a PLY file, in the frame and units of the photos' poses."""
+    """Write what a run knows for other programs, in the frame and units of the photos' poses: the whole scene as a PLY
+    file, or its answers to phrases."""
 
     format: ExportFormat
-    """splat: the Gaussians, for viewers and editors of splats; points: the surface as coloured points, of any run."""
+    """Of the whole scene, splat: the Gaussians, for viewers and editors of splats; points: the surface as coloured
+    points, of any run. Of answers to phrases, masks: PNGs, and coco.json with every hit; relevancy: raw and refined, as
+    .npy and .png; object: what the phrases mean alone, as Gaussians (points, if the run has none); hide: the scene
+    without that; json: the answers as `query --json` prints them."""
 
     out: Path
-    """The file to write."""
+    """The file to write. masks and relevancy make a folder; object makes one with a file for each phrase, unless this
+    ends in .ply."""
+
+    phrase: RepeatedTexts = ()
+    """What to look for, each phrase in quotes. Nothing is written of phrases that are not there."""
+
+    negative: Texts = ()
+    """Phrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given."""
+
+    views: Texts = ()
+    """For masks and relevancy: test, train, all, or names of photos. Those that show each phrase best, if not given."""
 
     cube: OptionalFloat = None
     """For points: side of the cubes that keep one point each, in the units of the poses. What a pixel typically
@@ -27,15 +45,46 @@ class Export(RunOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """Export; returns what `--json` prints."""
+        self._check()
+        from langfield import api
+
+        session = api.open_run(self.path, device=self.device, encoder=self.encoder)
+        if self.format in ("splat", "points"):
+            return self._scene(session, console)
+        from langfield.cli.export_answers import export_answers
+
+        return export_answers(
+            self.format,
+            session,
+            [text for texts in self.phrase for text in texts],
+            negatives=self.negative or None,
+            views=self.views,
+            out=self.out,
+            console=console,
+        )
+
+    def _check(self) -> None:
+        """Raise UsageError for options that do not fit together, DataError for a file where a folder is to be."""
+        of_scene = self.format in ("splat", "points")
         if self.cube is not None and self.format != "points":
             raise UsageError(f"--cube belongs to --format points: leave it out for {self.format}")
-        if self.out.is_dir():
-            raise DataError("is a folder: give the file to write, such as scene.ply", self.out)
-        from langfield import api
+        if of_scene and (any(self.phrase) or self.negative):
+            raise UsageError(f"--format {self.format} is of the whole scene: leave phrases out, or use --format object")
+        if not of_scene and not any(self.phrase):
+            raise UsageError(f"--format {self.format} needs a phrase: add --phrase 'wooden spoon'")
+        if self.views and self.format not in _OF_PICTURES:
+            raise UsageError(f"--views belongs to --format masks or relevancy: leave it out for {self.format}")
+        if self.format in _OF_PICTURES or (self.format == "object" and self.out.suffix != ".ply"):
+            if self.out.exists() and not self.out.is_dir():
+                raise DataError("is a file: give a folder to write to", self.out)
+        elif self.out.is_dir():
+            ending = "answers.json" if self.format == "json" else "scene.ply"
+            raise DataError(f"is a folder: give the file to write, such as {ending}", self.out)
+
+    def _scene(self, session: "Session", console: Console) -> dict[str, Any]:
         from langfield.cli.files import make_folder
         from langfield.export.ply import write_points_ply, write_splat_ply
 
-        session = api.open_run(self.path, device=self.device, encoder=self.encoder)
         if self.format == "splat":
             splats = session.splats()
             make_folder(self.out.parent)

@@ -39,9 +39,16 @@ def write_picture(path: Path, pixels: UInt8[np.ndarray, "h w 3"] | Bool[np.ndarr
     try:
         image.save(path)
     except OSError as error:
-        raise DataError(
-            f"cannot be written ({error.strerror or error}): choose another folder for --out", path
-        ) from error
+        raise _unwritable(path, error) from error
+    return path
+
+
+def write_array(path: Path, array: np.ndarray) -> Path:
+    """Write numbers as .npy; raises DataError if it cannot be written."""
+    try:
+        np.save(path, array, allow_pickle=False)
+    except OSError as error:
+        raise _unwritable(path, error) from error
     return path
 
 
@@ -50,7 +57,9 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> Path:
     try:
         np.savez_compressed(path, allow_pickle=False, **arrays)
     except OSError as error:
-        raise DataError(
-            f"cannot be written ({error.strerror or error}): choose another folder for --out", path
-        ) from error
+        raise _unwritable(path, error) from error
     return path
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(f"cannot be written ({error.strerror or error}): choose another folder for --out", path)

@@ -14,6 +14,10 @@ OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavio
 EncoderSpec = Annotated[str | None, tyro.conf.arg(metavar="SPEC", help_behavior_hint="")]
 Flag = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
 Texts = Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT…", help_behavior_hint="")]
+# As Texts, but given twice it takes both: --phrase mug 'wooden spoon' --phrase vase.
+RepeatedTexts = tyro.conf.UseAppendAction[
+    Annotated[tuple[tuple[str, ...], ...], tyro.conf.arg(metavar="TEXT…", help_behavior_hint="")]
+]
 Phrases = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="PHRASE…", help_behavior_hint="")]]
 
 

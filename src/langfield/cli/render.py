@@ -14,12 +14,14 @@ from langfield.core.errors import UsageError
 from langfield.core.progress import ProgressEvent
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from langfield.core.cameras import Camera
     from langfield.query.session import Session
     from langfield.runs.info import RunView
 
-RenderOutput = Literal["rgb", "depth", "relevancy", "composited"]
-_OF_PHRASES = ("relevancy", "composited")
+RenderOutput = Literal["rgb", "depth", "relevancy", "composited", "mask"]
+_OF_PHRASES = ("relevancy", "composited", "mask")
 _PHRASES_AT_ONCE = 16  # a phrase's maps are let go before the next group's are made
 _FPS = 24
 _MOST_BETWEEN = 1000
@@ -33,10 +35,11 @@ class Render(RunOptions):
     """The folder to write to."""
 
     outputs: tuple[RenderOutput, ...] = ("rgb", "depth")
-    """What to write: relevancy is turbo over [0, 1], composited is turbo over the picture where it passes 0.5."""
+    """What to write: relevancy is turbo over [0, 1], mask is white where the answer is, composited is turbo over the
+    picture there."""
 
     phrase: Texts = ()
-    """Phrases for relevancy and composited, each in quotes."""
+    """Phrases for relevancy, composited and mask, each in quotes."""
 
     negative: Texts = ()
     """Phrases that the asked ones compete with. The encoder's own, if not given."""
@@ -62,8 +65,8 @@ class Render(RunOptions):
     """Width of the pictures in pixels. That of the photos or the camera path, if not given."""
 
     raw: Flag = False
-    """Also write the numbers behind each view as .npz: depth_world, and with phrases relevancy and scale_world
-    (in memory for all phrases at once)."""
+    """Also write the numbers behind each view as .npz: depth_world, and with phrases relevancy, refined,
+    masks and scale_world (in memory for all phrases at once)."""
 
     def run(self, console: Console) -> dict[str, Any]:
         """Render; returns what `--json` prints."""
@@ -87,7 +90,7 @@ class Render(RunOptions):
                         continue
                     if output not in videos:
                         videos[output] = open_videos.enter_context(Video(self.out / f"{output}.webp", fps))
-                    videos[output].add(picture)
+                    videos[output].add(_in_colour(picture))
                 if self.raw:
                     files.append(self.out / f"{name}_raw.npz")
         files += [video.path for video in videos.values()]
@@ -150,7 +153,7 @@ class Render(RunOptions):
         from langfield.query.pictures import composited, depth_picture, relevancy_picture
 
         names = numbered_slugs(self.phrase)
-        numbers: dict[str, list[np.ndarray]] = {"relevancy": [], "scale_world": []}
+        numbers: dict[str, list[np.ndarray]] = {name: [] for name in ("relevancy", "refined", "masks", "scale_world")}
         for start in range(0, max(1, len(self.phrase)), _PHRASES_AT_ONCE):
             group = self.phrase[start : start + _PHRASES_AT_ONCE]
             answers = session.ask_view(camera, group, negatives=self.negative or None) if group else None
@@ -163,16 +166,22 @@ class Render(RunOptions):
                 numbers["depth_world"] = [depth]
             if answers is None:
                 continue
-            for name, relevancy in zip(names[start:], answers.relevancy, strict=False):
+            for index, name in enumerate(names[start : start + len(group)]):
                 if "relevancy" in self.outputs:
-                    yield f"relevancy_{name}", relevancy_picture(relevancy)
+                    yield f"relevancy_{name}", relevancy_picture(answers.relevancy[index])
                 if "composited" in self.outputs:
-                    yield f"composited_{name}", composited(rgb, relevancy)
-            if self.raw:
-                numbers["relevancy"].append(answers.relevancy)
-                numbers["scale_world"].append(answers.scale_world)
+                    yield f"composited_{name}", composited(rgb, answers.refined[index], answers.masks[index])
+                if "mask" in self.outputs:
+                    yield f"mask_{name}", answers.masks[index]
+            for name in ("relevancy", "refined", "masks", "scale_world") if self.raw else ():
+                numbers[name].append(getattr(answers, name))
         if self.raw:
             write_arrays(raw, **{name: np.concatenate(parts) for name, parts in numbers.items() if parts})
+
+
+def _in_colour(picture: "np.ndarray") -> "np.ndarray":
+    """A picture in colour; a mask in black and white."""
+    return picture if picture.ndim == 3 else picture[..., None].repeat(3, axis=2).astype("uint8") * 255
 
 
 def chosen_views(session: "Session", wanted: tuple[str, ...]) -> "list[RunView]":

@@ -33,6 +33,15 @@ def mask_of(encoded: dict[str, Any]) -> Bool[np.ndarray, "h w"]:
     return np.repeat(values, lengths).reshape(width, height).T
 
 
+def annotation(mask: Bool[np.ndarray, "h w"]) -> dict[str, Any]:
+    """What COCO says of one instance's pixels, of which there is at least one: segmentation, area (pixels), bbox (left,
+    top, width, height, in pixels), iscrowd."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    left, top, right, bottom = (int(value) for value in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+    bbox = [left, top, right - left, bottom - top]
+    return {"segmentation": rle(mask), "area": int(mask.sum()), "bbox": bbox, "iscrowd": 0}
+
+
 def run_lengths(mask: Bool[np.ndarray, "h w"]) -> list[int]:
     """The counts of COCO's plain form."""
     flat = mask.T.reshape(-1)

@@ -47,6 +47,7 @@ class Hit:
         score: its relevancy in [0, 1]; 0.5 means that no negative phrase wins.
         scale_world: height of the crop that fits it best, world units.
         views: names of the photos that show it best.
+        elements: how many of the run's elements belong to it (Gaussians; of a field, points of its surface).
         points_world: what of the scene's surface belongs to it.
     """
 
@@ -56,6 +57,7 @@ class Hit:
     score: float
     scale_world: float
     views: tuple[str, ...]
+    elements: int
     points_world: Float[np.ndarray, "k 3"] = field(repr=False, compare=False)
 
     @classmethod
@@ -65,6 +67,7 @@ class Hit:
         centre_world: Float[np.ndarray, "3"],
         score: float,
         scale_world: float,
+        elements: int,
         cameras: Sequence[tuple[str, Camera]],
     ) -> "Hit":
         """The hit that surface points make; boxes leave out the outermost 2 % on either side.
@@ -77,7 +80,8 @@ class Hit:
         position = _triple(centre_world)
         best = [cameras[i][0] for i in views_of_point([camera for _, camera in cameras], position)]
         box = Box(_triple(low), _triple(high))
-        return cls(position, box, oriented_box(points_world), score, scale_world, tuple(best), points_world)
+        around = oriented_box(points_world)
+        return cls(position, box, around, score, scale_world, tuple(best), elements, points_world)
 
     def to_json(self) -> dict[str, Any]:
         """One of an answer's "hits"."""
@@ -93,6 +97,7 @@ class Hit:
             "score": self.score,
             "scale": self.scale_world,
             "views": list(self.views),
+            "elements": self.elements,
         }
 
 

@@ -24,6 +24,7 @@ from langfield.query.seen_scales import (
 from langfield.query.surface import Region, Surface, normals_towards_camera
 
 VIEWS_ASKED = 16
+MOST_HITS = 8
 _CUBES_PER_CROP = 5
 _SPACINGS_PER_CUBE = 2  # of the rasters' points: most cubes are then seen by several pictures
 _WINDOW_CELLS = 3  # a window of smoothing is at least so many raster cells wide, where the picture has them
@@ -100,6 +101,11 @@ class Found:
     @property
     def present(self) -> bool:
         return self.presence > 0.5
+
+    @property
+    def hits(self) -> list[Region]:
+        """The regions that answer, best first; none for what is not there."""
+        return self.regions[:MOST_HITS] if self.present else []
 
 
 def look_around(

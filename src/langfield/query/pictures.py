@@ -1,7 +1,7 @@
 """Pictures that people see: colour maps, relevancy, and relevancy over the photo."""
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 # Polynomial fit of the turbo colour map (Mikhailov 2019) by its published coefficients, degree 5, per channel.
@@ -22,7 +22,7 @@ def turbo(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     return np.round(255 * np.clip(powers @ _TURBO.T, 0, 1)).astype(np.uint8)
 
 
-def to_uint8(rgb: Tensor | Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+def to_uint8(rgb: Tensor | Float[np.ndarray, "*size 3"]) -> UInt8[np.ndarray, "*size 3"]:
     """Colours in [0, 1] to bytes."""
     array = rgb.detach().cpu().numpy() if isinstance(rgb, Tensor) else rgb
     return np.round(255 * np.clip(array, 0, 1)).astype(np.uint8)
@@ -34,20 +34,26 @@ def relevancy_picture(relevancy: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, 
 
 
 def composited(
-    rgb: UInt8[np.ndarray, "h w 3"], relevancy: Float[np.ndarray, "h w"], opacity: float = 0.75
+    rgb: UInt8[np.ndarray, "h w 3"],
+    relevancy: Float[np.ndarray, "h w"],
+    mask: Bool[np.ndarray, "h w"] | None = None,
+    opacity: float = 0.75,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Turbo over the photo where this phrase's own relevancy passes 0.5, stretched from there to its maximum.
+    """Turbo over the photo inside of this phrase's own mask, the photo dimmed elsewhere.
 
-    LERF's code masks every phrase by the first one's relevancy; here each uses its own. Elsewhere the photo is dimmed.
-    A phrase that passes 0.5 nowhere colours nothing.
+    LERF's code masks every phrase by the first one's relevancy; here each uses its own. Colours are stretched from 0.5,
+    or the lowest relevancy in the mask if that is less, to the highest there.
+
+    Args:
+        mask: the answer; None is where relevancy passes 0.5, which of a phrase that does so nowhere is nothing.
     """
-    above = relevancy > DECISION
-    top = float(relevancy.max(initial=DECISION))
-    stretched = (relevancy - DECISION) / max(top - DECISION, 1e-6)
-    heat = turbo(stretched.clip(0, 1)).astype(np.float64)
+    inside = relevancy > DECISION if mask is None else mask
+    low = min(DECISION, float(relevancy.min(where=inside, initial=DECISION)))
+    top = float(relevancy.max(where=inside, initial=low))
+    heat = turbo(((relevancy - low) / max(top - low, 1e-6)).clip(0, 1)).astype(np.float64)
     base = rgb.astype(np.float64)
     mixed = opacity * heat + (1 - opacity) * base
-    return np.round(np.where(above[..., None], mixed, 0.6 * base)).astype(np.uint8)
+    return np.round(np.where(inside[..., None], mixed, 0.6 * base)).astype(np.uint8)
 
 
 def depth_picture(depth: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Bool, Float32, Float64, UInt8
 from torch import Tensor
 
 from langfield.core.cameras import Camera
@@ -17,12 +17,12 @@ from langfield.core.errors import RunError, UsageError
 from langfield.core.progress import Progress, silent
 from langfield.core.splats import Splats
 from langfield.core.transforms import Similarity
-from langfield.encoders.base import EncoderCard, ImageTextEncoder
-from langfield.encoders.registry import load_image_text
+from langfield.encoders.base import ImageTextEncoder
 from langfield.methods.base import MethodContext, Rendered
 from langfield.methods.registry import create_method
 from langfield.methods.splat import Splat
 from langfield.query.answers import Answer, Hit, ViewAnswers
+from langfield.query.elements import Elements
 from langfield.query.language_view import (
     CodedMethod,
     LanguageMethod,
@@ -35,18 +35,16 @@ from langfield.query.outlook import Found, Outlook, look_around
 from langfield.query.pictures import to_uint8
 from langfield.query.presence import FEWEST_NOUNS, Background, best_score, common_nouns, distinct
 from langfield.query.relevancy import Phrases
-from langfield.query.seen_scales import (
-    SeenScales,
-)
+from langfield.query.seen_scales import SeenScales
 from langfield.query.splat_view import render_splat_view
 from langfield.query.surface import Region
-from langfield.query.view_answers import found_as_lerf, found_on_surface
+from langfield.query.view_answers import found_as_lerf, found_on_surface, hits_on_surface
+from langfield.query.wording import Wording
 from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView
 
 Protocol = Literal["langfield", "lerf"]
 PHRASES_AT_ONCE = 128
-MOST_HITS = 8
 _PHRASES_KNOWN = 256
 _VIEWS_KEPT = 2
 _CAMERAS_FOR_DISTANCE = 32
@@ -76,11 +74,11 @@ class Session:
         self._method = method
         self._context = context
         self._scene_from_world = Similarity.from_matrix(info.scene_from_world)
-        self._encoder_spec = encoder
-        self._encoder: ImageTextEncoder | None = None
-        self._texts: dict[str, Tensor] = {}
+        card = None if context.crop_angles is None else info.encoders.get("image_text")
+        self._wording = Wording(card, device, encoder)
         self._rendered: OrderedDict[str, LanguageView] = OrderedDict()
         self._outlook: Outlook | None = None
+        self._sorted: Elements | None = None
         self._backgrounds: dict[tuple[str, ...], Background | None] = {}
         self._known: dict[tuple[str, tuple[str, ...]], Found] = {}
 
@@ -115,6 +113,11 @@ class Session:
             return self._as_world(self._method.render(moved))
         return self._as_world(self._method.surface(moved, keep_samples=False)[0])
 
+    @property
+    def has_splats(self) -> bool:
+        """Whether the run is made of Gaussians."""
+        return isinstance(self._method, Splat)
+
     def splats(self) -> Splats:
         """The run's Gaussians, in the world frame. UsageError for a run of a method that has none."""
         if not isinstance(self._method, Splat):
@@ -136,8 +139,8 @@ class Session:
 
         Args:
             negatives: phrases to compete with; None takes those of the encoder's card.
-            protocol: "langfield" asks each place at the scales that training saw there and averages over half a crop;
-                "lerf" takes the one pixel that is best over 30 scales, as LERF does.
+            protocol: "langfield" says what is known of the whole scene's surface; "lerf" takes the one pixel of this
+                picture that is best over 30 scales, as LERF does.
         """
         asked = self._ready(self._phrases(phrases, negatives))
         view = self._view(camera)
@@ -158,6 +161,16 @@ class Session:
             best_xy_px=found.best_xy_px.double().cpu().numpy(),
             score=found.score.double().cpu().numpy(),
         )
+
+    def hit_masks(
+        self, camera: Camera, phrase: str, *, negatives: Sequence[str] | None = None
+    ) -> Bool[np.ndarray, "k h w"]:
+        """The pixels of each of a phrase's hits in the picture of one camera (world frame), best first.
+
+        No two share any, and together they are the phrase's mask in `ask_view`.
+        """
+        (found,) = self._found([phrase], negatives)
+        return hits_on_surface(self._view(camera), found, self._outlook_of_views(silent).surface).cpu().numpy()
 
     def level_maps(
         self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, raw: bool = False
@@ -185,12 +198,39 @@ class Session:
         found = self._found(phrases, negatives, progress)
         return [self._answer(text, known) for text, known in zip(phrases, found, strict=True)]
 
+    def elements(self, phrase: str, *, negatives: Sequence[str] | None = None) -> list[Bool[np.ndarray, " n"]]:
+        """Which elements belong to each of a phrase's hits, best first; an empty list for what is not there.
+
+        Elements are the N Gaussians of `splats`; of runs that have none, the N points of `surface`. No two hits share
+        any. A Gaussian belongs to where its mean is nearest to, within 1.5 cube sides: see `langfield.query.surface`.
+        """
+        (found,) = self._found([phrase], negatives)
+        return [self._elements().of(region) for region in found.hits]
+
+    def surface(self) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
+        """The points that questions look at, in the world frame, and their colours."""
+        surface = self._outlook_of_views(silent).surface
+        points_world = self._scene_from_world.inverse().points(surface.points_scene.astype(np.float64))
+        return points_world, to_uint8(surface.rgb)
+
+    def _elements(self) -> Elements:
+        """Made once, for all phrases."""
+        if self._sorted is None:
+            surface = self._outlook_of_views(silent).surface
+            if isinstance(self._method, Splat):
+                gaussians = self._method.gaussians
+                means_scene = gaussians.means.detach()[: gaussians.count].double().cpu().numpy()
+                self._sorted = Elements.near(means_scene, surface)
+            else:
+                self._sorted = Elements.of_surface(surface)
+        return self._sorted
+
     def _found(
         self, phrases: Sequence[str], negatives: Sequence[str] | None, progress: Progress = silent
     ) -> list[Found]:
         """What is known of phrases, asked once each."""
-        self._check_question(phrases, negatives)
-        against = self._against(negatives)
+        self._wording.check(phrases, negatives)
+        against = self._wording.against(negatives)
         new = [text for text in dict.fromkeys(phrases) if (text, against) not in self._known]
         outlook, background = self._outlook_of_views(progress), self._background(negatives, progress)
         for start in range(0, len(new), PHRASES_AT_ONCE):
@@ -217,7 +257,7 @@ class Session:
     def _background(self, negatives: Sequence[str] | None, progress: Progress) -> Background | None:
         """What the scene answers to phrases in general, against these negatives; None where no surface is seen, or the
         encoder knows too few words to tell."""
-        outlook, against = self._outlook_of_views(progress), self._against(negatives)
+        outlook, against = self._outlook_of_views(progress), self._wording.against(negatives)
         if not len(outlook.surface):
             return None
         if against not in self._backgrounds:
@@ -229,7 +269,7 @@ class Session:
         return self._backgrounds[against]
 
     def _answer(self, phrase: str, found: Found) -> Answer:
-        hits = tuple(self._hit(region, found) for region in found.regions[:MOST_HITS] if found.present)
+        hits = tuple(self._hit(region, found) for region in found.hits)
         return Answer(
             phrase=phrase,
             present=found.present,
@@ -246,12 +286,9 @@ class Session:
         weight = np.maximum(found.on_surface[region.cubes] - region.floor, 1e-6)
         centre = np.average(world_from_scene.points(surface.centres_scene[region.cubes]), axis=0, weights=weight)
         scale_scene = float(np.median(found.scale_scene[region.cubes]))
-        return Hit.of_points(
-            points_world, centre, region.peak, scale_scene / self._scene_from_world.scale, self._cameras()
-        )
-
-    def _cameras(self) -> list[tuple[str, Camera]]:
-        return [(view.name, view.camera) for view in self.views]
+        scale_world, count = scale_scene / self._scene_from_world.scale, self._elements().count(region)
+        cameras = [(view.name, view.camera) for view in self.views]
+        return Hit.of_points(points_world, centre, region.peak, scale_world, count, cameras)
 
     # -- another representation --------------------------------------------------------------------------------------
 
@@ -266,8 +303,8 @@ class Session:
 
     def beside(self, info: RunInfo, method: LanguageMethod | Splat) -> "Session":
         """The same scene held by another method, to be asked the same: encoder and encoded phrases are shared."""
-        other = Session(info, method, self._context, self.device, self._encoder_spec)
-        other._encoder, other._texts = self._encoder, self._texts
+        other = Session(info, method, self._context, self.device)
+        other._wording = self._wording
         return other
 
     # -- parts ---------------------------------------------------------------------------------------------------
@@ -275,57 +312,22 @@ class Session:
     @property
     def encoder(self) -> ImageTextEncoder:
         """The run's image-text encoder, loaded when first needed. RunError if it is another one now."""
-        if self._encoder is None:
-            card = self._card()
-            spec = self._encoder_spec or card.spec
-            encoder = load_image_text(spec, self.device)
-            if encoder.card.identity() != card.identity():
-                raise RunError(
-                    f"{spec} is not the encoder that this run was trained with ({card.spec}, weights "
-                    f"{card.weights_sha256[:12]}); give that one, or train again"
-                )
-            self._encoder = encoder
-        return self._encoder
-
-    def _card(self) -> EncoderCard:
-        card = self.info.encoders.get("image_text")
-        if card is None or self._context.crop_angles is None:
-            raise UsageError("this run was trained without language; it can be rendered, but not asked")
-        try:
-            return EncoderCard.from_json(card)
-        except ValueError as error:
-            raise RunError(f"the encoder's card in run.json cannot be read: {error}") from None
-
-    def _check_question(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> None:
-        if not phrases:
-            raise UsageError("no phrase was given")
-        if any(not text.strip() for text in (*phrases, *(negatives or ()))):
-            raise UsageError("a phrase is empty")
+        return self._wording.encoder
 
     def _phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> Phrases:
-        self._check_question(phrases, negatives)
-        card = self._card()
+        self._wording.check(phrases, negatives)
         coded = isinstance(self._method, CodedMethod) and not len(self._method.codes)
         if coded or (isinstance(self._method, Splat) and not len(self._method.language.codebook)):
             raise UsageError("this run has no language yet: let the command that trains it finish")
-        against = self._against(negatives)
-        return Phrases(tuple(phrases), self._encoded(phrases), self._encoded(against), card.temperature)
+        return self._wording.phrases(phrases, negatives)
 
-    def _against(self, negatives: Sequence[str] | None) -> tuple[str, ...]:
-        against = tuple(self._card().negatives if negatives is None else negatives)
-        if not against:
-            raise UsageError("relevancy needs at least one negative phrase")
-        return against
-
-    def _encoded(self, texts: Sequence[str]) -> Float[Tensor, "p d"]:
-        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
-        if new:
-            self._texts |= dict(zip(new, self.encoder.encode_texts(new).to(self.device), strict=True))
-        return torch.stack([self._texts[text] for text in texts])
+    def _ready(self, asked: Phrases) -> Phrases:
+        """The phrases as this method's pictures are asked them fastest."""
+        return asked if isinstance(self._method, Splat) else ready(self._method, asked)
 
     def seen_scales(self) -> SeenScales:
         """Which scales training saw. UsageError for a run without language."""
-        self._card()
+        _ = self._wording.card  # without language no photo was cropped
         assert self._context.crop_angles is not None
         train = self.train_views()
         step = -(-len(train) // _CAMERAS_FOR_DISTANCE)
@@ -341,7 +343,7 @@ class Session:
         """The rendered view of a camera of the world frame; the last few are kept for further phrases."""
         key = str(camera.to_json())
         if key not in self._rendered:
-            self._card()
+            _ = self._wording.card
             self._rendered[key] = self._look(camera)
             while len(self._rendered) > _VIEWS_KEPT:
                 self._rendered.popitem(last=False)
@@ -353,9 +355,6 @@ class Session:
         if isinstance(self._method, Splat):
             return render_splat_view(self._method, moved)
         return render_language_view(self._method, moved)
-
-    def _ready(self, phrases: Phrases) -> Phrases:
-        return phrases if isinstance(self._method, Splat) else ready(self._method, phrases)
 
     def _as_world(self, rendered: Rendered) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         assert rendered.rgb is not None

@@ -55,6 +55,7 @@ class Surface:
         centres_scene: (V, 3) mean position of what is in each cube.
         of_point: (N,) each given point's cube, −1 for none.
         points_in_cubes: (V,) how many points.
+        points_scene, rgb, cube: (M, 3), (M, 3), (M,) the given points that are in cubes, and which they are in.
         side_scene: of a cube.
     """
 
@@ -78,9 +79,10 @@ class Surface:
         if not kept.any():
             kept[:] = True
         self.side_scene = side_scene
-        self._points = points_scene
         self.of_point: Int64[np.ndarray, " n"] = np.where(kept, np.cumsum(kept) - 1, -1)[cube]
         self.points_in_cubes: Int64[np.ndarray, " v"] = count[kept]
+        inside = self.of_point >= 0
+        self.points_scene, self.rgb, self.cube = points_scene[inside], rgb[inside], self.of_point[inside]
         self.centres_scene = self.means(points_scene.T).T
         self._rgb = self.means(rgb.T).T
         normal = self.means(normals.T).T
@@ -91,7 +93,15 @@ class Surface:
 
     def points_of(self, cubes: Int64[np.ndarray, " k"]) -> Float[np.ndarray, "m 3"]:
         """The given points that are in some of the cubes, in double precision."""
-        return self._points[np.isin(self.of_point, cubes)].astype(np.float64)
+        return self.points_scene[np.isin(self.cube, cubes)].astype(np.float64)
+
+    def nearest(self, points_scene: Float[np.ndarray, "m 3"], within_cubes: float) -> Int64[np.ndarray, " m"]:
+        """The cube whose centre is nearest to each point; −1 where that is more than so many cube sides away."""
+        if not len(self):
+            return np.full(len(points_scene), -1)
+        reach = within_cubes * self.side_scene
+        _, cube = self._tree.query(points_scene, distance_upper_bound=reach, workers=-1)
+        return np.where(cube < len(self), cube, -1).astype(np.int64)
 
     def means(self, values: Float[np.ndarray, "p n"]) -> Float[np.ndarray, "p v"]:
         """The mean in each cube of values at the points."""

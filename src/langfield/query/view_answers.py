@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from langfield.query.language_view import LanguageView
@@ -50,19 +51,56 @@ def found_on_surface(
     device = view.distance_scene.device
     level = torch.tensor([_level(phrase, surface, seen) for phrase in found], dtype=torch.int64, device=device)
     relevancy, scale = relevancy_at_levels(view, asked, seen, level)
-    stride = raster_stride(view)
-    pixels, shape = raster(view, stride)
-    reader, near = surface.read_at(view.points_scene[pixels].cpu().numpy().astype(np.float64))
+    on_raster = _OnRaster.of(view, surface)
     values = np.stack([phrase.on_surface for phrase in found], axis=1)
     elsewhere = np.median(values, axis=0) if len(surface) else np.zeros(len(found))
-    refined = np.where(near[:, None], reader @ values, elsewhere)
-    inside = reader @ np.stack([_membership(phrase, len(surface)) for phrase in found], axis=1)
-    on_raster = torch.from_numpy(np.stack([refined, inside]).astype(np.float32)).to(device)  # 2 n p
-    score, cell = on_raster[0].max(dim=0)
-    maps = on_raster.mT.reshape(2, len(found), *shape)
+    refined = np.where(on_raster.near[:, None], on_raster.reader @ values, elsewhere)
+    score, cell = torch.from_numpy(refined.astype(np.float32)).to(device).max(dim=0)
+    masks = on_raster.in_picture(on_raster.reader @ _membership(found, len(surface))) > _DECISION
+    best_xy_px = _xy(on_raster.pixels[cell], view)
+    return InView(relevancy, on_raster.in_picture(refined), masks, scale, best_xy_px, score)
+
+
+def hits_on_surface(view: LanguageView, found: Found, surface: Surface) -> Bool[Tensor, "k h w"]:
+    """The mask that `found_on_surface` finds for one phrase, taken apart: each pixel is of the hit most of it is of."""
     size = (view.camera.height_px, view.camera.width_px)
-    fine = torch.nn.functional.interpolate(maps, size, mode="bilinear", align_corners=False)
-    return InView(relevancy, fine[0], fine[1] > _DECISION, scale, _xy(pixels[cell], view), score)
+    if not found.hits:
+        return torch.zeros((0, *size), dtype=torch.bool, device=view.distance_scene.device)
+    on_raster = _OnRaster.of(view, surface)
+    mask = on_raster.in_picture(on_raster.reader @ _membership([found], len(surface)))[0] > _DECISION
+    member = np.zeros((len(surface), len(found.hits)))
+    for number, region in enumerate(found.hits):
+        member[region.cubes, number] = 1
+    most = on_raster.in_picture(on_raster.reader @ member).argmax(dim=0)
+    return mask & (most == torch.arange(len(found.hits), device=most.device)[:, None, None])
+
+
+@dataclass(frozen=True)
+class _OnRaster:
+    """A raster of a picture's pixels, and how values of a surface's cubes are read there.
+
+    Attributes:
+        pixels: flat indices; shape: rows and columns.
+        reader, near: see `Surface.read_at`.
+    """
+
+    view: LanguageView
+    pixels: Int64[Tensor, " n"]
+    shape: tuple[int, int]
+    reader: csr_array
+    near: Bool[np.ndarray, " n"]
+
+    @classmethod
+    def of(cls, view: LanguageView, surface: Surface) -> "_OnRaster":
+        pixels, shape = raster(view, raster_stride(view))
+        return cls(view, pixels, shape, *surface.read_at(view.points_scene[pixels].cpu().numpy().astype(np.float64)))
+
+    def in_picture(self, values: Float[np.ndarray, "n c"]) -> Float[Tensor, "c h w"]:
+        """Values of the raster on every pixel, bilinear between."""
+        camera, device = self.view.camera, self.view.distance_scene.device
+        maps = torch.from_numpy(values.astype(np.float32)).to(device).T.reshape(1, -1, *self.shape)
+        size = (camera.height_px, camera.width_px)
+        return torch.nn.functional.interpolate(maps, size, mode="bilinear", align_corners=False)[0]
 
 
 def _level(found: Found, surface: Surface, seen: SeenScales) -> int:
@@ -75,11 +113,12 @@ def _level(found: Found, surface: Surface, seen: SeenScales) -> int:
     return int((seen.crop_angles - angle).abs().argmin())
 
 
-def _membership(found: Found, cubes: int) -> Float[np.ndarray, " v"]:
-    """1 in the regions of what is there."""
-    member = np.zeros(cubes)
-    for region in found.regions if found.present else ():
-        member[region.cubes] = 1
+def _membership(found: Sequence[Found], cubes: int) -> Float[np.ndarray, "v p"]:
+    """1 in the cubes of each phrase's hits."""
+    member = np.zeros((cubes, len(found)))
+    for number, phrase in enumerate(found):
+        for region in phrase.hits:
+            member[region.cubes, number] = 1
     return member
 
 
