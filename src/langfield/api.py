@@ -214,8 +214,9 @@ def lift(
         digest = file_sha256(file)
     photos, fingerprint = _opened(scene, allow_outside, watch, progress, say)
     recipe = holding(recipe, splats)
-    with watch.stage("kernels"):
-        prepare_kernels(recipe, where, Path(out) / _KERNEL_LOG, progress, say)
+    if where.type == "cuda":
+        with watch.stage("kernels"):
+            prepare_kernels(recipe, where, Path(out) / _KERNEL_LOG, progress, say)
     with watch.stage("splat"):
         assert isinstance(recipe.config, SplatConfig)
         check_splats(splats, photos, file, recipe.config, where, progress, say)

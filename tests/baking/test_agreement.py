@@ -20,6 +20,8 @@ def answers(relevancy: list, best: list, score: list, grey: int = 100) -> ViewAn
         rgb=np.full((height, width, 3), grey, dtype=np.uint8),
         depth_world=np.ones((height, width), dtype=np.float32),
         relevancy=maps,
+        refined=maps,
+        masks=maps > 0.5,
         scale_world=maps,
         best_xy_px=np.array(best, dtype=np.float64),
         score=np.array(score, dtype=np.float64),
@@ -92,10 +94,10 @@ def test_a_session_agrees_with_itself_and_encodes_texts_once():
         def encode_texts(self, texts):
             raise AssertionError("encoded already")
 
-    field._encoder = Deaf()  # type: ignore[assignment]
+    field._wording._encoder = Deaf()  # type: ignore[assignment]
     other = field.beside(replace(field.info, method="other"), field.method)
     other.ask_view(cameras[0], list(PHRASES))
-    assert torch.stack(list(other._texts.values())).shape[1] == 5
+    assert torch.stack(list(other._wording._texts.values())).shape[1] == 5
 
 
 def test_common_nouns_are_different_words():

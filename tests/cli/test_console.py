@@ -82,7 +82,11 @@ def test_tables_keep_brackets_and_are_left_out_beside_json(capsys):
             "'lerf-ovs-held-out', 'lerf-mask', '3d', 'presence'); "
             "see langfield eval --help",
         ),
-        ("", "Expected one of {demo, train, query, render, eval, methods}; see langfield --help"),
+        (
+            "",
+            "Expected one of {demo, train, lift, query, render, eval, bake, export, report, compare, methods, scenes, "
+            "reproduce}; see langfield --help",
+        ),
     ],
 )  # fmt: skip
 def test_wrong_arguments_are_explained_in_one_line(arguments: str, line: str):

@@ -103,8 +103,10 @@ def tick_label(value: float, ticks: Sequence[float]) -> str:
     """A tick's value with as many digits as its neighbours need to differ."""
     steps = [abs(b - a) for a, b in itertools.pairwise(ticks)]
     step = min(steps, default=abs(value)) or 1.0
-    if max((abs(tick) for tick in ticks), default=0.0) >= 1e6 or step < 1e-4:
-        return f"{value:.3g}"
+    largest = max((abs(tick) for tick in ticks), default=0.0)
+    if largest >= 1e6 or step < 1e-4:
+        digits = math.ceil(math.log10(largest / step) + 1e-9) + 1 if largest > 0 else 3
+        return f"{value:.{max(3, digits)}g}"
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     return f"{value:,.{decimals}f}" if steps and max(steps) <= 1.01 * step else f"{value:,g}"
 

@@ -229,7 +229,7 @@ class Session:
         self, phrases: Sequence[str], negatives: Sequence[str] | None, progress: Progress = silent
     ) -> list[Found]:
         """What is known of phrases, asked once each."""
-        self._wording.check(phrases, negatives)
+        self._check(phrases, negatives)
         against = self._wording.against(negatives)
         new = [text for text in dict.fromkeys(phrases) if (text, against) not in self._known]
         outlook, background = self._outlook_of_views(progress), self._background(negatives, progress)
@@ -315,11 +315,15 @@ class Session:
         return self._wording.encoder
 
     def _phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> Phrases:
+        self._check(phrases, negatives)
+        return self._wording.phrases(phrases, negatives)
+
+    def _check(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> None:
+        """Raise UsageError for a question without words, or to a run without language."""
         self._wording.check(phrases, negatives)
         coded = isinstance(self._method, CodedMethod) and not len(self._method.codes)
         if coded or (isinstance(self._method, Splat) and not len(self._method.language.codebook)):
             raise UsageError("this run has no language yet: let the command that trains it finish")
-        return self._wording.phrases(phrases, negatives)
 
     def _ready(self, asked: Phrases) -> Phrases:
         """The phrases as this method's pictures are asked them fastest."""
