@@ -278,9 +278,13 @@ def test_compilers_end_with_ctrl_c(written: Callable[[str], Path], tmp_path: Pat
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=press).start()
-    with pytest.raises(KeyboardInterrupt):
-        gsplat_kernels.prepare(log)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it otherwise
+    try:
+        threading.Thread(target=press).start()
+        with pytest.raises(KeyboardInterrupt):
+            gsplat_kernels.prepare(log)
+    finally:
+        signal.signal(signal.SIGINT, before)
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
 
