@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langfield.cli.console import Console, duration
-from langfield.cli.options import OptionalInt, RunOptions, Texts
+from langfield.cli.options import OptionalInt, RunOptions, Texts, flat
 
 if TYPE_CHECKING:
     from langfield.baking.bake import BakeReport
@@ -22,7 +22,8 @@ class Bake(RunOptions):
     """At most so many Gaussians. 200,000, if not given."""
 
     phrase: Texts = ()
-    """Phrases that both are asked to compare them. Those of the scene's queries.json or common nouns, if not given."""
+    """Phrases that both are asked to compare them. Those of the scene's queries.json or common nouns, if not given.
+    Takes all words up to the next option or --, and may be given again."""
 
     def run(self, console: Console) -> dict[str, Any]:
         """Bake; returns what `--json` prints."""
@@ -32,7 +33,7 @@ class Bake(RunOptions):
             self.path,
             self.out,
             elements=self.elements,
-            phrases=self.phrase,
+            phrases=flat(self.phrase),
             encoder=self.encoder,
             device=self.device,
             progress=console.progress,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from langfield.cli.console import Console
-from langfield.cli.options import Flag, OptionalInt, OptionalPath, OutputOptions, Texts
+from langfield.cli.options import Flag, OptionalInt, OptionalPath, OutputOptions, Texts, flat
 from langfield.cli.report import check_page_name, write_page
 from langfield.core.errors import UsageError
 
@@ -37,7 +37,8 @@ class Compare(OutputOptions):
     """Also write an HTML page with pictures here."""
 
     phrase: Texts = ()
-    """Phrases to show pictures of, each in quotes. Those in which the runs differ most, if not given."""
+    """Phrases to show pictures of, each in quotes. Those in which the runs differ most, if not given. Takes all words
+    up to the next option or --, and may be given again."""
 
     scene: OptionalPath = None
     """The scene they were trained on. Where it was when trained, if not given."""
@@ -69,7 +70,7 @@ class Compare(OutputOptions):
         entries = []
         for path, fact in zip(self.runs, facts, strict=True):
             console.say(f"measuring {fact.name}")
-            measured = measure(self._opened(path, console), self.phrase, console.progress)
+            measured = measure(self._opened(path, console), flat(self.phrase), console.progress)
             entries.append(Entry(fact, measured.evaluation, measured.phrases))
         _print(entries, console)
         documents = [fact.document for fact in facts]
@@ -87,7 +88,7 @@ class Compare(OutputOptions):
         twice = next((path for path, place in zip(self.runs, places, strict=True) if places.count(place) > 1), None)
         if twice is not None:
             raise UsageError(f"{twice} is given twice: give each run once")
-        if any(not phrase.strip() for phrase in self.phrase):
+        if any(not phrase.strip() for phrase in flat(self.phrase)):
             raise UsageError("a phrase is empty")
         if self.out is not None:
             check_page_name(self.out)
@@ -159,8 +160,9 @@ class Compare(OutputOptions):
         from langfield.evaluation.page_parts import MOST_PICTURES
 
         places = most_different(entries)
-        if self.phrase:
-            places = [place for place in places if entries[0].phrases[place].phrase in self.phrase]
+        asked = flat(self.phrase)
+        if asked:
+            places = [place for place in places if entries[0].phrases[place].phrase in asked]
         columns = 1 + len(entries)
         return places[: min(_MOST_PHRASES_SHOWN, MOST_PICTURES // columns - _VIEWS_SHOWN)]
 

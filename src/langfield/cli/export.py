@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from langfield.cli.console import Console
-from langfield.cli.options import OptionalFloat, RepeatedTexts, RunOptions, Texts
+from langfield.cli.options import OptionalFloat, RunOptions, Texts, flat
 from langfield.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -30,14 +30,17 @@ class Export(RunOptions):
     """The file to write. masks and relevancy make a folder; object makes one with a file for each phrase, unless this
     ends in .ply."""
 
-    phrase: RepeatedTexts = ()
-    """What to look for, each phrase in quotes. Nothing is written of phrases that are not there."""
+    phrase: Texts = ()
+    """What to look for, each phrase in quotes. Nothing is written of phrases that are not there. Takes all words up to
+    the next option or --, and may be given again."""
 
     negative: Texts = ()
-    """Phrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given."""
+    """Phrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given.
+    Takes all words up to the next option or --, and may be given again."""
 
     views: Texts = ()
-    """For masks and relevancy: test, train, all, or names of photos. Those that show each phrase best, if not given."""
+    """For masks and relevancy: test, train, all, or names of photos. Those that show each phrase best, if not given.
+    Takes all words up to the next option or --, and may be given again."""
 
     cube: OptionalFloat = None
     """For points: side of the cubes that keep one point each, in the units of the poses. What a pixel typically
@@ -56,9 +59,9 @@ class Export(RunOptions):
         return export_answers(
             self.format,
             session,
-            [text for texts in self.phrase for text in texts],
-            negatives=self.negative or None,
-            views=self.views,
+            flat(self.phrase),
+            negatives=flat(self.negative) or None,
+            views=flat(self.views),
             out=self.out,
             console=console,
         )
@@ -68,11 +71,11 @@ class Export(RunOptions):
         of_scene = self.format in ("splat", "points")
         if self.cube is not None and self.format != "points":
             raise UsageError(f"--cube belongs to --format points: leave it out for {self.format}")
-        if of_scene and (any(self.phrase) or self.negative):
+        if of_scene and (any(self.phrase) or any(self.negative)):
             raise UsageError(f"--format {self.format} is of the whole scene: leave phrases out, or use --format object")
         if not of_scene and not any(self.phrase):
             raise UsageError(f"--format {self.format} needs a phrase: add --phrase 'wooden spoon'")
-        if self.views and self.format not in _OF_PICTURES:
+        if any(self.views) and self.format not in _OF_PICTURES:
             raise UsageError(f"--views belongs to --format masks or relevancy: leave it out for {self.format}")
         if self.format in _OF_PICTURES or (self.format == "object" and self.out.suffix != ".ply"):
             if self.out.exists() and not self.out.is_dir():

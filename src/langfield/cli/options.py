@@ -1,10 +1,13 @@
 """Options that every command has, and how options that may be left out look in the help."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import tyro
+
+T = TypeVar("T")
 
 # Left out means None; the help says in words what that does.
 OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")]
@@ -13,9 +16,9 @@ OptionalText = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior
 OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")]
 EncoderSpec = Annotated[str | None, tyro.conf.arg(metavar="SPEC", help_behavior_hint="")]
 Flag = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
-Texts = Annotated[tuple[str, ...], tyro.conf.arg(metavar="TEXT…", help_behavior_hint="")]
-# As Texts, but given twice it takes both: --phrase mug 'wooden spoon' --phrase vase.
-RepeatedTexts = tyro.conf.UseAppendAction[
+# Takes several, and given again it takes those too: --phrase mug 'wooden spoon' --phrase vase. The default of such an
+# option is (), for what is given comes after the default and not in its place; its help says where it ends.
+Texts = tyro.conf.UseAppendAction[
     Annotated[tuple[tuple[str, ...], ...], tyro.conf.arg(metavar="TEXT…", help_behavior_hint="")]
 ]
 Phrases = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="PHRASE…", help_behavior_hint="")]]
@@ -44,3 +47,8 @@ class RunOptions(OutputOptions):
 
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
+
+
+def flat(given: Sequence[Sequence[T]]) -> tuple[T, ...]:
+    """The values of an option that may be given again, of all its times."""
+    return tuple(value for values in given for value in values)

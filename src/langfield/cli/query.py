@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from langfield.cli.console import Console
-from langfield.cli.options import OptionalPath, Phrases, RunOptions, Texts
+from langfield.cli.options import OptionalPath, Phrases, RunOptions, Texts, flat
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ class Query(RunOptions):
     """What to look for, each phrase in quotes."""
 
     negative: Texts = ()
-    """Phrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given."""
+    """Phrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given.
+    Takes all words up to the next option or --, and may be given again."""
 
     out: OptionalPath = None
     """Also write pictures and masks here, and all of them together as answers.png."""
@@ -28,11 +29,15 @@ class Query(RunOptions):
     def run(self, console: Console) -> dict[str, Any]:
         """Ask; returns what `--json` prints."""
         if not self.phrases:
-            raise UsageError("nothing to look for: add phrases, such as: langfield query RUN 'wooden spoon' mug")
+            taken = "; --negative takes all words up to the next option or --" if any(self.negative) else ""
+            example = "langfield query RUN 'wooden spoon' mug"
+            raise UsageError(f"nothing to look for: add phrases, such as: {example}{taken}")
         from langfield import api
 
         session = api.open_run(self.path, device=self.device, encoder=self.encoder)
-        negatives = self.negative or None
+        negatives = flat(self.negative) or None
+        if negatives is not None:  # so that a phrase that became one is seen
+            console.say(f"against {', '.join(negatives)}")
         answers = session.query(self.phrases, negatives=negatives, progress=console.progress)
         console.table(("phrase", "there", "presence", "score", "position", "box size"), [_row(a) for a in answers])
         result: dict[str, Any] = {"answers": [answer.to_json() for answer in answers]}

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+import tyro
 
 from langfield.cli.console import Console
-from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions, Texts
+from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions, Texts, flat
 from langfield.core.errors import UsageError
 from langfield.core.progress import ProgressEvent
 
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
     from langfield.runs.info import RunView
 
 RenderOutput = Literal["rgb", "depth", "relevancy", "composited", "mask"]
+Outputs = tyro.conf.UseAppendAction[  # as options.Texts
+    Annotated[
+        tuple[tuple[RenderOutput, ...], ...],
+        tyro.conf.arg(metavar=f"{{{','.join(get_args(RenderOutput))}}}…", help_behavior_hint=""),
+    ]
+]
+_DEFAULT_OUTPUTS: tuple[RenderOutput, ...] = ("rgb", "depth")
 _OF_PHRASES = ("relevancy", "composited", "mask")
 _PHRASES_AT_ONCE = 16  # a phrase's maps are let go before the next group's are made
 _FPS = 24
@@ -34,18 +43,21 @@ class Render(RunOptions):
     out: Path
     """The folder to write to."""
 
-    outputs: tuple[RenderOutput, ...] = ("rgb", "depth")
+    outputs: Outputs = ()
     """What to write: relevancy is turbo over [0, 1], mask is white where the answer is, composited is turbo over the
-    picture there."""
+    picture there. rgb and depth, if not given. Takes all words up to the next option or --, and may be given again."""
 
     phrase: Texts = ()
-    """Phrases for relevancy, composited and mask, each in quotes."""
+    """Phrases for relevancy, composited and mask, each in quotes. Takes all words up to the next option or --, and may
+    be given again."""
 
     negative: Texts = ()
-    """Phrases that the asked ones compete with. The encoder's own, if not given."""
+    """Phrases that the asked ones compete with. The encoder's own, if not given. Takes all words up to the next option
+    or --, and may be given again."""
 
     views: Texts = ()
-    """test, train, all, or names of photos. test, if not given."""
+    """test, train, all, or names of photos. test, if not given. Takes all words up to the next option or --, and may be
+    given again."""
 
     camera_path: OptionalPath = None
     """A file of cameras to use instead of the photos': nerfstudio's camera_path.json, but in the frame of the photos'
@@ -102,8 +114,8 @@ class Render(RunOptions):
         """Raise UsageError for options that do not fit together."""
         from langfield.cli.video import MAX_FPS
 
-        asked = [output for output in self.outputs if output in _OF_PHRASES]
-        if asked and not self.phrase:
+        asked = [output for output in flat(self.outputs) if output in _OF_PHRASES]
+        if asked and not any(self.phrase):
             raise UsageError(f"--outputs {' '.join(asked)} needs a phrase: add --phrase 'wooden spoon'")
         if self.width is not None and not 1 <= self.width <= 16384:
             raise UsageError(f"--width must be 1 to 16384 pixels, got {self.width}")
@@ -113,7 +125,7 @@ class Render(RunOptions):
             raise UsageError(f"--between must be 0 to {_MOST_BETWEEN} pictures, got {self.between}")
         if not self.video and (self.between or self.fps is not None):
             raise UsageError("--between and --fps belong to a video: add --video, or leave them out")
-        if self.camera_path is not None and (self.views or self.between):
+        if self.camera_path is not None and (any(self.views) or self.between):
             raise UsageError("--views and --between belong to photos' cameras: leave them out, or --camera-path")
 
     def _way(self, session: "Session") -> "tuple[list[Camera], list[str], float]":
@@ -127,7 +139,7 @@ class Render(RunOptions):
             path = read_camera_path(self.camera_path)
             cameras, fps = path.cameras, path.fps
         else:
-            views = chosen_views(session, self.views or ("test",))
+            views = chosen_views(session, flat(self.views) or ("test",))
             cameras = [view.camera for view in views]
             if self.video:
                 cameras = cameras_along(cameras, self.between)
@@ -152,26 +164,27 @@ class Render(RunOptions):
         from langfield.cli.files import numbered_slugs, write_arrays
         from langfield.query.pictures import composited, depth_picture, relevancy_picture
 
-        names = numbered_slugs(self.phrase)
+        outputs, phrases = flat(self.outputs) or _DEFAULT_OUTPUTS, flat(self.phrase)
+        names, negatives = numbered_slugs(phrases), flat(self.negative) or None
         numbers: dict[str, list[np.ndarray]] = {name: [] for name in ("relevancy", "refined", "masks", "scale_world")}
-        for start in range(0, max(1, len(self.phrase)), _PHRASES_AT_ONCE):
-            group = self.phrase[start : start + _PHRASES_AT_ONCE]
-            answers = session.ask_view(camera, group, negatives=self.negative or None) if group else None
+        for start in range(0, max(1, len(phrases)), _PHRASES_AT_ONCE):
+            group = phrases[start : start + _PHRASES_AT_ONCE]
+            answers = session.ask_view(camera, group, negatives=negatives) if group else None
             rgb, depth = session.picture(camera) if answers is None else (answers.rgb, answers.depth_world)
             if start == 0:
-                if "rgb" in self.outputs:
+                if "rgb" in outputs:
                     yield "rgb", rgb
-                if "depth" in self.outputs:
+                if "depth" in outputs:
                     yield "depth", depth_picture(depth)
                 numbers["depth_world"] = [depth]
             if answers is None:
                 continue
             for index, name in enumerate(names[start : start + len(group)]):
-                if "relevancy" in self.outputs:
+                if "relevancy" in outputs:
                     yield f"relevancy_{name}", relevancy_picture(answers.relevancy[index])
-                if "composited" in self.outputs:
+                if "composited" in outputs:
                     yield f"composited_{name}", composited(rgb, answers.refined[index], answers.masks[index])
-                if "mask" in self.outputs:
+                if "mask" in outputs:
                     yield f"mask_{name}", answers.masks[index]
             for name in ("relevancy", "refined", "masks", "scale_world") if self.raw else ():
                 numbers[name].append(getattr(answers, name))

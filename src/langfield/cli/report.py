@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langfield.cli.console import Console
-from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions, Texts
+from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions, Texts, flat
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class ReportCommand(RunOptions):
 
     phrase: Texts = ()
     """Phrases to show pictures of, each in quotes. Of those that the scene's queries.json knows, the worst and some
-    others, if not given."""
+    others, if not given. Takes all words up to the next option or --, and may be given again."""
 
     scene: OptionalPath = None
     """The scene it was trained on. Where it was when trained, if not given."""
@@ -45,7 +45,7 @@ class ReportCommand(RunOptions):
         """Measure, write the page; returns what `--json` prints."""
         out = self.path / "report.html" if self.out is None else self.out
         check_page_name(out)
-        if any(not phrase.strip() for phrase in self.phrase):
+        if any(not phrase.strip() for phrase in flat(self.phrase)):
             raise UsageError("a phrase is empty")
         from langfield import api
         from langfield.cli.files import make_folder
@@ -71,7 +71,7 @@ class ReportCommand(RunOptions):
             progress=console.progress,
         )
         make_folder(out.parent)
-        measured = measure(opened, self.phrase, console.progress)
+        measured = measure(opened, flat(self.phrase), console.progress)
         shown = self._shown(measured)
         content = ReportContent(
             facts=run_facts(self.path, self.path.absolute().name),
@@ -93,9 +93,9 @@ class ReportCommand(RunOptions):
     def _shown(self, measured: "MeasuredRun") -> "list[PhraseResult]":
         from langfield.evaluation.by_phrase import to_show, worst_first
 
-        if not self.phrase:
+        if not any(self.phrase):
             return to_show(measured.phrases, _PHRASES_SHOWN)
-        asked = [result for result in measured.phrases if result.phrase in self.phrase]
+        asked = [result for result in measured.phrases if result.phrase in flat(self.phrase)]
         return worst_first(asked)[:_MOST_PHRASES_SHOWN]
 
     def _notes(self, measured: "MeasuredRun", shown: int) -> list[str]:
@@ -106,7 +106,7 @@ class ReportCommand(RunOptions):
             notes.append("No labels say what is where in the scene: answers are shown, but not judged.")
         if not measured.phrases:
             notes.append("No phrase was given: `langfield report RUN --phrase 'wooden spoon'` shows answers.")
-        if shown < len(self.phrase):
+        if shown < len(flat(self.phrase)):
             notes.append(f"Pictures of the worst {shown} phrases are shown; all of them stand in the table.")
         return notes
 
