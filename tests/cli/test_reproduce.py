@@ -14,7 +14,8 @@ from tests.data.literature_scenes import write_3d_ovs_scene, write_lerf_ovs_scen
 from langfield.cli.console import Console
 from langfield.cli.contact_sheet import SheetRow, contact_sheet
 from langfield.cli.main import main
-from langfield.cli.reproduce import Asked, beside, chosen_phrases, measured_figures, percent
+from langfield.cli.reproduce import Asked, beside, chosen_phrases, measured_figures, percent, planned
+from langfield.core.errors import DataError
 from langfield.core.progress import silent
 from langfield.data.literature import catalogue
 from langfield.data.scene import open_scene
@@ -62,15 +63,20 @@ def test_a_labelled_scene_is_measured_and_set_beside_the_papers(tmp_path: Path, 
     out = tmp_path / "out"
     result = printed_json(capsys, command("lerf-ovs/teatime", folder, out, encoder))
     assert [answer["phrase"] for answer in result["answers"]] == ["stuffed bear"]
-    assert set(result["measured"]) == {"lerf", "langfield"}
-    for protocol, report in result["measured"].items():
-        assert report["protocol"] == protocol
-        assert report["views"] == 2
-        assert report["localisation"]["all"]["total"] >= 2  # balls in the labelled test photos 1 and 9, not in 5
-        assert report["localisation"]["all"]["total"] <= 6
+    assert list(result["measured"]) == ["langfield", "lerf", "lerf-ovs", "lerf-ovs-held-out"]
+    labelled = {name: report["localisation"]["all"]["total"] for name, report in result["measured"].items()}
+    assert (
+        labelled["langfield"] == labelled["lerf"] == labelled["lerf-ovs-held-out"] <= 6
+    )  # balls in the labelled test photos 1 and 9, not in 5
+    assert 2 <= labelled["lerf"] < labelled["lerf-ovs"] <= 9
+    assert [report["views"] for report in result["measured"].values()] == [2, 2, 3, 2]
+    assert all(report["protocol"] == protocol for protocol, report in result["measured"].items())
     assert len(result["published"]) == 8
-    assert all(figure["measured_percent"] is None for figure in result["published"])  # of another protocol
-    assert {"lerf", "langfield", "lerf-ovs"} == set(result["protocols"])
+    for figure in result["published"]:  # all are by the protocol lerf-ovs
+        report = result["measured"]["lerf-ovs"]
+        assert figure["measured_percent"] == percent(report, figure["metric"])
+        assert figure["note"] == "the same protocol; 1 of 3 labelled photos were trained on"
+    assert set(result["protocols"]) == set(result["measured"])
     model = (out / "run" / "model.safetensors").read_bytes()
     kept = {protocol: SimpleNamespace(to_json=lambda r=report: r) for protocol, report in result["measured"].items()}
     monkeypatch.setattr("langfield.api.evaluate", lambda run, protocol, **options: kept[protocol])
@@ -84,29 +90,45 @@ def test_a_labelled_scene_is_measured_and_set_beside_the_papers(tmp_path: Path, 
     assert "protocol lerf-ovs: LangSplat's evaluation" in said.err
 
 
-def test_labels_of_training_photos_alone_measure_pictures_only(tmp_path: Path, monkeypatch):
+def test_labels_are_asked_as_far_as_they_go(tmp_path: Path, monkeypatch):
+    """Photos 1 and 9 of nine are for testing, the others are trained on."""
     folder, scene = write_lerf_ovs_scene(tmp_path, "ramen", labelled=(5, 9)), catalogue().find("lerf-ovs/ramen")
-    photos, said, asked = open_scene(folder), [], []
+    photos, said = open_scene(folder), []
     console = Console(silent, said.append, quiet=True)
+    labels = tmp_path / "label" / "ramen"
+    every = dict.fromkeys(("langfield", "lerf", "lerf-ovs", "lerf-ovs-held-out"), labels)
+    assert planned(scene, folder, photos, console) == every
+    no_test = replace(photos, test=())
+    assert not said
+    assert set(planned(scene, folder, no_test, console)) == {"lerf-ovs", "lerf-ovs-held-out"}
+    assert said.pop() == "the scene names no test photos, so nothing is measured in any"
+
+    (labels / "frame_00009.json").unlink()
+    assert planned(scene, folder, photos, console) == {"langfield": None, "lerf-ovs": labels}
+    assert said == [f"none of the photos labelled in {labels} is a test photo: of those only pictures are measured"]
+    (labels / "frame_00005.json").write_text("{")
+    with pytest.raises(DataError, match=r"frame_00005\.json: is no valid JSON"):
+        planned(scene, folder, photos, console)
+
+    asked = []
 
     def evaluate(run: Path, **options):
         asked.append((options["protocol"], options["queries"]))
         return SimpleNamespace(to_json=lambda: {"protocol": options["protocol"]})
 
     monkeypatch.setattr("langfield.api.evaluate", evaluate)
-    labels = tmp_path / "label" / "ramen"
-    measured = measured_figures(scene, folder, photos, tmp_path / "run", "cpu", console)
-    assert sorted(asked) == [("langfield", labels), ("lerf", labels)]
+    measured = measured_figures({"langfield": None, "lerf-ovs": labels}, folder, tmp_path / "run", "cpu", console)
+    assert asked == [("langfield", None), ("lerf-ovs", labels)]
     assert measured == {protocol: {"protocol": protocol} for protocol, _ in asked}
-    assert not said
-    (labels / "frame_00009.json").unlink()
-    asked.clear()
-    measured_figures(scene, folder, photos, tmp_path / "run", "cpu", console)
-    assert asked == [("langfield", None)]
-    assert said == [f"none of the photos labelled in {labels} is a test photo, so only pictures are measured"]
-    no_test = replace(photos, test=())
-    assert measured_figures(scene, folder, no_test, tmp_path / "run", "cpu", console) == {}
-    assert said[1] == "the scene names no test photos, so nothing is measured"
+
+
+def test_labels_that_cannot_be_read_end_it_before_the_training(tmp_path: Path, encoder: str, capsys):
+    folder = write_lerf_ovs_scene(tmp_path / "lerf_ovs", "ramen")
+    labels = tmp_path / "lerf_ovs" / "label" / "ramen" / "frame_00001.json"
+    labels.write_text("[]")
+    line = failure(capsys, command("lerf-ovs/ramen", folder, tmp_path / "out", encoder))
+    assert line == f"{labels}: must hold one JSON object {{…}}, found a list of 0"
+    assert not (tmp_path / "out").exists()
 
 
 def test_phrases_are_chosen_by_group_and_asked_once(tmp_path: Path):
@@ -151,6 +173,8 @@ def test_only_a_figure_of_the_same_protocol_is_set_beside_a_published_one():
     assert beside(figure, measured) == {"measured_percent": 50.0, "note": "the same protocol"}
     assert beside(figure | {"protocol": "lerf-mask"}, measured)["measured_percent"] is None
     assert beside(figure | {"metric": "localisation"}, measured)["measured_percent"] is None
+    trained_on = {"lerf-ovs": {"miou": 0.5, "views": 4, "trained_on": ["a", "b", "c"]}}
+    assert beside(figure, trained_on)["note"] == "the same protocol; 3 of 4 labelled photos were trained on"
 
 
 def test_a_sheets_title_stands_above_it_and_moves_the_rest_down():

@@ -41,6 +41,9 @@ def test_one_scene_says_how_to_obtain_it_and_what_it_may_be_used_for(capsys):
     assert "stuffed bear" in words
     assert "65.1 % by protocol lerf-ovs" in words
     assert "frame_00129" in words
+    assert "protocols langfield, lerf, lerf-ovs, lerf-ovs-held-out" in words
+    assert scene["protocols"] == ["langfield", "lerf", "lerf-ovs", "lerf-ovs-held-out"]
+    assert printed_json(capsys, ["scenes", "lerf/teatime"])["scene"]["protocols"] == []
 
 
 def test_a_folder_is_checked_and_opened(tmp_path: Path, capsys):

@@ -11,7 +11,7 @@ import pytest
 
 from langfield.core.errors import DataError, UsageError
 from langfield.data.literature import GROUPS, METRICS, catalogue, read_catalogue
-from langfield.evaluation.protocols import ProtocolName
+from langfield.evaluation.protocols import ASKED_IN, PROTOCOLS, ProtocolName
 
 # As the list of wanted phrases was written, scene by scene.
 PAPER = {
@@ -114,13 +114,23 @@ def test_the_catalogue_is_whole():
         written = scene.to_json()
         assert json.loads(json.dumps(written)) == written
         assert ("unknown: ask" in scene.data_set.licence) or ("ask the authors" in scene.data_set.licence)
-    named = {figure.protocol for scene in catalogue().scenes for figure in scene.published}
-    assert named | set(get_args(ProtocolName)) >= set(catalogue().protocols)
+    assert set(catalogue().protocols) == set(PROTOCOLS) | {"3d-ovs"}
     places = json.loads(OURS.read_text())["places"]
     assert {name.partition("/")[2] for name in names} == set(places)
     for data_set in json.loads(OURS.read_text())["data_sets"]:  # no figure of a scene that is not there
         there = {scene["place"] for scene in data_set["scenes"]}
         assert all(set(figure["percent"]) <= there for figure in data_set["published"])
+
+
+def test_every_protocol_says_where_it_asks_and_what_it_is():
+    assert list(ASKED_IN) == list(PROTOCOLS) == list(get_args(ProtocolName))
+
+
+def test_published_protocols_are_those_that_the_labels_are_asked_by():
+    for scene in catalogue().scenes:
+        if scene.labels.protocols:
+            assert {figure.protocol for figure in scene.published} <= set(scene.labels.protocols)
+            assert scene.labels.protocols[:2] == ("langfield", "lerf")
 
 
 def test_scenes_are_found_by_any_spelling_and_the_first_data_set_is_meant():

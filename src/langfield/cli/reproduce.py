@@ -1,16 +1,17 @@
 """`langfield reproduce`: a scene of the literature trained, measured and asked what its paper asked."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
 from langfield.cli.console import Console, duration
 from langfield.cli.options import EncoderSpec, OptionalPath, OptionalText, OutputOptions
 from langfield.core.errors import DataError, UsageError
+from langfield.evaluation.protocols import ASKED_IN, ProtocolName
 
 if TYPE_CHECKING:
     from langfield.cli.contact_sheet import SheetRow
@@ -82,7 +83,8 @@ class Reproduce(OutputOptions):
         from langfield.data.scene import open_scene
         from langfield.runs.atomic import write_json
 
-        run = out / "run"
+        run, photos = out / "run", open_scene(folder)
+        plan = planned(scene, folder, photos, console)  # labels that cannot be used are found before the training
         trained = api.train(
             folder,
             run,
@@ -93,11 +95,11 @@ class Reproduce(OutputOptions):
             progress=console.progress,
             say=console.say,
         )
-        photos, sheet = open_scene(folder), out / "sheet.png"
+        sheet = out / "sheet.png"
         title = f"{scene.name}, preset {trained.preset}"
         # The opened run goes before measuring opens its own: both would need the memory.
         answers = _ask_and_draw(api.open_run(run, device=self.device), photos, asked, title, sheet, console)
-        measured = measured_figures(scene, folder, photos, run, self.device, console)
+        measured = measured_figures(plan, folder, run, self.device, console)
         result = {
             "scene": scene.name,
             "data": str(folder),
@@ -151,29 +153,48 @@ def _ask_and_draw(
     return answers
 
 
-def measured_figures(
-    scene: "CatalogueScene", folder: Path, photos: "Scene", run: Path, device: str, console: Console
-) -> dict[str, Any]:
-    """Reports of `langfield eval` by protocol: those that the labels are good for, else of the pictures alone."""
-    from langfield import api
-    from langfield.data.layouts import labels_folder
-    from langfield.evaluation.protocols import ProtocolName
+def planned(
+    scene: "CatalogueScene", folder: Path, photos: "Scene", console: Console
+) -> dict[ProtocolName, Path | None]:
+    """The protocols to measure by, and the labels of each (None: pictures alone).
 
-    if not photos.test:
-        console.say("the scene names no test photos, so nothing is measured")
-        return {}
+    Those that the data set's labels are good for, as far as photos are labelled where a protocol asks; and pictures of
+    test photos in any case. Raises DataError for labels that cannot be used.
+    """
+    from langfield.data.layouts import labels_folder
+    from langfield.evaluation.labels import open_labels
+
     labels = labels_folder(scene, folder)
-    of_test = {Path(photos.views[index].name).stem for index in photos.test}
-    if labels is not None and not of_test & {path.stem for path in labels.glob("*.json")}:
-        console.say(f"none of the photos labelled in {labels} is a test photo, so only pictures are measured")
-        labels = None
-    wanted = scene.labels.protocols if labels is not None else ("langfield",)
+    opened = None if labels is None else open_labels(labels, photos.views)
+    covered = [] if opened is None else [i for i, view in enumerate(photos.views) if opened.covers(view)]
+    asked = {
+        "test views": [index for index in covered if index in photos.test],
+        "labelled photos": covered,
+        "held-out labelled photos": [index for index in covered if index not in photos.train],
+        "the scene": covered,
+    }
+    plan: dict[ProtocolName, Path | None] = {
+        name: labels for name, where in ASKED_IN.items() if name in scene.labels.protocols and asked[where]
+    }
+    if not photos.test:
+        console.say("the scene names no test photos, so nothing is measured in any")
+        return plan
+    if labels is not None and not asked["test views"]:
+        console.say(f"none of the photos labelled in {labels} is a test photo: of those only pictures are measured")
+    return plan if "langfield" in plan else {"langfield": None, **plan}
+
+
+def measured_figures(
+    plan: Mapping[ProtocolName, Path | None], folder: Path, run: Path, device: str, console: Console
+) -> dict[str, Any]:
+    """Reports of `langfield eval` by protocol."""
+    from langfield import api
+
     return {
         protocol: api.evaluate(
             run, scene=folder, queries=labels, protocol=protocol, device=device, progress=console.progress
         ).to_json()
-        for protocol in get_args(ProtocolName)
-        if protocol in wanted
+        for protocol, labels in plan.items()
     }
 
 
@@ -182,7 +203,10 @@ def beside(figure: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
     report = measured.get(figure["protocol"])
     if report is None:
         return {"measured_percent": None, "note": "another protocol than any measured here: does not compare"}
-    return {"measured_percent": percent(report, figure["metric"]), "note": "the same protocol"}
+    note = "the same protocol"
+    if report.get("trained_on") is not None:
+        note += f"; {len(report['trained_on'])} of {report['views']} labelled photos were trained on"
+    return {"measured_percent": percent(report, figure["metric"]), "note": note}
 
 
 def percent(report: dict[str, Any], metric: str) -> float | None:

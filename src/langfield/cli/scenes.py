@@ -78,6 +78,7 @@ def _describe(scene: "CatalogueScene", console: Console) -> dict[str, Any]:
         ("archive", f"SHA-256 {about.archive_sha256}" if about.archive_sha256 else "its SHA-256 is not known"),
         *(("folder has", _need_line(need)) for need in scene.to_json()["layout"]),
         ("labels", scene.labels.what),
+        *((("protocols", ", ".join(scene.labels.protocols)),) if scene.labels.protocols else ()),
         *((("labelled photos", ", ".join(scene.labelled)),) if scene.labelled else ()),
         *((("queries", str(scene.queries)),) if scene.queries else ()),
         *((f"phrases, {group}", "; ".join(asked)) for group, asked in scene.phrases.items() if asked),

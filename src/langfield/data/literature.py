@@ -40,7 +40,8 @@ class LabelSource:
 
     Attributes:
         folder: of the labels, relative to the scene's folder; None if langfield does not read them.
-        protocols: of langfield's evaluator that these labels are good for.
+        protocols: of langfield's evaluator that are asked of these labels: "langfield" and "lerf", for which any labels
+            will do, and those of the data set's own papers.
     """
 
     what: str
@@ -121,6 +122,7 @@ class CatalogueScene:
             "folder": self.folder,
             "layout": [{"what": n.what, "any": list(n.any_of), "optional": n.optional} for n in self.needs],
             "labels": self.labels.what,
+            "protocols": list(self.labels.protocols),
             "labelled": list(self.labelled) or None,
             "queries": self.queries,
             "phrases": {group: list(phrases) for group, phrases in self.phrases.items()},

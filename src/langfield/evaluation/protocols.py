@@ -14,6 +14,19 @@ PROTOCOLS: Final[dict[ProtocolName, str]] = {
     "presence": "whether phrases are there at all: AUROC, accuracy at 0.5, calibration",
 }
 
+AskedIn = Literal["test views", "labelled photos", "held-out labelled photos", "the scene"]
+
+# Where each protocol asks: in which of the scene's views, or the scene as a whole without rendering any.
+ASKED_IN: Final[dict[ProtocolName, AskedIn]] = {
+    "langfield": "test views",
+    "lerf": "test views",
+    "lerf-ovs": "labelled photos",
+    "lerf-ovs-held-out": "held-out labelled photos",
+    "lerf-mask": "test views",
+    "3d": "the scene",
+    "presence": "the scene",
+}
+
 # Phrases that name a thing the scene has. Background has no edges; long-tail and abstract phrases have more answers
 # than labels say.
 HEADLINE_KINDS: Final = ("object", "attribute", "synonym")
