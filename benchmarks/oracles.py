@@ -25,7 +25,8 @@ from langfield.core.progress import silent
 from langfield.data.images import decode_image
 from langfield.data.scene import open_scene
 from langfield.data.views import View
-from langfield.evaluation.labels import Label, Labels, open_labels
+from langfield.evaluation.label_files import open_labels
+from langfield.evaluation.labels import Label, Labels
 from langfield.evaluation.masks import ious, lerf_ovs_masks
 from langfield.evaluation.metrics import resized_maps
 from langfield.evaluation.protocols import HEADLINE_KINDS

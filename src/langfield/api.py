@@ -19,7 +19,7 @@ from langfield.core.progress import Progress, silent
 from langfield.data.scene import Scene, open_scene
 from langfield.evaluation.evaluator import Report
 from langfield.evaluation.evaluator import evaluate as evaluate_session
-from langfield.evaluation.labels import find_labels, open_labels
+from langfield.evaluation.label_files import find_labels, open_labels
 from langfield.evaluation.protocols import ProtocolName
 from langfield.features.bank import FeatureBank
 from langfield.methods.base import Method, MethodContext
@@ -263,7 +263,7 @@ def evaluate(
         encoder: as in `open_run`.
         allow_outside: also read files that lie outside the scene's folder.
         queries: labels; None is the scene's own `queries.json` if there is one, and for protocols that cannot do
-            without labels also its LERF-OVS labels (`langfield.evaluation.labels.find_labels`).
+            without labels also its folders of labels (`langfield.evaluation.label_files.find_labels`).
         max_side_px: phrases are asked on a picture no longer than this; None is 160 on a CPU and no limit on CUDA.
 
     Raises:
@@ -334,7 +334,7 @@ def open_to_measure(
     needs_labels = protocol not in ("langfield", "lerf")  # these measure pictures without
     if max_side_px is None and where.type == "cpu":
         max_side_px = _CPU_LANGUAGE_SIDE_PX
-    labels = find_labels(photos.root, polygons=needs_labels) if queries is None else Path(queries)
+    labels = find_labels(photos.root, every_layout=needs_labels) if queries is None else Path(queries)
     return OpenedToMeasure(session, photos, labels, max_side_px)
 
 

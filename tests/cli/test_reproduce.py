@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.cli.conftest import STEPS, failure, printed_json
-from tests.data.literature_scenes import write_3d_ovs_scene, write_lerf_ovs_scene, write_lerf_scene
+from tests.data.literature_scenes import (
+    write_3d_ovs_scene,
+    write_lerf_mask_scene,
+    write_lerf_ovs_scene,
+    write_lerf_scene,
+)
 
 from langfield.cli.console import Console
 from langfield.cli.contact_sheet import SheetRow, contact_sheet
@@ -122,6 +127,34 @@ def test_labels_are_asked_as_far_as_they_go(tmp_path: Path, monkeypatch):
     assert measured == {protocol: {"protocol": protocol} for protocol, _ in asked}
 
 
+@pytest.mark.parametrize(
+    ("name", "write", "measured", "views"),
+    [
+        ("lerf-mask/ramen", write_lerf_mask_scene, ["langfield", "lerf", "lerf-mask"], [3, 3, 2]),
+        (
+            "3d-ovs/bed",
+            lambda folder: write_3d_ovs_scene(folder, "red ball\ngreen ball\nblue ball\n", {"00": 0, "05": 5}),
+            ["langfield", "lerf", "3d-ovs", "3d-ovs-held-out"],
+            [2, 2, 2, 1],
+        ),
+    ],
+)
+def test_scenes_labelled_by_masks_are_measured_by_their_papers_protocols(
+    tmp_path: Path, encoder: str, capsys, name: str, write, measured: list[str], views: list[int]
+):
+    write(tmp_path / "scene")
+    result = printed_json(capsys, command(name, tmp_path / "scene", tmp_path / "out", encoder))
+    assert list(result["measured"]) == measured
+    for protocol, report in result["measured"].items():
+        assert (report["protocol"], report["labels"] is not None) == (protocol, True)
+        assert (report["miou"] is not None) == (report["figures"]["iou"]["count"] > 0) is True
+    assert [report["views"] for report in result["measured"].values()] == views
+    assert {figure["protocol"] for figure in result["published"]} == {measured[2]}
+    for figure in result["published"]:
+        assert figure["measured_percent"] == percent(result["measured"][measured[2]], figure["metric"])
+        assert figure["measured_percent"] is not None
+
+
 def test_labels_that_cannot_be_read_end_it_before_the_training(tmp_path: Path, encoder: str, capsys):
     folder = write_lerf_ovs_scene(tmp_path / "lerf_ovs", "ramen")
     labels = tmp_path / "lerf_ovs" / "label" / "ramen" / "frame_00001.json"
@@ -163,6 +196,7 @@ def test_figures_are_read_from_reports_in_percent():
     assert percent(report, "localisation") == 37.5
     assert percent(report, "miou") == 25.0
     assert percent(report, "boundary_iou") is None
+    assert percent(report | {"boundary_miou": 0.125}, "boundary_iou") == 12.5
     assert percent({"localisation": None, "miou": None}, "localisation") is None
     assert percent({"localisation": {"all": {"hits": 0, "total": 0}}}, "localisation") is None
 

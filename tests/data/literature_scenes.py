@@ -1,6 +1,8 @@
 """The ball scene in the folders of the literature's data sets, so that it passes for one of their scenes."""
 
 import json
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +24,15 @@ def write_lerf_scene(folder: Path) -> BallScene:
     return scene
 
 
-def write_colmap_scene(folder: Path) -> None:
-    """Photos frame_00001.jpg … and COLMAP's model of them in sparse/0."""
+FRAMES = tuple(f"frame_{number:05d}.jpg" for number in range(1, N_VIEWS + 1))
+
+
+def write_colmap_scene(folder: Path, names: Sequence[str] = FRAMES) -> None:
+    """Nine photos and COLMAP's model of them in sparse/0."""
     cameras = arc_cameras(N_VIEWS, WIDTH, HEIGHT)
     (folder / "images").mkdir(parents=True)
     images = []
-    for number, camera in enumerate(cameras, start=1):
-        name = f"frame_{number:05d}.jpg"
+    for name, camera in zip(names, cameras, strict=True):
         Image.fromarray(draw(camera)[0]).save(folder / "images" / name, quality=95)
         camera_from_world = np.linalg.inv(camera.world_from_camera)
         pose = quaternion_wxyz(camera_from_world[:3, :3]), camera_from_world[:3, 3].tolist()
@@ -58,8 +62,32 @@ def write_lerf_ovs_scene(data_set: Path, name: str, labelled: tuple[int, ...] = 
     return data_set / name
 
 
-def write_3d_ovs_scene(folder: Path, classes: str) -> None:
-    """A COLMAP folder with segmentations/classes.txt."""
-    write_colmap_scene(folder)
+def write_3d_ovs_scene(folder: Path, classes: str, labelled: Mapping[str, int] = {}) -> None:
+    """A COLMAP folder with segmentations/classes.txt, and the balls' masks in some folders: of which photo (from 0)."""
+    write_colmap_scene(folder, [f"{number:02d}.jpg" for number in range(N_VIEWS)])
     (folder / "segmentations").mkdir()
     (folder / "segmentations" / "classes.txt").write_text(classes)
+    for name, photo in labelled.items():
+        write_masks(folder / "segmentations" / name, photo, every=True)
+
+
+LERF_MASK_NAMES = ("a.jpg", "b.jpg", "c.jpg", "d.jpg", "e.jpg", "f.jpg", "test_0.jpg", "test_1.jpg", "test_2.jpg")
+
+
+def write_lerf_mask_scene(folder: Path, labelled: Sequence[int] = (0, 2)) -> None:
+    """A COLMAP folder of six photos and test_0 to test_2, images_train of the six, and test_mask/<n>/<ball>.png."""
+    write_colmap_scene(folder, LERF_MASK_NAMES)
+    (folder / "images_train").mkdir()
+    for name in LERF_MASK_NAMES[:6]:
+        shutil.copyfile(folder / "images" / name, folder / "images_train" / name)
+    for number in labelled:
+        write_masks(folder / "test_mask" / str(number), 6 + number, every=False)
+
+
+def write_masks(folder: Path, photo: int, *, every: bool) -> None:
+    """<ball>.png: the pixels of each ball in the photo of some index; of those that do not show only if `every`."""
+    folder.mkdir(parents=True)
+    _, ids, _ = draw(arc_cameras(N_VIEWS, WIDTH, HEIGHT)[photo])
+    for index, ball in enumerate(BALLS):
+        if every or (ids == index).any():
+            Image.fromarray(np.where(ids == index, 255, 0).astype(np.uint8)).save(folder / f"{ball.name}.png")

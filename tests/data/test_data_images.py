@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from langfield.core.errors import DataError
-from langfield.data.images import decode_image, decode_mask, image_size, same_shape
+from langfield.data.images import decode_black_and_white, decode_image, decode_mask, image_size, same_shape
 
 RNG = np.random.default_rng(0)
 
@@ -48,6 +48,39 @@ def test_transparency_is_laid_on_white(tmp_path):
     rgba[0, :, 3] = 0, 51, 255
     Image.fromarray(rgba).save(tmp_path / "a.png")
     np.testing.assert_array_equal(decode_image(tmp_path / "a.png")[0], [[255, 255, 255], [244, 204, 204], [200, 0, 0]])
+
+
+def test_masks_are_white_where_they_are_white_whatever_their_mode(tmp_path):
+    white = RNG.random((5, 7)) < 0.4
+    grey = np.where(white, 255, 0).astype(np.uint8)
+    see_through = np.dstack([np.full((5, 7, 3), 255, np.uint8), grey])
+    pictures = {
+        "l": Image.fromarray(grey),
+        "1": Image.fromarray(grey).convert("1"),
+        "p": Image.fromarray(grey).convert("P"),
+        "rgb": Image.fromarray(grey).convert("RGB"),
+        "16": Image.fromarray(grey.astype(np.uint16) * 257),
+        "opaque": Image.fromarray(grey).convert("RGBA"),
+        "see_through": Image.fromarray(see_through),
+        "half": Image.fromarray(np.where(white, 128, 127).astype(np.uint8)),
+    }
+    for name, picture in pictures.items():
+        picture.save(tmp_path / f"{name}.png")
+        np.testing.assert_array_equal(decode_black_and_white(tmp_path / f"{name}.png"), white, err_msg=name)
+    Image.new("L", (7, 5)).save(tmp_path / "black.png")
+    assert not decode_black_and_white(tmp_path / "black.png").any()
+
+
+def test_what_is_no_mask_of_black_and_white_is_refused(tmp_path):
+    Image.fromarray(noise()).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png: is a picture in colour: a mask is black and white$"):
+        decode_black_and_white(tmp_path / "a.png")
+    Image.new("L", (3, 2), 1).save(tmp_path / "b.png")
+    with pytest.raises(DataError, match=r"b\.png: is a mask without white, its brightest pixel is 1: save it with 0"):
+        decode_black_and_white(tmp_path / "b.png")
+    (tmp_path / "c.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
+    with pytest.raises(DataError, match=r"c\.png: (cannot be decoded|is no picture)"):
+        decode_black_and_white(tmp_path / "c.png")
 
 
 def test_exif_orientation_is_not_applied(tmp_path):

@@ -1,9 +1,16 @@
 """Folders in the data sets' layouts are known for what they are, open as scenes, and say what they lack."""
 
+import shutil
 from pathlib import Path
 
 import pytest
-from tests.data.literature_scenes import write_3d_ovs_scene, write_colmap_scene, write_lerf_ovs_scene, write_lerf_scene
+from tests.data.literature_scenes import (
+    write_3d_ovs_scene,
+    write_colmap_scene,
+    write_lerf_mask_scene,
+    write_lerf_ovs_scene,
+    write_lerf_scene,
+)
 
 from langfield.core.errors import DataError
 from langfield.data.layouts import labels_folder, look_for, phrases_of
@@ -42,9 +49,35 @@ def test_a_3d_ovs_scene_is_complete_and_brings_its_phrases(tmp_path: Path):
     layout = look_for(BED, tmp_path)
     assert layout.missing == ()
     assert layout.lacking == ("masks, only to evaluate: no segmentations/*/*.png",)
+    assert labels_folder(BED, tmp_path) is None  # the classes alone label nothing
     assert open_scene(tmp_path).kind == "colmap"
     assert phrases_of(BED, tmp_path) == {"paper": ("red bag", "white wall"), "failures": (), "free": ()}
     assert phrases_of(TEATIME, tmp_path) is TEATIME.phrases
+
+
+def test_a_lerf_mask_scene_is_complete_and_trains_on_images_train(tmp_path: Path):
+    write_lerf_mask_scene(tmp_path)
+    ramen = catalogue().find("lerf-mask/ramen")
+    layout = look_for(ramen, tmp_path)
+    assert (layout.missing, layout.lacking) == ((), ())
+    assert labels_folder(ramen, tmp_path) == tmp_path / "test_mask"
+    scene = open_scene(tmp_path)
+    assert [scene.views[index].name for index in scene.test] == ["test_0.jpg", "test_1.jpg", "test_2.jpg"]
+    assert len(scene.train) == 6
+    assert "6 to train on, 3 to test (the files' own split)" in scene.notes[0]
+
+
+@pytest.mark.parametrize("share", ["all", "none"])
+def test_an_images_train_that_is_no_split_is_said_and_not_used(tmp_path: Path, share: str):
+    write_lerf_mask_scene(tmp_path)
+    shutil.rmtree(tmp_path / "images_train")
+    if share == "all":
+        shutil.copytree(tmp_path / "images", tmp_path / "images_train")
+    else:
+        (tmp_path / "images_train").mkdir()
+    scene = open_scene(tmp_path)
+    assert scene.test == (0, 8)
+    assert scene.notes[-1] == f"images_train holds {share} of the photos and is no split: it is not used"
 
 
 def test_a_data_sets_folder_and_the_one_above_will_do(tmp_path: Path):

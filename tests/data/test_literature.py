@@ -114,7 +114,7 @@ def test_the_catalogue_is_whole():
         written = scene.to_json()
         assert json.loads(json.dumps(written)) == written
         assert ("unknown: ask" in scene.data_set.licence) or ("ask the authors" in scene.data_set.licence)
-    assert set(catalogue().protocols) == set(PROTOCOLS) | {"3d-ovs"}
+    assert set(catalogue().protocols) == set(PROTOCOLS)
     places = json.loads(OURS.read_text())["places"]
     assert {name.partition("/")[2] for name in names} == set(places)
     for data_set in json.loads(OURS.read_text())["data_sets"]:  # no figure of a scene that is not there

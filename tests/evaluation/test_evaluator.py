@@ -254,7 +254,9 @@ def test_people_read_what_was_measured(scene: Scene, tmp_path: Path):
     assert (ovs["labelled views"], ovs["of them trained on"]) == ("3", "1")
     assert ovs["localisation, headline"].endswith("= 1.000")
     assert rows("lerf-ovs-held-out", trained=(scene.views[0].name,))["left out, trained on"] == "1"
-    assert set(rows("lerf-mask")) >= {"test views", "mIoU", "mean boundary IoU", "phrases asked at"}
+    assert ovs["labels"] == f"queries.json: {scene.root / 'queries.json'}"
+    assert set(rows("lerf-mask")) >= {"labelled views", "mIoU", "mean boundary IoU", "phrases asked at"}
+    assert set(rows("3d-ovs")) >= {"labelled views", "mIoU", "phrases asked at"}
     places = rows("3d")
     assert places["position error"] == "0 ± 0 over 7"
     assert places["F1 of hits"] == "1.000 ± 0.000 over 7"

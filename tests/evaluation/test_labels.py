@@ -15,7 +15,8 @@ from tests.data.scenes import BALLS, draw, queries, write_ball_scene
 from langfield.core.errors import DataError
 from langfield.data.scene import Scene, open_scene
 from langfield.evaluation import labels as labels_module
-from langfield.evaluation.labels import open_labels, visible_box
+from langfield.evaluation.label_files import open_labels
+from langfield.evaluation.labels import visible_box
 
 WIDTH, HEIGHT = 160, 120
 
@@ -161,9 +162,15 @@ def test_pictures_of_ids_that_cannot_be(scene: Scene, tmp_path: Path):
 
 
 def test_files_that_are_not_there(scene: Scene, tmp_path: Path):
-    what = "give a queries.json, or a folder of LERF-OVS files (labels/<frame>.json)"
+    what = (
+        "give a queries.json, or the folder that holds LERF-OVS's <photo>.json, LERF-Mask's <n>/<phrase>.png "
+        "(test_mask), or 3D-OVS's classes.txt and <photo>/<class>.png (segmentations)"
+    )
     check_error(tmp_path / "no.json", scene, f"{tmp_path / 'no.json'}: does not exist: {what}")
-    check_error(tmp_path, scene, f"{tmp_path}: holds no labels of the views that are asked: {what}")
+    check_error(tmp_path, scene, f"{tmp_path}: holds no labels: {what}")
+    write_polygons(tmp_path, "another", [thing("mug", 1, 2, 3, 4)])
+    views = "holds no labels of the views that are asked: info.name must be a photo's file name"
+    check_error(tmp_path, scene, f"{tmp_path}: {views}")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.data.scenes import write_ball_scene
 
 from langfield.core.errors import DataError
 from langfield.data.scene import Scene, open_scene
-from langfield.evaluation.labels import find_labels, open_labels
+from langfield.evaluation.label_files import find_labels, open_labels
 from langfield.evaluation.lerf_ovs import choose, hits_a_box, labelled_views
 from langfield.evaluation.masks import box_filtered, half_smoothed, lerf_ovs_masks
 
@@ -125,11 +125,13 @@ def test_names_are_compared_whole(labelled: Labelled):
 def test_if_all_were_trained_on_nothing_is_held_out(labelled: Labelled):
     scene = labelled.scene
     labels = open_labels(labelled.folder, scene.views)
+    every = [view.name for view in scene.views]
     with pytest.raises(DataError) as error:
-        labelled_views(scene, labels, [view.name for view in scene.views], held_out=True)
+        labelled_views(scene, labels, every, held_out=True, advice=", or ask by the protocol lerf-ovs")
     assert str(error.value) == (
         f"{scene.root}: has 4 labelled views and all of them were trained on, so that none is held out: "
-        "name some in test_filenames and train again, or ask by the protocol lerf-ovs"
+        "name some in test_filenames (COLMAP: leave them out of images_train) and train again, or ask by the protocol "
+        "lerf-ovs"
     )
 
 
@@ -151,11 +153,11 @@ def test_two_files_that_label_one_photo_are_refused(labelled: Labelled):
 
 def test_labels_are_found_where_scenes_have_them(labelled: Labelled):
     root = labelled.scene.root
-    assert find_labels(root, polygons=True) == root / "queries.json"
+    assert find_labels(root, every_layout=True) == root / "queries.json"
     (root / "queries.json").unlink()
-    assert find_labels(root, polygons=True) == labelled.folder  # LERF-OVS's own layout: label/<scene>/
-    assert find_labels(root, polygons=False) is None
+    assert find_labels(root, every_layout=True) == labelled.folder  # LERF-OVS's own layout: label/<scene>/
+    assert find_labels(root, every_layout=False) is None
     (root / "labels").mkdir()
-    assert find_labels(root, polygons=True) == labelled.folder
+    assert find_labels(root, every_layout=True) == labelled.folder
     write_labels(root / "labels", "frame_00001.jpg")
-    assert find_labels(root, polygons=True) == root / "labels"
+    assert find_labels(root, every_layout=True) == root / "labels"

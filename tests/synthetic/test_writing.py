@@ -10,7 +10,7 @@ from tests.synthetic.small_scenes import CENTRE, RADIUS, WHITE
 
 from langfield.core.errors import UsageError
 from langfield.data.scene import open_scene
-from langfield.evaluation.labels import open_labels
+from langfield.evaluation.label_files import open_labels
 from langfield.synthetic.kinds import KINDS
 from langfield.synthetic.rendering import FIRST_THING_ID, TABLE_ID
 from langfield.synthetic.scenes import ring_cameras

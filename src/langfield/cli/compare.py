@@ -47,7 +47,7 @@ class Compare(OutputOptions):
     """Also read photos that lie outside the scene's folder."""
 
     queries: OptionalPath = None
-    """Labels: a queries.json, or a folder of LERF-OVS files. The scene's queries.json, if not given and there."""
+    """Labels, as for `langfield eval`. The scene's queries.json, if not given and there."""
 
     max_side: OptionalInt = None
     """Ask phrases on a picture no longer than this. 160 on a CPU and the photos' size on a GPU, if not given."""

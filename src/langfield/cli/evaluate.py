@@ -24,8 +24,8 @@ class Eval(RunOptions):
     """Also read photos that lie outside the scene's folder."""
 
     queries: OptionalPath = None
-    """Labels: a queries.json, or a folder of LERF-OVS files. The scene's queries.json, if not given and there; for
-    protocols that need labels also its labels folder, or label/SCENE beside it."""
+    """Labels: a queries.json, or a folder as LERF-OVS (label/SCENE), LERF-Mask (test_mask) or 3D-OVS (segmentations)
+    has it. The scene's queries.json, if not given and there; for protocols that need labels also those folders."""
 
     protocol: Annotated[ProtocolName, tyro.conf.arg(help=_PROTOCOL_HELP, metavar="NAME")] = "langfield"
 
@@ -54,6 +54,8 @@ class Eval(RunOptions):
 def table_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The report for people: what was not measured is left out."""
     rows = [("protocol", report["protocol"])]
+    if report["labels"] is not None:
+        rows.append(("labels", f"{report['label_layout']}: {report['labels']}"))
     if report["views"]:
         rows.append(("test views" if "left_out" not in report else "labelled views", str(report["views"])))
     rows += _of_views(report)

@@ -18,7 +18,8 @@ from langfield.data.images import decode_image
 from langfield.data.views import View
 from langfield.evaluation.by_phrase import PhraseRecorder, PhraseResult
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.labels import Labels, open_labels
+from langfield.evaluation.label_files import open_labels
+from langfield.evaluation.labels import Labels
 from langfield.evaluation.page_parts import PICTURE_SIDE_PX
 from langfield.evaluation.phrase_sections import Box, PhrasePictures
 from langfield.evaluation.report_page import ViewPictures

@@ -162,7 +162,7 @@ def planned(
     test photos in any case. Raises DataError for labels that cannot be used.
     """
     from langfield.data.layouts import labels_folder
-    from langfield.evaluation.labels import open_labels
+    from langfield.evaluation.label_files import open_labels
 
     labels = labels_folder(scene, folder)
     opened = None if labels is None else open_labels(labels, photos.views)
@@ -214,7 +214,7 @@ def percent(report: dict[str, Any], metric: str) -> float | None:
     if metric == "localisation":
         counted = (report.get("localisation") or {}).get("all")
         return 100 * counted["hits"] / counted["total"] if counted and counted["total"] else None
-    share = report.get(metric)
+    share = report.get("boundary_miou" if metric == "boundary_iou" else metric)
     return None if share is None else 100 * share
 
 

@@ -24,10 +24,11 @@ from langfield.data.colmap_files import (
     read_points,
 )
 from langfield.data.lenses import check_lenses
-from langfield.data.validation import check_unique, checked_camera, checked_pose, plain_name, safe_path
+from langfield.data.validation import check_unique, checked_camera, checked_pose, is_file, plain_name, safe_path
 from langfield.data.views import View
 
 _PLACES = ("sparse", "colmap/sparse")
+_TO_TRAIN_ON = "images_train"
 
 
 def find_models(path: Path) -> list[Path]:
@@ -45,6 +46,9 @@ def find_models(path: Path) -> list[Path]:
 
 def read_colmap(path: Path, models: Sequence[Path], *, max_side_px: int | None, allow_outside: bool) -> Reading:
     """Read the largest of COLMAP's sub-models.
+
+    Where the photos to train on lie once more in `images_train` beside `images`, as LERF-Mask has it, the others are
+    for testing.
 
     Args:
         path: the scene, or the model's own folder.
@@ -71,13 +75,14 @@ def read_colmap(path: Path, models: Sequence[Path], *, max_side_px: int | None, 
     cameras_file = model_file(model, "cameras") or model
     fitted, size_notes = fit_to_pictures(views, sizes, max_side_px, cameras_file)
     check_lenses(fitted, cameras_file)
+    split, split_notes = _split(photos.parent / _TO_TRAIN_ON, [view.name for view in fitted])
     return Reading(
         root=photos.parent,
         kind="colmap",
         views=fitted,
         points=read_points(model),
-        split=None,
-        notes=(*notes, *missing_notes, *size_notes),
+        split=split,
+        notes=(*notes, *missing_notes, *size_notes, *split_notes),
     )
 
 
@@ -99,6 +104,20 @@ def _photo_folder(path: Path) -> Path:
         if (folder / "images").is_dir():
             return (folder / "images").resolve()
     raise DataError("holds a COLMAP model but no folder `images`: put the photos there", path)
+
+
+def _split(
+    to_train_on: Path, names: Sequence[str]
+) -> tuple[tuple[frozenset[str], frozenset[str]] | None, tuple[str, ...]]:
+    """The data set's own split, None without one, and a note about one that is none."""
+    if not to_train_on.is_dir():
+        return None, ()
+    train = frozenset(name for name in names if is_file(to_train_on / name))
+    test = frozenset(names) - train
+    if not train or not test:
+        share = "all" if train else "none"
+        return None, (f"{to_train_on.name} holds {share} of the photos and is no split: it is not used",)
+    return (train, test), ()
 
 
 def _camera(image: ColmapImage, cameras: dict[int, ColmapCamera], model: Path) -> Camera:

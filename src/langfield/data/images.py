@@ -66,6 +66,24 @@ def decode_mask(path: Path, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     return used[rows[:, None], columns]
 
 
+def decode_black_and_white(path: Path) -> Bool[np.ndarray, "h w"]:
+    """Decode a picture of black and white at its own size: True where it is white (128 and above; a transparent pixel
+    is black).
+
+    Raises DataError naming the file as `decode_image` does, and for colours or a picture that is no brighter than 127
+    but not black (masks of 0 and 1 are such).
+    """
+    with _opened(path) as image:
+        rgb = np.asarray(_as_rgb(image, path, ground="black"))
+    grey = rgb[:, :, 0]
+    if (rgb != grey[:, :, None]).any():
+        raise DataError("is a picture in colour: a mask is black and white", path)
+    brightest = int(grey.max())
+    if 0 < brightest < 128:
+        raise DataError(f"is a mask without white, its brightest pixel is {brightest}: save it with 0 and 255", path)
+    return grey >= 128
+
+
 def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
     """Whether two sizes can be the same picture at two resolutions (each side within a pixel's rounding)."""
     if one[0] > other[0]:
@@ -98,12 +116,12 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
-def _as_rgb(image: Image.Image, path: Path) -> Image.Image:
+def _as_rgb(image: Image.Image, path: Path, ground: str = "white") -> Image.Image:
     if image.mode in _GREY_16_BIT:
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
         raise DataError(f"is a 32-bit grey picture (mode {image.mode}): save photos with 8 bits a colour", path)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, ground), rgba).convert("RGB")
     return image.convert("RGB")

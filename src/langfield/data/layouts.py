@@ -51,11 +51,11 @@ def how_to_obtain(scene: CatalogueScene) -> str:
 
 
 def labels_folder(scene: CatalogueScene, folder: Path) -> Path | None:
-    """Where the labels of a scene's folder are; None if there are none, or none that langfield reads."""
+    """Where the labels of a scene's folder are; None if none lie there, or none that langfield reads."""
     if scene.labels.folder is None:
         return None
     labels = Path(os.path.normpath(folder / scene.labels.folder))
-    return labels if labels.is_dir() else None
+    return labels if any(any(labels.glob(pattern)) for pattern in ("*.json", "*/*.png")) else None
 
 
 def phrases_of(scene: CatalogueScene, folder: Path) -> dict[str, tuple[str, ...]]:
@@ -65,7 +65,26 @@ def phrases_of(scene: CatalogueScene, folder: Path) -> dict[str, tuple[str, ...]
     """
     if scene.data_set.phrases_file is None:
         return scene.phrases
-    return scene.phrases | {"paper": _lines(folder / scene.data_set.phrases_file)}
+    return scene.phrases | {"paper": read_phrases(folder / scene.data_set.phrases_file)}
+
+
+def read_phrases(path: Path) -> tuple[str, ...]:
+    """The phrases of a text file, one on each line, each once. Raises DataError for a file that cannot be used."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_PHRASES_BYTES + 1)
+        lines = [line.strip() for line in text.decode("utf-8-sig").splitlines()]
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror}): it must hold a phrase on each line", path) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"is no UTF-8 text (byte {error.start}): save it as UTF-8", path) from error
+    phrases = tuple(dict.fromkeys(line for line in lines if line))
+    if len(text) > MAX_PHRASES_BYTES or not 1 <= len(phrases) <= MAX_PHRASES:
+        raise DataError(f"must hold 1 to {MAX_PHRASES} phrases, one on each line, found {len(phrases)}", path)
+    longest = max(len(phrase) for phrase in phrases)
+    if longest > MAX_PHRASE_CHARS:
+        raise DataError(f"has a line of {longest} characters: phrases have at most {MAX_PHRASE_CHARS}", path)
+    return phrases
 
 
 def _layout(scene: CatalogueScene, folder: Path) -> Layout:
@@ -85,21 +104,3 @@ def _is_there(need: Need, folder: Path) -> bool:
 
 def _line(need: Need) -> str:
     return f"{need.what}: no {' or '.join(need.any_of)}"
-
-
-def _lines(path: Path) -> tuple[str, ...]:
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_PHRASES_BYTES + 1)
-        lines = [line.strip() for line in text.decode("utf-8-sig").splitlines()]
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror}): it must hold a phrase on each line", path) from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"is no UTF-8 text (byte {error.start}): save it as UTF-8", path) from error
-    phrases = tuple(dict.fromkeys(line for line in lines if line))
-    if len(text) > MAX_PHRASES_BYTES or not 1 <= len(phrases) <= MAX_PHRASES:
-        raise DataError(f"must hold 1 to {MAX_PHRASES} phrases, one on each line, found {len(phrases)}", path)
-    longest = max(len(phrase) for phrase in phrases)
-    if longest > MAX_PHRASE_CHARS:
-        raise DataError(f"has a line of {longest} characters: phrases have at most {MAX_PHRASE_CHARS}", path)
-    return phrases

@@ -12,10 +12,11 @@ import torch
 from langfield.core.errors import DataError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.data.views import Scene, View
-from langfield.evaluation import lerf_mask, lerf_ovs, positions, presence
+from langfield.evaluation import lerf_mask, lerf_ovs, ovs_3d, positions, presence
 from langfield.evaluation.asked import Asked, AskedAtLevels, AskedProtocol
 from langfield.evaluation.counting import Question, Tally, mean, summary
-from langfield.evaluation.labels import ABSENT, WHAT_IS_READ, InstanceLabels, Labels, open_labels
+from langfield.evaluation.label_files import WHAT_IS_READ, label_layout, open_labels
+from langfield.evaluation.labels import ABSENT, InstanceLabels, Labels
 from langfield.evaluation.masks import ANSWER_RULE, LERF_OVS_RULE, MaskRule
 from langfield.evaluation.metrics import Lpips
 from langfield.evaluation.pointing import Pointing
@@ -23,6 +24,7 @@ from langfield.evaluation.protocols import HEADLINE_KINDS, ProtocolName
 from langfield.evaluation.result import Report, ViewResult
 
 Measure = Callable[[View], ViewResult]
+MeasureAtLevels = Callable[[AskedAtLevels, View, Labels, int | None], ViewResult]
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class _Evaluation:
             views=tuple(views),
             scene_questions=tuple(scene_questions),
             labels=self.path,
+            label_layout=None if self.path is None else label_layout(self.path),
             language_side_px=self.max_side_px,
             presence=presence,
             seconds=time.monotonic() - self.start,
@@ -116,8 +119,8 @@ def evaluate(
     of its things. The mIoU is a flat mean over views and phrases of the headline kinds, each map turned to a mask by
     `mask_rule`; the answers' own masks are measured beside it. Presence tells the phrases of the headline kinds from
     those of kind "absent", by `session.query`'s presence, or with "lerf" by a phrase's highest relevancy over the test
-    views. The other protocols are described in
-    their modules: `lerf_ovs`, `lerf_mask`, `positions` ("3d") and `presence`.
+    views. The other protocols are described in their modules: `lerf_ovs`, `lerf_mask`, `ovs_3d`, `positions` ("3d") and
+    `presence`.
 
     Args:
         queries: labels as `open_labels` reads them; None measures pictures only.
@@ -133,7 +136,9 @@ def evaluate(
         session, scene, queries, protocol, max_side_px, torch.device(device), mask_rule, progress, time.monotonic()
     )
     if protocol in ("lerf-ovs", "lerf-ovs-held-out"):
-        return _lerf_ovs(evaluation)
+        return _at_levels(evaluation, lerf_ovs.measure)
+    if protocol in ("3d-ovs", "3d-ovs-held-out"):
+        return _at_levels(evaluation, ovs_3d.measure, miou_of="macro_phrase", mask_rule=ovs_3d.RULE)
     if protocol == "lerf-mask":
         return _lerf_mask(evaluation)
     if protocol == "3d":
@@ -166,30 +171,35 @@ def _pointing(evaluation: _Evaluation, protocol: AskedProtocol) -> Report:
     )
 
 
-def _lerf_ovs(evaluation: _Evaluation) -> Report:
+def _at_levels(evaluation: _Evaluation, measure: MeasureAtLevels, miou_of: str = "micro", **details: Any) -> Report:
+    """By a protocol that chooses a level itself, in labelled photos or those of them that are held out."""
     session = evaluation.session
     if not isinstance(session, AskedAtLevels):
         raise UsageError(f"the protocol {evaluation.protocol} needs maps at levels, which this session has not")
     labels = evaluation.labels(evaluation.scene.views)
-    trained = [view.name for view in session.views if view.split == "train"]
+    every = evaluation.protocol.removesuffix("-held-out")
     views = lerf_ovs.labelled_views(
-        evaluation.scene, labels, trained, held_out=evaluation.protocol == "lerf-ovs-held-out"
+        evaluation.scene,
+        labels,
+        [view.name for view in session.views if view.split == "train"],
+        held_out=evaluation.protocol != every,
+        advice=f", or ask by the protocol {every}",
     )
-    results = evaluation.each(views.asked, lambda view: lerf_ovs.measure(session, view, labels, evaluation.max_side_px))
-    details = {"trained_on": list(views.trained_on), "left_out": list(views.left_out)}
-    return evaluation.report(results, details=details)
+    results = evaluation.each(views.asked, lambda view: measure(session, view, labels, evaluation.max_side_px))
+    which = {"trained_on": list(views.trained_on), "left_out": list(views.left_out)}
+    return evaluation.report(results, miou_of=miou_of, details=which | details)
 
 
 def _lerf_mask(evaluation: _Evaluation) -> Report:
-    views = evaluation.test_views()
-    labels = evaluation.labels(views)
-    rule, side = ANSWER_RULE, evaluation.max_side_px
+    scene, rule, side = evaluation.scene, ANSWER_RULE, evaluation.max_side_px
+    labels = evaluation.labels(scene.views)
+    views = lerf_ovs.labelled_views(scene, labels, [scene.views[index].name for index in scene.train], held_out=True)
     results = evaluation.each(
-        views, lambda view: lerf_mask.measure(evaluation.session, view, labels, rule, side, evaluation.device)
+        views.asked, lambda view: lerf_mask.measure(evaluation.session, view, labels, rule, side, evaluation.device)
     )
     headline = [q for result in results for q in result.questions if q.kind in HEADLINE_KINDS]
     boundary = summary(headline, "boundary_iou", evaluation.seed)["macro_view"]
-    details = {"boundary_miou": boundary, "mask_rule": rule.name}
+    details = {"boundary_miou": boundary, "mask_rule": rule.name, "left_out": list(views.left_out)}
     return evaluation.report(results, miou_of="macro_view", details=details)
 
 

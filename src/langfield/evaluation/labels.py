@@ -1,7 +1,7 @@
-"""What is where in a scene's test views: labels from instance pictures (`queries.json`) or LERF-OVS polygons.
+"""What is where in a scene's views: labels from instance pictures (`queries.json`) or LERF-OVS polygons.
 
-Both become the same: a list of phrases with their kinds, and per view the phrases that can be seen there with boxes
-and a mask. Pictures and polygons are turned into masks one view at a time.
+All labels (`mask_labels` has more) become the same: a list of phrases with their kinds, and per view the phrases that
+can be seen there with boxes and a mask. Pictures and polygons are turned into masks one view at a time.
 """
 
 from collections import Counter
@@ -28,7 +28,6 @@ LERF_OVS_KIND = "object"
 MAX_PHRASES = 10_000
 MAX_PHRASE_CHARS = 500
 MAX_POLYGON_POINTS = 100_000
-WHAT_IS_READ = "a queries.json, or a folder of LERF-OVS files (labels/<frame>.json)"
 
 
 @dataclass(frozen=True)
@@ -82,42 +81,20 @@ class Labels(Protocol):
         ...
 
 
-def find_labels(root: Path, *, polygons: bool) -> Path | None:
-    """The labels that a scene's folder comes with, None if there are none: its `queries.json`; or, if `polygons` will
-    do, its `labels/`, or LERF-OVS's own layout, `label/<scene>/` beside the scene's folder."""
-    if (root / "queries.json").is_file():
-        return root / "queries.json"
-    if not polygons:
-        return None
-    folders = (root / "labels", root.parent / "label" / root.name)
-    return next((folder for folder in folders if any(folder.glob("*.json"))), None)
-
-
-def open_labels(path: Path, views: Sequence[View]) -> Labels:
-    """Open a scene's labels and check what they say.
-
-    Args:
-        path: `queries.json` (with `gt/<frame>_ids.png` beside it), or a folder of LERF-OVS `<frame>.json`.
-        views: those that will be asked for. LERF-OVS files of other photos are left aside.
-
-    Raises:
-        DataError: naming the file, what was found and what is allowed.
-    """
-    if path.is_dir():
-        return _open_polygons(path, views)
-    if not path.is_file():
-        raise DataError(f"does not exist: give {WHAT_IS_READ}", path)
-    stems = [Path(view.name).stem for view in views]
-    doubled = next((stem for stem in stems if stems.count(stem) > 1), None)
-    if doubled is not None:
-        raise DataError(f"labels name photos without folder, but two views are called {doubled!r}: rename one", path)
-    return _open_instances(path)
-
-
 def visible_box(mask: Bool[np.ndarray, "h w"]) -> Float64[np.ndarray, "4"]:
     """The smallest box (pixel edges) around the true pixels, of which there is at least one."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=np.float64)
+
+
+def check_shape(size: tuple[int, int], view: View, path: Path) -> None:
+    """Raise DataError unless labels of a size (width, height) can be of the view's picture."""
+    if not same_shape(size, view.size_px):
+        raise DataError(
+            f"is of {size[0]} by {size[1]} pixels, the photo {view.name} of {view.size_px[0]} by {view.size_px[1]}: "
+            "labels must cover the same picture",
+            path,
+        )
 
 
 @dataclass(frozen=True)
@@ -159,11 +136,16 @@ class InstanceLabels:
         if (colours != colours[:, :, :1]).any():
             raise DataError("is a picture in colour: an 8-bit grey picture of ids is needed", path)
         height, width = colours.shape[:2]
-        _check_shape((width, height), view, path)
+        check_shape((width, height), view, path)
         return colours[:, :, 0].astype(np.int64) - self.id_offset
 
 
-def _open_instances(path: Path) -> InstanceLabels:
+def open_instances(path: Path, views: Sequence[View]) -> InstanceLabels:
+    """Open `queries.json` to ask for some views. Raises DataError."""
+    stems = [Path(view.name).stem for view in views]
+    doubled = next((stem for stem in stems if stems.count(stem) > 1), None)
+    if doubled is not None:
+        raise DataError(f"labels name photos without folder, but two views are called {doubled!r}: rename one", path)
     document = read_json(path)
     offset = _whole(document.need("id_png_offset"), 0, 255)
     phrases, ids, seen = [], [], set()
@@ -208,7 +190,7 @@ class PolygonLabels:
         if frame is None:
             return None
         path, width, height, polygons = frame
-        _check_shape((width, height), view, path)
+        check_shape((width, height), view, path)
         labels = []
         for category in dict.fromkeys(polygon.category for polygon in polygons):
             same = [polygon for polygon in polygons if polygon.category == category]
@@ -219,7 +201,8 @@ class PolygonLabels:
         return ViewLabels(view.name, width, height, tuple(labels))
 
 
-def _open_polygons(folder: Path, views: Sequence[View]) -> PolygonLabels:
+def open_polygons(folder: Path, views: Sequence[View]) -> PolygonLabels:
+    """Open LERF-OVS's `<photo>.json`; files of other photos than those of `views` are left aside. Raises DataError."""
     frames = {}
     names = Counter(view.image_path.name for view in views)
     by_stem = {Path(name).stem: name for name in names}
@@ -235,7 +218,7 @@ def _open_polygons(folder: Path, views: Sequence[View]) -> PolygonLabels:
         polygons = tuple(_polygon(item, width, height) for item in document.need("objects").items())
         frames[photo] = path, width, height, polygons
     if not frames:
-        raise DataError(f"holds no labels of the views that are asked: give {WHAT_IS_READ}", folder)
+        raise DataError("holds no labels of the views that are asked: info.name must be a photo's file name", folder)
     categories = dict.fromkeys(polygon.category for *_, polygons in frames.values() for polygon in polygons)
     if not 1 <= len(categories) <= MAX_PHRASES:
         raise DataError(f"has {len(categories)} categories: 1 to {MAX_PHRASES} are read", folder)
@@ -290,12 +273,3 @@ def _whole(value: Json, low: int, high: int) -> int:
     if number != int(number):
         raise value.error(f"must be a whole number, found {number:g}")
     return int(number)
-
-
-def _check_shape(size: tuple[int, int], view: View, path: Path) -> None:
-    if not same_shape(size, view.size_px):
-        raise DataError(
-            f"is of {size[0]} by {size[1]} pixels, the photo {view.name} of {view.size_px[0]} by {view.size_px[1]}: "
-            "labels must cover the same picture",
-            path,
-        )

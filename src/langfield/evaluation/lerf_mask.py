@@ -1,7 +1,7 @@
 """The protocol "lerf-mask": mIoU and boundary IoU as Gaussian Grouping's evaluation counts them (Ye et al. 2024, §4.2).
 
-In each test view the mean over what is labelled there, then the mean over views. A label whose mask comes out empty
-counts 0 and is never left out.
+In each labelled photo that is not to train on, the mean over what is labelled there, then the mean over photos. A label
+whose mask comes out empty counts 0 and is never left out.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def fits(found: Bool[Tensor, "p h w"], truth: Bool[Tensor, "p h w"]) -> MaskFit:
 def measure(
     session: Asked, view: View, labels: Labels, rule: MaskRule, max_side_px: int | None, device: torch.device
 ) -> ViewResult:
-    """Ask a test view for everything that is labelled in it; maps are brought to the labels' raster."""
+    """Ask a labelled photo for everything that is labelled in it; maps are brought to the labels' raster."""
     result = ViewResult(view.name)
     seen = labels.of_view(view)
     if seen is None:

@@ -59,11 +59,14 @@ class Found:
     phrase: Int64[Tensor, " t"]
 
 
-def labelled_views(scene: Scene, labels: Labels, trained: Sequence[str], *, held_out: bool) -> LabelledViews:
+def labelled_views(
+    scene: Scene, labels: Labels, trained: Sequence[str], *, held_out: bool, advice: str = ""
+) -> LabelledViews:
     """The scene's labelled views; with `held_out` only those that the run was never trained on.
 
     Args:
         trained: names of the photos that the run was trained on, exactly as the scene's files call them.
+        advice: what else can be done where none is held out.
 
     Raises DataError if no view is labelled, or none that was not trained on.
     """
@@ -77,7 +80,7 @@ def labelled_views(scene: Scene, labels: Labels, trained: Sequence[str], *, held
     if not asked:
         raise DataError(
             f"has {len(covered)} labelled views and all of them were trained on, so that none is held out: "
-            "name some in test_filenames and train again, or ask by the protocol lerf-ovs",
+            f"name some in test_filenames (COLMAP: leave them out of images_train) and train again{advice}",
             scene.root,
         )
     return LabelledViews(asked, (), trained_on)

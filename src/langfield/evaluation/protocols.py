@@ -2,14 +2,18 @@
 
 from typing import Final, Literal
 
-ProtocolName = Literal["langfield", "lerf", "lerf-ovs", "lerf-ovs-held-out", "lerf-mask", "3d", "presence"]
+ProtocolName = Literal[
+    "langfield", "lerf", "lerf-ovs", "lerf-ovs-held-out", "lerf-mask", "3d-ovs", "3d-ovs-held-out", "3d", "presence"
+]  # fmt: skip
 
 PROTOCOLS: Final[dict[ProtocolName, str]] = {
     "langfield": "pictures, and this package's answers on the test views",
     "lerf": "the same, answered by the one pixel of highest relevancy at LERF's 30 scales",
     "lerf-ovs": "LangSplat's mIoU and localisation on LERF-OVS labels, in every labelled photo",
     "lerf-ovs-held-out": "the same, only in labelled photos that were never trained on",
-    "lerf-mask": "Gaussian Grouping's mIoU and boundary IoU on the test views",
+    "lerf-mask": "Gaussian Grouping's mIoU and boundary IoU, in labelled photos that are not to train on",
+    "3d-ovs": "mIoU over the classes of 3D-OVS's labelled photos",
+    "3d-ovs-held-out": "the same, only in labelled photos that were never trained on",
     "3d": "positions, boxes and number of hits against the things' true places",
     "presence": "whether phrases are there at all: AUROC, accuracy at 0.5, calibration",
 }
@@ -22,7 +26,9 @@ ASKED_IN: Final[dict[ProtocolName, AskedIn]] = {
     "lerf": "test views",
     "lerf-ovs": "labelled photos",
     "lerf-ovs-held-out": "held-out labelled photos",
-    "lerf-mask": "test views",
+    "lerf-mask": "held-out labelled photos",
+    "3d-ovs": "labelled photos",
+    "3d-ovs-held-out": "held-out labelled photos",
     "3d": "the scene",
     "presence": "the scene",
 }

@@ -47,9 +47,10 @@ class Report:
         views: those that were asked or compared.
         scene_questions: what was asked of the whole scene.
         labels: where the labels are; None without them: then only pictures are measured.
+        label_layout: what they were taken for.
         language_side_px: the longest side that phrases were asked at; None for the photos' own size.
         presence: see `langfield.evaluation.presence`; None if it was not measured.
-        miou_of: which of the IoU's means is the protocol's own ("micro", or "macro_view").
+        miou_of: which of the IoU's means is the protocol's own ("micro", "macro_view", or "macro_phrase").
         details: what a protocol alone has, added to the JSON.
     """
 
@@ -58,6 +59,7 @@ class Report:
     views: tuple[ViewResult, ...]
     scene_questions: tuple[Question, ...]
     labels: Path | None
+    label_layout: str | None
     language_side_px: int | None
     presence: Mapping[str, Any] | None
     seconds: float
@@ -84,6 +86,7 @@ class Report:
             "presence": None if self.presence is None else dict(self.presence),
             "language_side_px": self.language_side_px,
             "labels": None if self.labels is None else str(self.labels),
+            "label_layout": self.label_layout,
             "seconds": round(self.seconds, 3),
             **self.details,
             "figures": {**_of_views(pictures), **counted},
