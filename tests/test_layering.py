@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "export": {"core", "query", "runs"},  # runs: files that are whole or not there (runs.atomic)
     "synthetic": {"core"},
 }
-FREE = {"cli", "__init__", "api", "demo", "stages"}  # the command line and the public API know everything
+FREE = {"cli", "__init__", "api", "demo", "making", "stages"}  # the command line and the public API know everything
 
 
 def imported_layers(path: Path, source: str) -> set[str]:

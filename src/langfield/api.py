@@ -1,17 +1,12 @@
 """The public Python functions, which the command line calls too: train, lift, open a run, bake, evaluate."""
 
 import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from langfield.baking.bake import ELEMENTS, BakeReport
 from langfield.baking.bake import bake as bake_session
-from langfield.core.config import config_to_json
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
 from langfield.core.files import file_sha256
@@ -22,105 +17,31 @@ from langfield.evaluation.evaluator import evaluate as evaluate_session
 from langfield.evaluation.label_files import find_labels, open_labels
 from langfield.evaluation.protocols import ProtocolName
 from langfield.features.bank import FeatureBank
-from langfield.methods.base import Method, MethodContext
-from langfield.methods.lift import LiftConfig
-from langfield.methods.presets import Preset, preset_for
-from langfield.methods.registry import METHODS, preset
+from langfield.making import KERNEL_LOG, Plan, TrainReport, absolute_spec, chosen_preset, make_run, opened_scene
+from langfield.methods.base import Method
 from langfield.methods.splat import SplatConfig
-from langfield.ops import gsplat_kernels
 from langfield.query.session import Session
-from langfield.runs.atomic import write_json
 from langfield.runs.info import RunInfo
 from langfield.stages import (
-    Encoders,
     Stopwatch,
     check_splats,
-    crop_angles,
-    evenly,
     fit,
     fresh_method,
     holding,
     lift_onto,
-    load_encoders,
-    make_features,
     prepare_kernels,
-    quick_psnr,
     read_splats,
-    run_views,
 )
 from langfield.training import loop
-from langfield.training.checkpoints import Checkpoints, open_checkpoints
-from langfield.training.event_log import EventLog, TensorBoardLog, to_all
+from langfield.training.checkpoints import Checkpoints
 
 # On a CPU phrases are asked on a small picture: LERF's crops are far larger than its pixels anyway.
 _CPU_LANGUAGE_SIDE_PX = 160
-_KERNEL_LOG = "gsplat-build.log"
 
 # Of a scene's own phrases, so many are compared between a field and what was baked of it.
 _MOST_COMPARED = 64
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainReport:
-    """What a training came to.
-
-    Attributes:
-        run: the run directory.
-        steps: done in all.
-        seconds: of this call.
-        psnr: in dB, of a few test views (on a CPU small ones); None without test views.
-        stages: seconds of this call by stage.
-        memory_bytes: the process's peak, on the GPU if one was used.
-        crops_per_second: of the image-text encoder; 0 when the cache had everything.
-    """
-
-    run: Path
-    steps: int
-    seconds: float
-    psnr: float | None
-    stages: dict[str, float]
-    memory_bytes: int
-    crops_per_second: float
-    preset: str
-    device: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that `langfield train --json` prints."""
-        return {
-            "run": str(self.run),
-            "steps": self.steps,
-            "seconds": round(self.seconds, 3),
-            "psnr": self.psnr,
-            "stages": {name: round(seconds, 3) for name, seconds in self.stages.items()},
-            "memory_bytes": self.memory_bytes,
-            "crops_per_second": round(self.crops_per_second, 1),
-            "preset": self.preset,
-            "device": self.device,
-        }
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What is to be made of a scene, and where. `stage` is the name of the learning; `source`, what the run depends on
-    besides."""
-
-    out: Path
-    stage: str
-    scene_path: Path
-    scene: Scene
-    fingerprint: str
-    preset: str
-    recipe: Preset
-    config: loop.TrainingConfig
-    device: torch.device
-    source: Mapping[str, str] = field(default_factory=dict)
-    tensorboard: bool = False
-
-
-# From what the run is going to be, features of views, where states are kept and whom to tell: the method.
-_Learn = Callable[[RunInfo, FeatureBank, Sequence[int], Checkpoints, Progress], tuple[Method, loop.TrainingResult]]
 
 
 def train(
@@ -161,12 +82,12 @@ def train(
         Interrupted: on Ctrl-C, after saving.
     """
     where = resolve_device(device)
-    name, recipe = _chosen_preset(method, preset, where, encoder, dense, say)
+    name, recipe = chosen_preset(method, preset, where, encoder, dense, say)
     steps, rays = _at_least("max_steps", 1, max_steps, recipe.steps), _at_least("rays", 1, rays, recipe.rays)
     seed = _at_least("seed", 0, seed, 0)
     config = loop.TrainingConfig(steps=steps, rays=rays, language_rays=recipe.language_rays, seed=seed)
     watch = Stopwatch()
-    photos, fingerprint = _opened(scene, allow_outside, watch, progress, say)
+    photos, fingerprint = opened_scene(scene, allow_outside, watch, progress, say)
 
     def learn(
         info: RunInfo, bank: FeatureBank, views: Sequence[int], checkpoints: Checkpoints, told: Progress
@@ -174,8 +95,8 @@ def train(
         model = fresh_method(info, where)
         return model, fit(model, photos, bank, views, config, checkpoints, told, say)
 
-    plan = _Plan(Path(out), "training", Path(scene), photos, fingerprint, name, recipe, config, where)
-    return _make_run(replace(plan, tensorboard=tensorboard), learn, watch, progress, say)
+    plan = Plan(Path(out), "training", Path(scene), photos, fingerprint, name, recipe, config, where)
+    return make_run(replace(plan, tensorboard=tensorboard), learn, watch, progress, say)
 
 
 def lift(
@@ -207,16 +128,16 @@ def lift(
         RunError: `out` cannot be written, or holds another run.
     """
     where = resolve_device(device)
-    name, recipe = _chosen_preset("splat", "splat", where, encoder, "none", say)
+    name, recipe = chosen_preset("splat", "splat", where, encoder, "none", say)
     file, watch = Path(splat), Stopwatch()
     with watch.stage("splat"):
         splats = read_splats(file, say)
         digest = file_sha256(file)
-    photos, fingerprint = _opened(scene, allow_outside, watch, progress, say)
+    photos, fingerprint = opened_scene(scene, allow_outside, watch, progress, say)
     recipe = holding(recipe, splats)
     if where.type == "cuda":
         with watch.stage("kernels"):
-            prepare_kernels(recipe, where, Path(out) / _KERNEL_LOG, progress, say)
+            prepare_kernels(recipe, where, Path(out) / KERNEL_LOG, progress, say)
     with watch.stage("splat"):
         assert isinstance(recipe.config, SplatConfig)
         check_splats(splats, photos, file, recipe.config, where, progress, say)
@@ -227,8 +148,8 @@ def lift(
         return lift_onto(splats, info, photos, bank, views, checkpoints, told)
 
     config = loop.TrainingConfig(steps=0)
-    plan = _Plan(Path(out), "lifting", Path(scene), photos, fingerprint, name, recipe, config, where)
-    return _make_run(replace(plan, source={"splat_sha256": digest}), learn, watch, progress, say)
+    plan = Plan(Path(out), "lifting", Path(scene), photos, fingerprint, name, recipe, config, where)
+    return make_run(replace(plan, source={"splat_sha256": digest}), learn, watch, progress, say)
 
 
 def open_run(run: str | Path, *, device: str = "auto", encoder: str | None = None) -> Session:
@@ -241,7 +162,7 @@ def open_run(run: str | Path, *, device: str = "auto", encoder: str | None = Non
         RunError: no run there, or a torn one.
         WeightsError: the run's encoder cannot be loaded when the first phrase is asked.
     """
-    return Session.open(run, device=device, encoder=None if encoder is None else _absolute(encoder))
+    return Session.open(run, device=device, encoder=None if encoder is None else absolute_spec(encoder))
 
 
 def evaluate(
@@ -376,117 +297,7 @@ def bake(
     return bake_session(session, Path(run), Path(out), elements=most, phrases=phrases, progress=progress, say=say)
 
 
-def method_name(config: Any) -> str:
-    """The registered name of the method that a config belongs to."""
-    return next(name for name, (_, kind) in METHODS.items() if isinstance(config, kind))
-
-
-def _chosen_preset(
-    method: str,
-    name: str | None,
-    device: torch.device,
-    encoder: str | None,
-    dense: str | None,
-    say: Callable[[str], None],
-) -> tuple[str, Preset]:
-    """The preset by name, or of the method, or for the device; with the encoders that were asked for instead of its
-    own."""
-    if method not in ("auto", *METHODS):
-        raise UsageError(f"unknown method {method!r}; known are auto, {', '.join(sorted(METHODS))}")
-    if name is None:
-        name, why = preset_for(method, device.type == "cuda", gsplat_kernels.installed())
-        say(f"preset {name}, because {why}; --preset chooses another one")
-    chosen = preset(name)
-    if method not in ("auto", method_name(chosen.config)):
-        raise UsageError(f"preset {name} is of the method {method_name(chosen.config)}, not {method}; leave one out")
-    if encoder is not None:
-        chosen = replace(chosen, encoder=_absolute(encoder))
-    if dense not in (None, "none") and isinstance(chosen.config, LiftConfig | SplatConfig):
-        raise UsageError(f"preset {name} learns no dense features; leave --dense out")
-    if dense is not None:
-        chosen = replace(chosen, dense=None if dense == "none" else dense)
-    return name, chosen
-
-
-def _absolute(spec: str) -> str:
-    """A spec that is found from any working folder, for the run keeps it."""
-    kind, local, folder = spec.partition("local-dir:")
-    return f"{kind}{local}{Path(folder).expanduser().absolute()}" if local and folder else spec
-
-
 def _at_least(name: str, least: int, given: int | None, otherwise: int) -> int:
     if given is not None and given < least:
         raise UsageError(f"{name} must be at least {least}, got {given}")
     return otherwise if given is None else given
-
-
-def _opened(
-    scene: str | Path, allow_outside: bool, watch: Stopwatch, progress: Progress, say: Callable[[str], None]
-) -> tuple[Scene, str]:
-    """The scene and its fingerprint; says what was found in it."""
-    with watch.stage("scene"):
-        photos = open_scene(scene, allow_outside=allow_outside)
-        for note in photos.notes:
-            say(note)
-        return photos, photos.fingerprint(progress)
-
-
-def _make_run(
-    plan: _Plan, learn: _Learn, watch: Stopwatch, progress: Progress, say: Callable[[str], None]
-) -> TrainReport:
-    """Let encoders see the photos, and a method learn from that and leave its run."""
-    with watch.stage("encoders"):
-        encoders = load_encoders(plan.recipe, plan.device)
-    views = evenly(plan.scene.train, plan.recipe.feature_views)
-    info = _run_info(plan, views, encoders)
-    # Whatever speaks against this run in `out` is found before hours of encoding.
-    with open_checkpoints(plan.out, info) as checkpoints:
-        if plan.device.type == "cuda":
-            with watch.stage("kernels"):
-                prepare_kernels(plan.recipe, plan.device, plan.out / _KERNEL_LOG, progress, say)
-        logs = [EventLog(plan.out / "events.jsonl"), *([TensorBoardLog(plan.out)] if plan.tensorboard else [])]
-        with watch.stage("features"):
-            bank = make_features(plan.scene, views, encoders, plan.recipe.pyramid, plan.device, progress, say)
-        del encoders  # what follows needs their memory
-        with watch.stage(plan.stage):
-            model, result = learn(info, bank, views, checkpoints, to_all(progress, *logs))
-    with watch.stage("psnr"):
-        quality = quick_psnr(model, plan.scene, plan.device, progress)
-    report = TrainReport(
-        run=plan.out,
-        steps=result.steps,
-        seconds=time.perf_counter() - watch.started,
-        psnr=quality,
-        stages=watch.seconds,
-        memory_bytes=result.memory_bytes,
-        crops_per_second=bank.report.crops_per_second,
-        preset=plan.preset,
-        device=str(plan.device),
-    )
-    write_json(plan.out / "metrics.json", report.to_json())
-    return report
-
-
-def _run_info(plan: _Plan, views: Sequence[int], encoders: Encoders) -> RunInfo:
-    """What the run is going to be. The encoders' cards say all of the features that it depends on."""
-    image_text, dense = encoders
-    scene, recipe, config = plan.scene, plan.recipe, plan.config
-    context = MethodContext(
-        photos=len(scene.train),
-        embed_dim=image_text.card.embed_dim,
-        dense_dim=None if dense is None else dense.card.embed_dim,
-        crop_angles=crop_angles(scene, views, recipe.pyramid),
-    )
-    features = {"pyramid": recipe.pyramid.to_json(), "feature_views": len(views)}
-    return RunInfo(
-        seed=config.seed,
-        method=method_name(recipe.config),
-        method_config=config_to_json(recipe.config),
-        method_context=config_to_json(context),
-        training_config=config_to_json(config) | {"preset": plan.preset, **features, **plan.source},
-        encoders={"image_text": image_text.card.to_json()} | ({} if dense is None else {"dense": dense.card.to_json()}),
-        scene_path=str(plan.scene_path.absolute()),  # so that `evaluate` finds it from anywhere
-        scene_fingerprint=plan.fingerprint,
-        scene_from_world=scene.scene_from_world.matrix,
-        views=run_views(scene),
-    )

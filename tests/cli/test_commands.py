@@ -240,7 +240,7 @@ def test_only_a_training_goes_on_after_ctrl_c(trained: Trained, monkeypatch, cap
     def pressed(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("langfield.api.open_scene", pressed)
+    monkeypatch.setattr("langfield.making.open_scene", pressed)
     monkeypatch.setattr("langfield.api.open_run", pressed)
     arguments = trained.arguments if command == "train" else ["query", str(trained.run), "mug"]
     assert main(arguments) == 130

@@ -6,9 +6,10 @@ from types import ModuleType
 import pytest
 import torch
 
-from langfield import api
 from langfield.core.errors import UsageError
+from langfield.making import chosen_preset
 from langfield.methods.presets import PRESETS, preset_for
+from langfield.methods.registry import method_name
 
 
 @pytest.mark.parametrize(
@@ -30,12 +31,12 @@ def test_the_preset_follows_from_method_and_hardware(method: str, on_gpu: bool, 
     chosen, why = preset_for(method, on_gpu, has_gsplat)
     assert chosen == name
     assert why
-    assert method in ("auto", api.method_name(PRESETS[chosen].config))
+    assert method in ("auto", method_name(PRESETS[chosen].config))
 
 
 def choose(method: str = "auto", preset: str | None = None, device: str = "cuda") -> tuple[str, list[str]]:
     said: list[str] = []
-    name, recipe = api._chosen_preset(method, preset, torch.device(device), None, None, said.append)
+    name, recipe = chosen_preset(method, preset, torch.device(device), None, None, said.append)
     assert recipe == PRESETS[name]
     return name, said
 

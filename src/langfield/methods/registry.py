@@ -37,6 +37,11 @@ def create_method(name: str, config: Any, context: MethodContext) -> Method:
     return kind(config, context)
 
 
+def method_name(config: Any) -> str:
+    """The registered name of the method that a config belongs to."""
+    return next(name for name, (_, kind) in METHODS.items() if isinstance(config, kind))
+
+
 def preset(name: str) -> Preset:
     """A preset by name; UsageError names the nearest ones."""
     if name not in PRESETS:
