@@ -9,10 +9,12 @@ import torch
 from tests.baking.ball_field import PHRASES, BallField, Texts, session, to_surface
 from tests.data.scenes import BALLS
 
+from langfield.baking.agreement import compare
 from langfield.baking.bake import bake
 from langfield.core.errors import RunError, UsageError
 from langfield.core.transforms import Similarity
 from langfield.methods.splat import Splat
+from langfield.query.presence import common_nouns
 from langfield.query.session import Session
 from langfield.runs.directory import has_run, load_run, save_run
 
@@ -97,6 +99,21 @@ def test_baked_runs_are_replaced_and_trained_ones_are_not(baked, tmp_path: Path)
     assert load_run(out.parent / "again").tensors("model")["gaussians.means"].shape == (fewer.elements, 3)
     with pytest.raises(RunError, match="holds a trained run, which baking does not replace; choose another folder"):
         bake_it(made, run, run)
+
+
+def test_both_are_compared_by_bundled_nouns_if_nobody_says_by_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[tuple[str, ...]] = []
+
+    def listening(field, baked, cameras, phrases, progress):
+        asked.append(phrases)
+        return compare(field, baked, cameras, phrases, progress)
+
+    monkeypatch.setattr("langfield.baking.bake.compare", listening)
+    made, run = field(tmp_path)
+    report = bake_it(made, run, tmp_path / "out", elements=200, phrases=())
+    (nouns,) = asked
+    assert report.agreement.phrases == len(set(nouns)) == 24
+    assert set(nouns) < set(common_nouns())
 
 
 def test_a_run_of_gaussians_is_refused(baked, tmp_path: Path):

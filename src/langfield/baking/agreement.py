@@ -14,11 +14,6 @@ from langfield.query.answers import ViewAnswers
 from langfield.query.pictures import DECISION
 from langfield.query.session import Session
 
-# Asked when nobody says what: things that many places have. What is not there is compared, too.
-COMMON_NOUNS = (
-    "chair", "table", "lamp", "book", "cup", "bottle", "bowl", "plate", "box", "bag", "shoe", "plant", "flower",
-    "picture", "window", "door", "wall", "floor", "fruit", "toy", "tool", "clock", "computer", "paper",
-)  # fmt: skip
 _LEAST_SPREAD = 1e-4  # standard deviation of a relevancy picture that has a shape to compare
 
 

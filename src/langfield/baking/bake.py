@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from langfield.baking.agreement import COMMON_NOUNS, Agreement, compare
+from langfield.baking.agreement import Agreement, compare
 from langfield.baking.elements import gather_elements, gaussians_of
 from langfield.baking.language import code_language
 from langfield.baking.sightings import Cubes, look, looking_cameras
@@ -24,6 +24,7 @@ from langfield.methods.base import MethodContext
 from langfield.methods.splat import Splat, SplatConfig
 from langfield.query.language_view import LanguageMethod
 from langfield.query.outlook import shrunk
+from langfield.query.presence import common_nouns
 from langfield.query.session import Session
 from langfield.renderers.splat import splat
 from langfield.runs.atomic import write_json
@@ -33,6 +34,7 @@ from langfield.runs.info import RunInfo
 ELEMENTS = 200_000
 _VIEWS = 64
 _COMPARED_VIEWS = 4
+_COMPARED_NOUNS = 24  # when nobody says what to compare; what is not there is compared, too
 _COMPARED_SIDE_PX = {"cuda": 640, "cpu": 160}
 _BAKED = "baked"  # key of run.json's "training" by which a baked run is known
 
@@ -104,7 +106,8 @@ def bake(
 ) -> BakeReport:
     """Bake the field that `session` opened from `run` into a new run at `out`. See `langfield.api.bake`."""
     method = _field(session, run)
-    asked = tuple(phrases) or COMMON_NOUNS
+    nouns = common_nouns()
+    asked = tuple(phrases) or nouns[:: len(nouns) // _COMPARED_NOUNS][:_COMPARED_NOUNS]
     session.prepare(asked)
     _check_drawing(session)
     with lock_run(out):
