@@ -189,7 +189,7 @@ def _profile(
 @contextmanager
 def _marked_drawing(marks: Marks) -> Iterator[None]:
     """Put marks about what draws within a loss: colours come before it."""
-    drawn = splat_module.splat_all
+    drawn = splat_module.blend_all
 
     def marked(*args: Any, **options: Any) -> Any:
         marks.mark("colours")
@@ -197,11 +197,11 @@ def _marked_drawing(marks: Marks) -> Iterator[None]:
         marks.mark("project and rasterise")
         return pictures
 
-    splat_module.splat_all = marked
+    splat_module.blend_all = marked
     try:
         yield
     finally:
-        splat_module.splat_all = drawn
+        splat_module.blend_all = drawn
 
 
 def _launches(step: Callable[[], None], marks: Marks, out: Path) -> int:

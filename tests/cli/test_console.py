@@ -79,7 +79,7 @@ def test_tables_keep_brackets_and_are_left_out_beside_json(capsys):
         (
             "eval run --protocol x",
             "invalid choice 'x' for argument '--protocol'. Expected one of ('langfield', 'lerf', 'lerf-ovs', "
-            "'lerf-ovs-held-out', 'lerf-mask', '3d', 'presence'); "
+            "'lerf-ovs-held-out', 'lerf-mask', '3d-ovs', '3d-ovs-held-out', '3d', 'presence'); "
             "see langfield eval --help",
         ),
         (

@@ -18,7 +18,7 @@ from tests.ops.test_rasterize import (
 )
 from torch import Tensor
 
-from langfield.ops.rasterize import project, rasterize_all, well_formed
+from langfield.ops.rasterize import blend_all, project, well_formed
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
@@ -102,8 +102,8 @@ def test_several_cameras_and_their_footprints_are_the_references(views: int):
     (*shape, features), cameras = several(200)
     fast = on_gpu([*shape, features[:views]])
     slow = trainable([*shape, features[:views]])
-    ours = rasterize_all(*fast, cameras[:views], footprints=True)
-    theirs = rasterize_all(*slow, cameras[:views], footprints=True)
+    ours = blend_all(*fast, cameras[:views], footprints=True)
+    theirs = blend_all(*slow, cameras[:views], footprints=True)
     torch.stack([weighed(picture) for picture in ours]).mean().backward()
     torch.stack([weighed(picture) for picture in theirs]).mean().backward()
     for a, b in zip(ours, theirs, strict=True):

@@ -9,7 +9,7 @@ from tests.methods.test_growing import CAMERA, drawn, few, nothing, picture
 from langfield.fields.gaussians import Gaussians
 from langfield.methods.densification import DensificationConfig, Slopes, after_step, densify, make_faint, prune
 from langfield.ops.rasterize import Footprints
-from langfield.renderers.splat import splat_all
+from langfield.renderers.splat import blend_all
 
 CONFIG = DensificationConfig(start=2, every=5, stop=40, slope=0.5, small=0.1, huge=0.4, huge_after=20, reset_every=0)
 EXTENT = 1.0
@@ -228,7 +228,7 @@ def test_a_picture_with_slopes_makes_gaussians_where_it_is_wrong():
         gaussians.log_scales[:2] = math.log(0.1)
         target = picture(gaussians)
         gaussians.means[1, 0] += 0.1
-    (seen,) = splat_all(gaussians, [CAMERA], gaussians.colors(torch.zeros(3))[None], footprints=True)
+    (seen,) = blend_all(gaussians, [CAMERA], gaussians.colors(torch.zeros(3))[None], footprints=True)
     (seen.features - target).abs().mean().backward()
     slopes = Slopes(40)
     assert seen.footprints is not None

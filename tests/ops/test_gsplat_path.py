@@ -21,7 +21,7 @@ from langfield.core.progress import ProgressEvent
 from langfield.methods.presets import PRESETS
 from langfield.ops import gsplat_kernels
 from langfield.ops import rasterize as rasterize_module
-from langfield.ops.rasterize import project, rasterize_all
+from langfield.ops.rasterize import blend_all, project
 from langfield.stages import prepare_kernels
 
 
@@ -116,10 +116,10 @@ def test_gsplat_draws_cameras_of_one_size_at_once_and_says_where_gaussians_fall(
         for values in (*shape, *features):
             values.view(40, -1)[::7, 0] = torch.nan
     ours, theirs = (trainable([x.float() for x in (*shape, features)]) for _ in range(2))
-    fast = rasterize_gsplat.rasterize_all(*ours, cameras, footprints=True)
-    slow = rasterize_all(*theirs, cameras, footprints=True)
+    fast = rasterize_gsplat.blend_all(*ours, cameras, footprints=True)
+    slow = blend_all(*theirs, cameras, footprints=True)
     assert plain.views == [3]
-    assert plain.channels == ([3] if channels == 2 else [33, 8])
+    assert plain.channels == ([2] if channels == 2 else [33, 7])
     torch.stack([weighed(picture) for picture in fast]).mean().backward()
     torch.stack([weighed(picture) for picture in slow]).mean().backward()
     assert_near_gradients(ours, theirs)
@@ -140,9 +140,9 @@ def test_gsplat_says_where_gaussians_fall_only_if_asked(plain: PlainGsplat):
 
     gaussians, cameras = several()
     gaussians = trainable([x.float() for x in (*gaussians[:4], gaussians[4][:2])])
-    assert all(a.footprints is None for a in rasterize_gsplat.rasterize_all(*gaussians, cameras[:2]))
+    assert all(a.footprints is None for a in rasterize_gsplat.blend_all(*gaussians, cameras[:2]))
     with torch.no_grad():
-        for a in rasterize_gsplat.rasterize_all(*gaussians, cameras[:2], footprints=True):
+        for a in rasterize_gsplat.blend_all(*gaussians, cameras[:2], footprints=True):
             assert a.footprints is not None
             assert not a.footprints.slopes().any()
 

@@ -13,7 +13,7 @@ from langfield.core.cameras import NO_DISTORTION, Camera
 from langfield.core.transforms import Similarity
 from langfield.ops import rasterize as rasterize_module
 from langfield.ops import rasterize_reference
-from langfield.ops.rasterize import Splatted, project, rasterize, rasterize_all
+from langfield.ops.rasterize import Blended, Splatted, blend_all, project, rasterize
 
 Gaussians = list[Tensor]
 NAMES = ("means", "rotations", "scales", "opacities", "features")
@@ -209,12 +209,14 @@ def rotation_by_products(quaternion: Tensor) -> Tensor:
     return (left @ right / (quaternion**2).sum())[1:, 1:]
 
 
-def weighed(picture: Splatted, seed: int = 1) -> Tensor:
+def weighed(picture: Splatted | Blended, seed: int = 1) -> Tensor:
     """A number that depends on all of a picture."""
     generator = torch.Generator().manual_seed(seed)
-    depth = torch.where(picture.depth.isfinite(), picture.depth, 0)
-    parts = torch.cat([x.flatten() for x in (picture.features, picture.alpha, depth)])
-    return (parts * torch.randn(parts.shape, generator=generator, dtype=torch.float64).to(parts.dtype)).sum()
+    of_it = [picture.features, picture.alpha]
+    if isinstance(picture, Splatted):
+        of_it.append(torch.where(picture.depth.isfinite(), picture.depth, 0))
+    parts = torch.cat([x.flatten() for x in of_it])
+    return (parts * torch.randn(parts.shape, generator=generator, dtype=torch.float64).to(parts)).sum()
 
 
 @pytest.mark.parametrize(("n", "channels", "seed"), [(12, 1, 0), (40, 3, 1), (40, 7, 2), (20, 40, 3), (300, 2, 13)])
@@ -275,10 +277,14 @@ def test_float32_is_float64_but_for_rounding():
 # Laws
 
 
-def same(a: Splatted, b: Splatted, tolerance: float = 1e-9) -> None:
-    torch.testing.assert_close(
-        (a.features, a.alpha, a.depth), (b.features, b.alpha, b.depth), rtol=tolerance, atol=tolerance
-    )
+def same(a: Splatted | Blended, b: Splatted | Blended, tolerance: float = 1e-9) -> None:
+    assert isinstance(a, Splatted) == isinstance(b, Splatted)
+    parts = [(x.features, x.alpha, *([x.depth] if isinstance(x, Splatted) else [])) for x in (a, b)]
+    torch.testing.assert_close(*parts, rtol=tolerance, atol=tolerance)
+
+
+def without_depth(picture: Splatted) -> Blended:
+    return Blended(picture.features, picture.alpha)
 
 
 def test_moving_camera_and_gaussians_together_changes_nothing():
@@ -538,8 +544,8 @@ def several(n: int = 40, seed: int = 4, channels: int = 2) -> tuple[Gaussians, l
 def test_several_pictures_at_once_are_those_one_by_one():
     gaussians, cameras = several()
     together, alone = trainable(gaussians), trainable(gaussians)
-    pictures = rasterize_all(*together, cameras)
-    expected = [draw([*alone[:4], alone[4][i]], camera) for i, camera in enumerate(cameras)]
+    pictures = blend_all(*together, cameras)
+    expected = [without_depth(draw([*alone[:4], alone[4][i]], camera)) for i, camera in enumerate(cameras)]
     for a, b in zip(pictures, expected, strict=True):
         same(a, b)
         assert a.footprints is None
@@ -552,8 +558,8 @@ def test_several_pictures_at_once_are_those_one_by_one():
 def test_footprints_change_no_picture_and_no_gradient():
     gaussians, cameras = several()
     with_them, without = trainable(gaussians), trainable(gaussians)
-    pictures = rasterize_all(*with_them, cameras, footprints=True)
-    expected = rasterize_all(*without, cameras)
+    pictures = blend_all(*with_them, cameras, footprints=True)
+    expected = blend_all(*without, cameras)
     for a, b in zip(pictures, expected, strict=True):
         same(a, b, 0)
     torch.stack([weighed(picture) for picture in pictures]).sum().backward()
@@ -572,7 +578,7 @@ def test_slopes_are_what_moving_a_centre_in_the_picture_changes():
     def loss(x_px: float, y_px: float) -> Tensor:
         gaussians = trainable(scene)
         moved = gaussians[0] + torch.tensor([[x_px, y_px, 0.0]], dtype=torch.float64) / 100
-        (picture,) = rasterize_all(moved, *gaussians[1:4], gaussians[4][None], [camera], footprints=True)
+        (picture,) = blend_all(moved, *gaussians[1:4], gaussians[4][None], [camera], footprints=True)
         loss.footprints = picture.footprints
         return (picture.features * target).sum()
 
@@ -587,7 +593,7 @@ def test_slopes_are_what_moving_a_centre_in_the_picture_changes():
 
 def test_footprints_lie_where_gaussians_are_seen_and_only_there():
     gaussians, cameras = several(60)
-    pictures = rasterize_all(*trainable(gaussians), cameras, footprints=True)
+    pictures = blend_all(*trainable(gaussians), cameras, footprints=True)
     torch.stack([weighed(picture) for picture in pictures]).sum().backward()
     for i, (picture, camera) in enumerate(zip(pictures, cameras, strict=True)):
         prints = picture.footprints
@@ -606,11 +612,11 @@ def test_footprints_lie_where_gaussians_are_seen_and_only_there():
 def test_without_a_gradient_there_are_no_slopes():
     gaussians, cameras = several()
     with torch.no_grad():
-        for picture in rasterize_all(*gaussians, cameras, footprints=True):
+        for picture in blend_all(*gaussians, cameras, footprints=True):
             assert picture.footprints is not None
             assert not picture.footprints.slopes().any()
     empty = [x[:0] for x in gaussians[:4]] + [gaussians[4][:, :0]]
-    (picture, *_) = rasterize_all(*trainable(empty), cameras, footprints=True)
+    (picture, *_) = blend_all(*trainable(empty), cameras, footprints=True)
     picture.features.sum().backward()
     assert picture.footprints is not None
     assert picture.footprints.slopes().shape == (0,)

@@ -82,6 +82,12 @@ def test_its_gradient_is_that_of_differences_and_reaches_the_picture_only():
     assert other.grad is None
 
 
+def test_several_pictures_are_their_mean():
+    pairs = [pictures(9, 8, seed, torch.float64) for seed in range(3)]
+    together = structural_similarity(*(torch.stack(side) for side in zip(*pairs, strict=True)))
+    torch.testing.assert_close(together, torch.stack([structural_similarity(*pair) for pair in pairs]).mean())
+
+
 def test_autocast_does_not_round_it():
     one, other = pictures(20, 20)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -101,9 +107,9 @@ import torch
 from langfield.ops import reference, structural_similarity_triton
 
 generator = torch.Generator().manual_seed(0)
-for height, width in [(19, 13), (8, 32), (3, 4), (1, 1)]:  # blocks are 8 rows of 32 numbers
-    picture = torch.rand(height, width, 3, generator=generator)
-    photo = (picture + 0.2 * torch.randn(height, width, 3, generator=generator)).clamp(0, 1)
+for size in [(19, 13), (8, 32), (3, 4), (1, 1), (2, 9, 12), (3, 1, 2)]:  # blocks are 8 rows of 32 numbers
+    picture = torch.rand(*size, 3, generator=generator)
+    photo = (picture + 0.2 * torch.randn(*size, 3, generator=generator)).clamp(0, 1)
     fast, slow = picture.clone().requires_grad_(), picture.double().requires_grad_()
     a = structural_similarity_triton.structural_similarity(fast, photo)
     b = reference.structural_similarity(slow, photo.double())

@@ -19,6 +19,8 @@ from langfield.core.splats import Splats
 from langfield.core.transforms import Similarity
 from langfield.fields.splat_frames import moved
 from langfield.ops import harmonics
+from langfield.ops.reference import quaternion_axes
+from langfield.ops.view_colors import view_colors
 
 _NEIGHBOURS = 3
 
@@ -135,24 +137,17 @@ class Gaussians(nn.Module):
 
     def axes(self) -> Float[Tensor, "n 3 3"]:
         """Rotation matrices: their columns are a Gaussian's own axes in the scene frame."""
-        w, x, y, z = torch.nn.functional.normalize(self.rotations[: self.count], dim=-1).unbind(-1)
-        columns = (
-            1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-        )  # fmt: skip
-        return torch.stack(columns, dim=-1).unflatten(-1, (3, 3))
+        return quaternion_axes(self.rotations[: self.count])
 
     def colors(self, eye: Float[Tensor, "3"], degree: int | None = None) -> Float[Tensor, "n 3"]:
         """As seen from `eye`, not below 0; `degree` at most so many of the harmonics (None is all)."""
+        return self.colors_to(eye[None], degree)[0]
+
+    def colors_to(self, eyes: Float[Tensor, "v 3"], degree: int | None = None) -> Float[Tensor, "v n 3"]:
+        """`colors` as seen from each of several eyes."""
         degree = self.config.sh_degree if degree is None else min(degree, self.config.sh_degree)
-        constant = harmonics.CONSTANT * self.colors_constant[: self.count]
-        if degree == 0:
-            return (constant + 0.5).clamp_min(0)
-        directions = torch.nn.functional.normalize(self.means[: self.count].detach() - eye, dim=-1)
-        functions = harmonics.basis(directions, degree)[:, 1:]
-        directed = self.colors_directed[: self.count, : functions.shape[1]]
-        return (constant + (functions[:, :, None] * directed).sum(dim=1) + 0.5).clamp_min(0)
+        count = self.count
+        return view_colors(self.means[:count], self.colors_constant[:count], self.colors_directed[:count], eyes, degree)
 
     @torch.no_grad()
     def splats(self, world_from_scene: Similarity) -> Splats:

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from langfield.fields.gaussians import Gaussians
+from langfield.ops.covariant_noise import covariant_noise
 
 _MOST_COPIES = 51
 _STEEPNESS = 100.0  # k in eq. 8: how suddenly Gaussians that are not faint are left alone
@@ -84,11 +85,9 @@ def grow(gaussians: Gaussians, moments: Moments, factor: float, generator: torch
 def shake(gaussians: Gaussians, strength: float, generator: torch.Generator) -> None:
     """Move means by random numbers of their own covariance, faint ones the most (eq. 8)."""
     count = gaussians.count
-    faintness = torch.sigmoid(-_STEEPNESS * (gaussians.opacities() - _LEAST_OPACITY))
-    turn = gaussians.axes()
-    noise = torch.randn((count, 3), generator=generator, device=turn.device) * (strength * faintness)[:, None]
-    own = (turn.transpose(1, 2) @ noise[:, :, None])[:, :, 0] * gaussians.scales().square()
-    gaussians.means[:count] += (turn @ own[:, :, None])[:, :, 0]
+    noise = strength * torch.randn((count, 3), generator=generator, device=gaussians.means.device)
+    shape = gaussians.rotations[:count], gaussians.log_scales[:count], gaussians.opacity_logits[:count]
+    gaussians.means[:count] += covariant_noise(*shape, noise, _STEEPNESS, _LEAST_OPACITY)
 
 
 def _split(gaussians: Gaussians, moments: Moments, drawn: Int64[Tensor, " k"], places: Int64[Tensor, " k"]) -> None:

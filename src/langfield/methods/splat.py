@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from langfield.core.cameras import Camera
@@ -19,7 +20,7 @@ from langfield.methods.densification import DensificationConfig, Slopes
 from langfield.methods.exposure import Exposure
 from langfield.methods.growing import GrowthConfig
 from langfield.ops.structural_similarity import structural_similarity
-from langfield.renderers.splat import Footprints, Look, Splatted, look, splat_all
+from langfield.renderers.splat import Footprints, Look, Splatted, blend_all, look
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,9 @@ class Splat(nn.Module):
         self.language.clear()
         with torch.autocast(self.device.type, enabled=False):  # SSIM's variances are differences of like numbers
             pictures = self._pictures(batch, step)
-            terms = [self._photo_terms(*pair) for pair in zip(pictures, batch.photos, strict=True)]
-            means = {name: torch.stack([own[name] for own in terms]).mean() for name in terms[0]}
+            terms = [self._photo_terms(*together) for together in _of_one_size(pictures, batch.photos)]
+            means = {name: torch.stack([own[name] for own in terms]).sum() for name in terms[0]}
+            means = {name: total / len(pictures) for name, total in means.items()}
             return means | {
                 "opacity": c.opacity_weight * self.gaussians.opacities().mean(),
                 "scale": c.scale_weight * self.gaussians.scales().mean(),
@@ -138,8 +140,8 @@ class Splat(nn.Module):
         growth, degree = self.config.growth, step // max(self.config.harmonics_every, 1)
         watched = isinstance(growth, DensificationConfig) and step < growth.stop
         cameras = [photo.camera for photo in batch.photos]
-        colors = torch.stack([self._colors(camera, degree) for camera in cameras])
-        seen = splat_all(self.gaussians, cameras, colors, footprints=watched)
+        colors = self.gaussians.colors_to(_eyes(cameras, self.device), degree)
+        seen = blend_all(self.gaussians, cameras, colors, footprints=watched)
         self.footprints = [picture.footprints for picture in seen if picture.footprints is not None]
         if self.exposure is None:
             return [picture.features for picture in seen]
@@ -147,15 +149,20 @@ class Splat(nn.Module):
             self.exposure(picture.features, photo.number) for picture, photo in zip(seen, batch.photos, strict=True)
         ]
 
-    def _photo_terms(self, picture: Float[Tensor, "h w 3"], photo: Photo) -> dict[str, Tensor]:
-        weight, rgb, share = self.config.similarity_weight, photo.rgb, 1.0
-        if photo.used is not None:  # the rest is as it is drawn, so that windows across its border learn nothing
-            rgb = torch.where(photo.used[..., None], rgb, picture.detach())
-            share = photo.used.float().mean().clamp_min(1e-6)
+    def _photo_terms(self, pictures: Float[Tensor, "v h w 3"], photos: Sequence[Photo]) -> dict[str, Tensor]:
+        """Sums over photos of one size."""
+        weight, rgb, share = self.config.similarity_weight, torch.stack([photo.rgb for photo in photos]), 1.0
+        if any(photo.used is not None for photo in photos):
+            # The rest is as it is drawn, so that windows across its border learn nothing.
+            used = torch.stack([_used(photo) for photo in photos])
+            rgb = torch.where(used[..., None], rgb, pictures.detach())
+            share = used.float().mean(dim=(1, 2)).clamp_min(1e-6)
+        error = (pictures - rgb).abs().mean(dim=(1, 2, 3))
+        squared = ((pictures.detach().clamp(0, 1) - rgb) ** 2).mean(dim=(1, 2, 3))
         return {
-            "l1": (1 - weight) * (picture - rgb).abs().mean() / share,
-            "similarity": weight * (1 - structural_similarity(picture, rgb)),
-            "_mse": ((picture.detach().clamp(0, 1) - rgb) ** 2).mean() / share,
+            "l1": (1 - weight) * (error / share).sum(),
+            "similarity": weight * len(photos) * (1 - structural_similarity(pictures, rgb)),
+            "_mse": (squared / share).sum(),
         }
 
     def phase(self, step: int) -> None:
@@ -163,8 +170,7 @@ class Splat(nn.Module):
         return
 
     def _colors(self, camera: Camera, degree: int | None = None) -> Tensor:
-        eye = torch.tensor(camera.world_from_camera[:3, 3], dtype=torch.float32, device=self.device)
-        return self.gaussians.colors(eye, degree)
+        return self.gaussians.colors(_eyes([camera], self.device)[0], degree)
 
     # -- rendering and lifting ------------------------------------------------------------------------------------
 
@@ -196,3 +202,22 @@ class Splat(nn.Module):
         """For each Gaussian Σ over the pixels of its share of their light times their values: the transpose of
         `splat`, which is what closed-form lifting sums (Occam's LGS, Cheng et al. 2024, §3.2)."""
         return self.look(camera).pulled_back(values)
+
+
+def _eyes(cameras: Sequence[Camera], device: torch.device) -> Float[Tensor, "v 3"]:
+    eyes = np.stack([camera.world_from_camera[:3, 3] for camera in cameras])
+    return torch.from_numpy(eyes).float().to(device)
+
+
+def _used(photo: Photo) -> Bool[Tensor, "h w"]:
+    return torch.ones_like(photo.rgb[..., 0], dtype=torch.bool) if photo.used is None else photo.used
+
+
+def _of_one_size(
+    pictures: Sequence[Float[Tensor, "_ _ 3"]], photos: Sequence[Photo]
+) -> list[tuple[Float[Tensor, "v h w 3"], list[Photo]]]:
+    """Pictures and their photos, those of one size together."""
+    groups: dict[torch.Size, list[tuple[Tensor, Photo]]] = {}
+    for picture, photo in zip(pictures, photos, strict=True):
+        groups.setdefault(picture.shape, []).append((picture, photo))
+    return [(torch.stack([picture for picture, _ in own]), [photo for _, photo in own]) for own in groups.values()]

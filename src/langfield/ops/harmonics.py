@@ -9,7 +9,7 @@ from torch import Tensor
 MOST_DEGREE = 3
 _PI = math.pi
 # The factors that make the polynomials below orthonormal over the sphere, in their order.
-_FACTORS = (
+FACTORS = (
     (math.sqrt(1 / (4 * _PI)),),
     (math.sqrt(3 / (4 * _PI)),) * 3,
     (
@@ -30,7 +30,7 @@ _FACTORS = (
     ),
 )
 _DIRECTIONS = 64  # far more than the 7 functions of a degree
-CONSTANT = _FACTORS[0][0]  # the value of the first function, everywhere
+CONSTANT = FACTORS[0][0]  # the value of the first function, everywhere
 
 
 def count(degree: int) -> int:
@@ -61,7 +61,7 @@ def basis(directions: Float[Tensor, "n 3"], degree: int) -> Float[Tensor, "n k"]
     )
     columns = [
         factor * polynomial
-        for factors, of_degree in zip(_FACTORS[: degree + 1], polynomials, strict=False)
+        for factors, of_degree in zip(FACTORS[: degree + 1], polynomials, strict=False)
         for factor, polynomial in zip(factors, of_degree, strict=True)
     ]
     return torch.stack(columns, dim=-1)

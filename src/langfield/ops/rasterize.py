@@ -63,12 +63,24 @@ class Splatted:
         features: Σ w f, blended front to back over nothing (no background).
         alpha: Σ w, in [0, 1].
         depth: mean z-depth of what was hit, Σ w z / Σ w; infinite where nothing was.
-        footprints: if they were asked for.
     """
 
     features: Float[Tensor, "h w c"]
     alpha: Float[Tensor, "h w"]
     depth: Float[Tensor, "h w"]
+
+
+@dataclass(frozen=True)
+class Blended:
+    """A picture of Gaussians without its depth, as training wants it.
+
+    Attributes:
+        features, alpha: see `Splatted`.
+        footprints: if they were asked for.
+    """
+
+    features: Float[Tensor, "h w c"]
+    alpha: Float[Tensor, "h w"]
     footprints: Footprints | None = None
 
 
@@ -97,7 +109,7 @@ class Projected(ABC):
         """`blend` with the depth."""
         with torch.autocast(features.device.type, enabled=False):
             blended, alpha = self._blended(features, with_depth=True)
-            return Splatted(blended[..., :-1], alpha, mean_depth(blended[..., -1], alpha), self.footprints)
+            return Splatted(blended[..., :-1], alpha, mean_depth(blended[..., -1], alpha))
 
     def pulled_back(self, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
         """For each Gaussian Σ over the pixels of w times their values: the transpose of `blend`."""
@@ -193,7 +205,7 @@ def rasterize(
     return projected.splat(features)
 
 
-def rasterize_all(
+def blend_all(
     means: Float[Tensor, "n 3"],
     rotations: Float[Tensor, "n 4"],
     scales: Float[Tensor, "n 3"],
@@ -202,8 +214,8 @@ def rasterize_all(
     cameras: Sequence[Camera],
     *,
     footprints: bool = False,
-) -> list[Splatted]:
-    """What `rasterize` draws for each of V cameras, with features of its own.
+) -> list[Blended]:
+    """What `rasterize` draws for each of V cameras, with features of its own, but for the depth.
 
     On CUDA cameras of one size draw at once, without the Gaussians that one of them cannot draw (see `well_formed`).
 
@@ -219,11 +231,12 @@ def rasterize_all(
             from langfield.ops import rasterize_gsplat
 
             if len({(camera.width_px, camera.height_px) for camera in cameras}) == 1:
-                return rasterize_gsplat.rasterize_all(*shape, features, cameras, footprints)
-            return [rasterize_gsplat.rasterize_all(*shape, own[None], [c], footprints)[0] for own, c in pairs]
+                return rasterize_gsplat.blend_all(*shape, features, cameras, footprints)
+            return [rasterize_gsplat.blend_all(*shape, own[None], [c], footprints)[0] for own, c in pairs]
         from langfield.ops import rasterize_reference
 
-        return [rasterize_reference.project(*shape, c, own, footprints).splat(own) for own, c in pairs]
+        seen = [(rasterize_reference.project(*shape, c, own, footprints), own) for own, c in pairs]
+        return [Blended(*projected.blend(own), projected.footprints) for projected, own in seen]
 
 
 def _check_pinhole(camera: Camera) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera
 from langfield.ops.gsplat_kernels import load_gsplat
-from langfield.ops.rasterize import BLUR_PX2, NEAR, Footprints, Projected, Splatted, kept_gradient, mean_depth
+from langfield.ops.rasterize import BLUR_PX2, NEAR, Blended, Footprints, Projected, kept_gradient
 from langfield.ops.rasterize_triton import well_formed
 
 TILE_PX = 16
@@ -40,7 +40,7 @@ def project(
     return GsplatProjected(camera, len(means), rows, in_tiles(shapes, (camera.width_px, camera.height_px), tile_px))
 
 
-def rasterize_all(
+def blend_all(
     means: Float[Tensor, "n 3"],
     rotations: Float[Tensor, "n 4"],
     scales: Float[Tensor, "n 3"],
@@ -48,19 +48,16 @@ def rasterize_all(
     features: Float[Tensor, "v n c"],
     cameras: Sequence[Camera],
     footprints: bool = False,
-) -> list[Splatted]:
-    """See `langfield.ops.rasterize.rasterize_all`; the cameras are of one size."""
+) -> list[Blended]:
+    """See `langfield.ops.rasterize.blend_all`; the cameras are of one size."""
     _, shapes = _shapes(means, rotations, scales, opacities, features, cameras, packed=False)
     size_px = cameras[0].width_px, cameras[0].height_px
     prints: list[Footprints | None] = [None] * len(cameras)
     if footprints:
         centres_px, radius_px = kept_gradient(shapes.xy_px), shapes.radii_px.amax(dim=-1).float()
         prints = [Footprints(centres_px, radius_px[i], i, size_px) for i in range(len(cameras))]
-    pictures, alphas = in_tiles(shapes, size_px).drawn(torch.cat([features.float(), shapes.depth[..., None]], dim=-1))
-    return [
-        Splatted(picture[..., :-1], alpha, mean_depth(picture[..., -1], alpha), own)
-        for picture, alpha, own in zip(pictures, alphas, prints, strict=True)
-    ]
+    pictures, alphas = in_tiles(shapes, size_px).drawn(features.float())
+    return [Blended(*seen) for seen in zip(pictures, alphas, prints, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def project(
     features: Float[Tensor, "n c"] | None = None,
     footprints: bool = False,
 ) -> "Sorted":
-    """See `langfield.ops.rasterize.project`, and `rasterize_all` for the footprints."""
+    """See `langfield.ops.rasterize.project`, and `blend_all` for the footprints."""
     dtype = torch.promote_types(means.dtype, torch.float32)
     means, rotations, scales = means.to(dtype), rotations.to(dtype), scales.to(dtype)
     opacities = opacities.to(dtype)

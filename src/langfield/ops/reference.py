@@ -9,6 +9,8 @@ from jaxtyping import Float, Float16, Float32, Int8, Int16, Int64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from langfield.ops import harmonics
+
 if TYPE_CHECKING:
     from langfield.ops.hash_encode import HashGridSpec
 
@@ -124,16 +126,60 @@ def sparse_relevancy(
     return relevancy, best_level
 
 
-def structural_similarity(picture: Float[Tensor, "h w 3"], photo: Float[Tensor, "h w 3"]) -> Float[Tensor, ""]:
+def structural_similarity(
+    picture: Float[Tensor, "*batch h w 3"], photo: Float[Tensor, "*batch h w 3"]
+) -> Float[Tensor, ""]:
     """See `langfield.ops.structural_similarity.structural_similarity`."""
     dtype = torch.promote_types(picture.dtype, torch.float32)
     with torch.autocast(picture.device.type, enabled=False):
-        x, y = (values.to(dtype).permute(2, 0, 1)[None] for values in (picture, photo.detach()))
-        mean_x, mean_y, xx, yy, xy = _windowed(torch.cat([x, y, x * x, y * y, x * y])).unbind(0)
+        x, y = (values.to(dtype).movedim(-1, -3) for values in (picture, photo.detach()))
+        mean_x, mean_y, xx, yy, xy = _windowed(torch.stack([x, y, x * x, y * y, x * y])).unbind(0)
         variance_x, variance_y, covariance = xx - mean_x**2, yy - mean_y**2, xy - mean_x * mean_y
         alike = (2 * mean_x * mean_y + SSIM_C1) * (2 * covariance + SSIM_C2)
         most = (mean_x**2 + mean_y**2 + SSIM_C1) * (variance_x + variance_y + SSIM_C2)
         return (alike / most).mean()
+
+
+def view_colors(
+    means: Float[Tensor, "n 3"],
+    constant: Float[Tensor, "n 3"],
+    directed: Float[Tensor, "n k 3"],
+    eyes: Float[Tensor, "v 3"],
+    degree: int,
+) -> Float[Tensor, "v n 3"]:
+    """See `langfield.ops.view_colors.view_colors`."""
+    base = (harmonics.CONSTANT * constant + 0.5).expand(len(eyes), -1, -1)
+    if degree == 0:
+        return base.clamp_min(0)
+    directions = torch.nn.functional.normalize(means.detach() - eyes[:, None], dim=-1)
+    functions = harmonics.basis(directions.flatten(0, 1), degree)[:, 1:].unflatten(0, directions.shape[:2])
+    return (base + torch.einsum("vnk,nkc->vnc", functions, directed[:, : functions.shape[-1]])).clamp_min(0)
+
+
+def covariant_noise(
+    rotations: Float[Tensor, "n 4"],
+    log_scales: Float[Tensor, "n 3"],
+    opacity_logits: Float[Tensor, " n"],
+    noise: Float[Tensor, "n 3"],
+    steepness: float,
+    threshold: float,
+) -> Float[Tensor, "n 3"]:
+    """See `langfield.ops.covariant_noise.covariant_noise`."""
+    faint = torch.sigmoid(-steepness * (opacity_logits.sigmoid() - threshold))
+    axes = quaternion_axes(rotations)
+    own = (axes.transpose(1, 2) @ (noise * faint[:, None])[:, :, None])[:, :, 0] * (2 * log_scales).exp()
+    return (axes @ own[:, :, None])[:, :, 0]
+
+
+def quaternion_axes(rotations: Float[Tensor, "n 4"]) -> Float[Tensor, "n 3 3"]:
+    """Rotation matrices of quaternions (w, x, y, z) of any length: their columns are the turned axes."""
+    w, x, y, z = torch.nn.functional.normalize(rotations, dim=-1).unbind(-1)
+    columns = (
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    )  # fmt: skip
+    return torch.stack(columns, dim=-1).unflatten(-1, (3, 3))
 
 
 def ssim_window() -> list[float]:
@@ -143,8 +189,8 @@ def ssim_window() -> list[float]:
     return [weight / sum(bell) for weight in bell]
 
 
-def _windowed(pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+def _windowed(pictures: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n 3 h w"]:
     kernel, half = pictures.new_tensor(ssim_window()), SSIM_WINDOW_PX // 2
-    flat = pictures.flatten(0, 1)[:, None]
+    flat = pictures.flatten(0, -3)[:, None]
     along = torch.nn.functional.conv2d(flat, kernel[None, None, None, :], padding=(0, half))
     return torch.nn.functional.conv2d(along, kernel[None, None, :, None], padding=(half, 0)).reshape(pictures.shape)

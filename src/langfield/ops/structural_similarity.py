@@ -15,8 +15,10 @@ from torch import Tensor
 from langfield.ops import reference
 
 
-def structural_similarity(picture: Float[Tensor, "h w 3"], photo: Float[Tensor, "h w 3"]) -> Float[Tensor, ""]:
-    """Mean SSIM over pixels and channels of pictures in [0, 1]; 1 is the same picture.
+def structural_similarity(
+    picture: Float[Tensor, "*batch h w 3"], photo: Float[Tensor, "*batch h w 3"]
+) -> Float[Tensor, ""]:
+    """Mean SSIM over pixels and channels of pictures in [0, 1], and over the pictures; 1 is the same picture.
 
     Runs Triton kernels on CUDA, in float32, and `reference.structural_similarity` elsewhere, in the precision of
     `picture` (float32 at least); autocast changes neither. Gradients flow to `picture` only.

@@ -1,10 +1,10 @@
 """`structural_similarity` as Triton kernels: one pass over the pictures for value and slopes, one for the gradient.
 
 A picture (h, w, 3) is read as a matrix of h rows and 3 w columns, in which the neighbours of a number in its own
-channel are 3 columns apart. A program makes a block of results: it goes down the rows, takes the window's mean along
-each row from memory (the L1 cache serves the neighbours' reads), and adds it, times the window's weight between the
-rows, to every row of its block. Products are made anew in each program that needs them; nothing but the results leaves
-the registers.
+channel are 3 columns apart; of several pictures, each has programs of its own. A program makes a block of results: it
+goes down the rows, takes the window's mean along each row from memory (the L1 cache serves the neighbours' reads), and
+adds it, times the window's weight between the rows, to every row of its block. Products are made anew in each program
+that needs them; nothing but the results leaves the registers.
 
 The mean's derivative by a pixel of `picture`: with the windowed means m of x, q of x² and r of x·y, each pixel's SSIM
 has the slopes ∂/∂m, ∂/∂q and ∂/∂r, and what they come to at a pixel x is w∗∂m + 2 x (w∗∂q) + y (w∗∂r): the window is
@@ -16,6 +16,7 @@ Kernels are marked `no_type_check`: the tests' shape checks would wrap them, and
 # Triton turns arguments into constexpr itself; its stubs do not say so.
 # pyright: reportArgumentType=false, reportGeneralTypeIssues=false, reportCallIssue=false
 
+import math
 from functools import lru_cache
 from typing import Any, no_type_check
 
@@ -56,6 +57,10 @@ def _forward_kernel(
     columns = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     rows = tl.arange(0, ROWS)
     first = tl.program_id(1) * ROWS
+    plane = height * width
+    before = tl.program_id(2).to(tl.int64) * plane  # what the pictures before this one take
+    picture_ptr += before
+    photo_ptr += before
     mx = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
     my = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
     xx = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
@@ -95,11 +100,12 @@ def _forward_kernel(
     whole = 1.0 / (mean_squares * variances)
     ssim = means * spreads * whole
     inside = (first + rows < height)[:, None] & (columns < width)[None, :]
-    program = tl.program_id(1) * tl.num_programs(0) + tl.program_id(0)
+    program = tl.program_id(2) * tl.num_programs(1) + tl.program_id(1)
+    program = program * tl.num_programs(0) + tl.program_id(0)
     tl.store(sum_ptr + program, share * tl.sum(tl.where(inside, ssim, 0.0)))
     if SLOPES:
+        slope_ptr += 3 * before
         place = (first + rows)[:, None] * width + columns[None, :]
-        plane = height * width
         by_mean = 2 * (my * (spreads - means) * whole + mx * ssim * (1.0 / variances - 1.0 / mean_squares))
         tl.store(slope_ptr + place, share * by_mean, mask=inside)
         tl.store(slope_ptr + plane + place, -share * ssim / variances, mask=inside)
@@ -126,6 +132,11 @@ def _backward_kernel(
     rows = tl.arange(0, ROWS)
     first = tl.program_id(1) * ROWS
     plane = height * width
+    before = tl.program_id(2).to(tl.int64) * plane
+    picture_ptr += before
+    photo_ptr += before
+    slope_ptr += 3 * before
+    out_ptr += before
     by_mean = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
     by_xx = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
     by_xy = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
@@ -165,12 +176,12 @@ def _weights(device: torch.device) -> Tensor:
 class _StructuralSimilarity(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, picture: Tensor, photo: Tensor) -> Tensor:
-        height, width = picture.shape[0], 3 * picture.shape[1]
-        grid = (triton.cdiv(width, _COLUMNS), triton.cdiv(height, _ROWS))
+        pictures, height, width = picture.shape[0], picture.shape[1], 3 * picture.shape[2]
+        grid = (triton.cdiv(width, _COLUMNS), triton.cdiv(height, _ROWS), pictures)
         wanted = ctx.needs_input_grad[0]
         weights = _weights(picture.device)
-        sums = picture.new_empty(grid[0] * grid[1])
-        slopes = picture.new_empty(3, height, width) if wanted else sums
+        sums = picture.new_empty(math.prod(grid))
+        slopes = picture.new_empty(pictures, 3, height, width) if wanted else sums
         _forward_kernel[grid](
             picture,
             photo,
@@ -179,7 +190,7 @@ class _StructuralSimilarity(torch.autograd.Function):
             slopes,
             height,
             width,
-            1 / (height * width),
+            1 / picture.numel(),
             reference.SSIM_C1,
             reference.SSIM_C2,
             SLOPES=wanted,
@@ -198,8 +209,8 @@ class _StructuralSimilarity(torch.autograd.Function):
         (grad,) = grad_outputs
         picture, photo, slopes = ctx.saved_tensors
         out = torch.empty_like(picture)
-        height, width = slopes.shape[1:]
-        grid = (triton.cdiv(width, _COLUMNS), triton.cdiv(height, _ROWS))
+        pictures, _, height, width = slopes.shape
+        grid = (triton.cdiv(width, _COLUMNS), triton.cdiv(height, _ROWS), pictures)
         _backward_kernel[grid](
             picture,
             photo,
@@ -217,6 +228,9 @@ class _StructuralSimilarity(torch.autograd.Function):
         return out, None
 
 
-def structural_similarity(picture: Float[Tensor, "h w 3"], photo: Float[Tensor, "h w 3"]) -> Float[Tensor, ""]:
+def structural_similarity(
+    picture: Float[Tensor, "*batch h w 3"], photo: Float[Tensor, "*batch h w 3"]
+) -> Float[Tensor, ""]:
     """See `langfield.ops.structural_similarity.structural_similarity`."""
-    return _StructuralSimilarity.apply(picture.float().contiguous(), photo.detach().float().contiguous())
+    one, other = (values.float().reshape(-1, *values.shape[-3:]).contiguous() for values in (picture, photo.detach()))
+    return _StructuralSimilarity.apply(one, other)

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.fields.gaussians import Gaussians
-from langfield.ops.rasterize import Footprints, Projected, Splatted, project, rasterize_all
+from langfield.ops import rasterize
+from langfield.ops.rasterize import Blended, Footprints, Projected, Splatted, project
 
-__all__ = ["Bending", "Footprints", "Look", "Splatted", "bending", "look", "splat", "splat_all"]
+__all__ = ["Bending", "Footprints", "Look", "Splatted", "bending", "blend_all", "look", "splat"]
 
 _EDGE_PX = 2
 _MOST_GROWN = 2.5  # a straight picture is at most so many times as wide as the bent one it is for
@@ -125,11 +126,11 @@ def splat(gaussians: Gaussians, camera: Camera, features: Float[Tensor, "n c"]) 
     return look(gaussians, camera).splat(features)
 
 
-def splat_all(
+def blend_all(
     gaussians: Gaussians, cameras: Sequence[Camera], features: Float[Tensor, "v n c"], *, footprints: bool = False
-) -> list[Splatted]:
-    """One picture for each of several pinhole cameras, with features of its own: see `rasterize_all`."""
-    return rasterize_all(*_shape(gaussians), features, cameras, footprints=footprints)
+) -> list[Blended]:
+    """One picture for each of several pinhole cameras, with features of its own: see `rasterize.blend_all`."""
+    return rasterize.blend_all(*_shape(gaussians), features, cameras, footprints=footprints)
 
 
 def _shape(gaussians: Gaussians) -> tuple[Tensor, Tensor, Tensor, Tensor]:
