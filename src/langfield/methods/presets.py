@@ -70,17 +70,29 @@ LIFT = LiftConfig(
 # Larger crops, twice as far apart: half of LERF's crops, and still each thing in several.
 LIFT_PYRAMID = PyramidRecipe((0.14, 0.2, 0.28, 0.38, 0.5), 0.5)
 
-SPLAT = SplatConfig(growth=GrowthConfig(stop=6_000), lr_steps=7_000)
-# As many photos in fewer steps, the first ones small.
-SPLAT_FAST = SplatConfig(
-    gaussians=GaussianConfig(capacity=500_000),
-    growth=GrowthConfig(start=100, every=50, stop=1_600, factor=1.1),
+# Four photos a step keep a GPU busy that one would not; the first steps see them small.
+SPLAT = SplatConfig(
+    gaussians=GaussianConfig(capacity=600_000),
+    growth=GrowthConfig(start=100, every=50, stop=1_800, factor=1.2),
     photos_per_step=4,
     half_size_until=500,
-    harmonics_every=250,
-    lr_steps=2_000,
+    harmonics_every=300,
+    lr_steps=3_000,
 )
-SPLAT_QUALITY = SplatConfig(gaussians=GaussianConfig(capacity=3_000_000))
+SPLAT_FAST = replace(
+    SPLAT,
+    gaussians=GaussianConfig(capacity=500_000),
+    growth=GrowthConfig(start=100, every=50, stop=1_200, factor=1.2),
+    harmonics_every=200,
+    lr_steps=1_500,
+)
+SPLAT_QUALITY = replace(
+    SPLAT,
+    gaussians=GaussianConfig(capacity=1_500_000),
+    growth=GrowthConfig(start=200, every=100, stop=6_000, factor=1.1),
+    harmonics_every=1000,
+    lr_steps=10_000,
+)
 # The first paper's way of growing: larger and fainter Gaussians to begin with, nothing that weighs on them.
 SPLAT_CLASSIC = SplatConfig(
     gaussians=GaussianConfig(capacity=3_000_000, first_opacity=0.1, first_scale=1.0),
@@ -143,17 +155,17 @@ PRESETS: dict[str, Preset] = {
     "splat": Preset(
         "Gaussians with language in closed form, for one GPU (extra gpu; not measured yet)",
         SPLAT,
-        steps=7_000,
+        steps=3_000,
         dense=None,
     ),
     "splat-fast": Preset(
         "splat in the least time: fewer steps, several photos a step (not measured yet)",
         SPLAT_FAST,
-        steps=2_000,
+        steps=1_500,
         dense=None,
     ),
     "splat-quality": Preset(
-        "splat with more Gaussians and steps (not measured yet)", SPLAT_QUALITY, steps=30_000, dense=None
+        "splat with more Gaussians and steps (not measured yet)", SPLAT_QUALITY, steps=10_000, dense=None
     ),
     "splat-classic": Preset(
         "splat that grows as in the first paper, to compare with (not measured yet)",

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
 from langfield.core.cameras import Camera
@@ -27,6 +27,7 @@ LEAST_TRANSMITTANCE = 1e-4  # the Gaussian that would bring T down to this is no
 FIELD_MARGIN = 0.3  # J is taken at most this share of half the field of view outside the picture
 LEAST_QUATERNION = 1e-15  # a quaternion this short has no direction in float32
 MOST_PX = 1e8  # what is wider overflows float32
+_CODES_AT_ONCE = 64
 _LEAST_HIT = 1e-6  # alpha below which nothing was hit
 
 
@@ -118,6 +119,45 @@ class Projected(ABC):
             picture, _ = self.blend(features)
             (gradient,) = torch.autograd.grad(picture, features, values)
         return gradient
+
+    @torch.no_grad()
+    def splat_codes(
+        self, code: Shaped[Tensor, "n k"], share: Float[Tensor, "n k"], codes: int
+    ) -> Float[Tensor, "h w c"]:
+        """`blend` of features that are sparse: Σ w Σ_k share_k for each of `codes` codes. No gradient.
+
+        On CUDA a Triton kernel, whose cost depends on k and not on `codes`; elsewhere (and as its twin) dense features,
+        some codes at a time.
+        """
+        parts = []
+        for some in torch.arange(codes, device=share.device).split(_CODES_AT_ONCE):
+            part = torch.zeros(self.count, len(some), device=share.device)
+            for k in range(code.shape[1]):
+                part += torch.where(code[:, k : k + 1] == some, share[:, k : k + 1].float(), 0)
+            parts.append(self.blend(part)[0])
+        return torch.cat(parts, dim=-1)
+
+    @torch.no_grad()
+    def lift_codes(
+        self,
+        rows: Int64[Tensor, "r j"],
+        weights: Float[Tensor, "r j"],
+        codes: Int64[Tensor, "t k"],
+        shares: Float[Tensor, "t k"],
+        out: Float[Tensor, "n c"],
+    ) -> None:
+        """Add to `out`, for each Gaussian and code, Σ over the R = H · W pixels of w · Σ_j weight_j · Σ_k share_k: what
+        a pixel says is a mix of rows, a row a mix of codes. The transpose of `splat_codes`, where pixels share rows.
+
+        On CUDA a Triton kernel; elsewhere (and as its twin) `pulled_back`, of the codes that the picture shows only.
+        """
+        table = torch.zeros(len(rows), out.shape[1], device=out.device, dtype=weights.dtype)
+        for k in range(codes.shape[1]):
+            table.scatter_add_(1, codes[rows, k], weights * shares[rows, k].to(weights.dtype))
+        shown = torch.nonzero(table.any(dim=0))[:, 0]
+        size = self.camera.height_px, self.camera.width_px
+        for part in shown.split(_CODES_AT_ONCE):
+            out[:, part] += self.pulled_back(table[:, part].reshape(*size, -1)).to(out.dtype)
 
     def light(self) -> Float[Tensor, " n"]:
         """How much each gives to the picture: Σ w over its pixels."""

@@ -14,11 +14,14 @@ from jaxtyping import Float, Int, Int32, Int64, Shaped
 from torch import Tensor
 
 from langfield.core.cameras import Camera
+from langfield.ops import sparse_splat_triton
 from langfield.ops.gsplat_kernels import load_gsplat
 from langfield.ops.rasterize import BLUR_PX2, NEAR, Blended, Footprints, Projected, kept_gradient
 from langfield.ops.rasterize_triton import well_formed
 
 TILE_PX = 16
+_SMALL_TILE_PX = 8
+_FEWEST_TILES = 1024
 # The largest of gsplat's compiled channel counts whose backward pass fits into the 48 KB of shared memory that every
 # GPU has. It is 2^k + 1: 32 features and the depth go at once.
 CHANNELS_AT_ONCE = 33
@@ -32,12 +35,18 @@ def project(
     camera: Camera,
     features: Float[Tensor, "n c"] | None = None,
     packed: bool = False,
-    tile_px: int = TILE_PX,
+    tile_px: int | None = None,
 ) -> "GsplatProjected":
-    """See `langfield.ops.rasterize.project`. Args: tile_px: side of a tile; what is drawn does not depend on it."""
+    """See `langfield.ops.rasterize.project`. Args: tile_px: side of a tile, such that there are enough to keep a GPU
+    busy, if not given; what is drawn does not depend on it."""
+    tile_px = tile_px or _tile_px(camera)
     own = None if features is None else features[None]
     rows, shapes = _shapes(means, rotations, scales, opacities, own, [camera], packed)
     return GsplatProjected(camera, len(means), rows, in_tiles(shapes, (camera.width_px, camera.height_px), tile_px))
+
+
+def _tile_px(camera: Camera) -> int:
+    return TILE_PX if camera.width_px * camera.height_px >= _FEWEST_TILES * TILE_PX**2 else _SMALL_TILE_PX
 
 
 def blend_all(
@@ -162,6 +171,32 @@ class GsplatProjected(Projected):
         return GsplatProjected(
             self.camera, len(numbers), None, in_tiles(shapes, self.tiled.size_px, self.tiled.tile_px)
         )
+
+    @torch.no_grad()
+    def splat_codes(
+        self, code: Shaped[Tensor, "n k"], share: Float[Tensor, "n k"], codes: int
+    ) -> Float[Tensor, "h w c"]:
+        """See `Projected.splat_codes`."""
+        if self.rows is not None:
+            code, share = code[self.rows], share[self.rows]
+        return sparse_splat_triton.splat_codes(self.tiled, code, share, codes)
+
+    @torch.no_grad()
+    def lift_codes(
+        self,
+        rows: Int64[Tensor, "r j"],
+        weights: Float[Tensor, "r j"],
+        codes: Int64[Tensor, "t k"],
+        shares: Float[Tensor, "t k"],
+        out: Float[Tensor, "n c"],
+    ) -> None:
+        """See `Projected.lift_codes`."""
+        if self.rows is None:
+            sparse_splat_triton.lift_codes(self.tiled, rows, weights, codes, shares, out)
+            return
+        own = torch.zeros(len(self.rows), out.shape[1], device=out.device)
+        sparse_splat_triton.lift_codes(self.tiled, rows, weights, codes, shares, own)
+        out.index_add_(0, self.rows, own)
 
     def _blended(
         self, features: Float[Tensor, "n c"], with_depth: bool

@@ -218,7 +218,7 @@ class _ViewColors(torch.autograd.Function):
         if len(means):
             _backward_kernel[(triton.cdiv(len(means), _BLOCK),)](
                 means, eyes, colors, grad_outputs[0].contiguous(), constant_grad, directed_grad, len(means), len(eyes),
-                ctx.own, ctx.used, _F[0], *_FACTORS, BLOCK=_BLOCK, FUNCTIONS=_FUNCTIONS, num_warps=2,
+                ctx.own, ctx.used, _F[0], *_FACTORS, BLOCK=_BLOCK, FUNCTIONS=_FUNCTIONS, num_warps=4,
             )  # fmt: skip
         return None, constant_grad, directed_grad, None, None
 

@@ -68,9 +68,10 @@ class Outlook:
 
     def ask(self, asked: Phrases) -> "Evidence":
         """What is known of phrases, at scales that photos showed their places at."""
-        score, level = (found.cpu().numpy() for found in self.atlas.relevancy(asked))
-        smooth = self.surface.smoothed(score).astype(np.float32)
-        return Evidence(self.cells.means(score), smooth, self.crop_angles[level] * self.distance_scene)
+        score, level = self.atlas.relevancy(asked)
+        smooth = self.surface.smoothed(score)
+        scale_scene = self.crop_angles[level.cpu().numpy()] * self.distance_scene
+        return Evidence(self.cells.means(score.cpu().numpy()), smooth.cpu().numpy(), scale_scene)
 
 
 @dataclass(frozen=True)

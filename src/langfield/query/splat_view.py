@@ -73,16 +73,10 @@ class SplatView(LanguageView):
         """Unit embeddings of all pixels at one level; the last few levels are kept."""
         if level not in self._embedded:
             codebook = self.method.language.codebook.float()
-            code, share = self.code[:, level].long(), self.share[:, level].float()
-            parts = []
-            for some in torch.arange(codebook.shape[1], device=code.device).split(_CHANNELS_AT_ONCE):
-                mix = torch.zeros(len(code), len(some), device=code.device)
-                for k in range(code.shape[1]):
-                    mix += share[:, k : k + 1] * codebook[:, some][code[:, k]]
-                parts.append(self._picture(mix).flatten(0, 1))
+            mixed = self.look.splat_codes(self.code[:, level], self.share[:, level], len(codebook)).flatten(0, 1)
             while len(self._embedded) >= _LEVELS_KEPT:
                 del self._embedded[next(iter(self._embedded))]
-            self._embedded[level] = torch.nn.functional.normalize(torch.cat(parts, dim=1), dim=-1)
+            self._embedded[level] = torch.nn.functional.normalize(mixed @ codebook, dim=-1)
         return self._embedded[level]
 
     def _splatted(self, phrases: Phrases) -> Float[Tensor, "l p r"]:

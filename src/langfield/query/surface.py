@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int64
 from scipy.sparse import coo_array, csr_array, diags_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
+from torch import Tensor
+
+from langfield.query.smoothing import Smoother
 
 FEWEST_VIEWS = 2  # what one picture alone shows may not be there
 _FAITHFUL = 0.2  # λ
@@ -29,8 +32,6 @@ _LEAST_WEIGHT = 1e-5
 _REACH = 1.8  # cubes: neighbours share a face, an edge or a corner
 _NEAREST = 4  # cubes that a point is read from
 _AWAY = 2.5  # cubes: a point farther from all of them is not on this surface
-_RELATIVE_ERROR = 1e-3
-_MOST_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Surface:
         if not kept.any():
             kept[:] = True
         self.side_scene = side_scene
+        self._smoothers: dict[torch.device, Smoother] = {}
         self.of_point: Int64[np.ndarray, " n"] = np.where(kept, np.cumsum(kept) - 1, -1)[cube]
         self.points_in_cubes: Int64[np.ndarray, " v"] = count[kept]
         inside = self.of_point >= 0
@@ -110,11 +112,15 @@ class Surface:
         sums = [np.bincount(cube, weights=row[inside], minlength=size) for row in values]
         return np.stack(sums).reshape(len(values), size) / self.points_in_cubes
 
-    def smoothed(self, values: Float[np.ndarray, "p v"]) -> Float[np.ndarray, "p v"]:
-        """See the module. Cost: up to 200 products of a sparse matrix (some 20 V entries) with P columns."""
+    @torch.no_grad()
+    def smoothed(self, values: Float[Tensor, "p v"]) -> Float[Tensor, "p v"]:
+        """See the module. Cost: up to 200 products of a sparse matrix (some 20 V entries) with P columns, on the
+        device of the values."""
         if not len(self):
             return values
-        return _solve(self._system, _FAITHFUL * values.T.astype(np.float64), values.T.astype(np.float64)).T
+        if values.device not in self._smoothers:
+            self._smoothers[values.device] = Smoother(self._laplacian(), _FAITHFUL, values.device)
+        return self._smoothers[values.device](values.T.contiguous()).T
 
     def regions(
         self, values: Float[np.ndarray, " v"], *, accepted: float = 0.4, inside: float = 0.7, fewest_cubes: int = 6
@@ -173,15 +179,13 @@ class Surface:
     def _pairs(self) -> Int64[np.ndarray, "e 2"]:
         return self._tree.query_pairs(_REACH * self.side_scene, output_type="ndarray").astype(np.int64).reshape(-1, 2)
 
-    @cached_property
-    def _system(self) -> csr_array:
-        """λ I + the graph's Laplacian."""
+    def _laplacian(self) -> csr_array:
         i, j = self._pairs.T
         weight = self._alike(i, j) + _LEAST_WEIGHT
         shape = (len(self), len(self))
         half = coo_array((weight, (i, j)), shape=shape).tocsr()
         adjacent = half + half.T
-        return (diags_array(_FAITHFUL + adjacent.sum(axis=1)) - adjacent).tocsr()
+        return csr_array(diags_array(adjacent.sum(axis=1)) - adjacent)
 
     def _alike(self, i: Int64[np.ndarray, " e"], j: Int64[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
         colour = np.linalg.norm(self._rgb[i] - self._rgb[j], axis=1)
@@ -190,46 +194,36 @@ class Surface:
         concave = np.maximum(-((self._normals[i] - self._normals[j]) * across).sum(axis=1), 0)
         return np.exp(-((colour / _COLOUR) ** 2) - (concave / _CONCAVE) ** 2)
 
+    @cached_property
+    def _neighbours(self) -> csr_array:
+        """Each cube's neighbours, as the columns of its row."""
+        i, j = self._pairs.T
+        both = np.concatenate([i, j]), np.concatenate([j, i])
+        return coo_array((np.ones(2 * len(i), dtype=bool), both), shape=(len(self), len(self))).tocsr()
+
     def _summits(self, values: Float[np.ndarray, " v"], least: float) -> Int64[np.ndarray, " s"]:
         """Cubes that no neighbour is above, from `least` up, highest first."""
-        i, j = self._pairs.T
-        around = np.full(len(values), -np.inf)
-        np.maximum.at(around, i, values[j])
-        np.maximum.at(around, j, values[i])
-        summits = np.nonzero((values >= around) & (values >= least))[0]
+        start, column = self._neighbours.indptr, self._neighbours.indices
+        around = np.maximum.reduceat(np.append(values[column], -np.inf), start[:-1])
+        alone = np.diff(start) == 0  # reduceat gives these the value of another one's neighbour
+        summits = np.nonzero((values >= least) & (alone | (values >= around)))[0]
         return summits[np.argsort(-values[summits], kind="stable")]
 
     def _connected(self, chosen: Bool[np.ndarray, " v"], seed: int) -> Int64[np.ndarray, " k"]:
-        index = np.nonzero(chosen)[0]
-        place = np.full(len(chosen), -1)
-        place[index] = np.arange(len(index))
-        both = chosen[self._pairs[:, 0]] & chosen[self._pairs[:, 1]]
-        i, j = place[self._pairs[both]].T
-        graph = coo_array((np.ones(len(i), dtype=bool), (i, j)), shape=(len(index), len(index)))
-        label = connected_components(graph, directed=False)[1]
-        return index[label == label[place[seed]]]
-
-
-def _solve(
-    matrix: csr_array, right: Float[np.ndarray, "v p"], start: Float[np.ndarray, "v p"]
-) -> Float[np.ndarray, "v p"]:
-    """P systems with one symmetric positive matrix at once: conjugate gradients, scaled by the diagonal."""
-    scale = 1 / matrix.diagonal()[:, None]
-    x, residual = start.copy(), right - matrix @ start
-    scaled = scale * residual
-    direction, product = scaled.copy(), (residual * scaled).sum(axis=0)
-    enough = _RELATIVE_ERROR**2 * np.maximum((right * scale * right).sum(axis=0), 1e-30)
-    for _ in range(_MOST_STEPS):
-        if (product <= enough).all():
-            break
-        along = matrix @ direction
-        step = product / np.maximum((direction * along).sum(axis=0), 1e-30)
-        x += step * direction
-        residual -= step * along
-        scaled = scale * residual
-        previous, product = product, (residual * scaled).sum(axis=0)
-        direction = scaled + product / np.maximum(previous, 1e-30) * direction
-    return x
+        """The chosen cubes that the seed, one of them, is connected with, rising."""
+        start, column = self._neighbours.indptr.astype(np.int64), self._neighbours.indices
+        left = chosen.copy()
+        left[seed] = False
+        reached = [np.array([seed])]
+        while len(reached[-1]):
+            front = reached[-1]
+            count = start[front + 1] - start[front]
+            before = np.cumsum(count) - count
+            around = column[np.repeat(start[front] - before, count) + np.arange(count.sum())]
+            new = np.unique(around[left[around]])
+            left[new] = False
+            reached.append(new.astype(np.int64))
+        return np.sort(np.concatenate(reached))
 
 
 def normals_towards_camera(

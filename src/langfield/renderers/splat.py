@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
@@ -83,6 +83,13 @@ class Look:
             return blended, alpha
         read = self._read(torch.cat([blended, alpha[..., None]], dim=-1))
         return read[..., :-1], read[..., -1]
+
+    def splat_codes(
+        self, code: Shaped[Tensor, "n k"], share: Float[Tensor, "n k"], codes: int
+    ) -> Float[Tensor, "h w c"]:
+        """Σ w Σ_k share_k for each of `codes` codes: see `Projected.splat_codes`."""
+        mixed = self.projected.splat_codes(code, share, codes)
+        return mixed if self.bent is None else self._read(mixed)
 
     def pulled_back(self, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
         """For each Gaussian Σ over the pixels of its share of their light times their values: `blend`'s transpose."""

@@ -22,7 +22,7 @@ from langfield.features.pyramid import PyramidFeatures
 from langfield.methods.splat import Splat
 
 _ROWS_AT_ONCE = 2**14
-_CHANNELS_AT_ONCE = 64
+_WEIGHT_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True)
@@ -45,38 +45,43 @@ def lift_language(
 ) -> None:
     """Give the method the language of the views that `pyramid` was made for.
 
-    Cost: (views × levels) splats of as many channels as there are codes, and their gradients. Raises TrainingError if
-    no photo shows a Gaussian.
+    Cost: a projection of each view for as many levels as fit into 2 GiB of weights (N × codes numbers a level), and a
+    pass over its pairs of a pixel and a Gaussian for each level. Raises TrainingError if no photo shows a Gaussian.
     """
     config, device = method.config.lifting, pyramid.rows.device
     start, done = time.monotonic(), 0
     total = len(view_indices) * (pyramid.levels + 1)
 
-    def tell() -> None:
+    def tell(pictures: int) -> None:
         nonlocal done
-        done += 1
+        done += pictures
         progress(ProgressEvent("lifting", done, total, "photos", time.monotonic() - start))
 
     codebook = learn_codebook(lambda: pyramid.rows.split(_ROWS_AT_ONCE), config.codes)
     coded = nearest_codes_of_rows(pyramid.rows, codebook, config.codes_per_crop)
     views = [_lifted_view(scene, index, config.side_px, device) for index in view_indices]
-    light, distance = torch.zeros(2, method.gaussians.count, device=device)
+    count = method.gaussians.count
+    light, distance = torch.zeros(2, count, device=device)
     for view in views:
         seen = method.pulled_back(view.camera, _picture(view, view.used[:, None].float()))[:, 0]
         eye = torch.tensor(view.camera.world_from_camera[:3, 3], device=device).float()
         light += seen
-        distance += seen * (method.gaussians.means[: method.gaussians.count] - eye).norm(dim=-1)
-        tell()
+        distance += seen * (method.gaussians.means[:count] - eye).norm(dim=-1)
+        tell(1)
     if not light.any():
         raise TrainingError("no photo shows a Gaussian to lift language to; check poses and learning rates")
 
     def weights() -> Iterator[Float[Tensor, "n c"]]:
-        for level in range(pyramid.levels):
-            found = torch.zeros(method.gaussians.count, len(codebook), device=device)
+        at_once = max(1, _WEIGHT_BYTES // (4 * count * len(codebook)))
+        for levels in torch.arange(pyramid.levels).split(at_once):
+            found = [torch.zeros(count, len(codebook), device=device) for _ in levels]
             for view in views:
-                _add(found, method, view, _code_shares(pyramid, view, level, *coded, len(codebook)))
-                tell()
-            yield found
+                projected = method.look(view.camera).projected  # a pinhole's: nothing is bent
+                for level, of_level in zip(levels.tolist(), found, strict=True):
+                    rows, shares = pyramid.tiles_about(view.index, view.photo_xy_px, level)
+                    projected.lift_codes(rows, shares * view.used[:, None], *coded, of_level)
+                tell(len(found))
+            yield from found
 
     method.take_language(
         codebook,
@@ -120,31 +125,6 @@ def _lifted_view(scene: Scene, index: int, side_px: int, device: torch.device) -
 
 def _picture(view: _LiftedView, values: Float[Tensor, "r c"]) -> Float[Tensor, "h w c"]:
     return values.reshape(view.camera.height_px, view.camera.width_px, -1)
-
-
-def _code_shares(
-    pyramid: PyramidFeatures,
-    view: _LiftedView,
-    level: int,
-    codes: Int64[Tensor, "n k"],
-    shares: Float[Tensor, "n k"],
-    count: int,
-) -> Float[Tensor, "r c"]:
-    """What each pixel says, as shares of all codes: the bilinear mean of the four crops about it."""
-    rows, weights = pyramid.tiles_about(view.index, view.photo_xy_px, level)
-    weights = weights * view.used[:, None]
-    table = torch.zeros(len(rows), count, device=rows.device)
-    for k in range(codes.shape[1]):
-        table.scatter_add_(1, codes[rows, k], weights * shares[rows, k])
-    return table
-
-
-def _add(found: Float[Tensor, "n c"], method: Splat, view: _LiftedView, shares: Float[Tensor, "r c"]) -> None:
-    """Add one view's light to a level's weights; codes that the view does not show cost nothing."""
-    shown = torch.nonzero(shares.any(dim=0))[:, 0]
-    seen = method.look(view.camera)
-    for part in shown.split(_CHANNELS_AT_ONCE):
-        found[:, part] += seen.pulled_back(_picture(view, shares[:, part]))
 
 
 def _crop_angles(scene: Scene, pyramid: PyramidFeatures, view_indices: Sequence[int]) -> Float[Tensor, " l"]:

@@ -1,0 +1,42 @@
+"""The Triton kernels of sparse codes on a GPU against their twins: dense features drawn and pulled back by gsplat."""
+
+import importlib.util
+
+import pytest
+import torch
+from tests.ops.test_rasterize import random_scene
+from tests.ops.test_sparse_splat import CODES, said, sparse_of
+
+from langfield.ops.rasterize import Projected
+
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+    pytest.mark.skipif(importlib.util.find_spec("gsplat") is None, reason="needs gsplat"),
+]
+if torch.cuda.is_available():  # it imports Triton
+    from langfield.ops import rasterize_gsplat
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("tile_px", [8, 16])
+@pytest.mark.parametrize(("count", "keep", "opaque"), [(60, 4, False), (3000, 2, False), (3000, 1, True)])
+def test_codes_are_drawn_and_lifted_as_dense_features_are(
+    count: int, keep: int, opaque: bool, tile_px: int, packed: bool
+):
+    gaussians, camera = random_scene(count, 1, seed=5, dtype=torch.float32)
+    if opaque:
+        gaussians[3][:] = 0.99  # light ends in the middle of a tile's Gaussians
+    camera = camera.resized(203, 117)
+    shape = [values.cuda() for values in gaussians[:4]]
+    seen = rasterize_gsplat.project(*shape, camera, packed=packed, tile_px=tile_px)
+    code, share = (values.cuda() for values in sparse_of(count, keep, torch.float32))
+    found = seen.splat_codes(code, share.half(), CODES)
+    expected = Projected.splat_codes(seen, code, share.half().float(), CODES)
+    assert expected.norm() > 10
+    assert (found - expected).norm() <= 1e-3 * expected.norm()
+    given = [values.cuda() for values in said(camera, keep, torch.float32)]
+    found, expected = torch.zeros(2, count, CODES, device="cuda")
+    seen.lift_codes(*given, found)
+    Projected.lift_codes(seen, *given, expected)
+    assert expected.norm() > 10
+    assert (found - expected).norm() <= 1e-3 * expected.norm()

@@ -1,0 +1,136 @@
+"""Sparse codes drawn and lifted: by the weights themselves, and the Triton kernels (interpreted, on a CPU)."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from tests.ops.test_rasterize import random_scene
+from torch import Tensor
+
+from langfield.core.cameras import Camera
+from langfield.ops.rasterize import Projected, project
+
+CODES = 70  # more than are drawn at once
+
+
+def sparse_of(count: int, keep: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
+    """Codes and shares of Gaussians; some say nothing."""
+    generator = torch.Generator().manual_seed(count)
+    code = torch.randint(0, CODES, (count, keep), generator=generator).to(torch.int16)
+    share = torch.rand(count, keep, generator=generator, dtype=dtype)
+    share[::5] = 0
+    return code, share
+
+
+def said(camera: Camera, keep: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Rows and weights of pixels (neighbours share rows; a corner says nothing), and codes and shares of rows."""
+    generator = torch.Generator().manual_seed(keep)
+    xy = camera.pixel_centres().reshape(-1, 2)
+    cell = (xy / 9).long()
+    rows = torch.stack([cell[:, 0] + 40 * (cell[:, 1] + down) + right for down in (0, 1) for right in (0, 1)], dim=1)
+    weights = torch.rand(len(xy), 4, generator=generator, dtype=dtype)
+    weights[:30] = 0
+    table = int(rows.max()) + 1
+    codes = torch.randint(0, CODES, (table, keep), generator=generator)
+    return rows, weights, codes, torch.rand(table, keep, generator=generator, dtype=dtype)
+
+
+def weights_of(projected: Projected) -> Tensor:
+    """w of every pixel and Gaussian."""
+    return projected.blend(torch.eye(projected.count, dtype=torch.float64))[0]
+
+
+@pytest.fixture
+def seen() -> Projected:
+    (means, rotations, scales, opacities, _), camera = random_scene(50, 1, seed=3)
+    return project(means, rotations, scales, opacities, camera)
+
+
+def test_codes_are_drawn_by_their_shares(seen: Projected):
+    code, share = sparse_of(50, 3)
+    dense = torch.zeros(50, CODES, dtype=torch.float64).scatter_add_(1, code.long(), share)
+    torch.testing.assert_close(
+        seen.splat_codes(code, share, CODES), weights_of(seen) @ dense, check_dtype=False, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_codes_are_lifted_by_what_pixels_say(seen: Projected):
+    rows, weights, codes, shares = said(seen.camera, 2)
+    of_row = torch.zeros(len(codes), CODES, dtype=torch.float64).scatter_add_(1, codes, shares)
+    of_pixel = (of_row[rows] * weights[:, :, None]).sum(dim=1)
+    before = torch.rand(50, CODES, dtype=torch.float64)
+    out = before.clone()
+    seen.lift_codes(rows, weights, codes, shares, out)
+    expected = before + weights_of(seen).flatten(0, 1).T @ of_pixel
+    torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
+
+
+INTERPRETED = """
+import torch
+from tests.ops.plain_gsplat import PlainGsplat, stand_in
+from tests.ops.test_rasterize import random_scene
+from tests.ops.test_sparse_splat import CODES, said, sparse_of
+
+stand_in(PlainGsplat(), object())
+from langfield.ops import rasterize_gsplat
+from langfield.ops.rasterize import Projected
+
+for count, keep, tile_px, packed, seed in [(60, 4, 16, False, 3), (60, 1, 8, True, 4), (200, 2, 16, False, 5)]:
+    gaussians, camera = random_scene(count, 1, seed=seed, dtype=torch.float32)
+    if seed == 5:
+        gaussians[3][:] = 0.95  # little light is left behind the first ones
+    seen = rasterize_gsplat.project(*gaussians[:4], camera, packed=packed, tile_px=tile_px)
+    code, share = sparse_of(count, keep, torch.float32)
+    found = seen.splat_codes(code, share.half(), CODES)
+    expected = Projected.splat_codes(seen, code, share.half().float(), CODES)
+    assert (found - expected).norm() <= 1e-4 * expected.norm(), (count, keep)
+    assert expected.norm() > 1
+    given = said(camera, keep, torch.float32)
+    found, expected = torch.zeros(2, count, CODES)
+    seen.lift_codes(*given, found)
+    Projected.lift_codes(seen, *given, expected)
+    assert (found - expected).norm() <= 1e-4 * expected.norm(), (count, keep)
+    assert expected.norm() > 1
+    some = seen.only(torch.arange(0, count, 2))
+    code, share = code[::2], share[::2]
+    a, b = some.splat_codes(code, share, CODES), Projected.splat_codes(some, code, share, CODES)
+    assert (a - b).norm() <= 1e-4 * b.norm()
+    none = seen.only(torch.arange(0))
+    assert not none.splat_codes(code[:0], share[:0], CODES).any()
+    none.lift_codes(*given, torch.zeros(0, CODES))
+print("same")
+"""
+
+
+def test_the_kernels_are_their_twins_in_tritons_interpreter():
+    pytest.importorskip("triton")
+    environment = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
+    program = "import sys; sys.path.insert(0, '.')\n" + INTERPRETED
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "same"
+
+
+@pytest.mark.parametrize("kernel", ["_splat_kernel", "_lift_kernel"])
+@pytest.mark.parametrize("side", [8, 16])
+def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str, side: int):
+    triton = pytest.importorskip("triton")
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from langfield.ops import sparse_splat_triton as kernels
+
+    function = getattr(kernels, kernel)
+    constants = {"ROWS": 4, "KEEP": 2, "SIDE": side, "GAUSSIANS": kernels._GAUSSIANS, "SLOTS": kernels._GAUSSIANS}
+    constants = {name: value for name, value in constants.items() if name in function.arg_names}
+    whole = ("gaussian_ptr", "first_ptr", "slot_ptr", "slot_row_ptr")
+    types = dict.fromkeys(whole, "*i32") | dict.fromkeys(constants, "constexpr")
+    types["code_ptr"] = "*i16" if kernel == "_splat_kernel" else "*i32"
+    types |= dict.fromkeys(("width", "height", "across", "tiles", "pairs", "slots", "codes"), "i32")
+    signature = {n: types.get(n, "*fp32" if n.endswith("_ptr") else "fp32") for n in function.arg_names}
+    source = ASTSource(fn=function, signature=signature, constexprs=constants)
+    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32))
+    assert len(compiled.asm["cubin"]) > 1000
+    assert "st.local" not in compiled.asm["ptx"]
