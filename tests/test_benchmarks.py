@@ -3,19 +3,28 @@ only a GPU has one."""
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from tests.cli.conftest import write_encoder
 from tests.data.scenes import write_ball_scene
+from tests.methods.test_splat import CONFIG
 
+import langfield
 from langfield.core.cameras import Camera
 from langfield.data.scene import open_scene
+from langfield.encoders.registry import load_image_text
 from langfield.evaluation.metrics import ssim
+from langfield.features.bank import build_features
+from langfield.features.pyramid import PyramidRecipe
 from langfield.methods.base import Photo
+from langfield.methods.presets import PRESETS
+from langfield.methods.splat import LiftingConfig
+from langfield.query.session import Session
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -179,6 +188,78 @@ def test_gsplats_loss_compares_whole_windows(baseline: ModuleType):
         tensors[0][:, 20:] = beyond
         losses.append(float(baseline._loss(tensors[0], Photo(0, camera, tensors[1], used), 0.2)))
     assert losses[0] == losses[1] > 0
+
+
+@pytest.fixture
+def ablations(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setenv("LANGFIELD_CACHE", str(tmp_path / "cache"))
+    import lifting_ablations  # pyright: ignore[reportMissingImports]
+
+    return lifting_ablations
+
+
+def lifted_run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[Path, Path]:
+    """A scene, and a run of a few Gaussians of it that language was lifted to."""
+    lifting = LiftingConfig(codes=8, side_px=32, least_light=0.2)
+    config = replace(CONFIG, gaussians=replace(CONFIG.gaussians, capacity=220), lifting=lifting)
+    pyramid = PyramidRecipe((0.2, 0.35, 0.5), 0.5)
+    small = replace(PRESETS["splat"], config=config, steps=6, pyramid=pyramid, feature_views=3)
+    monkeypatch.setitem(PRESETS, "splat", small)
+    scene = write_ball_scene(folder / "scene", n_views=5, width_px=40, height_px=30, n_points=200).folder
+    encoder = folder / "encoder"
+    encoder.mkdir()
+    langfield.train(scene, folder / "run", preset="splat", encoder=write_encoder(encoder), device="cpu")
+    return scene, folder / "run"
+
+
+def test_lifting_ablations(
+    ablations: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    scene, run = lifted_run(monkeypatch, tmp_path)
+    out = tmp_path / "ablations.json"
+    arguments = [str(run), str(scene), "--small", "--device", "cpu", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["lifting_ablations.py", *arguments])
+    ablations.main()
+    found = json.loads(out.read_text())
+    assert (found["photos"], found["tile_ratios"]) == (3, [0.2, 0.35, 0.5])
+    rows = {row["setting"]: row for row in found["rows"]}
+    alone = ["as the run", "1 kept", "light 0 px", "not robust", "4 codes", "1 a crop", "side 24 px"]
+    assert list(rows) == [*alone, "0.2", "0.2 0.5", "0.35 0.5", "0.2 0.35"]
+    # Lifted as the run was, it is the run.
+    base, measured = rows["as the run"], langfield.evaluate(run, device="cpu").to_json()
+    assert {name: base[name] for name in ("hits", "total")} == measured["localisation"]["headline"]
+    assert base["total"] > 0
+    assert base["miou"] == measured["miou"]
+    assert base["auroc"] == measured["presence"]["auroc"]
+    kept = len(Session.open(run, device="cpu").method.language.distance)
+    assert base["language_bytes"] - rows["1 kept"]["language_bytes"] == 3 * 4 * 3 * kept  # levels, bytes, codes
+    assert base["language_bytes"] - rows["0.2"]["language_bytes"] == 2 * (4 * 4 * kept + 4)
+    assert rows["light 0 px"]["answering"] > base["answering"]
+    assert all(row["lift_s"] > 0 for row in found["rows"])
+    said = capsys.readouterr().out
+    assert [f"Language lifted again: {group}" in said for group in ("kept", "side", "levels")] == [True] * 3
+
+
+def test_levels_left_out_are_as_if_never_cut(ablations: ModuleType, tmp_path: Path):
+    scene = open_scene(write_ball_scene(tmp_path / "scene", n_views=4, width_px=48, height_px=36).folder)
+    recipe = PyramidRecipe((0.2, 0.35, 0.5), 0.5)
+    encoder, views = load_image_text("builtin:mini", "cpu"), [0, 3]
+    whole = build_features(scene, views, encoder, recipe=recipe).pyramid
+    fewer = build_features(scene, views, encoder, recipe=PyramidRecipe((0.2, 0.5), 0.5)).pyramid
+    made = ablations.only_levels(whole, scene, views, recipe, (0, 2))
+    for field in fields(made):
+        ours, theirs = getattr(made, field.name), getattr(fewer, field.name)
+        torch.testing.assert_close(ours, theirs, atol=2e-3 if field.name == "rows" else 0, rtol=0)
+
+
+def test_settings_are_lifted_together_where_they_share_sums(ablations: ModuleType):
+    every = ablations.settings(LiftingConfig(), (0.1, 0.2, 0.3), ablations.Values())
+    assert len({(setting.lifting, setting.levels) for setting in every}) == len(every)
+    together = ablations.sharing(every)
+    assert sum(map(len, together)) == len(every)
+    assert {setting.group for setting in together[0]} == {"base", "kept", "least_light", "robust"}
+    assert all(len(alike) == 1 for alike in together[1:])
 
 
 def test_axes_put_values_in_order_and_ticks_within(plots: ModuleType):
