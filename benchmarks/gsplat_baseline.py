@@ -276,7 +276,6 @@ def similarity_within(picture: Tensor, photo: Tensor) -> Tensor:
     loss has not."""
     x, y = picture.permute(2, 0, 1), photo.permute(2, 0, 1)
     layers = torch.cat([x, y, x * x, y * y, x * y])
-    # One window a channel: that is computed in float32, where cuDNN would take TF32 and variances would drown.
     window = picture.new_tensor(reference.ssim_window()).expand(len(layers), 1, 1, -1)
     across = torch.nn.functional.conv2d(layers[None], window, groups=len(layers))
     means = torch.nn.functional.conv2d(across, window.transpose(2, 3), groups=len(layers))[0]
@@ -292,6 +291,7 @@ def similarity_within(picture: Tensor, photo: Tensor) -> Tensor:
 def main() -> None:
     options = _options()
     device = torch.device(options.device)
+    torch.backends.cudnn.allow_tf32 = False  # SSIM's variances are differences of like numbers
     start = time.perf_counter()
     here = machine(device)
     gsplat = _gsplat(device, options.out)
