@@ -2,20 +2,21 @@
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 import langfield.methods.splat as splat_module
+from langfield.core.cameras import Camera
 from langfield.core.config import config_from_json, config_to_json
 from langfield.core.errors import Interrupted
 from langfield.data.images import decode_image, decode_mask
 from langfield.data.scene import open_scene
 from langfield.data.views import Scene
-from langfield.methods.base import MethodContext
+from langfield.methods.base import MethodContext, Rendered
 from langfield.methods.registry import preset
 from langfield.methods.splat import Splat, SplatConfig
 from langfield.training import splatting
@@ -30,7 +31,7 @@ _PHOTO_BYTES = 4 * 2**30
 
 def measure(options: argparse.Namespace, device: torch.device, machine: dict) -> dict:
     scene = open_scene(options.scene)
-    test = _TestViews(scene, device)
+    test = TestViews(scene, device)
     rows, profiles = [], {}
     for name in options.presets:
         recipe = preset(name)
@@ -64,8 +65,14 @@ def _changed(config: Any, changes: list[str]) -> SplatConfig:
     return config_from_json(SplatConfig, document, "config")
 
 
-class _TestViews:
-    """The test views' photos on the device, and the mean PSNR of what a method makes of them, rounded to bytes."""
+class Rendering(Protocol):
+    """What can be compared with test views: all of `langfield.methods.base.Method` that it takes."""
+
+    def render(self, camera: Camera, outputs: Sequence[str]) -> Rendered: ...
+
+
+class TestViews:
+    """The test views' photos on the device, and the mean PSNR of what is rendered of them, rounded to bytes."""
 
     def __init__(self, scene: Scene, device: torch.device) -> None:
         self._views = []
@@ -78,7 +85,7 @@ class _TestViews:
     def __len__(self) -> int:
         return len(self._views)
 
-    def psnr(self, method: Splat) -> float:
+    def psnr(self, method: Rendering) -> float:
         values = []
         for camera, photo, used in self._views:
             rgb = method.render(camera, ["rgb"]).rgb
@@ -94,7 +101,7 @@ def _train(
     device: torch.device,
     steps: int,
     every: int,
-    test: _TestViews,
+    test: TestViews,
     targets: list[float],
     seconds: float | None = None,
 ) -> tuple[dict[str, Any], Splat, list[tuple[int, float, float, int]]]:

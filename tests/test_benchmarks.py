@@ -3,12 +3,28 @@ only a GPU has one."""
 
 import json
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
+from tests.cli.conftest import write_encoder
 from tests.data.scenes import write_ball_scene
+from tests.methods.test_splat import CONFIG
+
+import langfield
+from langfield.core.cameras import Camera
+from langfield.data.scene import open_scene
+from langfield.encoders.registry import load_image_text
+from langfield.evaluation.metrics import ssim
+from langfield.features.bank import build_features
+from langfield.features.pyramid import PyramidRecipe
+from langfield.methods.base import Photo
+from langfield.methods.presets import PRESETS
+from langfield.methods.splat import LiftingConfig
+from langfield.query.session import Session
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -92,6 +108,158 @@ def test_training_on_several_photos_and_by_slopes(benchmark, tmp_path: Path):
     for splat in found["presets"].values():
         assert splat["config"]["growth"]["every"] == 2
         assert splat["parts_ms"]["project and rasterise"] > 0
+
+
+@pytest.fixture
+def baseline(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import gsplat_baseline  # pyright: ignore[reportMissingImports]
+
+    return gsplat_baseline
+
+
+def ball_scene(folder: Path, lens: dict[str, float] | None = None, points: bool = True) -> Path:
+    """A small one, perhaps seen through a bent lens, perhaps without its point cloud."""
+    write_ball_scene(folder, n_views=9, width_px=32, height_px=24, n_points=200)
+    layout = json.loads((folder / "transforms.json").read_text()) | (lens or {})
+    if not points:
+        del layout["ply_file_path"]
+        (folder / "points3D.ply").unlink()
+    (folder / "transforms.json").write_text(json.dumps(layout))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("lens", "points", "first"), [(None, True, 200), ({"k1": 0.06, "k2": -0.04, "p1": 1e-3, "p2": 0.0}, False, 300)]
+)
+def test_gsplats_own_training(
+    baseline: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lens: dict | None, points: bool, first: int
+):
+    scene, out = ball_scene(tmp_path / "balls", lens, points), tmp_path / "baseline.json"
+    arguments = [str(scene), "--small", "--device", "cpu", "--looks", "4", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["gsplat_baseline.py", *arguments])
+    baseline.main()
+    found = json.loads(out.read_text())
+    assert found["machine"]["copy_bytes_per_ms"] > 0
+    assert [look["step"] for look in found["looks"]] == [4, 12]
+    assert first < found["looks"][0]["gaussians"] < found["gaussians"]
+    assert found["looks"][0]["psnr"] < found["psnr"] < 40
+    assert found["looks"][0]["training_s"] < found["training_s"] < found["seconds"]
+    assert found["settings"]["max_steps"] == 30_000
+
+
+def test_the_frame_of_gsplats_trainer(baseline: ModuleType, tmp_path: Path):
+    scene = open_scene(ball_scene(tmp_path / "balls"))
+    bare = replace(scene, points=None)
+    placed = replace(bare, scene_from_world=baseline.trainers_frame(bare))
+    poses = np.stack([camera.world_from_camera for camera in placed.cameras_scene()])
+    centres, forward = poses[:, :3, 3], poses[:, :3, 2]
+    np.testing.assert_allclose(np.median(np.linalg.norm(centres, axis=1)), 1)
+    np.testing.assert_allclose(poses[:, [0, 2], 1].mean(axis=0), 0, atol=1e-12)
+    assert poses[:, 1, 1].mean() > 0
+    # The balls' cameras look at one place, which is not the world's origin.
+    np.testing.assert_allclose(np.cross(centres, forward), 0, atol=0.1)
+
+    frame = baseline.trainers_frame(scene)
+    points = frame.points(scene.points.xyz.astype(np.float64))
+    first = placed.scene_from_world
+    origin = first.points(frame.inverse().translation)
+    np.testing.assert_allclose(origin, np.median(first.points(scene.points.xyz.astype(np.float64)), axis=0), atol=1e-12)
+    spread = np.cov(points, rowvar=False)
+    np.testing.assert_allclose(spread - np.diag(np.diag(spread)), 0, atol=1e-9)
+    assert spread[0, 0] >= spread[1, 1] >= spread[2, 2]
+    assert points[:, 2].mean() >= np.median(points[:, 2])
+    assert np.linalg.det(frame.rotation) == pytest.approx(1)
+    assert frame.scale == pytest.approx(first.scale)
+    assert baseline.scene_scale(replace(scene, scene_from_world=frame)) == pytest.approx(baseline.scene_scale(placed))
+
+
+def test_gsplats_loss_compares_whole_windows(baseline: ModuleType):
+    rng = np.random.default_rng(0)
+    photo = rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    picture = (photo * 0.7 + rng.integers(0, 60, photo.shape)).astype(np.uint8)
+    tensors = [torch.from_numpy(values).double() / 255 for values in (picture, photo)]
+    assert float(baseline.similarity_within(*tensors)) == pytest.approx(ssim(picture, photo), abs=1e-6)
+    used = torch.zeros(24, 32, dtype=torch.bool)
+    used[:, :20] = True
+    camera = Camera(np.eye(4), 32, 24, 30.0, 30.0, 16.0, 12.0)
+    losses = []
+    for beyond in (0.1, 0.9):
+        tensors[0][:, 20:] = beyond
+        losses.append(float(baseline._loss(tensors[0], Photo(0, camera, tensors[1], used), 0.2)))
+    assert losses[0] == losses[1] > 0
+
+
+@pytest.fixture
+def ablations(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.setenv("LANGFIELD_CACHE", str(tmp_path / "cache"))
+    import lifting_ablations  # pyright: ignore[reportMissingImports]
+
+    return lifting_ablations
+
+
+def lifted_run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[Path, Path]:
+    """A scene, and a run of a few Gaussians of it that language was lifted to."""
+    lifting = LiftingConfig(codes=8, side_px=32, least_light=0.2)
+    config = replace(CONFIG, gaussians=replace(CONFIG.gaussians, capacity=220), lifting=lifting)
+    pyramid = PyramidRecipe((0.2, 0.35, 0.5), 0.5)
+    small = replace(PRESETS["splat"], config=config, steps=6, pyramid=pyramid, feature_views=3)
+    monkeypatch.setitem(PRESETS, "splat", small)
+    scene = write_ball_scene(folder / "scene", n_views=5, width_px=40, height_px=30, n_points=200).folder
+    encoder = folder / "encoder"
+    encoder.mkdir()
+    langfield.train(scene, folder / "run", preset="splat", encoder=write_encoder(encoder), device="cpu")
+    return scene, folder / "run"
+
+
+def test_lifting_ablations(
+    ablations: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    scene, run = lifted_run(monkeypatch, tmp_path)
+    out = tmp_path / "ablations.json"
+    arguments = [str(run), str(scene), "--small", "--device", "cpu", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["lifting_ablations.py", *arguments])
+    ablations.main()
+    found = json.loads(out.read_text())
+    assert (found["photos"], found["tile_ratios"]) == (3, [0.2, 0.35, 0.5])
+    rows = {row["setting"]: row for row in found["rows"]}
+    alone = ["as the run", "1 kept", "light 0 px", "not robust", "4 codes", "1 a crop", "side 24 px"]
+    assert list(rows) == [*alone, "0.2", "0.2 0.5", "0.35 0.5", "0.2 0.35"]
+    # Lifted as the run was, it is the run.
+    base, measured = rows["as the run"], langfield.evaluate(run, device="cpu").to_json()
+    assert {name: base[name] for name in ("hits", "total")} == measured["localisation"]["headline"]
+    assert base["total"] > 0
+    assert base["miou"] == measured["miou"]
+    assert base["auroc"] == measured["presence"]["auroc"]
+    kept = len(Session.open(run, device="cpu").method.language.distance)
+    assert base["language_bytes"] - rows["1 kept"]["language_bytes"] == 3 * 4 * 3 * kept  # levels, bytes, codes
+    assert base["language_bytes"] - rows["0.2"]["language_bytes"] == 2 * (4 * 4 * kept + 4)
+    assert rows["light 0 px"]["answering"] > base["answering"]
+    assert all(row["lift_s"] > 0 for row in found["rows"])
+    said = capsys.readouterr().out
+    assert [f"Language lifted again: {group}" in said for group in ("kept", "side", "levels")] == [True] * 3
+
+
+def test_levels_left_out_are_as_if_never_cut(ablations: ModuleType, tmp_path: Path):
+    scene = open_scene(write_ball_scene(tmp_path / "scene", n_views=4, width_px=48, height_px=36).folder)
+    recipe = PyramidRecipe((0.2, 0.35, 0.5), 0.5)
+    encoder, views = load_image_text("builtin:mini", "cpu"), [0, 3]
+    whole = build_features(scene, views, encoder, recipe=recipe).pyramid
+    fewer = build_features(scene, views, encoder, recipe=PyramidRecipe((0.2, 0.5), 0.5)).pyramid
+    made = ablations.only_levels(whole, scene, views, recipe, (0, 2))
+    for field in fields(made):
+        ours, theirs = getattr(made, field.name), getattr(fewer, field.name)
+        torch.testing.assert_close(ours, theirs, atol=2e-3 if field.name == "rows" else 0, rtol=0)
+
+
+def test_settings_are_lifted_together_where_they_share_sums(ablations: ModuleType):
+    every = ablations.settings(LiftingConfig(), (0.1, 0.2, 0.3), ablations.Values())
+    assert len({(setting.lifting, setting.levels) for setting in every}) == len(every)
+    together = ablations.sharing(every)
+    assert sum(map(len, together)) == len(every)
+    assert {setting.group for setting in together[0]} == {"base", "kept", "least_light", "robust"}
+    assert all(len(alike) == 1 for alike in together[1:])
 
 
 def test_axes_put_values_in_order_and_ticks_within(plots: ModuleType):

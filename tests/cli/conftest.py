@@ -60,7 +60,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The spec of an OpenCLIP model with random weights."""
-    folder = tmp_path_factory.mktemp("encoder")
+    return write_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+def write_encoder(folder: Path) -> str:
+    """Write that model into a folder; its spec."""
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": MODEL, "preprocess_cfg": {}}))
     with torch.random.fork_rng():
         torch.manual_seed(3)

@@ -158,6 +158,21 @@ def test_without_labels_only_pictures_are_measured(scene: Scene):
     assert [event.done for event in events] == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("protocol", ["langfield", "lerf"])
+def test_answers_are_the_same_without_pictures(scene: Scene, protocol: ProtocolName):
+    class Blind(Oracle):
+        def picture(self, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+            raise AssertionError("no picture is compared")
+
+    queries_file = scene.root / "queries.json"
+    whole = evaluate(Oracle(), scene, queries=queries_file, protocol=protocol).to_json()
+    alone = evaluate(Blind(), scene, queries=queries_file, protocol=protocol, max_side_px=80, pictures=False).to_json()
+    assert alone["psnr"] is alone["ssim"] is alone["lpips"] is None
+    assert {"psnr", "ssim"}.isdisjoint(alone["figures"])
+    for name in ("localisation", "presence"):
+        assert alone[name] == whole[name]
+
+
 def test_pictures_are_compared_where_masks_allow(tmp_path: Path):
     write_ball_scene(tmp_path, n_views=9, width_px=64, height_px=48, suffix=".png", masks=True)
     scene = open_scene(tmp_path)

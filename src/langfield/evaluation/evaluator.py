@@ -38,6 +38,7 @@ class _Evaluation:
     max_side_px: int | None
     device: torch.device
     rule: MaskRule
+    pictures: bool
     progress: Progress
     start: float
 
@@ -109,6 +110,7 @@ def evaluate(
     max_side_px: int | None = None,
     device: str | torch.device = "cpu",
     mask_rule: MaskRule = LERF_OVS_RULE,
+    pictures: bool = True,
     progress: Progress = silent,
 ) -> Report:
     """Measure a run by one of `langfield.evaluation.protocols.PROTOCOLS`.
@@ -127,13 +129,23 @@ def evaluate(
         max_side_px: ask phrases on a raster no longer than this; answers and maps are brought to the labels' size.
         device: where maps become masks; that of the session is fastest.
         mask_rule: of "langfield" and "lerf".
+        pictures: of those, too: compare pictures with photos; without, only answers are measured.
 
     Raises:
         DataError: a scene without test views, or labels, photos or masks that cannot be used.
         UsageError: a protocol that needs labels, without any.
     """
     evaluation = _Evaluation(
-        session, scene, queries, protocol, max_side_px, torch.device(device), mask_rule, progress, time.monotonic()
+        session,
+        scene,
+        queries,
+        protocol,
+        max_side_px,
+        torch.device(device),
+        mask_rule,
+        pictures,
+        progress,
+        time.monotonic(),
     )
     if protocol in ("lerf-ovs", "lerf-ovs-held-out"):
         return _at_levels(evaluation, lerf_ovs.measure)
@@ -151,8 +163,9 @@ def evaluate(
 def _pointing(evaluation: _Evaluation, protocol: AskedProtocol) -> Report:
     views = evaluation.test_views()
     labels = None if evaluation.path is None else evaluation.labels(views)
+    lpips = Lpips() if evaluation.pictures else None
     pointing = Pointing(
-        evaluation.session, protocol, labels, evaluation.max_side_px, evaluation.device, Lpips(), evaluation.rule
+        evaluation.session, protocol, labels, evaluation.max_side_px, evaluation.device, lpips, evaluation.rule
     )
     results = evaluation.each(views, pointing.measure)
     if labels is None:

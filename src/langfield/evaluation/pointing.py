@@ -28,6 +28,7 @@ class Pointing:
     Attributes:
         max_side_px: phrases are asked on a raster no longer than this; answers and maps are brought to the labels'.
         device: where maps become masks.
+        lpips: what compares pictures, beside PSNR and SSIM; None to compare no pictures.
     """
 
     session: Asked
@@ -35,7 +36,7 @@ class Pointing:
     labels: Labels | None
     max_side_px: int | None
     device: torch.device
-    lpips: Lpips
+    lpips: Lpips | None
     rule: MaskRule = LERF_OVS_RULE
 
     def measure(self, view: View) -> ViewResult:
@@ -59,7 +60,8 @@ class Pointing:
             if seen is not None:
                 labelled = {i: by_phrase[text] for i, text in enumerate(answers.phrases) if text in by_phrase}
                 result.questions += self._compared(answers, labelled, seen)
-        measure_picture(result, view, self._picture(view.camera) if picture is None else picture, self.lpips)
+        if self.lpips is not None:
+            measure_picture(result, view, self._picture(view.camera) if picture is None else picture, self.lpips)
         return result
 
     def _picture(self, camera: Camera) -> UInt8[np.ndarray, "h w 3"]:

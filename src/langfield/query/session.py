@@ -302,8 +302,10 @@ class Session:
         self._phrases(phrases, None)
 
     def beside(self, info: RunInfo, method: LanguageMethod | Splat) -> "Session":
-        """The same scene held by another method, to be asked the same: encoder and encoded phrases are shared."""
-        other = Session(info, method, self._context, self.device)
+        """The same scene held by another method, to be asked the same: encoder and encoded phrases are shared.
+        Which scales its training saw, the context in `info` says."""
+        context = config_from_json(MethodContext, dict(info.method_context), "method.context")
+        other = Session(info, method, context, self.device)
         other._wording = self._wording
         return other
 
