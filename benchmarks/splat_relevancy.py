@@ -1,8 +1,7 @@
 """How fast Gaussians answer: pictures of known phrases a second, and a new phrase's latency; see `splats.py`."""
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import cycle
 
 import torch
@@ -36,10 +35,9 @@ def measure(options: argparse.Namespace, device: torch.device, machine: dict) ->
                 rows.append(row)
         rows[-1] |= memory
         del method
-    ways = [] if options.small else _other_ways(1_000_000, device)
     new = _new_phrase(options, size, device)
-    _tell(rows, ways, new, size)
-    return {"size": size, "known": rows, "ways": ways, "new_phrase": new}
+    _tell(rows, new, size)
+    return {"size": size, "known": rows, "new_phrase": new}
 
 
 def asked(count: int, device: torch.device) -> Phrases:
@@ -164,46 +162,6 @@ def _recorded(view: SplatView, phrases: Phrases, device: torch.device, calls: in
         return {"not_recorded": str(error).splitlines()[0][:120]}
 
 
-def _other_ways(count: int, device: torch.device) -> list[dict]:
-    """Sides of tiles, and channels at once, for one phrase and for a hundred."""
-    if device.type == "cpu":
-        return []
-    from langfield.ops import rasterize_gsplat
-
-    method = made_splat(count, device)
-    camera = orbit(8, *PIXELS)[0]
-    gaussians, rows = method.gaussians, []
-    shapes = gaussians.means, gaussians.rotations, gaussians.scales(), gaussians.opacities()
-    with torch.no_grad():
-        for tile_px in (8, 16, 32):
-            for packed in (False, True):
-                made = rasterize_gsplat.project(*shapes, camera, packed=packed, tile_px=tile_px)
-                row = {"tile_px": tile_px, "packed": packed, "pairs": made.pairs}
-                row["project_ms"] = milliseconds(
-                    lambda t=tile_px, p=packed: rasterize_gsplat.project(*shapes, camera, packed=p, tile_px=t), device
-                )
-                for channels, at_once in ((1, 33), (10, 33), (100, 33), (100, 17)):
-                    values = torch.rand(count, channels, device=device)
-                    with _channels_at_once(at_once):
-                        row[f"blend_{channels}_by_{at_once}_ms"] = milliseconds(
-                            lambda m=made, v=values: m.blend(v), device, repeats=5
-                        )
-                rows.append(row)
-    return rows
-
-
-@contextmanager
-def _channels_at_once(number: int) -> Iterator[None]:
-    from langfield.ops import rasterize_gsplat
-
-    before = rasterize_gsplat.CHANNELS_AT_ONCE
-    rasterize_gsplat.CHANNELS_AT_ONCE = number
-    try:
-        yield
-    finally:
-        rasterize_gsplat.CHANNELS_AT_ONCE = before
-
-
 def _new_phrase(options: argparse.Namespace, size: tuple[int, int], device: torch.device) -> dict[str, float | str]:
     """A phrase that nobody asked before: tokens, embedding, relevancy, picture; the view was rendered before."""
     spec = "builtin:mini" if options.small else options.encoder
@@ -236,7 +194,7 @@ def _new_phrase(options: argparse.Namespace, size: tuple[int, int], device: torc
         }
 
 
-def _tell(rows: list[dict], ways: list[dict], new: dict, size: tuple[int, int]) -> None:
+def _tell(rows: list[dict], new: dict, size: tuple[int, int]) -> None:
     print(f"\nStages at {size[0]}x{size[1]}, ms (lit: what adds light to this picture)\n")
     keys = ["gaussians", "in_view", "lit", "pairs", "pairs_lit", "look_ms", "project_ms", "project_floor_ms", "sort_ms",
             "sort_floor_ms", "lit_ms", "relevancy_floor_ms", "memory_gb"]  # fmt: skip
@@ -247,8 +205,5 @@ def _tell(rows: list[dict], ways: list[dict], new: dict, size: tuple[int, int]) 
             "fixed_ms", "fixed_recorded_ms", "changing_ms", "half_size_ms", "levels_ms", "floor_ms", "pictures_per_s",
             "pictures_per_s_changing"]  # fmt: skip
     print(table(keys, [[row.get(key) for key in keys] for row in rows]))
-    if ways:
-        print("\nTiles, packing and channels at once\n")
-        print(table(list(ways[0]), [list(way.values()) for way in ways]))
     print("\nA new phrase\n")
     print(table(list(new), [list(new.values())]))

@@ -19,7 +19,6 @@ from langfield.query.relevancy import Phrases
 from langfield.renderers.splat import Look
 
 _CHANNELS_AT_ONCE = 64  # numbers an element has at once
-_LEVELS_KEPT = 2  # a scale lies between two
 _LEAST_ALPHA = 1e-3
 
 
@@ -39,7 +38,6 @@ class SplatView(LanguageView):
     share: Float16[Tensor, "m l k"]
     typical_distance: Float[Tensor, " r"]
     _asked: dict[str, Float[Tensor, "l r"]] = field(default_factory=dict)
-    _embedded: dict[int, Float[Tensor, "r d"]] = field(default_factory=dict)
     _against: list[Float[Tensor, "q d"]] = field(default_factory=list)
 
     def of_pixels(self, pixels: Int64[Tensor, " q"]) -> "_SplatPixels":
@@ -70,14 +68,10 @@ class SplatView(LanguageView):
 
     @torch.no_grad()
     def embeddings(self, level: int) -> Float[Tensor, "r d"]:
-        """Unit embeddings of all pixels at one level; the last few levels are kept."""
-        if level not in self._embedded:
-            codebook = self.method.language.codebook.float()
-            mixed = self.look.splat_codes(self.code[:, level], self.share[:, level], len(codebook)).flatten(0, 1)
-            while len(self._embedded) >= _LEVELS_KEPT:
-                del self._embedded[next(iter(self._embedded))]
-            self._embedded[level] = torch.nn.functional.normalize(mixed @ codebook, dim=-1)
-        return self._embedded[level]
+        """Unit embeddings of all pixels at one level."""
+        codebook = self.method.language.codebook.float()
+        mixed = self.look.splat_codes(self.code[:, level], self.share[:, level], len(codebook)).flatten(0, 1)
+        return torch.nn.functional.normalize(mixed @ codebook, dim=-1)
 
     def _splatted(self, phrases: Phrases) -> Float[Tensor, "l p r"]:
         levels = len(self.method.language.crop_angles)
@@ -104,6 +98,7 @@ class SplatView(LanguageView):
 class _SplatPixels:
     view: SplatView
     pixels: Int64[Tensor, " q"]
+    _embedded: dict[int, Float[Tensor, "q d"]] = field(default_factory=dict)  # by level: each is drawn once
 
     def embedding(self, scale_scene: Float[Tensor, " q"]) -> Float[Tensor, "q d"]:
         """See `AskedPixels.embedding`: between two levels a mean, linear in the logarithm of the scale."""
@@ -112,7 +107,9 @@ class _SplatPixels:
         for level in range(len(self.view.method.language.crop_angles)):
             weight = (low == level)[:, None] * (1 - share) + (high == level)[:, None] * share
             if weight.any():
-                mixed += weight * self.view.embeddings(level)[self.pixels]
+                if level not in self._embedded:
+                    self._embedded[level] = self.view.embeddings(level)[self.pixels]
+                mixed += weight * self._embedded[level]
         return torch.nn.functional.normalize(mixed, dim=-1)
 
     def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[Phrases], Float[Tensor, "q p"]]:
