@@ -161,6 +161,8 @@ def make_run(plan: Plan, learn: Learn, watch: Stopwatch, progress: Progress, say
         del encoders  # what follows needs their memory
         with watch.stage(plan.stage):
             model, result = learn(info, bank, views, checkpoints, to_all(progress, *logs))
+    if result.last_work_seconds:
+        watch.move(plan.stage, "lifting", result.last_work_seconds)
     with watch.stage("psnr"):
         quality = quick_psnr(model, plan.scene, plan.device, progress)
     report = TrainReport(

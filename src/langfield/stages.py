@@ -64,6 +64,11 @@ class Stopwatch:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
+    def move(self, stage: str, other: str, seconds: float) -> None:
+        """Count a part of one stage as another's."""
+        self.seconds[stage] -= seconds
+        self.seconds[other] = self.seconds.get(other, 0.0) + seconds
+
 
 def run_views(scene: Scene) -> tuple[RunView, ...]:
     """What a run keeps of the views that it is trained or tested on."""

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from langfield.core.errors import UsageError, WeightsError
 from langfield.core.files import file_sha256
 from langfield.encoders.base import EncoderCard, compute_dtype
+from langfield.encoders.recorded import Recorded
 from langfield.encoders.weights import RANDOM, RANDOM_SEED, hub_file, json_sha256, missing, readable
 
 _CONFIG = "open_clip_config.json"
@@ -66,6 +67,7 @@ class OpenClipEncoder:
         self._layout = torch.channels_last if last else torch.contiguous_format
         self._visual.to(self._dtype).to(memory_format=self._layout)
         self._tokenizer = tokenizer
+        self._encode_one = Recorded(self._encode)
         mean, std = (torch.tensor(rgb, device=device)[:, None, None] for rgb in (card.mean, card.std))
         self._gain, self._shift = 1 / std, -mean / std
 
@@ -91,8 +93,13 @@ class OpenClipEncoder:
         """Unit float32 embeddings of phrases; what exceeds the tokenizer's length is cut."""
         if not texts:
             return torch.zeros(0, self.card.embed_dim, device=self.device)
+        tokens = self._tokenizer(list(texts)).to(self.device)
+        # One phrase is what a person types and waits for.
+        return self._encode_one(tokens) if self.device.type == "cuda" and len(texts) == 1 else self._encode(tokens)
+
+    def _encode(self, tokens: Tensor) -> Tensor:
         encode: Any = self._model.encode_text
-        return nn.functional.normalize(encode(self._tokenizer(list(texts)).to(self.device)).float(), dim=-1)
+        return nn.functional.normalize(encode(tokens).float(), dim=-1)
 
 
 def load_openclip(spec: str, device: torch.device) -> OpenClipEncoder:

@@ -1,15 +1,20 @@
-"""Figures of merit, each a pure function of arrays."""
+"""Figures of merit, each a pure function of arrays.
+
+torchmetrics and scipy.stats take more than a second to import, and training asks for nothing of them but a PSNR at its
+end: they are imported where they are used.
+"""
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, UInt8
-from scipy import stats
 from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
-from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+if TYPE_CHECKING:
+    pass
 
 Rgb = UInt8[np.ndarray, "h w 3"]
 Mask = Bool[np.ndarray, "h w"]
@@ -26,6 +31,8 @@ def psnr(picture: Rgb, photo: Rgb, used: Mask | None = None) -> float:
 
     Infinite when they are equal.
     """
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
     keep = np.ones(photo.shape[:2], dtype=bool) if used is None else used
     pair = (torch.from_numpy(values[keep].astype(np.float32) / 255) for values in (picture, photo))
     return float(peak_signal_noise_ratio(*pair, data_range=1.0))
@@ -37,6 +44,8 @@ def ssim(picture: Rgb, photo: Rgb, used: Mask | None = None) -> float:
     Pixels within half a window of the border are left out, as torchmetrics does, and those not used.
     Both sides must be longer than a window (11 pixels).
     """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     result = structural_similarity_index_measure(_batch(picture), _batch(photo), data_range=1.0, return_full_image=True)
     assert isinstance(result, tuple)
     inner = (slice(_SSIM_BORDER_PX, -_SSIM_BORDER_PX),) * 2
@@ -49,6 +58,8 @@ class Lpips:
 
     def __init__(self) -> None:
         """Look for the weights; without them `__call__` gives None. Nothing is ever downloaded."""
+        from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
         weights = Path(torch.hub.get_dir()) / "checkpoints" / _LPIPS_BACKBONE
         self._metric: LearnedPerceptualImagePatchSimilarity | None = None
         if weights.is_file():
@@ -85,6 +96,8 @@ def auroc(positive: Float[np.ndarray, " p"], negative: Float[np.ndarray, " n"]) 
 
     By the rank sum (Mann and Whitney): with R the sum of the positives' mean ranks, (R − p(p+1)/2) / (p·n).
     """
+    from scipy import stats
+
     p, n = len(positive), len(negative)
     if p == 0 or n == 0:
         return None

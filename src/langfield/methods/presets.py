@@ -72,19 +72,20 @@ LIFT_PYRAMID = PyramidRecipe((0.14, 0.2, 0.28, 0.38, 0.5), 0.5)
 
 # Four photos a step keep a GPU busy that one would not; the first steps see them small.
 SPLAT = SplatConfig(
-    gaussians=GaussianConfig(capacity=600_000),
-    growth=GrowthConfig(start=100, every=50, stop=1_800, factor=1.2),
+    gaussians=GaussianConfig(capacity=500_000),
+    growth=GrowthConfig(start=100, every=50, stop=1_200, factor=1.2),
     photos_per_step=4,
     half_size_until=500,
-    harmonics_every=300,
-    lr_steps=3_000,
+    harmonics_every=250,
+    lr_steps=2_000,
 )
 SPLAT_FAST = replace(
     SPLAT,
-    gaussians=GaussianConfig(capacity=500_000),
-    growth=GrowthConfig(start=100, every=50, stop=1_200, factor=1.2),
-    harmonics_every=200,
-    lr_steps=1_500,
+    gaussians=GaussianConfig(capacity=300_000),
+    growth=GrowthConfig(start=100, every=50, stop=700, factor=1.2),
+    half_size_until=300,
+    harmonics_every=150,
+    lr_steps=1_200,
 )
 SPLAT_QUALITY = replace(
     SPLAT,
@@ -153,15 +154,15 @@ PRESETS: dict[str, Preset] = {
         feature_views=16,
     ),
     "splat": Preset(
-        "Gaussians with language in closed form, for one GPU (extra gpu; not measured yet)",
+        "Gaussians with language in closed form, for one GPU (extra gpu)",
         SPLAT,
-        steps=3_000,
+        steps=2_000,
         dense=None,
     ),
     "splat-fast": Preset(
-        "splat in the least time: fewer steps, several photos a step (not measured yet)",
+        "splat with fewer Gaussians and steps (not measured yet)",
         SPLAT_FAST,
-        steps=1_500,
+        steps=1_200,
         dense=None,
     ),
     "splat-quality": Preset(

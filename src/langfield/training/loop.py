@@ -63,12 +63,14 @@ class TrainingResult:
         seconds: spent on them, over all sessions of this run.
         metrics: the last report's means ("loss", "psnr", each loss term, "rays_per_second", "bad_steps").
         memory_bytes: this process's peak: allocated on the GPU, or resident on a CPU.
+        last_work_seconds: spent in this session on what follows the last step (`finish` of `train`).
     """
 
     steps: int
     seconds: float
     metrics: Mapping[str, float]
     memory_bytes: int
+    last_work_seconds: float = 0.0
 
 
 @runtime_checkable
@@ -94,7 +96,7 @@ def train(
     progress: Progress = silent,
     should_stop: Callable[[], bool] = lambda: False,
     after_step: Callable[[int, Optimiser], None] = lambda step, optimiser: None,
-    finish: Callable[[], None] = lambda: None,
+    finish: Callable[[], None] | None = None,
 ) -> TrainingResult:
     """Train `method` (on its device already) up to `config.steps`, going on from `checkpoints`' state if it has one.
 
@@ -151,7 +153,7 @@ class _Session:
         self._rays, self._rays_before, self._saved_step = 0, 0, -1
         self._metrics: dict[str, float] = {}
         self._bad_before, self._seconds_before, self._went_back = 0, 0.0, False
-        self._finished = False
+        self._finished, self._last_work_seconds = False, 0.0
         self._started = self._saved = self._reported = time.perf_counter()
         graphed = self._device.type == "cuda" and config.cuda_graphs and batches.steady
         self._graphs = StepGraphs(batches.generator) if graphed else None
@@ -241,11 +243,14 @@ class _Session:
                     path,
                 )
 
-    def finish(self, work: Callable[[], None]) -> None:
+    def finish(self, work: Callable[[], None] | None) -> None:
         """Do the last work on the method, once, and save it with that."""
         if not self._finished:
-            self.save()  # so that the steps are not lost with this work
-            work()
+            if work is not None:
+                self.save()  # so that the steps are not lost with this work
+                start = time.perf_counter()
+                work()
+                self._last_work_seconds = time.perf_counter() - start
             self._finished, self._saved_step = True, -1
         self.save()
 
@@ -260,7 +265,9 @@ class _Session:
         )
 
     def result(self) -> TrainingResult:
-        return TrainingResult(self.step, self._seconds(), self._metrics, peak_memory_bytes(self._device))
+        return TrainingResult(
+            self.step, self._seconds(), self._metrics, peak_memory_bytes(self._device), self._last_work_seconds
+        )
 
     def _go_back(self, bad_in_a_row: int) -> None:
         snapshot = self._checkpoints.load() if self._checkpoints else None

@@ -1,0 +1,39 @@
+"""A recorded function gives what the function gives, for other inputs and shapes too; one that waits still works."""
+
+import pytest
+import torch
+
+from langfield.encoders.recorded import Recorded
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+def test_it_is_the_function_for_all_inputs():
+    layer = torch.nn.Linear(8, 8).cuda()
+    recorded = Recorded(lambda given: layer(given).relu())
+    results = []
+    for seed in range(3):
+        given = torch.randn(1, 8, device="cuda", generator=torch.Generator("cuda").manual_seed(seed))
+        results.append((recorded(given), layer(given).relu().detach()))
+    assert recorded._graph is not None
+    for found, expected in results:  # each kept its own
+        torch.testing.assert_close(found, expected)
+    wide = torch.randn(4, 8, device="cuda")
+    torch.testing.assert_close(recorded(wide), layer(wide).relu().detach())
+
+
+def test_what_cannot_be_recorded_is_called():
+    recorded = Recorded(lambda given: given + float(given.sum()))  # it waits for the device
+    for value in (1.0, 2.0):
+        given = torch.full((1, 2), value, device="cuda")
+        torch.testing.assert_close(recorded(given), given * 3)
+    assert recorded._graph is None
+
+
+def test_a_phrase_of_openclip_is_the_same_recorded():
+    from langfield.encoders.registry import load_image_text
+
+    encoder = load_image_text("openclip:ViT-B-32/random", torch.device("cuda"))
+    phrases = ["a mug", "a wooden spoon", "bicycle"]
+    together = encoder.encode_texts(phrases)
+    torch.testing.assert_close(torch.cat([encoder.encode_texts([p]) for p in phrases]), together, rtol=1e-3, atol=1e-4)
