@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 
 from langfield.core.config import config_from_json
 from langfield.core.errors import UsageError
@@ -22,7 +23,6 @@ from langfield.data.splat_ply import read_splat_ply
 from langfield.data.views import Scene
 from langfield.encoders.base import DenseEncoder, ImageTextEncoder
 from langfield.encoders.registry import load_dense, load_image_text
-from langfield.evaluation.metrics import psnr
 from langfield.features.bank import FeatureBank, build_features
 from langfield.features.pyramid import PyramidRecipe
 from langfield.methods.base import Method, MethodContext
@@ -107,10 +107,16 @@ def quick_psnr(method: Method, scene: Scene, device: torch.device, progress: Pro
         assert rgb is not None
         used = None if view.mask_path is None else decode_mask(view.mask_path, size)
         if used is None or used.any():
-            values.append(psnr(to_uint8(rgb), decode_image(view.image_path, size), used))
+            values.append(_psnr(to_uint8(rgb), decode_image(view.image_path, size), used))
         progress(ProgressEvent("test views", done, len(views), "views", time.monotonic() - start))
     mean = float(np.mean(values)) if values else None
     return mean if mean is not None and np.isfinite(mean) else None
+
+
+def _psnr(picture: UInt8[np.ndarray, "h w 3"], photo: UInt8[np.ndarray, "h w 3"], used: np.ndarray | None) -> float:
+    """As `langfield.evaluation.metrics.psnr`, without what that has to import."""
+    error = ((picture / 255.0 - photo / 255.0) ** 2)[... if used is None else used].mean()
+    return -10 * math.log10(error) if error else math.inf
 
 
 def feature_bytes(scene: Scene, view_indices: Sequence[int], encoders: Encoders, pyramid: PyramidRecipe) -> int:

@@ -1,7 +1,9 @@
+import gc
 import hashlib
 import json
 import logging
 import shutil
+import weakref
 
 import open_clip
 import pytest
@@ -47,6 +49,19 @@ def test_embeddings_are_unit_float32(tiny):
         assert embeddings.dtype == torch.float32
         torch.testing.assert_close(embeddings.norm(dim=-1), torch.ones(len(embeddings)))
     assert tiny.encode_texts([]).shape == (0, 16)
+
+
+def test_an_encoder_that_is_let_go_is_gone(tiny_openclip):
+    """At once: what follows needs its memory."""
+    encoder = load_image_text(f"openclip:local-dir:{tiny_openclip}")
+    model = weakref.ref(encoder._model)
+    gc.collect()
+    gc.disable()
+    try:
+        del encoder
+        assert model() is None
+    finally:
+        gc.enable()
 
 
 def test_images_and_texts_are_open_clips_own(tiny, tiny_openclip):

@@ -14,8 +14,8 @@ def test_it_is_the_function_for_all_inputs():
     results = []
     for seed in range(3):
         given = torch.randn(1, 8, device="cuda", generator=torch.Generator("cuda").manual_seed(seed))
+        assert recorded.recorded == (seed > 1)
         results.append((recorded(given), layer(given).relu().detach()))
-    assert recorded._graph is not None
     for found, expected in results:  # each kept its own
         torch.testing.assert_close(found, expected)
     wide = torch.randn(4, 8, device="cuda")
@@ -24,10 +24,19 @@ def test_it_is_the_function_for_all_inputs():
 
 def test_what_cannot_be_recorded_is_called():
     recorded = Recorded(lambda given: given + float(given.sum()))  # it waits for the device
-    for value in (1.0, 2.0):
+    for value in (1.0, 2.0, 3.0):
         given = torch.full((1, 2), value, device="cuda")
         torch.testing.assert_close(recorded(given), given * 3)
-    assert recorded._graph is None
+    assert not recorded.recorded
+
+
+def test_what_gives_something_else_when_recorded_is_called():
+    """The host's part of a function is not recorded: here it counts, and the recording would not."""
+    calls = iter(range(100))
+    recorded = Recorded(lambda given: given + next(calls))
+    for _ in range(2):
+        recorded(torch.zeros(1, 2, device="cuda"))
+    assert not recorded.recorded
 
 
 def test_a_phrase_of_openclip_is_the_same_recorded():
@@ -37,3 +46,4 @@ def test_a_phrase_of_openclip_is_the_same_recorded():
     phrases = ["a mug", "a wooden spoon", "bicycle"]
     together = encoder.encode_texts(phrases)
     torch.testing.assert_close(torch.cat([encoder.encode_texts([p]) for p in phrases]), together, rtol=1e-3, atol=1e-4)
+    assert encoder._encode_one.recorded

@@ -149,8 +149,17 @@ def seen_scene(seed: int = 1, **changes) -> tuple[Splat, list[Photo]]:
     return method, photos
 
 
-def test_the_loss_of_several_photos_is_their_mean_and_so_is_its_gradient():
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("one_size", [False, True])
+def test_the_loss_of_several_photos_is_their_mean_and_so_is_its_gradient(one_size: bool, masked: bool):
+    """Photos of one size are compared together; of those, one may have a mask and another none."""
     method, photos = seen_scene()
+    if one_size:
+        camera = replace(photos[1].camera, width_px=32, height_px=24)
+        photos[1] = Photo(1, camera, torch.rand(24, 32, 3))
+    if masked:
+        used = torch.rand(photos[1].rgb.shape[:2]) < 0.6
+        photos[1] = replace(photos[1], used=used)
 
     def of(*batch: Photo) -> tuple[dict[str, float], list[torch.Tensor]]:
         method.zero_grad()

@@ -113,10 +113,11 @@ def test_the_kernels_are_their_twins_in_tritons_interpreter():
     assert done.stdout.strip() == "same"
 
 
-@pytest.mark.parametrize("kernel", ["_splat_kernel", "_lift_kernel"])
-@pytest.mark.parametrize("side", [8, 16])
+@pytest.mark.parametrize(("kernel", "side"), [("_splat_kernel", 8), ("_splat_kernel", 16), ("_lift_kernel", 8)])
 def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str, side: int):
+    """As they are launched; nothing of what they hold is spilled into memory."""
     triton = pytest.importorskip("triton")
+    from tests.ops.machine_code import stack_bytes
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
@@ -131,6 +132,5 @@ def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str, side: int):
     types |= dict.fromkeys(("width", "height", "across", "tiles", "pairs", "slots", "codes"), "i32")
     signature = {n: types.get(n, "*fp32" if n.endswith("_ptr") else "fp32") for n in function.arg_names}
     source = ASTSource(fn=function, signature=signature, constexprs=constants)
-    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32))
-    assert len(compiled.asm["cubin"]) > 1000
-    assert "st.local" not in compiled.asm["ptx"]
+    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": side**2 // 16})
+    assert stack_bytes(compiled.asm["cubin"]) == 0

@@ -103,4 +103,4 @@ def test_masks_of_hits_share_no_pixel_and_are_together_the_phrases_mask(regions:
     assert len(chosen) == len(each)
     assert np.sum(chosen, axis=0).max() == 1
     absent = Found(0.4, values, values, parts)
-    assert hits_on_surface(made._view(camera), absent, surface).shape[0] == 0
+    assert hits_on_surface(made._raster(made._view(camera)), absent).shape[0] == 0

@@ -96,7 +96,7 @@ def test_pictures_at_a_level_are_the_plain_evaluation():
 
 
 def test_pictures_at_every_level_are_those_at_each(monkeypatch):
-    monkeypatch.setattr("langfield.query.seen_scales.PIXELS_AT_ONCE", 1000)  # four parts
+    monkeypatch.setattr("langfield.query.language_view.LanguageView.pixels_at_once", 1000)  # four parts
     made, scales = view(), seen()
     every = relevancy_at_every_level(made, PHRASES, scales)
     assert every.shape == (len(scales.crop_angles), 3, 48, 64)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from itertools import pairwise
 
 import pytest
@@ -274,13 +275,15 @@ def test_the_last_work_is_done_once_saved_and_done_anew_after_more_steps(tmp_pat
 
     def work():
         calls.append(1)
+        time.sleep(0.05)
         with torch.no_grad():
             method.first += 1
 
     before = None
-    for steps, times in ((5, 1), (5, 1), (8, 2)):
-        train_in(tmp_path, steps, method, finish=work)
+    for steps, times, again in ((5, 1, True), (5, 1, False), (8, 2, True)):
+        _, result = train_in(tmp_path, steps, method, finish=work)
         assert len(calls) == times
+        assert (0.05 <= result.last_work_seconds < result.seconds) if again else result.last_work_seconds == 0
         assert torch.equal(load_run(tmp_path).tensors("model")["first"], method.first)
         assert before is None or steps > 5 or torch.equal(before, method.first)
         before = method.first.detach().clone()

@@ -17,7 +17,8 @@ from langfield.methods.base import MethodContext
 from langfield.methods.growing import after_step
 from langfield.methods.splat import LiftingConfig, Splat
 from langfield.query.relevancy import Phrases
-from langfield.query.splat_view import render_splat_view
+from langfield.query.seen_scales import SeenScales, relevancy_at_levels
+from langfield.query.splat_view import SplatView, render_splat_view
 from langfield.renderers.splat import Look
 from langfield.training.loop import TrainingConfig, train
 from langfield.training.optimiser import learning_rate
@@ -123,6 +124,38 @@ def test_what_was_splatted_is_asked_again_without_splatting(asked, monkeypatch):
     assert splats
     assert not torch.equal(other, both)
     torch.testing.assert_close(view.levels(phrases[:1])[:, 0], both[:, 0])
+
+
+def test_only_phrases_that_are_new_are_splatted(asked, monkeypatch):
+    """And each of a picture's phrases once, whatever levels they are asked at."""
+    _, scene, method, encoder, _ = asked
+    view = render_splat_view(method, scene.views[0].camera.moved(scene.scene_from_world))
+    negatives, drawn, splatted = encoder.encode_texts(["object"]), [], SplatView._splatted
+    monkeypatch.setattr(SplatView, "_splatted", lambda own, asked: drawn.extend(asked.texts) or splatted(own, asked))
+    seen = SeenScales.between(*method.language.crop_angles.tolist(), torch.zeros(1, 3))
+    phrases = Phrases(COLOURS, encoder.encode_texts(COLOURS), negatives, 10.0)
+    level = torch.arange(len(COLOURS)) % len(seen.crop_angles)
+    found, _ = relevancy_at_levels(view, phrases, seen, level)
+    assert sorted(drawn) == sorted(COLOURS)
+    view.levels(phrases)
+    assert len(drawn) == len(COLOURS)
+    alone, _ = relevancy_at_levels(view, phrases[1:2], seen, level[1:2])
+    torch.testing.assert_close(alone[0], found[1])
+    more = Phrases((COLOURS[0], "new"), encoder.encode_texts([COLOURS[0], COLOURS[1]]), negatives, 10.0)
+    view.levels(more)
+    assert drawn[len(COLOURS) :] == ["new"]
+
+
+def test_codes_through_a_bent_lens_are_the_features_through_it(asked):
+    _, scene, method, *_ = asked
+    camera = scene.views[scene.train[0]].camera.moved(scene.scene_from_world)
+    bent = replace(camera, distortion=(-0.2, 0.03, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    language = method.language
+    dense = torch.zeros(method.gaussians.count, len(language.codebook))
+    dense.scatter_add_(1, language.code[:, 0].long(), language.share[:, 0].float())
+    look = method.look(bent)
+    found = look.splat_codes(language.code[:, 0], language.share[:, 0], len(language.codebook))
+    torch.testing.assert_close(found, look.blend(dense)[0], rtol=1e-4, atol=1e-5)
 
 
 def test_pixels_between_levels_are_between_them(asked):

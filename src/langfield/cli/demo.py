@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langfield.cli.console import Console, duration
-from langfield.cli.options import OutputOptions
+from langfield.cli.options import Flag, OutputOptions
 from langfield.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ class DemoCommand(OutputOptions):
 
     device: str = "auto"
     """auto, cpu, cuda or cuda:N."""
+
+    no_view: Flag = False
+    """Do not offer the viewer. This version has none yet, so it never does."""
 
     def run(self, console: Console) -> dict[str, Any]:
         """Run it; returns what `--json` prints."""

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ class OpenClipEncoder:
         self._layout = torch.channels_last if last else torch.contiguous_format
         self._visual.to(self._dtype).to(memory_format=self._layout)
         self._tokenizer = tokenizer
+        self._encode = partial(_encode_tokens, self._model)
         self._encode_one = Recorded(self._encode)
         mean, std = (torch.tensor(rgb, device=device)[:, None, None] for rgb in (card.mean, card.std))
         self._gain, self._shift = 1 / std, -mean / std
@@ -97,9 +99,11 @@ class OpenClipEncoder:
         # One phrase is what a person types and waits for.
         return self._encode_one(tokens) if self.device.type == "cuda" and len(texts) == 1 else self._encode(tokens)
 
-    def _encode(self, tokens: Tensor) -> Tensor:
-        encode: Any = self._model.encode_text
-        return nn.functional.normalize(encode(tokens).float(), dim=-1)
+
+def _encode_tokens(model: nn.Module, tokens: Tensor) -> Tensor:
+    """No method of the encoder, which keeps it: so that an encoder is gone as soon as it is let go."""
+    encode: Any = model.encode_text
+    return nn.functional.normalize(encode(tokens).float(), dim=-1)
 
 
 def load_openclip(spec: str, device: torch.device) -> OpenClipEncoder:

@@ -1,7 +1,7 @@
 """Figures of merit, each a pure function of arrays.
 
-torchmetrics and scipy.stats take more than a second to import, and training asks for nothing of them but a PSNR at its
-end: they are imported where they are used.
+torchmetrics and scipy.stats take more than a second to import, and most commands measure nothing: they are imported
+where they are used.
 """
 
 import logging
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
 if TYPE_CHECKING:
-    pass
+    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 Rgb = UInt8[np.ndarray, "h w 3"]
 Mask = Bool[np.ndarray, "h w"]
@@ -58,12 +58,12 @@ class Lpips:
 
     def __init__(self) -> None:
         """Look for the weights; without them `__call__` gives None. Nothing is ever downloaded."""
-        from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
-
         weights = Path(torch.hub.get_dir()) / "checkpoints" / _LPIPS_BACKBONE
         self._metric: LearnedPerceptualImagePatchSimilarity | None = None
         if weights.is_file():
-            self._metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
+            from torchmetrics.image import lpip
+
+            self._metric = lpip.LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True)
         else:
             _log.warning("LPIPS is left out: put %s there to have it", weights)
 

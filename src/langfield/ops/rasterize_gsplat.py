@@ -191,11 +191,14 @@ class GsplatProjected(Projected):
         out: Float[Tensor, "n c"],
     ) -> None:
         """See `Projected.lift_codes`."""
+        tiled = self.tiled
+        if tiled.tile_px > _SMALL_TILE_PX:  # larger ones do not fit into the registers
+            tiled = in_tiles(tiled.shapes, tiled.size_px, _SMALL_TILE_PX)
         if self.rows is None:
-            sparse_splat_triton.lift_codes(self.tiled, rows, weights, codes, shares, out)
+            sparse_splat_triton.lift_codes(tiled, rows, weights, codes, shares, out)
             return
         own = torch.zeros(len(self.rows), out.shape[1], device=out.device)
-        sparse_splat_triton.lift_codes(self.tiled, rows, weights, codes, shares, own)
+        sparse_splat_triton.lift_codes(tiled, rows, weights, codes, shares, own)
         out.index_add_(0, self.rows, own)
 
     def _blended(

@@ -27,8 +27,8 @@ from langfield.ops.rasterize import LEAST_ALPHA, LEAST_TRANSMITTANCE, MOST_ALPHA
 if TYPE_CHECKING:
     from langfield.ops.rasterize_gsplat import Tiled
 
-# At once, and slots at once: the least that a product of matrices takes. With the numbers of warps below, tiles of 8
-# pixels a side need no memory beside the registers; lifting from tiles of 16 does, and is slower.
+# At once, and slots at once: the least that a product of matrices takes. With a warp for 16 pixels nothing needs memory
+# beside the registers, but for lifting from tiles of 16 pixels a side.
 _GAUSSIANS = 16
 
 
@@ -97,7 +97,7 @@ def _splat_kernel(
             code = tl.load(code_ptr + gaussian * KEEP + k, mask=there, other=0).to(tl.int64)
             share = tl.load(share_ptr + gaussian * KEEP + k, mask=there, other=0.0).to(tl.float32)
             value = weight * share[:, None]
-            tl.atomic_add(out_ptr + place[None, :] + code[:, None], value, mask=value > 0, sem="relaxed")
+            tl.atomic_add(out_ptr + place[None, :] + code[:, None], value, mask=value != 0, sem="relaxed")
         at += GAUSSIANS
 
 
@@ -162,7 +162,7 @@ def _lift_kernel(
             share = tl.load(share_ptr + code_row * KEEP + k, mask=code_row >= 0, other=0.0)
             value = of_slot * share[None, :]
             place = out_ptr + gaussian[:, None] * codes + code[None, :]
-            tl.atomic_add(place, value, mask=there[:, None] & (value > 0), sem="relaxed")
+            tl.atomic_add(place, value, mask=there[:, None] & (value != 0), sem="relaxed")
         at += GAUSSIANS
 
 
@@ -193,6 +193,8 @@ def lift_codes(
     """Add to `out`, for each Gaussian of one picture, Σ over pixels of w times what their rows say of each code."""
     width, height = tiled.size_px
     down, across = tiled.first.shape[1:]
+    if not out.is_contiguous():
+        raise ValueError("codes are lifted into contiguous memory")
     if not len(tiled.gaussian) or not len(codes):
         return
     slot, weight, slot_row = _slots(tiled, rows, weights)
@@ -202,7 +204,7 @@ def lift_codes(
         width, height, across, down * across, len(tiled.gaussian), slots, out.shape[1],
         LEAST_ALPHA, MOST_ALPHA, LEAST_TRANSMITTANCE,
         ROWS=rows.shape[1], KEEP=codes.shape[1], SIDE=tiled.tile_px, GAUSSIANS=_GAUSSIANS, SLOTS=_GAUSSIANS,
-        num_warps=4 if tiled.tile_px < 16 else 8,
+        num_warps=tiled.tile_px**2 // 16,
     )  # fmt: skip
 
 

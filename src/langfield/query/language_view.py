@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -96,7 +96,10 @@ class LanguageView(ABC):
         rendered: rgb, alpha, depth.
         distance_scene: (H·W,), along each pixel's ray; infinite where nothing is.
         points_scene: what each pixel shows.
+        pixels_at_once: so many are asked together, for memory's sake.
     """
+
+    pixels_at_once: ClassVar[int] = PIXELS_AT_ONCE
 
     camera: Camera
     rendered: Rendered
@@ -143,7 +146,7 @@ class RayView(LanguageView):
     def relevancy(self, phrases: Phrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
         """Relevancy pictures with each pixel at its own scale; a part of the picture is embedded at a time."""
         parts = []
-        for part in torch.arange(self.pixels, device=scale_scene.device).split(PIXELS_AT_ONCE):
+        for part in torch.arange(self.pixels, device=scale_scene.device).split(self.pixels_at_once):
             samples = self.samples.of_rays(part)[0]
             parts.append(PixelSamples(self.method, samples).at(scale_scene[part])(phrases))
         return torch.cat(parts).T.reshape(len(phrases), self.camera.height_px, self.camera.width_px)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
-from langfield.query.language_view import PIXELS_AT_ONCE, LanguageView
+from langfield.query.language_view import LanguageView
 from langfield.query.relevancy import Phrases
 
 LEVELS = 8
@@ -60,7 +60,7 @@ def relevancy_at_levels(
     out = torch.empty(len(phrases), view.pixels, device=distance.device)
     asked_at = [(number, torch.nonzero(level == number)[:, 0]) for number in level.unique().tolist()]
     groups = [(number, asked, phrases[asked]) for number, asked in asked_at]
-    for part in torch.arange(view.pixels, device=distance.device).split(PIXELS_AT_ONCE):
+    for part in torch.arange(view.pixels, device=distance.device).split(view.pixels_at_once):
         pixels = view.of_pixels(part)
         for number, asked, group in groups:
             found = pixels.at(seen.crop_angles[number] * distance[part])(group)
@@ -74,7 +74,7 @@ def relevancy_at_every_level(view: LanguageView, phrases: Phrases, seen: SeenSca
     shape = (len(seen.crop_angles), len(phrases), view.camera.height_px, view.camera.width_px)
     distance = seen.typical_distance(view.points_scene)
     out = torch.empty(*shape[:2], view.pixels, device=distance.device)
-    for part in torch.arange(view.pixels, device=distance.device).split(PIXELS_AT_ONCE):
+    for part in torch.arange(view.pixels, device=distance.device).split(view.pixels_at_once):
         pixels = view.of_pixels(part)
         for number, angle in enumerate(seen.crop_angles):
             out[number, :, part] = pixels.at(angle * distance[part])(phrases).T

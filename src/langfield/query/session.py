@@ -38,7 +38,7 @@ from langfield.query.relevancy import Phrases
 from langfield.query.seen_scales import SeenScales
 from langfield.query.splat_view import render_splat_view
 from langfield.query.surface import Region
-from langfield.query.view_answers import found_as_lerf, found_on_surface, hits_on_surface
+from langfield.query.view_answers import OnRaster, found_as_lerf, found_on_surface, hits_on_surface
 from langfield.query.wording import Wording
 from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView
@@ -78,6 +78,7 @@ class Session:
         self._wording = Wording(card, device, encoder)
         self._rendered: OrderedDict[str, LanguageView] = OrderedDict()
         self._outlook: Outlook | None = None
+        self._on_raster: OnRaster | None = None
         self._sorted: Elements | None = None
         self._backgrounds: dict[tuple[str, ...], Background | None] = {}
         self._known: dict[tuple[str, tuple[str, ...]], Found] = {}
@@ -147,8 +148,8 @@ class Session:
         if protocol == "lerf":
             found = found_as_lerf(view, asked)
         else:
-            known, surface = self._found(phrases, negatives), self._outlook_of_views(silent).surface
-            found = found_on_surface(view, asked, known, surface, self.seen_scales())
+            known = self._found(phrases, negatives)
+            found = found_on_surface(self._raster(view), asked, known, self.seen_scales())
         rgb, depth_world = self._as_world(view.rendered)
         return ViewAnswers(
             phrases=tuple(phrases),
@@ -170,7 +171,7 @@ class Session:
         No two share any, and together they are the phrase's mask in `ask_view`.
         """
         (found,) = self._found([phrase], negatives)
-        return hits_on_surface(self._view(camera), found, self._outlook_of_views(silent).surface).cpu().numpy()
+        return hits_on_surface(self._raster(self._view(camera)), found).cpu().numpy()
 
     def level_maps(
         self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, raw: bool = False
@@ -240,7 +241,9 @@ class Session:
             presence = judge(evidence.in_cells)
             for i, text in enumerate(texts):
                 regions = outlook.surface.regions(evidence.on_surface[i])
-                known = Found(float(presence[i]), evidence.on_surface[i], evidence.scale_scene[i], regions)
+                # Copies: a row would keep the whole table alive.
+                rows = evidence.on_surface[i].copy(), evidence.scale_scene[i].copy()
+                known = Found(float(presence[i]), *rows, regions)
                 self._known[text, against] = known
         found = [self._known[text, against] for text in phrases]
         while len(self._known) > _PHRASES_KNOWN:
@@ -355,6 +358,12 @@ class Session:
                 self._rendered.popitem(last=False)
         self._rendered.move_to_end(key)
         return self._rendered[key]
+
+    def _raster(self, view: LanguageView) -> OnRaster:
+        """Where the surface lies in the picture that was asked last; kept for further phrases."""
+        if self._on_raster is None or self._on_raster.view is not view:
+            self._on_raster = OnRaster.of(view, self._outlook_of_views(silent).surface)
+        return self._on_raster
 
     def _look(self, camera: Camera) -> LanguageView:
         moved = camera.moved(self._scene_from_world)

@@ -1,7 +1,10 @@
 """What neighbours in a graph say is brought into line: one sparse system for many columns, on any device."""
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.sparse import csr_array
@@ -9,10 +12,13 @@ from torch import Tensor
 
 _RELATIVE_ERROR = 1e-3
 _MOST_STEPS = 200
+_LOOK_EVERY = 8  # steps: each look waits for the device
 
 
 class Smoother:
     """Solves (λ I + L) x = λ s for a graph's Laplacian L, weakly: neighbours become alike, the mean of each part stays.
+
+    On a CPU by scipy, in one thread: torch's threads cost more than they spare there, where others want the cores too.
 
     Args:
         laplacian: (V, V), symmetric, rows that add up to 0.
@@ -20,35 +26,45 @@ class Smoother:
     """
 
     def __init__(self, laplacian: csr_array, faithful: float, device: torch.device) -> None:
-        self._faithful = faithful
-        rows, columns, entries = (
-            torch.from_numpy(part).to(device) for part in (laplacian.indptr, laplacian.indices, laplacian.data)
-        )
-        with warnings.catch_warnings():  # torch says that these matrices are in beta
-            warnings.simplefilter("ignore", UserWarning)
-            self._laplacian = torch.sparse_csr_tensor(
-                rows, columns, entries.float(), laplacian.shape, check_invariants=False
-            )
-        self._scale = 1 / (torch.from_numpy(laplacian.diagonal()).float().to(device) + faithful)[:, None]
+        self._faithful, self._device = faithful, device
+        scale = (1 / (laplacian.diagonal() + faithful)).astype(np.float32)[:, None]
+        self._matrix: Any = csr_array(laplacian, dtype=np.float32)
+        self._scale: Any = scale
+        if device.type != "cpu":
+            self._matrix, self._scale = _on_device(laplacian, device), torch.from_numpy(scale).to(device)
 
     def __call__(self, values: Float[Tensor, "v p"]) -> Float[Tensor, "v p"]:
-        """x for each column, by conjugate gradients scaled by the diagonal, to a relative error of 1e-3."""
-        x, right = values.clone(), self._faithful * values
-        residual = right - self._product(x)
-        scaled = self._scale * residual
-        direction, norm = scaled.clone(), (residual * scaled).sum(dim=0)
-        enough = _RELATIVE_ERROR**2 * (right * self._scale * right).sum(dim=0).clamp_min(1e-30)
-        for _ in range(_MOST_STEPS):
-            if bool((norm <= enough).all()):
-                break
-            along = self._product(direction)
-            step = norm / (direction * along).sum(dim=0).clamp_min(1e-30)
-            x += step * direction
-            residual -= step * along
-            scaled = self._scale * residual
-            previous, norm = norm, (residual * scaled).sum(dim=0)
-            direction = scaled + norm / previous.clamp_min(1e-30) * direction
-        return x
+        """x for each column, to a relative error of 1e-3."""
+        on_cpu = self._device.type == "cpu"
+        given = values.float().numpy() if on_cpu else values.float()
+        found = _solved(lambda x: self._matrix @ x + self._faithful * x, given, self._faithful, self._scale)
+        return torch.from_numpy(found) if on_cpu else found
 
-    def _product(self, x: Float[Tensor, "v p"]) -> Float[Tensor, "v p"]:
-        return self._laplacian @ x + self._faithful * x
+
+def _on_device(laplacian: csr_array, device: torch.device) -> Tensor:
+    places = (torch.from_numpy(part.astype(np.int32)).to(device) for part in (laplacian.indptr, laplacian.indices))
+    rows, columns = places
+    entries = torch.from_numpy(laplacian.data).float().to(device)
+    with warnings.catch_warnings():  # torch says that these matrices are in beta
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.sparse_csr_tensor(rows, columns, entries, laplacian.shape, check_invariants=False)
+
+
+def _solved(product: Callable[[Any], Any], values: Any, faithful: float, scale: Any) -> Any:
+    """Conjugate gradients scaled by the diagonal, of all columns at once: in numpy as in torch."""
+    x, right = values * 1.0, faithful * values
+    residual = right - product(x)
+    scaled = scale * residual
+    direction, norm = scaled * 1.0, (residual * scaled).sum(0)
+    enough = _RELATIVE_ERROR**2 * (right * scale * right).sum(0).clip(min=1e-30)
+    for step in range(_MOST_STEPS):
+        if step % _LOOK_EVERY == 0 and bool((norm <= enough).all()):
+            break
+        along = product(direction)
+        length = norm / (direction * along).sum(0).clip(min=1e-30)
+        x += length * direction
+        residual -= length * along
+        scaled = scale * residual
+        previous, norm = norm, (residual * scaled).sum(0)
+        direction = scaled + norm / previous.clip(min=1e-30) * direction
+    return x

@@ -6,6 +6,7 @@ Nothing is as wide as an embedding: codes are compared with the phrases once, el
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Float16, Int16, Int64
@@ -18,6 +19,7 @@ from langfield.query.language_view import LanguageView, surface_of
 from langfield.query.relevancy import Phrases
 from langfield.renderers.splat import Look
 
+_ASKED_BYTES = 2**29  # of relevancy pictures kept
 _CHANNELS_AT_ONCE = 64  # numbers an element has at once
 _LEAST_ALPHA = 1e-3
 
@@ -31,6 +33,8 @@ class SplatView(LanguageView):
         code, share: their language, as `LanguageMap` has it.
         typical_distance: (H·W,) from which what each pixel shows was photographed, scene units.
     """
+
+    pixels_at_once: ClassVar[int] = 2**31  # a splat is of all of them
 
     method: Splat
     look: Look
@@ -50,14 +54,19 @@ class SplatView(LanguageView):
 
     @torch.no_grad()
     def levels(self, phrases: Phrases) -> Float[Tensor, "l p r"]:
-        """Relevancy pictures at each of the language's levels; those of the phrases asked last are kept, so that asking
-        some of them again, against the same negatives, splats nothing."""
-        same = bool(self._against) and torch.equal(self._against[0], phrases.negatives)
-        if not same or any(text not in self._asked for text in phrases.texts):
+        """Relevancy pictures at each of the language's levels; those of phrases that were asked before, against the
+        same negatives, are kept as long as there is room, so that asking them again splats nothing."""
+        if not self._against or not torch.equal(self._against[0], phrases.negatives):
             self._against[:] = [phrases.negatives]
             self._asked.clear()
-            self._asked.update(zip(phrases.texts, self._splatted(phrases).unbind(1), strict=True))
-        return torch.stack([self._asked[text] for text in phrases.texts], dim=1)
+        new = [number for number, text in enumerate(phrases.texts) if text not in self._asked]
+        if new:
+            fresh = self._splatted(phrases[torch.tensor(new)])
+            self._asked.update(zip([phrases.texts[number] for number in new], fresh.unbind(1), strict=True))
+        found = torch.stack([self._asked[text] for text in phrases.texts], dim=1)
+        while len(self._asked) > max(_ASKED_BYTES // (4 * max(found[:, 0].numel(), 1)), 1):
+            del self._asked[next(iter(self._asked))]
+        return found
 
     @torch.no_grad()
     def strongest(self, phrases: Phrases) -> Float[Tensor, "p h w"]:
@@ -67,11 +76,11 @@ class SplatView(LanguageView):
         return self._picture(found).permute(2, 0, 1)
 
     @torch.no_grad()
-    def embeddings(self, level: int) -> Float[Tensor, "r d"]:
-        """Unit embeddings of all pixels at one level."""
+    def embeddings(self, level: int, pixels: Int64[Tensor, " q"]) -> Float[Tensor, "q d"]:
+        """Unit embeddings of some pixels at one level."""
         codebook = self.method.language.codebook.float()
         mixed = self.look.splat_codes(self.code[:, level], self.share[:, level], len(codebook)).flatten(0, 1)
-        return torch.nn.functional.normalize(mixed @ codebook, dim=-1)
+        return torch.nn.functional.normalize(mixed[pixels] @ codebook, dim=-1)
 
     def _splatted(self, phrases: Phrases) -> Float[Tensor, "l p r"]:
         levels = len(self.method.language.crop_angles)
@@ -104,11 +113,12 @@ class _SplatPixels:
         """See `AskedPixels.embedding`: between two levels a mean, linear in the logarithm of the scale."""
         low, high, share = self._between(scale_scene)
         mixed = torch.zeros(len(self.pixels), self.view.method.language.codebook.shape[1], device=share.device)
+        used = set(torch.cat([low, high]).unique().tolist())
         for level in range(len(self.view.method.language.crop_angles)):
             weight = (low == level)[:, None] * (1 - share) + (high == level)[:, None] * share
-            if weight.any():
+            if level in used:
                 if level not in self._embedded:
-                    self._embedded[level] = self.view.embeddings(level)[self.pixels]
+                    self._embedded[level] = self.view.embeddings(level, self.pixels)
                 mixed += weight * self._embedded[level]
         return torch.nn.functional.normalize(mixed, dim=-1)
 

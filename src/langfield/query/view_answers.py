@@ -40,18 +40,14 @@ def found_as_lerf(view: LanguageView, asked: Phrases) -> InView:
     return InView(maps, maps, maps > _DECISION, scale[:, None, None].expand_as(maps), _xy(pixel, view), score)
 
 
-def found_on_surface(
-    view: LanguageView, asked: Phrases, found: Sequence[Found], surface: Surface, seen: SeenScales
-) -> InView:
+def found_on_surface(on_raster: "OnRaster", asked: Phrases, found: Sequence[Found], seen: SeenScales) -> InView:
     """Raw relevancy at each phrase's scale; and what the scene's surface says of it, read at the pixels.
 
-    Cost: an evaluation of the picture for each distinct level, and a search of neighbours on a raster of at most 160
-    cells a side.
+    Cost: an evaluation of the picture for each distinct level.
     """
-    device = view.distance_scene.device
+    view, surface, device = on_raster.view, on_raster.surface, on_raster.view.distance_scene.device
     level = torch.tensor([_level(phrase, surface, seen) for phrase in found], dtype=torch.int64, device=device)
     relevancy, scale = relevancy_at_levels(view, asked, seen, level)
-    on_raster = _OnRaster.of(view, surface)
     values = np.stack([phrase.on_surface for phrase in found], axis=1)
     elsewhere = np.median(values, axis=0) if len(surface) else np.zeros(len(found))
     refined = np.where(on_raster.near[:, None], on_raster.reader @ values, elsewhere)
@@ -61,12 +57,12 @@ def found_on_surface(
     return InView(relevancy, on_raster.in_picture(refined), masks, scale, best_xy_px, score)
 
 
-def hits_on_surface(view: LanguageView, found: Found, surface: Surface) -> Bool[Tensor, "k h w"]:
+def hits_on_surface(on_raster: "OnRaster", found: Found) -> Bool[Tensor, "k h w"]:
     """The mask that `found_on_surface` finds for one phrase, taken apart: each pixel is of the hit most of it is of."""
+    view, surface = on_raster.view, on_raster.surface
     size = (view.camera.height_px, view.camera.width_px)
     if not found.hits:
         return torch.zeros((0, *size), dtype=torch.bool, device=view.distance_scene.device)
-    on_raster = _OnRaster.of(view, surface)
     mask = on_raster.in_picture(on_raster.reader @ _membership([found], len(surface)))[0] > _DECISION
     member = np.zeros((len(surface), len(found.hits)))
     for number, region in enumerate(found.hits):
@@ -76,8 +72,10 @@ def hits_on_surface(view: LanguageView, found: Found, surface: Surface) -> Bool[
 
 
 @dataclass(frozen=True)
-class _OnRaster:
+class OnRaster:
     """A raster of a picture's pixels, and how values of a surface's cubes are read there.
+
+    Cost: a search of neighbours for at most 160 × 160 points; then a sparse product for each question.
 
     Attributes:
         pixels: flat indices; shape: rows and columns.
@@ -85,15 +83,18 @@ class _OnRaster:
     """
 
     view: LanguageView
+    surface: Surface
     pixels: Int64[Tensor, " n"]
     shape: tuple[int, int]
     reader: csr_array
     near: Bool[np.ndarray, " n"]
 
     @classmethod
-    def of(cls, view: LanguageView, surface: Surface) -> "_OnRaster":
+    def of(cls, view: LanguageView, surface: Surface) -> "OnRaster":
         pixels, shape = raster(view, raster_stride(view))
-        return cls(view, pixels, shape, *surface.read_at(view.points_scene[pixels].cpu().numpy().astype(np.float64)))
+        return cls(
+            view, surface, pixels, shape, *surface.read_at(view.points_scene[pixels].cpu().numpy().astype(np.float64))
+        )
 
     def in_picture(self, values: Float[np.ndarray, "n c"]) -> Float[Tensor, "c h w"]:
         """Values of the raster on every pixel, bilinear between."""

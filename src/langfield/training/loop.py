@@ -250,6 +250,8 @@ class _Session:
                 self.save()  # so that the steps are not lost with this work
                 start = time.perf_counter()
                 work()
+                if self._device.type == "cuda":
+                    torch.cuda.synchronize(self._device)
                 self._last_work_seconds = time.perf_counter() - start
             self._finished, self._saved_step = True, -1
         self.save()

@@ -45,8 +45,9 @@ def lift_language(
 ) -> None:
     """Give the method the language of the views that `pyramid` was made for.
 
-    Cost: a projection of each view for as many levels as fit into 2 GiB of weights (N × codes numbers a level), and a
-    pass over its pairs of a pixel and a Gaussian for each level. Raises TrainingError if no photo shows a Gaussian.
+    Cost: a projection of each view for as many levels as fit into 2 GiB of weights (N × codes numbers a level), a pass
+    over its pairs of a pixel and a Gaussian for each level, and a splat and its gradient for the light. Raises
+    TrainingError if no photo shows a Gaussian.
     """
     config, device = method.config.lifting, pyramid.rows.device
     start, done = time.monotonic(), 0
@@ -81,7 +82,8 @@ def lift_language(
                     rows, shares = pyramid.tiles_about(view.index, view.photo_xy_px, level)
                     projected.lift_codes(rows, shares * view.used[:, None], *coded, of_level)
                 tell(len(found))
-            yield from found
+            while found:
+                yield found.pop(0)
 
     method.take_language(
         codebook,
