@@ -44,14 +44,13 @@ def main() -> None:
     compare.add_argument("dumps", nargs="+", type=Path)
     options = parser.parse_args()
     if options.what == "dump":
-        write(options.run, options.scene, options.out, options.device)
+        write(Session.open(options.run, device=options.device), options.scene, options.out)
     else:
         compared([Dump(path) for path in options.dumps])
 
 
-def write(run: str, scene: Path, out: Path, device: str) -> None:
+def write(session: Session, scene: Path, out: Path) -> None:
     """Keep the surface and what it says of the phrases."""
-    session = Session.open(run, device=device)
     path = scene / "queries.json"
     labels = open_labels(path, [])
     assert isinstance(labels, InstanceLabels)

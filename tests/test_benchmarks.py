@@ -1,6 +1,7 @@
 """The benchmarks of Gaussians run on a CPU, on next to nothing, and what they find can be drawn. No figure is checked:
 only a GPU has one."""
 
+import argparse
 import json
 import sys
 from dataclasses import fields, replace
@@ -13,6 +14,7 @@ import torch
 from tests.cli.conftest import write_encoder
 from tests.data.scenes import write_ball_scene
 from tests.methods.test_splat import CONFIG
+from tests.query.fake_session import session
 
 import langfield
 from langfield.core.cameras import Camera
@@ -281,3 +283,43 @@ def test_axes_put_values_in_order_and_ticks_within(plots: ModuleType):
 def test_a_plot_of_nothing_is_refused(plots: ModuleType):
     with pytest.raises(ValueError, match="nothing to draw in 'empty'"):
         plots.drawn(plots.Plot("empty", "x", "y", [plots.Line("a", [(0.0, 1.0), (float("nan"), 2.0)])]))
+
+
+def test_hits_are_the_sessions_under_the_usual_rule(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import hits  # pyright: ignore[reportMissingImports]
+
+    asked = session()
+    answers = asked.query(["thing", "nothing"])
+    assert answers[0].position is not None
+    things = [{"id": i, "position": list(answers[0].position), "radius": 0.5, "height": 1.0} for i in range(2)]
+    queries = [{"text": a.phrase, "ids": [i], "kind": "object"} for i, a in enumerate(answers)]
+    document = {"id_png_offset": 5, "instances": things, "queries": queries}
+    (tmp_path / "queries.json").write_text(json.dumps(document))
+    hits.write(asked, tmp_path, tmp_path / "hits.npz")
+    dump = hits.Dump(tmp_path / "hits.npz")
+    rows = dump.counts(0.4, 0.7, 6)
+    assert [row[:3] for row in rows] == [(a.phrase, len(a.hits), 1) for a in answers]
+    assert rows[0][4]  # the thing was put where the answer is
+    hits.compared([dump, dump])
+    assert "0 of 0" in capsys.readouterr().out
+
+
+def test_the_first_answer_is_measured_from_the_start_of_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import first_answer  # pyright: ignore[reportMissingImports]
+
+    write_ball_scene(tmp_path / "balls", n_views=5, width_px=32, height_px=24, n_points=200)
+    (tmp_path / "encoder").mkdir()
+    options = {"preset": "lift", "encoder": write_encoder(tmp_path / "encoder"), "device": "cpu", "max_steps": 2}
+    options["out"] = str(tmp_path / "found.json")
+    namespace = argparse.Namespace(scene=tmp_path / "balls", phrase="red ball", **options)
+    found = first_answer.measured(namespace)
+    assert json.loads((tmp_path / "found.json").read_text()) == found
+    parts = dict(found["seconds"])
+    assert parts.pop("all") == pytest.approx(sum(parts.values()), abs=0.05)
+    assert {"imports", "train: features", "train: lifting", "open", "query"} <= set(parts)
+    assert min(parts.values()) >= 0
+    assert found["answer"]["phrase"] == "red ball"
