@@ -28,32 +28,36 @@ def write_answers(
     files: list[Path] = []
     rows: list[SheetRow] = []
     slugs = numbered_slugs([answer.phrase for answer in answers])
-    for done, (answer, name) in enumerate(zip(answers, slugs, strict=True)):
+    views = best_views(session, answers, negatives)
+    for done, (answer, view, name) in enumerate(zip(answers, views, slugs, strict=True)):
         progress(ProgressEvent("pictures", done, len(answers), "phrases", time.monotonic() - start))
-        view, seen = best_view(session, answer, negatives)
+        seen = _seen(session, answer, view, negatives)
         answered = composited(seen.rgb, seen.refined[0], seen.masks[0])
         pictures = (seen.rgb, relevancy_picture(seen.relevancy[0]), answered)
         outputs = zip(("rgb", "relevancy", "composited"), pictures, strict=True)
         files += [write_picture(folder / f"{name}_{output}.png", picture) for output, picture in outputs]
         files.append(write_picture(folder / f"{name}_mask.png", seen.masks[0]))
         evidence = f"presence {answer.presence:.2f}, score {answer.score:.2f}"
-        label = f"{answer.phrase}: {verdict(answer)} ({evidence}), view {view}"
+        label = f"{answer.phrase}: {verdict(answer)} ({evidence}), view {view.name}"
         rows.append(SheetRow(label, pictures))
     progress(ProgressEvent("pictures", len(answers), len(answers), "phrases", time.monotonic() - start))
     return [*files, write_picture(folder / "answers.png", contact_sheet(rows))]
 
 
-def photo_row(session: Session, answer: Answer, photo_of: Callable[[str], Path], note: str = "") -> SheetRow:
-    """The photo that shows the answer best, with the answer over it.
+def photo_row(
+    session: Session, answer: Answer, view: RunView, photo_of: Callable[[str], Path], note: str = ""
+) -> SheetRow:
+    """The photo of a view, with the answer over it.
 
     Args:
+        view: which shows the answer best (`best_views`).
         photo_of: where the photo of a view's name lies.
         note: follows the phrase in the row's label.
 
     Raises DataError if the photo cannot be read.
     """
-    name, seen = best_view(session, answer, None)
-    photo = decode_image(photo_of(name), (seen.rgb.shape[1], seen.rgb.shape[0]))
+    seen = _seen(session, answer, view, None)
+    photo = decode_image(photo_of(view.name), (seen.rgb.shape[1], seen.rgb.shape[0]))
     label = f"{answer.phrase}{note}: {verdict(answer)} (presence {answer.presence:.2f})"
     answered = composited(photo, seen.refined[0], seen.masks[0])
     return SheetRow(label, (photo, relevancy_picture(seen.relevancy[0]), answered))
@@ -62,13 +66,6 @@ def photo_row(session: Session, answer: Answer, photo_of: Callable[[str], Path],
 def verdict(answer: Answer) -> str:
     """Whether the phrase is in the scene, in words."""
     return "there" if answer.present else "not there"
-
-
-def best_view(session: Session, answer: Answer, negatives: Sequence[str] | None) -> tuple[str, ViewAnswers]:
-    """The name of the view in which the phrase scores best, among those that look at its answer, and what it shows."""
-    (best,) = best_views(session, [answer], negatives)
-    camera = shrunk(best.camera, _PICTURE_SIDE_PX[session.device.type])
-    return best.name, session.ask_view(camera, [answer.phrase], negatives=negatives)
 
 
 def best_views(session: Session, answers: Sequence[Answer], negatives: Sequence[str] | None) -> list[RunView]:
@@ -86,3 +83,8 @@ def best_views(session: Session, answers: Sequence[Answer], negatives: Sequence[
             if score > best[number][0]:
                 best[number] = float(score), candidate
     return [session.views[candidate] for _, candidate in best]
+
+
+def _seen(session: Session, answer: Answer, view: RunView, negatives: Sequence[str] | None) -> ViewAnswers:
+    camera = shrunk(view.camera, _PICTURE_SIDE_PX[session.device.type])
+    return session.ask_view(camera, [answer.phrase], negatives=negatives)

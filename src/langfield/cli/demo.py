@@ -84,12 +84,14 @@ def shown(judged: "Sequence[Judged]", count: int = _SHOWN) -> "list[Judged]":
 
 
 def _write_sheet(demo: "Demo", scene: Path, path: Path, console: Console) -> Path:
-    from langfield.cli.answer_pictures import photo_row
+    from langfield.cli.answer_pictures import best_views, photo_row
     from langfield.cli.contact_sheet import contact_sheet
     from langfield.cli.files import make_folder, write_picture
 
     make_folder(path.parent)
-    rows = [photo_row(demo.session, judged.answer, scene.joinpath) for judged in shown(demo.judged)]
+    answers = [judged.answer for judged in shown(demo.judged)]
+    views = best_views(demo.session, answers, None)
+    rows = [photo_row(demo.session, answer, view, scene.joinpath) for answer, view in zip(answers, views, strict=True)]
     return write_picture(path, contact_sheet(rows, blocks=2))
 
 

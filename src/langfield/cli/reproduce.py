@@ -136,7 +136,7 @@ def _ask_and_draw(
     session: "Session", photos: "Scene", asked: Sequence[Asked], title: str, path: Path, console: Console
 ) -> "list[Answer]":
     """The answers; and the sheet of them, each in the photo that shows it best."""
-    from langfield.cli.answer_pictures import photo_row
+    from langfield.cli.answer_pictures import best_views, photo_row
     from langfield.cli.contact_sheet import contact_sheet
     from langfield.cli.files import make_folder, write_picture
     from langfield.core.progress import ProgressEvent
@@ -145,9 +145,10 @@ def _ask_and_draw(
     answers = session.query([question.phrase for question in asked], progress=console.progress)
     paths, start = {view.name: view.image_path for view in photos.views}, time.monotonic()
     rows: list[SheetRow] = []
-    for question, answer in zip(asked, answers, strict=True):
+    views = best_views(session, answers, None)
+    for question, answer, view in zip(asked, answers, views, strict=True):
         note = " (LERF fails at it)" if question.group == "failures" else ""
-        rows.append(photo_row(session, answer, paths.__getitem__, note))
+        rows.append(photo_row(session, answer, view, paths.__getitem__, note))
         console.progress(ProgressEvent("pictures", len(rows), len(asked), "phrases", time.monotonic() - start))
     write_picture(path, contact_sheet(rows, blocks=-(-len(rows) // _ROWS_IN_BLOCK), title=title))
     return answers

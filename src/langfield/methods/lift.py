@@ -126,6 +126,8 @@ class Lift(VolumeMethod[LiftConfig]):
         rows, weights = self.mix(samples, scale_scene)
         out = torch.zeros(samples.rays, self.codes.shape[1], device=self.device)
         for part in torch.arange(len(rows), device=rows.device).split(2**14):
-            mean = (self.codes[rows[part]].float() * weights[part, :, None]).sum(dim=1)
+            used, place = rows[part].unique(return_inverse=True)
+            table = self.codes[used].float()
+            mean = torch.nn.functional.embedding_bag(place, table, per_sample_weights=weights[part], mode="sum")
             out.index_add_(0, samples.ray[part], mean)
         return torch.nn.functional.normalize(out, dim=-1)

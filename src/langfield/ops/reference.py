@@ -1,11 +1,10 @@
 """Plain-torch twins of the hot operations: the definition that fast paths are tested against, and the CPU path."""
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Float16, Float32, Int8, Int16, Int64
+from jaxtyping import Float, Float16, Float32, Int8, Int16, Int32, Num
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -32,41 +31,41 @@ def hash_encode(
 
 def hash_corners(
     positions: Float[Tensor, "n 3"], spec: "HashGridSpec"
-) -> tuple[Int64[Tensor, "n l 8"], Float[Tensor, "n l 8"]]:
+) -> tuple[Int32[Tensor, "n l 8"], Float[Tensor, "n l 8"]]:
     """Table rows and trilinear weights of the 8 corners about each point, on every level.
 
     Corner c takes the upper neighbour in x, y, z where bits 0, 1, 2 of c are set.
     """
-    n = len(positions)
-    resolution = torch.tensor(spec.resolutions, device=positions.device)[:, None]
-    scaled = positions.clamp(0, 1)[:, None, :] * resolution  # n l 3
-    cell = torch.minimum(scaled.floor().int(), resolution.int() - 1)
-    fraction = scaled - cell
-    mix = torch.stack([1 - fraction, fraction], dim=-1)  # n l axis side
-    weights = _per_corner(mix, torch.mul).reshape(n, spec.levels, 8)
-
-    corner = torch.stack([cell, cell + 1], dim=-1)
-    dense = sum(spec.dense)  # the dense levels are the first, coarsest ones
-    parts = []
-    if dense:
-        side = torch.tensor(spec.resolutions[:dense], device=positions.device, dtype=torch.int32) + 1
-        strides = torch.stack([torch.ones_like(side), side, side * side], dim=-1)
-        parts.append(_per_corner(corner[:, :dense] * strides[..., None], torch.add))
-    if dense < spec.levels:
+    unit = positions.detach().clamp(0, 1).T.contiguous()
+    # In planes of n numbers, corner after corner: on a CPU three to nine times as fast as small axes beside each other.
+    rows = torch.empty(spec.levels, 8, len(positions), dtype=torch.int32, device=unit.device)
+    weights = torch.empty(spec.levels, 8, len(positions), dtype=unit.dtype, device=unit.device)
+    primes = torch.tensor(HASH_PRIMES, device=unit.device).to(torch.int32)
+    for level, resolution in enumerate(spec.resolutions):
+        scaled = unit * resolution
+        cell = scaled.floor().clamp_(max=resolution - 1)
+        fraction = scaled - cell
+        _per_corner(1 - fraction, fraction, torch.mul, weights[level])
+        if spec.dense[level]:
+            side = resolution + 1
+            step = torch.tensor([1, side, side * side], dtype=torch.int32, device=unit.device)
+        else:
+            step = primes
         # int32 products wrap, which leaves the low bits that the mask keeps unchanged.
-        primes = torch.tensor(HASH_PRIMES, device=positions.device).to(torch.int32)
-        mask = torch.tensor(spec.rows[dense:], device=positions.device, dtype=torch.int32) - 1
-        mixed = _per_corner(corner[:, dense:] * primes[:, None], torch.bitwise_xor)
-        parts.append(mixed & mask[:, None, None, None])
-    first = torch.tensor(spec.first_rows, device=positions.device)[:, None]
-    return torch.cat(parts, dim=1).reshape(n, spec.levels, 8) + first, weights
+        low = cell.int() * step[:, None]
+        _per_corner(low, low + step[:, None], torch.add if spec.dense[level] else torch.bitwise_xor, rows[level])
+        if not spec.dense[level]:
+            rows[level] &= spec.rows[level] - 1
+        rows[level] += spec.first_rows[level]
+    return rows.permute(2, 0, 1).contiguous(), weights.permute(2, 0, 1).contiguous()
 
 
-def _per_corner(per_axis: Tensor, combine: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """(n, l, axis, side) → (n, l, z side, y side, x side): the three axes' numbers combined for each corner."""
-    x, y, z = per_axis.unbind(2)
-    yx = combine(y[..., :, None], x[..., None, :])
-    return combine(z[..., :, None, None], yx[..., None, :, :])
+def _per_corner(low: Num[Tensor, "3 n"], high: Num[Tensor, "3 n"], combine: Any, out: Num[Tensor, "8 n"]) -> None:
+    """The three axes' numbers combined for each corner."""
+    sides = low, high
+    yx = [combine(sides[j][1], sides[i][0]) for j in range(2) for i in range(2)]
+    for corner in range(8):
+        combine(sides[corner >> 2][2], yx[corner & 3], out=out[corner])
 
 
 class _WeightedRows(torch.autograd.Function):
@@ -88,7 +87,7 @@ class _WeightedRows(torch.autograd.Function):
         (grad,) = grad_outputs
         rows, weights = ctx.saved_tensors
         count, features = ctx.table_shape
-        flat_rows = rows.reshape(-1)
+        flat_rows = rows.reshape(-1).long()
         out = grad.new_zeros(features, count)
         for feature in range(features):
             out[feature].scatter_add_(0, flat_rows, (weights * grad[:, feature : feature + 1]).reshape(-1))

@@ -123,7 +123,7 @@ class Surface:
         return self._smoothers[values.device](values.T.contiguous()).T
 
     def regions(
-        self, values: Float[np.ndarray, " v"], *, accepted: float = 0.4, inside: float = 0.7, fewest_cubes: int = 6
+        self, values: Float[np.ndarray, " v"], *, accepted: float = 0.4, inside: float = 0.7, fewest_cubes: int = 8
     ) -> list[Region]:
         """Where values stand out, best first; empty without cubes.
 
