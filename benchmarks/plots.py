@@ -15,8 +15,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-_SIZE = 900, 620
-_MARGIN = 110, 60, 40, 80  # left, top, right, bottom
+_SIZE = 1120, 620
+_MARGIN = 80, 60, 280, 80  # left, top, right, bottom; the legend is at the right
 _COLOURS = ("#1b6ca8", "#d1495b", "#2e8540", "#b06d00", "#6b4c9a", "#3b8686")
 
 
@@ -57,7 +57,9 @@ def drawn(plot: Plot) -> Image.Image:
     for name, height in plot.marks.items():
         y = up.place(height)
         _dashes(pen, (_MARGIN[0], y), (_SIZE[0] - _MARGIN[2], y), "#999999", 1)
-        pen.text((_SIZE[0] - _MARGIN[2] - 6, y - 4), name, "#666666", _font(14), anchor="rs")
+        beside_legend = y < _MARGIN[1] + 24 * len(plot.lines) + 20
+        at, anchor = ((_MARGIN[0] + 6, y - 4), "ls") if beside_legend else ((_SIZE[0] - _MARGIN[2] + 8, y), "lm")
+        pen.text(at, name, "#666666", _font(14), anchor=anchor)
     for number, line in enumerate(plot.lines):
         colour = "#777777" if line.dashed else _COLOURS[number % len(_COLOURS)]
         seen = [p for p in sorted(line.points) if all(map(math.isfinite, p)) and (not plot.logarithmic or min(p) > 0)]
@@ -115,14 +117,13 @@ def _frame(pen: ImageDraw.ImageDraw, plot: Plot, across: _Axis, up: _Axis) -> No
         pen.line((left, y, right, y), "#e6e6e6")
         pen.text((left - 8, y), _said(value), "black", _font(15), anchor="rm")
     pen.rectangle((left, top, right, bottom), outline="black")
-    pen.text((_SIZE[0] / 2, 14), plot.title, "black", _font(20), anchor="ma")
+    pen.text(((left + right) / 2, 14), plot.title, "black", _font(20), anchor="ma")
     pen.text(((left + right) / 2, _SIZE[1] - 14), plot.x_label, "black", _font(17), anchor="ms")
-    pen.text((10, top - 12), plot.y_label, "black", _font(17), anchor="ls")
+    pen.text((left, top - 8), plot.y_label, "black", _font(17), anchor="ms")
 
 
 def _legend(pen: ImageDraw.ImageDraw, number: int, line: Line, colour: str) -> None:
-    x, y = _MARGIN[0] + 16, _MARGIN[1] + 20 + 22 * number
-    pen.rectangle((x - 6, y - 11, x + 48 + pen.textlength(line.name, _font(15)), y + 11), "white")
+    x, y = _SIZE[0] - _MARGIN[2] + 16, _MARGIN[1] + 20 + 24 * number
     if line.dashed:
         _dashes(pen, (x, y), (x + 34, y), colour, 2)
     else:

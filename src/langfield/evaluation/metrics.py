@@ -38,18 +38,21 @@ def psnr(picture: Rgb, photo: Rgb, used: Mask | None = None) -> float:
     return float(peak_signal_noise_ratio(*pair, data_range=1.0))
 
 
-def ssim(picture: Rgb, photo: Rgb, used: Mask | None = None) -> float:
+def ssim(picture: Rgb, photo: Rgb, used: Mask | None = None, device: torch.device | str = "cpu") -> float:
     """Structural similarity (Wang et al. 2004; Gaussian window of σ 1.5, range 1) by torchmetrics.
 
     Pixels within half a window of the border are left out, as torchmetrics does, and those not used.
-    Both sides must be longer than a window (11 pixels).
+    Both sides must be longer than a window (11 pixels). `device` is where it is worked out: on a GPU in double
+    precision, for convolutions in single precision round their factors there.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    result = structural_similarity_index_measure(_batch(picture), _batch(photo), data_range=1.0, return_full_image=True)
+    exact = torch.float32 if torch.device(device).type == "cpu" else torch.float64
+    pair = (_batch(each).to(device, exact) for each in (picture, photo))
+    result = structural_similarity_index_measure(*pair, data_range=1.0, return_full_image=True)
     assert isinstance(result, tuple)
     inner = (slice(_SSIM_BORDER_PX, -_SSIM_BORDER_PX),) * 2
-    values = result[1][0].mean(dim=0).numpy()[inner]
+    values = result[1][0].mean(dim=0).cpu().numpy()[inner]
     return float(values.mean() if used is None else values[used[inner]].mean())
 
 

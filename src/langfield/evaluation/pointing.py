@@ -61,7 +61,8 @@ class Pointing:
                 labelled = {i: by_phrase[text] for i, text in enumerate(answers.phrases) if text in by_phrase}
                 result.questions += self._compared(answers, labelled, seen)
         if self.lpips is not None:
-            measure_picture(result, view, self._picture(view.camera) if picture is None else picture, self.lpips)
+            picture = self._picture(view.camera) if picture is None else picture
+            measure_picture(result, view, picture, self.lpips, self.device)
         return result
 
     def _picture(self, camera: Camera) -> UInt8[np.ndarray, "h w 3"]:
@@ -95,12 +96,14 @@ class Pointing:
         return questions
 
 
-def measure_picture(result: ViewResult, view: View, picture: UInt8[np.ndarray, "h w 3"], lpips: Lpips) -> None:
+def measure_picture(
+    result: ViewResult, view: View, picture: UInt8[np.ndarray, "h w 3"], lpips: Lpips, device: torch.device
+) -> None:
     """Compare a rendered picture with the view's photo at the picture's size."""
     size = (picture.shape[1], picture.shape[0])
     used = None if view.mask_path is None else decode_mask(view.mask_path, size)
     if used is not None and not used.any():
         return
     photo = decode_image(view.image_path, size)
-    result.psnr, result.ssim = psnr(picture, photo, used), ssim(picture, photo, used)
+    result.psnr, result.ssim = psnr(picture, photo, used), ssim(picture, photo, used, device)
     result.lpips = lpips(picture, photo, used)
