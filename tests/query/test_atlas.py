@@ -29,27 +29,38 @@ def test_means_are_those_of_a_loop_over_cubes():
         torch.testing.assert_close(outlook.atlas.embeddings[0, cube].float(), mean / mean.norm(), rtol=0, atol=1e-3)
 
 
-def test_a_phrase_is_answered_at_its_best_level_and_nothing_is_said_where_nothing_was_seen():
+def test_a_phrase_has_a_relevancy_at_each_level_and_nothing_is_said_where_nothing_was_seen():
     means = torch.zeros(2, 3, 4)
     means[0, 0], means[1, 0] = torch.tensor([0.6, 0, 0.8, 0]), torch.tensor([1.0, 0, 0, 0])
     means[0, 1] = torch.tensor([0.0, 1, 0, 0])
     known = (means != 0).any(dim=-1).float()
-    score, level = Atlas.of_means(means, known).relevancy(PHRASES)
-    expected = relevancy(means[1, :1], PHRASES.embeddings, PHRASES.negatives, PHRASES.temperature)[0]
-    torch.testing.assert_close(score[0, 0], expected[0], rtol=0, atol=1e-3)
-    assert level[0, 0] == 1
-    assert level[1, 1] == 0
-    assert score[:, 2].tolist() == [0, 0, 0]
+    every = Atlas.of_means(means, known).relevancy(PHRASES)
+    for level in (0, 1):
+        expected = relevancy(means[level, :1], PHRASES.embeddings, PHRASES.negatives, PHRASES.temperature)[0]
+        torch.testing.assert_close(every[level, :, 0], expected, rtol=0, atol=1e-3)
+    assert every[1, :, 1].tolist() == every[0, :, 2].tolist() == every[1, :, 2].tolist() == [0, 0, 0]
+
+
+def test_levels_up_to_the_best_count_alike_where_they_saw_anything():
+    seen = torch.tensor([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+    atlas = Atlas.of_means(seen[..., None] * torch.ones(4), seen)
+    every = torch.rand(3, 3, 3) * seen[:, None]
+    together = atlas.together(every, torch.tensor([0, 1, 2]))
+    of_two = [torch.stack([every[:2, p, 0].mean(), every[0, p, 1], torch.tensor(0.0)]) for p in (0, 1)]
+    of_three = torch.stack([every[:, 2, 0].mean(), every[[0, 2], 2, 1].mean(), every[2, 2, 2]])
+    torch.testing.assert_close(together, torch.stack([*of_two, of_three]))  # best or not, two count
 
 
 def test_where_pictures_contradict_each_other_answers_are_doubted():
     means = torch.tensor([[[1.0, 0, 0, 0], [1.0, 0, 0, 0], [0.5, 0, 0, 0]]])
     atlas = Atlas.of_means(means, torch.ones(1, 3))
     torch.testing.assert_close(atlas.doubt, torch.tensor([[0.0, 0.0, 1.0]]))
-    odds = torch.logit(atlas.relevancy(PHRASES)[0][0].double())
+    odds = torch.logit(atlas.relevancy(PHRASES)[0, 0].double())
     torch.testing.assert_close(odds[0] - odds[2], torch.tensor(1.0).double(), rtol=0, atol=1e-2)
 
 
 def test_nothing_seen_is_an_empty_atlas():
-    score, level = Atlas.of_means(torch.zeros(8, 0, 4), torch.zeros(8, 0)).relevancy(PHRASES)
-    assert score.shape == level.shape == (3, 0)
+    atlas = Atlas.of_means(torch.zeros(8, 0, 4), torch.zeros(8, 0))
+    every = atlas.relevancy(PHRASES)
+    assert every.shape == (8, 3, 0)
+    assert atlas.together(every, torch.zeros(3, dtype=torch.int64)).shape == (3, 0)

@@ -89,7 +89,7 @@ def test_masks_of_hits_share_no_pixel_and_are_together_the_phrases_mask(regions:
     stripe = np.digitize(surface.centres_scene[:, 0], np.quantile(surface.centres_scene[:, 0], np.arange(1, 11) / 11))
     parts = [Region(np.flatnonzero(stripe == number), 1.0 - number / 100, 0.5) for number in range(regions)]
     values = np.full(len(surface), 0.7, np.float32)
-    found = Found(0.9, values, values, parts)
+    found = Found(0.9, values, 0, parts)
     made._known["stripes", tuple(made._wording.against(None))] = found
     camera = made.views[0].camera
     whole = made.ask_view(camera, ["stripes"]).masks[0]
@@ -102,5 +102,5 @@ def test_masks_of_hits_share_no_pixel_and_are_together_the_phrases_mask(regions:
     chosen = made.elements("stripes")
     assert len(chosen) == len(each)
     assert np.sum(chosen, axis=0).max() == 1
-    absent = Found(0.4, values, values, parts)
+    absent = Found(0.4, values, 0, parts)
     assert hits_on_surface(made._raster(made._view(camera)), absent).shape[0] == 0

@@ -1,5 +1,6 @@
 """Which scale answers: LERF's search, its quick form, and langfield's own, in a world known in closed form."""
 
+import numpy as np
 import torch
 from tests.query.fake_world import BAIT, PHRASES, SIZE, THING, Wall, camera_at
 
@@ -33,10 +34,10 @@ def seen() -> SeenScales:
 
 def best(outlook: Outlook) -> tuple[torch.Tensor, float, torch.Tensor]:
     """Where the first phrase is, at which scale, and the score of all."""
-    score, level = outlook.atlas.relevancy(PHRASES)
+    score, _, level = outlook.relevancy(PHRASES)
     cube = int(score[0].argmax())
-    scale = outlook.crop_angles[int(level[0, cube])] * outlook.distance_scene[cube]
-    return torch.from_numpy(outlook.surface.centres_scene[cube]).float(), float(scale), score.amax(dim=1)
+    scale = outlook.scale_scene(int(level[0]), np.array([cube]))
+    return torch.from_numpy(outlook.surface.centres_scene[cube]).float(), scale, score.amax(dim=1)
 
 
 def point_of(view: RayView, pixel: torch.Tensor) -> torch.Tensor:

@@ -145,3 +145,12 @@ def test_normals_of_a_sphere_point_at_the_camera():
     core = xs**2 + ys**2 < 0.5
     np.testing.assert_allclose(normals[core], truth[core], atol=0.02)
     assert not normals[~inside].any()
+
+
+def test_the_core_of_a_region_is_what_stands_out_most():
+    surface, centres = table()
+    inner = np.hypot(centres[:, 0] - 0.5, centres[:, 1]) < 0.1
+    values = np.where(inner, 0.9, thing(centres, 0.5, 0, 0.7))  # (0.7 − 0.5) / (0.9 − 0.5) is less than 0.7
+    (region,) = surface.regions(values)
+    assert set(values[region.cubes]) == {0.7, 0.9}
+    assert region.core(values).tolist() == np.flatnonzero(inner).tolist()

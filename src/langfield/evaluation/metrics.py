@@ -48,8 +48,8 @@ def ssim(picture: Rgb, photo: Rgb, used: Mask | None = None, device: torch.devic
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     exact = torch.float32 if torch.device(device).type == "cpu" else torch.float64
-    pair = (_batch(each).to(device, exact) for each in (picture, photo))
-    result = structural_similarity_index_measure(*pair, data_range=1.0, return_full_image=True)
+    ours, theirs = (_batch(each).to(device, exact) for each in (picture, photo))
+    result = structural_similarity_index_measure(ours, theirs, data_range=1.0, return_full_image=True)
     assert isinstance(result, tuple)
     inner = (slice(_SSIM_BORDER_PX, -_SSIM_BORDER_PX),) * 2
     values = result[1][0].mean(dim=0).cpu().numpy()[inner]

@@ -41,7 +41,7 @@ class Hit:
     """One place that answers a phrase.
 
     Attributes:
-        position: its centre, world units.
+        position: the middle of where it stands out most, world units.
         box: around it.
         oriented_box: around it, along its own axes.
         score: its relevancy in [0, 1]; 0.5 means that no negative phrase wins.
@@ -64,7 +64,7 @@ class Hit:
     def of_points(
         cls,
         points_world: Float[np.ndarray, "k 3"],
-        centre_world: Float[np.ndarray, "3"],
+        core_world: Float[np.ndarray, "c 3"],
         score: float,
         scale_world: float,
         elements: int,
@@ -74,10 +74,11 @@ class Hit:
 
         Args:
             points_world: at least one.
+            core_world: those that stand out most, at least one; the position is the middle of their box.
             cameras: of the world frame, with their photos' names.
         """
         low, high = np.percentile(points_world, _OUTLIERS, axis=0)
-        position = _triple(centre_world)
+        position = _triple(middle(core_world))
         best = [cameras[i][0] for i in views_of_point([camera for _, camera in cameras], position)]
         box = Box(_triple(low), _triple(high))
         around = oriented_box(points_world)
@@ -99,6 +100,14 @@ class Hit:
             "views": list(self.views),
             "elements": self.elements,
         }
+
+
+def middle(points: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "3"]:
+    """The middle of the axis-aligned box about at least one point, without the outermost 2 % on either side.
+
+    A mean would be drawn towards the sides that more photos show, and the surface is all that they show of a thing.
+    """
+    return np.percentile(points, _OUTLIERS, axis=0).mean(axis=0)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float16, Int64
+from jaxtyping import Bool, Float, Float16, Int64
 from torch import Tensor
 
 from langfield.core.progress import Progress, ProgressEvent, silent
@@ -20,9 +20,9 @@ from langfield.query.relevancy import Phrases
 from langfield.query.seen_scales import SeenScales, box_mean, raster, smoothing_side
 from langfield.query.surface import Surface
 
-_NUMBERS_AT_ONCE = 2**24
 _DOUBT = 2.0  # of log-odds, for a mean whose length is 1 less than usual; between 1 and 4 it changes little
 _CLIPPED = 1e-6
+_LEAST_TOGETHER = 2  # levels
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,12 @@ class Atlas:
 
     Attributes:
         embeddings: unit vectors; 0 where a cube was not seen as anything at a level.
+        seen: where they are not.
         doubt: what is taken from the log-odds of every relevancy there; 0 where pictures agree as usual.
     """
 
     embeddings: Float16[Tensor, "l v d"]
+    seen: Bool[Tensor, "l v"]
     doubt: Float[Tensor, "l v"]
 
     @classmethod
@@ -46,31 +48,32 @@ class Atlas:
             [a[s].median() if s.any() else a.new_ones(()) for a, s in zip(agreement, seen, strict=True)]
         )
         unit = means / agreement.clamp_min(1e-6)[..., None] * seen[..., None]
-        return cls(unit.half(), torch.where(seen, _DOUBT * (usual[:, None] - agreement), 0))
+        return cls(unit.half(), seen, torch.where(seen, _DOUBT * (usual[:, None] - agreement), 0))
 
     @torch.no_grad()
-    def relevancy(self, phrases: Phrases) -> tuple[Float[Tensor, "p v"], Int64[Tensor, "p v"]]:
-        """The relevancy of each phrase in each cube, at the level where it is highest; and that level.
+    def relevancy(self, phrases: Phrases) -> Float[Tensor, "l p v"]:
+        """The relevancy of each phrase in each cube at each level; 0 where nothing was seen.
 
         Cost: 2 · L · V · D · P multiplications.
         """
-        levels, cubes, dim = self.embeddings.shape
-        score = torch.full((len(phrases), cubes), -1.0, device=self.embeddings.device)
-        best = torch.zeros(score.shape, dtype=torch.int64, device=score.device)
-        at_once = max(_NUMBERS_AT_ONCE // max(dim, len(phrases)), 1)
+        levels, cubes, _ = self.embeddings.shape
+        out = torch.empty(levels, len(phrases), cubes, device=self.embeddings.device)
         for level in range(levels):
-            for first in range(0, cubes, at_once):
-                rows = slice(first, first + at_once)
-                found = self._relevancy(phrases, level, rows)
-                better = found > score[:, rows]
-                score[:, rows] = torch.where(better, found, score[:, rows])
-                best[:, rows] = torch.where(better, level, best[:, rows])
-        return score, best
+            plain = phrases.relevancy(self.embeddings[level].float()).T.clamp(_CLIPPED, 1 - _CLIPPED)
+            out[level] = torch.sigmoid(torch.logit(plain) - self.doubt[level]) * self.seen[level]
+        return out
 
-    def _relevancy(self, phrases: Phrases, level: int, cubes: slice) -> Float[Tensor, "p m"]:
-        embedding = self.embeddings[level, cubes].float()
-        plain = phrases.relevancy(embedding).T.clamp(_CLIPPED, 1 - _CLIPPED)
-        return torch.sigmoid(torch.logit(plain) - self.doubt[level, cubes]) * embedding.any(dim=-1)
+    def together(self, every: Float[Tensor, "l p v"], best: Int64[Tensor, " p"]) -> Float[Tensor, "p v"]:
+        """One relevancy of what `relevancy` gave: the mean over the levels up to each phrase's best (and two at least),
+        where they saw anything.
+
+        The highest of all levels would do for one place, but what is beside a thing is in many crops that show it: the
+        largest that still is about the thing lights them all. Crops no larger than fits the thing best agree on it,
+        and each on less of what is around it.
+        """
+        counts = (torch.arange(len(every), device=every.device)[:, None] <= best.clamp_min(_LEAST_TOGETHER - 1)).float()
+        seen = torch.einsum("lp,lv->pv", counts, self.seen.float())
+        return torch.einsum("lp,lpv->pv", counts, every) / seen.clamp_min(1)
 
 
 @torch.no_grad()

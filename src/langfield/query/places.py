@@ -1,13 +1,15 @@
 """Places as large as a scene's smallest crops: what of the surface lies in each, taken together."""
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int64
+from torch import Tensor
 
 
 class Cells:
     """Cubes of space with something of a surface in them.
 
-    Cost: a sort of V points when made, then a pass over them for each phrase.
+    Cost: a sort of V points when made, then a pass over them for each phrase, on the device of its values.
     """
 
     def __init__(
@@ -15,15 +17,17 @@ class Cells:
     ) -> None:
         """Args: centres_scene: of parts of the surface; weight: how much each counts; side_scene: of a cube."""
         corner = np.floor(centres_scene / side_scene).astype(np.int64)
-        self._of_part = np.unique(corner, axis=0, return_inverse=True)[1].reshape(-1)
-        self._weight = weight
-        self._total = np.bincount(self._of_part, weights=weight)
+        of_part = np.unique(corner, axis=0, return_inverse=True)[1].reshape(-1)
+        total = np.bincount(of_part, weights=weight)
+        self._count = len(total)
+        self._of_part = torch.from_numpy(of_part)
+        self._share = torch.from_numpy((weight / total[of_part]).astype(np.float32))
 
     def __len__(self) -> int:
-        return len(self._total)
+        return self._count
 
-    def means(self, values: Float[np.ndarray, "p v"]) -> Float[np.ndarray, "p c"]:
+    def means(self, values: Float[Tensor, "p v"]) -> Float[Tensor, "p c"]:
         """The mean in each cell of values on the parts: a place must look right all over."""
-        size = len(self)
-        sums = [np.bincount(self._of_part, weights=row * self._weight, minlength=size) for row in values]
-        return np.stack(sums).reshape(len(values), size) / self._total
+        self._of_part, self._share = self._of_part.to(values.device), self._share.to(values.device)
+        sums = values.new_zeros(self._count, len(values))
+        return sums.index_add_(0, self._of_part, (values * self._share).T).T

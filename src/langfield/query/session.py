@@ -241,9 +241,8 @@ class Session:
             presence = judge(evidence.in_cells)
             for i, text in enumerate(texts):
                 regions = outlook.surface.regions(evidence.on_surface[i])
-                # Copies: a row would keep the whole table alive.
-                rows = evidence.on_surface[i].copy(), evidence.scale_scene[i].copy()
-                known = Found(float(presence[i]), *rows, regions)
+                row = evidence.on_surface[i].copy()  # a view would keep the whole table alive
+                known = Found(float(presence[i]), row, int(evidence.level[i]), regions)
                 self._known[text, against] = known
         found = [self._known[text, against] for text in phrases]
         while len(self._known) > _PHRASES_KNOWN:
@@ -266,9 +265,9 @@ class Session:
         if against not in self._backgrounds:
             nouns = self._phrases(common_nouns(), negatives)
             different = nouns[distinct(nouns.embeddings)]
-            scores = outlook.atlas.relevancy(different)[0].cpu().numpy()
             enough = len(different) >= FEWEST_NOUNS
-            self._backgrounds[against] = Background.of_nouns(outlook.cells.means(scores)) if enough else None
+            in_cells = outlook.relevancy(different)[1].cpu().numpy() if enough else None
+            self._backgrounds[against] = None if in_cells is None else Background.of_nouns(in_cells)
         return self._backgrounds[against]
 
     def _answer(self, phrase: str, found: Found) -> Answer:
@@ -285,13 +284,12 @@ class Session:
     def _hit(self, region: Region, found: Found) -> Hit:
         assert self._outlook is not None
         surface, world_from_scene = self._outlook.surface, self._scene_from_world.inverse()
-        points_world = world_from_scene.points(surface.points_of(region.cubes))
-        weight = np.maximum(found.on_surface[region.cubes] - region.floor, 1e-6)
-        centre = np.average(world_from_scene.points(surface.centres_scene[region.cubes]), axis=0, weights=weight)
-        scale_scene = float(np.median(found.scale_scene[region.cubes]))
-        scale_world, count = scale_scene / self._scene_from_world.scale, self._elements().count(region)
+        core = region.core(found.on_surface)
+        points_world, core_world = (world_from_scene.points(surface.points_of(c)) for c in (region.cubes, core))
+        scale_world = self._outlook.scale_scene(found.level, region.cubes) / self._scene_from_world.scale
+        count = self._elements().count(region)
         cameras = [(view.name, view.camera) for view in self.views]
-        return Hit.of_points(points_world, centre, region.peak, scale_world, count, cameras)
+        return Hit.of_points(points_world, core_world, region.peak, scale_world, count, cameras)
 
     # -- another representation --------------------------------------------------------------------------------------
 

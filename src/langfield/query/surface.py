@@ -29,6 +29,7 @@ _FAITHFUL = 0.2  # λ
 _COLOUR = 0.1  # difference of colour, each channel in [0, 1], at which a weight falls to 1/e
 _CONCAVE = 0.5  # likewise of the normals' difference along the line between two cubes
 _LEAST_WEIGHT = 1e-5
+_CORE = 0.7  # share of the way from a region's floor to its peak
 _REACH = 1.8  # cubes: neighbours share a face, an edge or a corner
 _NEAREST = 4  # cubes that a point is read from
 _AWAY = 2.5  # cubes: a point farther from all of them is not on this surface
@@ -47,6 +48,11 @@ class Region:
     cubes: Int64[np.ndarray, " k"]
     peak: float
     floor: float
+
+    def core(self, values: Float[np.ndarray, " v"]) -> Int64[np.ndarray, " c"]:
+        """The cubes that stand out most, of the values that the region was found in: where it is, if it reaches over
+        several things that are alike, or beyond one."""
+        return self.cubes[values[self.cubes] >= self.floor + _CORE * (self.peak - self.floor)]
 
 
 class Surface:
@@ -123,7 +129,7 @@ class Surface:
         return self._smoothers[values.device](values.T.contiguous()).T
 
     def regions(
-        self, values: Float[np.ndarray, " v"], *, accepted: float = 0.4, inside: float = 0.7, fewest_cubes: int = 8
+        self, values: Float[np.ndarray, " v"], *, accepted: float = 0.6, inside: float = 0.4, fewest_cubes: int = 8
     ) -> list[Region]:
         """Where values stand out, best first; empty without cubes.
 

@@ -46,7 +46,7 @@ def found_on_surface(on_raster: "OnRaster", asked: Phrases, found: Sequence[Foun
     Cost: an evaluation of the picture for each distinct level.
     """
     view, surface, device = on_raster.view, on_raster.surface, on_raster.view.distance_scene.device
-    level = torch.tensor([_level(phrase, surface, seen) for phrase in found], dtype=torch.int64, device=device)
+    level = torch.tensor([phrase.level for phrase in found], dtype=torch.int64, device=device)
     relevancy, scale = relevancy_at_levels(view, asked, seen, level)
     values = np.stack([phrase.on_surface for phrase in found], axis=1)
     elsewhere = np.median(values, axis=0) if len(surface) else np.zeros(len(found))
@@ -102,16 +102,6 @@ class OnRaster:
         maps = torch.from_numpy(values.astype(np.float32)).to(device).T.reshape(1, -1, *self.shape)
         size = (camera.height_px, camera.width_px)
         return torch.nn.functional.interpolate(maps, size, mode="bilinear", align_corners=False)[0]
-
-
-def _level(found: Found, surface: Surface, seen: SeenScales) -> int:
-    """The crop that fits the phrase's best region, seen from a typical distance; the smallest without one."""
-    if not found.regions:
-        return 0
-    cubes = found.regions[0].cubes
-    centres = torch.from_numpy(surface.centres_scene[cubes]).to(seen.camera_centres)
-    angle = float(np.median(found.scale_scene[cubes])) / float(seen.typical_distance(centres).median())
-    return int((seen.crop_angles - angle).abs().argmin())
 
 
 def _membership(found: Sequence[Found], cubes: int) -> Float[np.ndarray, "v p"]:
