@@ -60,9 +60,8 @@ class Oracle:
         shape = (len(phrases), camera.height_px, camera.width_px)
         scale = np.full(shape, 0.1, np.float32)
         score = relevancy.reshape(len(phrases), -1).max(axis=1).astype(np.float64)
-        return ViewAnswers(
-            tuple(phrases), rgb, depth.astype(np.float32), relevancy, relevancy, masks, scale, points, score
-        )
+        raw = np.full_like(relevancy, 0.3)  # what is counted is the refined
+        return ViewAnswers(tuple(phrases), rgb, depth.astype(np.float32), raw, relevancy, masks, scale, points, score)
 
     def level_maps(self, camera: Camera, phrases: Sequence[str]) -> torch.Tensor:
         """Two levels: nothing at the first, and the truth at the second."""

@@ -5,7 +5,7 @@ import math
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from langfield.evaluation.plots import (
@@ -69,6 +69,7 @@ def test_log_ticks_rise_within_and_are_few(exponent: float, decades: float):
 
 
 @given(st.lists(finite, min_size=1, max_size=20))
+@example([0.0, 5e-324])
 def test_an_axis_holds_its_values_in_order(values: list[float]):
     axis = axis_of(values, margin=0.05)
     assert axis.low < axis.high

@@ -68,7 +68,7 @@ def labels_of(opened: OpenedToMeasure) -> Labels | None:
 def measure(opened: OpenedToMeasure, more_phrases: Sequence[str], progress: Progress) -> MeasuredRun:
     """Evaluate a run, and ask it also for phrases that no label knows."""
     views, labels = test_views(opened), labels_of(opened)
-    recorder = PhraseRecorder(opened.session, views, labels)
+    recorder = PhraseRecorder(opened.session, views, labels, opened.session.device)
     evaluation: dict[str, Any] = {}
     if views:
         report = evaluate(

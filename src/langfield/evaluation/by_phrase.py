@@ -1,7 +1,7 @@
 """What an evaluation came to phrase by phrase: a listener between the evaluator and a session, and the worst first."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ class PhraseInView:
 
     Attributes:
         in_box, in_mask: whether its answer lies in a box of a meant thing, and on that thing's very pixels.
-        iou: of the relevancy's mask by LERF-OVS's rule.
+        iou: of the mask that LERF-OVS's rule makes of the refined relevancy, as the evaluator counts it.
         score: relevancy of the answer in this view.
         meant_pixels: how many pixels of the labels' raster show what the phrase means.
     """
@@ -144,9 +144,11 @@ class PhraseRecorder:
     So the figures phrase by phrase are of the very answers that the evaluation counts, and nothing is asked twice.
     """
 
-    def __init__(self, session: Asked, views: Sequence[View], labels: Labels | None) -> None:
-        """Args: views: the test views. labels: what is where in them."""
-        self._session = session
+    def __init__(
+        self, session: Asked, views: Sequence[View], labels: Labels | None, device: torch.device | str = "cpu"
+    ) -> None:
+        """Args: views: the test views. labels: what is where in them. device: where maps become masks."""
+        self._session, self._device = session, device
         self._views = {_place(view.camera): view for view in views}
         self._labels = labels
         self._answers: dict[str, Answer] = {}
@@ -191,9 +193,9 @@ class PhraseRecorder:
         if seen is None:
             return
         by_phrase = {label.phrase: label for label in seen.labels}
-        for index, phrase in enumerate(answers.phrases):
-            if phrase in by_phrase:
-                self._seen[phrase, view.name] = compared(by_phrase[phrase], seen, answers, index)
+        labelled = {index: by_phrase[text] for index, text in enumerate(answers.phrases) if text in by_phrase}
+        for phrase, found in compared(labelled, seen, answers, self._device).items():
+            self._seen[phrase, view.name] = found
 
     def _labels_of(self, view: View) -> ViewLabels | None:
         if self._last_labels[0] != view.name and self._labels is not None:
@@ -201,20 +203,28 @@ class PhraseRecorder:
         return self._last_labels[1]
 
 
-def compared(label: Label, seen: ViewLabels, answers: ViewAnswers, index: int) -> PhraseInView:
-    """One answer and one label of it, on the label's raster."""
-    height, width = answers.relevancy.shape[1:]
-    point = answers.best_xy_px[index] * np.array([seen.width_px / width, seen.height_px / height])
-    relevancy = resized_maps(torch.from_numpy(answers.relevancy[index])[None], seen.width_px, seen.height_px)
-    truth = torch.from_numpy(label.mask)[None]
-    return PhraseInView(
-        view=seen.view,
-        in_box=in_any_box(point, label.boxes),
-        in_mask=in_mask(point, label.mask),
-        iou=float(ious(lerf_ovs_masks(relevancy), truth)[0]),
-        score=float(answers.score[index]),
-        meant_pixels=int(label.mask.sum()),
-    )
+def compared(
+    labelled: Mapping[int, Label], seen: ViewLabels, answers: ViewAnswers, device: torch.device | str = "cpu"
+) -> dict[str, PhraseInView]:
+    """A view's answers, by their index, and their labels, on the labels' raster; by phrase."""
+    if not labelled:
+        return {}
+    height, width = answers.refined.shape[1:]
+    points = answers.best_xy_px * np.array([seen.width_px / width, seen.height_px / height])
+    maps = torch.from_numpy(answers.refined[list(labelled)]).to(device)
+    truth = torch.from_numpy(np.stack([label.mask for label in labelled.values()])).to(device)
+    fits = ious(lerf_ovs_masks(resized_maps(maps, seen.width_px, seen.height_px)), truth).tolist()
+    return {
+        label.phrase: PhraseInView(
+            view=seen.view,
+            in_box=in_any_box(points[index], label.boxes),
+            in_mask=in_mask(points[index], label.mask),
+            iou=fit,
+            score=float(answers.score[index]),
+            meant_pixels=int(label.mask.sum()),
+        )
+        for (index, label), fit in zip(labelled.items(), fits, strict=True)
+    }
 
 
 def _place(camera: Camera) -> bytes:

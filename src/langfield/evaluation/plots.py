@@ -26,6 +26,9 @@ class Series:
     y: tuple[float, ...]
 
 
+_LEAST_SPREAD = 1e-290  # below that, steps between ticks are no numbers of full precision
+
+
 @dataclass(frozen=True)
 class Axis:
     """How values lie along an axis.
@@ -89,7 +92,7 @@ def axis_of(values: Sequence[float], *, log: bool = False, margin: float = 0.0, 
         at_most: so many ticks.
     """
     low, high = min(values), max(values)
-    if high - low <= 1e-9 * max(abs(low), abs(high)):  # one value: an axis around it
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), _LEAST_SPREAD):  # one value: an axis around it
         low, high = (low / 2, high * 2) if log else (low - max(1.0, abs(low)) / 2, high + max(1.0, abs(high)) / 2)
     if log:
         grow = (high / low) ** margin
