@@ -69,9 +69,7 @@ def write(session: Session, scene: Path, out: Path) -> None:
         out,
         points=surface.points_scene.astype(np.float32),
         cube=surface.cube.astype(np.int32),
-        centres=surface.centres_scene.astype(np.float32),
         pairs=surface._pairs.astype(np.int32),
-        side=surface.side_scene,
         values=np.stack([one.on_surface for one in found]).astype(np.float16),
         presence=np.array([one.presence for one in found]),
         world_from_scene=session._scene_from_world.inverse().matrix,
@@ -81,7 +79,7 @@ def write(session: Session, scene: Path, out: Path) -> None:
 
 
 class Dump:
-    """What `write` kept; `surface` can grow regions, and nothing else."""
+    """What `write` kept; `surface` can grow regions and has the points of cubes, and nothing else."""
 
     def __init__(self, path: Path) -> None:
         with np.load(path, allow_pickle=False) as kept:
@@ -92,8 +90,7 @@ class Dump:
             rows = kept["things"]
             self.surface = Surface.__new__(Surface)
             self.surface.points_scene, self.surface.cube = kept["points"], kept["cube"].astype(np.int64)
-            self.surface.points_in_cubes = np.bincount(kept["cube"], minlength=len(kept["centres"]))
-            self.surface.centres_scene = kept["centres"].astype(np.float64)
+            self.surface.points_in_cubes = np.bincount(kept["cube"], minlength=self.values.shape[1])
             self.surface.__dict__["_pairs"] = kept["pairs"].astype(np.int64)
         self.things = [
             Things(own[:, 1:4], own[:, 4], own[:, 5])
@@ -108,7 +105,7 @@ class Dump:
                 rows.append((phrase, 0, len(things), 0.0, False))
                 continue
             regions = self.surface.regions(values, accepted=accepted, inside=inside, fewest_cubes=fewest)[:MOST_HITS]
-            cores = (self.surface.points_of(region.core(values)) for region in regions)
+            cores = (self.surface.points_of(region.core) for region in regions)
             centres = np.stack([middle(self.world_from_scene.points(core)) for core in cores])
             f1 = 2 * most_pairs(things.hold(centres)) / (len(regions) + len(things))
             near = bool((things.distance(centres[:1])[0] <= things.radius).any())

@@ -27,6 +27,7 @@ from langfield.methods.base import Photo
 from langfield.methods.presets import PRESETS
 from langfield.methods.splat import LiftingConfig
 from langfield.query.session import Session
+from langfield.query.surface import ACCEPTED, FEWEST_CUBES, INSIDE
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -300,7 +301,7 @@ def test_hits_are_the_sessions_under_the_usual_rule(
     (tmp_path / "queries.json").write_text(json.dumps(document))
     hits.write(asked, tmp_path, tmp_path / "hits.npz")
     dump = hits.Dump(tmp_path / "hits.npz")
-    rows = dump.counts(0.4, 0.7, 6)
+    rows = dump.counts(ACCEPTED, INSIDE, FEWEST_CUBES)
     assert [row[:3] for row in rows] == [(a.phrase, len(a.hits), 1) for a in answers]
     assert rows[0][4]  # the thing was put where the answer is
     hits.compared([dump, dump])

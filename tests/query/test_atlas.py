@@ -1,5 +1,7 @@
 """The atlas: means of embeddings over cubes, and what phrases find in them."""
 
+import numpy as np
+import pytest
 import torch
 from fake_world import PHRASES, Wall, camera_at
 
@@ -46,7 +48,7 @@ def test_levels_up_to_the_best_count_alike_where_they_saw_anything():
     atlas = Atlas.of_means(seen[..., None] * torch.ones(4), seen)
     every = torch.rand(3, 3, 3) * seen[:, None]
     together = atlas.together(every, torch.tensor([0, 1, 2]))
-    of_two = [torch.stack([every[:2, p, 0].mean(), every[0, p, 1], torch.tensor(0.0)]) for p in (0, 1)]
+    of_two = [torch.stack([every[:2, p, 0].mean(), every[0, p, 1], every[2, p, 2]]) for p in (0, 1)]
     of_three = torch.stack([every[:, 2, 0].mean(), every[[0, 2], 2, 1].mean(), every[2, 2, 2]])
     torch.testing.assert_close(together, torch.stack([*of_two, of_three]))  # best or not, two count
 
@@ -64,3 +66,29 @@ def test_nothing_seen_is_an_empty_atlas():
     every = atlas.relevancy(PHRASES)
     assert every.shape == (8, 3, 0)
     assert atlas.together(every, torch.zeros(3, dtype=torch.int64)).shape == (3, 0)
+
+
+def test_questions_are_what_the_atlas_says_however_many_are_asked_at_once(monkeypatch: pytest.MonkeyPatch):
+    seen = SeenScales(torch.tensor([0.04, 0.1, 0.3]), CENTRES)
+    outlook = Outlook.of_views([render_language_view(Wall(), camera_at(x, 0, 64, 48)) for x in (0.0, 0.3)], seen)
+    every = outlook.atlas.relevancy(PHRASES)
+    in_cells = torch.stack([outlook.cells.means(level) for level in every])
+    best = in_cells.amax(dim=2).argmax(dim=0)
+    whole = outlook.ask(PHRASES)
+    assert whole.level.tolist() == best.tolist()
+    np.testing.assert_allclose(whole.in_cells, in_cells.amax(dim=0), atol=1e-6)
+    np.testing.assert_allclose(outlook.in_cells(PHRASES), whole.in_cells)
+    smoothed = outlook.surface.smoothed(outlook.atlas.together(every, best))
+    np.testing.assert_allclose(whole.on_surface, smoothed, atol=1e-4)
+    monkeypatch.setattr("langfield.query.outlook._NUMBERS_AT_ONCE", 1)
+    one_by_one = outlook.ask(PHRASES)
+    np.testing.assert_allclose(one_by_one.in_cells, whole.in_cells, atol=1e-6)
+    np.testing.assert_allclose(one_by_one.on_surface, whole.on_surface, atol=2e-3)  # the solver stops at 1e-3
+    assert one_by_one.level.tolist() == whole.level.tolist()
+
+
+def test_a_scale_is_of_the_cubes_that_are_meant():
+    seen = SeenScales(torch.tensor([0.1, 0.2]), torch.zeros(1, 3))
+    outlook = Outlook.of_views([render_language_view(Wall(), camera_at(0, 0, 32, 24))], seen)
+    far = np.argsort(outlook.distance_scene)[-3:]
+    assert outlook.scale_scene(1, far) == pytest.approx(0.2 * float(np.sort(outlook.distance_scene)[-2]), rel=1e-5)

@@ -14,6 +14,10 @@ from langfield.query.surface import Region, Surface
 from langfield.query.view_answers import hits_on_surface
 
 
+def region_of(cubes: np.ndarray, peak: float = 1.0) -> Region:
+    return Region(cubes, cubes, peak, 0.5)
+
+
 def some_surface(seed: int, points: int = 60) -> Surface:
     rng = np.random.default_rng(seed)
     xyz = rng.uniform(-1, 1, (points, 3)) * [1, 1, 0.2]
@@ -26,7 +30,7 @@ def some_surface(seed: int, points: int = 60) -> Surface:
 def test_a_point_belongs_to_the_region_of_its_nearest_cube_if_that_is_near(seed: int):
     surface = some_surface(seed)
     rng = np.random.default_rng(seed + 1)
-    region = Region(np.flatnonzero(rng.random(len(surface)) < 0.4), 1.0, 0.5)
+    region = region_of(np.flatnonzero(rng.random(len(surface)) < 0.4))
     points = rng.uniform(-1.5, 1.5, (50, 3)) * [1, 1, 0.4]
     elements = Elements.near(points, surface)
     expected = []
@@ -40,10 +44,10 @@ def test_a_point_belongs_to_the_region_of_its_nearest_cube_if_that_is_near(seed:
 def test_points_of_a_surface_are_in_their_own_cubes():
     surface = some_surface(3)
     elements = Elements.of_surface(surface)
-    region = Region(np.array([2, 5]), 1.0, 0.5)
+    region = region_of(np.array([2, 5]))
     np.testing.assert_array_equal(surface.points_scene[elements.of(region)], surface.points_of(region.cubes))
     assert elements.count(region) == len(surface.points_of(region.cubes))
-    every = Region(np.arange(len(surface)), 1.0, 0.5)
+    every = region_of(np.arange(len(surface)))
     assert elements.of(every).all()
 
 
@@ -87,7 +91,7 @@ def test_masks_of_hits_share_no_pixel_and_are_together_the_phrases_mask(regions:
     made = session()
     surface = made._outlook_of_views(lambda event: None).surface
     stripe = np.digitize(surface.centres_scene[:, 0], np.quantile(surface.centres_scene[:, 0], np.arange(1, 11) / 11))
-    parts = [Region(np.flatnonzero(stripe == number), 1.0 - number / 100, 0.5) for number in range(regions)]
+    parts = [region_of(np.flatnonzero(stripe == number), 1.0 - number / 100) for number in range(regions)]
     values = np.full(len(surface), 0.7, np.float32)
     found = Found(0.9, values, 0, parts)
     made._known["stripes", tuple(made._wording.against(None))] = found

@@ -34,7 +34,8 @@ def seen() -> SeenScales:
 
 def best(outlook: Outlook) -> tuple[torch.Tensor, float, torch.Tensor]:
     """Where the first phrase is, at which scale, and the score of all."""
-    score, _, level = outlook.relevancy(PHRASES)
+    level = outlook.ask(PHRASES).level
+    score = outlook.atlas.together(outlook.atlas.relevancy(PHRASES), torch.from_numpy(level))
     cube = int(score[0].argmax())
     scale = outlook.scale_scene(int(level[0]), np.array([cube]))
     return torch.from_numpy(outlook.surface.centres_scene[cube]).float(), scale, score.amax(dim=1)

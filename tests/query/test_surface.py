@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from langfield.query.surface import Surface, normals_towards_camera
 
@@ -103,7 +105,7 @@ def test_a_second_thing_far_below_the_best_and_a_speck_do_not_count():
     values[np.argmin(np.hypot(centres[:, 0] + 0.8, centres[:, 1] + 0.8))] = 0.95
     regions = surface.regions(values)
     assert [region.peak for region in regions] == [0.9]
-    assert len(surface.regions(values, accepted=0.2)) == 2
+    assert len(surface.regions(values, accepted=0.2, inside=0.2)) == 2
 
 
 def test_what_passes_half_nowhere_has_a_lower_floor_and_a_speck_is_better_than_nothing():
@@ -147,10 +149,29 @@ def test_normals_of_a_sphere_point_at_the_camera():
     assert not normals[~inside].any()
 
 
-def test_the_core_of_a_region_is_what_stands_out_most():
+def test_the_core_of_a_region_is_what_is_nearly_as_good_around_its_best():
     surface, centres = table()
-    inner = np.hypot(centres[:, 0] - 0.5, centres[:, 1]) < 0.1
-    values = np.where(inner, 0.9, thing(centres, 0.5, 0, 0.7))  # (0.7 − 0.5) / (0.9 − 0.5) is less than 0.7
+    near, far = (np.hypot(centres[:, 0] - x, centres[:, 1]) < 0.1 for x in (0.35, 0.65))
+    values = np.where(far, 0.88, np.where(near, 0.9, thing(centres, 0.5, 0, 0.7)))  # 0.2 / 0.4 is less than 0.7
     (region,) = surface.regions(values)
-    assert set(values[region.cubes]) == {0.7, 0.9}
-    assert region.core(values).tolist() == np.flatnonzero(inner).tolist()
+    assert set(values[region.cubes]) == {0.7, 0.88, 0.9}
+    assert region.core.tolist() == np.flatnonzero(near).tolist()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1))
+def test_regions_share_nothing_and_miss_no_good_place(seed: int):
+    surface, centres = table()
+    rng = np.random.default_rng(seed)
+    bumps = rng.uniform(-0.9, 0.9, (4, 2)), rng.uniform(0.5, 1, 4)
+    values = 0.3 * np.ones(len(surface))
+    for (x, y), height in zip(*bumps, strict=True):
+        values = np.maximum(values, height * np.exp(-((centres[:, 0] - x) ** 2 + (centres[:, 1] - y) ** 2) / 0.1))
+    regions = surface.regions(values, fewest_cubes=1)
+    covered = np.concatenate([region.cubes for region in regions])
+    assert len(covered) == len(set(covered.tolist()))
+    best, floor = values.max(), regions[0].floor
+    assert set(np.flatnonzero(values >= floor + 0.6 * (best - floor)).tolist()) <= set(covered.tolist())
+    for region in regions:
+        assert set(region.core.tolist()) <= set(region.cubes.tolist())
+        assert values[region.core].max() == region.peak == values[region.cubes].max()

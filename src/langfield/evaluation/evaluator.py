@@ -127,7 +127,7 @@ def evaluate(
     Args:
         queries: labels as `open_labels` reads them; None measures pictures only.
         max_side_px: ask phrases on a raster no longer than this; answers and maps are brought to the labels' size.
-        device: where maps become masks; that of the session is fastest.
+        device: where maps become masks and SSIM is worked out; that of the session is fastest.
         mask_rule: of "langfield" and "lerf".
         pictures: of those, too: compare pictures with photos; without, only answers are measured.
 

@@ -27,7 +27,7 @@ class Pointing:
 
     Attributes:
         max_side_px: phrases are asked on a raster no longer than this; answers and maps are brought to the labels'.
-        device: where maps become masks.
+        device: where maps become masks and SSIM is worked out.
         lpips: what compares pictures, beside PSNR and SSIM; None to compare no pictures.
     """
 

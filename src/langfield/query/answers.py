@@ -44,8 +44,8 @@ class Hit:
         position: the middle of where it stands out most, world units.
         box: around it.
         oriented_box: around it, along its own axes.
-        score: its relevancy in [0, 1]; 0.5 means that no negative phrase wins.
-        scale_world: height of the crop that fits it best, world units.
+        score: its relevancy in [0, 1], the mean over sizes of crops; at one size 0.5 means that no negative wins.
+        scale_world: height, at this place, of the crops that fit the phrase best, world units.
         views: names of the photos that show it best.
         elements: how many of the run's elements belong to it (Gaussians; of a field, points of its surface).
         points_world: what of the scene's surface belongs to it.
@@ -179,13 +179,13 @@ class ViewAnswers:
 
 def oriented_box(points: Float[np.ndarray, "k 3"]) -> OrientedBox:
     """Along the principal axes of at least one point."""
-    middle = points.mean(axis=0)
-    _, axes = np.linalg.eigh((points - middle).T @ (points - middle))
+    mean = points.mean(axis=0)
+    _, axes = np.linalg.eigh((points - mean).T @ (points - mean))
     axes = axes[:, ::-1].T  # rows, the longest first
     axes[2] = np.cross(axes[0], axes[1])
-    low, high = np.percentile((points - middle) @ axes.T, _OUTLIERS, axis=0)
+    low, high = np.percentile((points - mean) @ axes.T, _OUTLIERS, axis=0)
     x, y, z = (_triple(axis) for axis in axes)
-    return OrientedBox(_triple(middle + (low + high) / 2 @ axes), (x, y, z), _triple(high - low))
+    return OrientedBox(_triple(mean + (low + high) / 2 @ axes), (x, y, z), _triple(high - low))
 
 
 def _triple(values: Float[np.ndarray, "3"]) -> tuple[float, float, float]:

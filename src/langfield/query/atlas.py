@@ -22,7 +22,7 @@ from langfield.query.surface import Surface
 
 _DOUBT = 2.0  # of log-odds, for a mean whose length is 1 less than usual; between 1 and 4 it changes little
 _CLIPPED = 1e-6
-_LEAST_TOGETHER = 2  # levels
+_LEAST_TOGETHER = 2  # levels: one alone is too noisy where its crops are the smallest
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Atlas:
 
     Attributes:
         embeddings: unit vectors; 0 where a cube was not seen as anything at a level.
-        seen: where they are not.
+        seen: where most of what was averaged was an embedding.
         doubt: what is taken from the log-odds of every relevancy there; 0 where pictures agree as usual.
     """
 
@@ -54,7 +54,7 @@ class Atlas:
     def relevancy(self, phrases: Phrases) -> Float[Tensor, "l p v"]:
         """The relevancy of each phrase in each cube at each level; 0 where nothing was seen.
 
-        Cost: 2 · L · V · D · P multiplications.
+        Cost: 2 · L · V · D · P multiplications. Memory: 4 · L · P · V bytes, and one level's embeddings in float32.
         """
         levels, cubes, _ = self.embeddings.shape
         out = torch.empty(levels, len(phrases), cubes, device=self.embeddings.device)
@@ -65,15 +65,20 @@ class Atlas:
 
     def together(self, every: Float[Tensor, "l p v"], best: Int64[Tensor, " p"]) -> Float[Tensor, "p v"]:
         """One relevancy of what `relevancy` gave: the mean over the levels up to each phrase's best (and two at least),
-        where they saw anything.
+        where they saw anything; where none of them did, that of the first which did.
 
         The highest of all levels would do for one place, but what is beside a thing is in many crops that show it: the
         largest that still is about the thing lights them all. Crops no larger than fits the thing best agree on it,
         and each on less of what is around it.
         """
-        counts = (torch.arange(len(every), device=every.device)[:, None] <= best.clamp_min(_LEAST_TOGETHER - 1)).float()
-        seen = torch.einsum("lp,lv->pv", counts, self.seen.float())
-        return torch.einsum("lp,lpv->pv", counts, every) / seen.clamp_min(1)
+        first = self.seen.int().argmax(dim=0)
+        last = torch.maximum(best.clamp_min(_LEAST_TOGETHER - 1)[:, None], first)
+        total, number = torch.zeros_like(every[0]), torch.zeros_like(every[0])
+        for level, (relevancy, seen) in enumerate(zip(every, self.seen, strict=True)):
+            counts = (level <= last) & seen
+            total += relevancy * counts
+            number += counts
+        return total / number.clamp_min(1)
 
 
 @torch.no_grad()

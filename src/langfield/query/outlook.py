@@ -69,31 +69,36 @@ class Outlook:
         return cls(surface, cells, atlas, _typical(surface.centres_scene, seen), seen.crop_angles.cpu().numpy())
 
     def ask(self, asked: Phrases) -> "Evidence":
-        """What is known of phrases, at scales that photos showed their places at."""
-        score, in_cells, level = self.relevancy(asked)
-        smooth = self.surface.smoothed(score)
-        return Evidence(in_cells.cpu().numpy(), smooth.cpu().numpy(), level.cpu().numpy())
+        """What is known of at least one phrase, at scales that photos showed its places at."""
+        scores, cells, levels = [], [], []
+        for part in self._in_parts(asked):
+            every = self.atlas.relevancy(part)
+            in_cells, level = self._of_cells(every)
+            scores.append(self.atlas.together(every, level))
+            cells.append(in_cells)
+            levels.append(level)
+        smooth = self.surface.smoothed(torch.cat(scores))
+        return Evidence(torch.cat(cells).cpu().numpy(), smooth.cpu().numpy(), torch.cat(levels).cpu().numpy())
 
-    @torch.no_grad()
-    def relevancy(self, asked: Phrases) -> tuple[Float[Tensor, "p v"], Float[Tensor, "p c"], Int64[Tensor, " p"]]:
-        """What is found of phrases: the relevancy in each cube, of several levels together (`Atlas.together`); in each
-        cell, at the level that fits it best; and the level that fits the best cell best.
+    def in_cells(self, asked: Phrases) -> Float[np.ndarray, "p c"]:
+        """`Evidence.in_cells` alone."""
+        found = [self._of_cells(self.atlas.relevancy(part))[0] for part in self._in_parts(asked)]
+        return torch.cat(found).cpu().numpy()
 
-        Cost: that of `Atlas.relevancy`, and some passes over its 4 · L · P · V bytes, of which 0.3 GB are held at once.
-        """
+    def _in_parts(self, asked: Phrases) -> list[Phrases]:
+        """So many phrases at once that their relevancy at all levels takes 0.3 GB."""
         at_once = max(_NUMBERS_AT_ONCE // max(self.atlas.seen.numel(), 1), 1)
-        parts = []
-        for first in range(0, len(asked), at_once):
-            every = self.atlas.relevancy(asked[first : first + at_once])
-            in_cells = torch.stack([self.cells.means(level) for level in every])
-            some = len(self.cells) > 0
-            best = in_cells.amax(dim=2).argmax(dim=0) if some else every.new_zeros(every.shape[1], dtype=torch.int64)
-            parts.append((self.atlas.together(every, best), in_cells.amax(dim=0), best))
-        score, in_cells, level = (torch.cat(part) for part in zip(*parts, strict=True))
-        return score, in_cells, level
+        return [asked[first : first + at_once] for first in range(0, len(asked), at_once)]
+
+    def _of_cells(self, every: Float[Tensor, "l p v"]) -> tuple[Float[Tensor, "p c"], Int64[Tensor, " p"]]:
+        """Relevancy in each cell at its best level; and the level that fits each phrase's best cell best."""
+        in_cells = torch.stack([self.cells.means(level) for level in every])
+        if not len(self.cells):
+            return in_cells[0], torch.zeros(every.shape[1], dtype=torch.int64, device=every.device)
+        return in_cells.amax(dim=0), in_cells.amax(dim=2).argmax(dim=0)
 
     def scale_scene(self, level: int, cubes: Int64[np.ndarray, " k"]) -> float:
-        """The height of a level's crops where some of the cubes are, seen from where photos were taken."""
+        """The height of a level's crops at the median distance of some cubes from where photos were taken."""
         return float(self.crop_angles[level] * np.median(self.distance_scene[cubes]))
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 class Cells:
     """Cubes of space with something of a surface in them.
 
-    Cost: a sort of V points when made, then a pass over them for each phrase, on the device of its values.
+    Cost: a sort of V points when made, then a pass over them for each row of values, on the device of those.
     """
 
     def __init__(
@@ -28,6 +28,6 @@ class Cells:
 
     def means(self, values: Float[Tensor, "p v"]) -> Float[Tensor, "p c"]:
         """The mean in each cell of values on the parts: a place must look right all over."""
-        self._of_part, self._share = self._of_part.to(values.device), self._share.to(values.device)
+        of_part, share = self._of_part.to(values.device), self._share.to(values.device)
         sums = values.new_zeros(self._count, len(values))
-        return sums.index_add_(0, self._of_part, (values * self._share).T).T
+        return sums.index_add_(0, of_part, (values * share).T).T

@@ -3,7 +3,8 @@
 LERF tries 30 scales everywhere, and one pixel wins. Most of its misses are pixels of bare table or wall at a scale no
 crop ever had there: the field extrapolates, and the maximum over 30 pictures finds where it does so worst. Here the
 scales at a point are the crop heights that training saw from a typical photo's distance, and an answer must hold over
-an area: what crops say is averaged over half of each before the best place and scale are taken (`query.atlas`).
+an area: what crops say is averaged over half of each before the best place is taken (`query.atlas`), and those of
+several sizes count together (`Atlas.together`).
 """
 
 from dataclasses import dataclass

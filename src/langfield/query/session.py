@@ -178,7 +178,7 @@ class Session:
     ) -> Float32[Tensor, "l p h w"]:
         """Relevancy of phrases in one camera's picture (world frame) at each of L levels, on this session's device.
 
-        A run answers with one level, `ViewAnswers.refined`: sizes of crops are told apart before neighbours are
+        A run answers with one level, `ViewAnswers.refined`: sizes of crops are taken together before neighbours are
         brought into line. `raw` gives relevancy as it is rendered, at each of the run's crop sizes from the smallest
         to the largest: see `langfield.query.level_maps`.
         """
@@ -266,8 +266,7 @@ class Session:
             nouns = self._phrases(common_nouns(), negatives)
             different = nouns[distinct(nouns.embeddings)]
             enough = len(different) >= FEWEST_NOUNS
-            in_cells = outlook.relevancy(different)[1].cpu().numpy() if enough else None
-            self._backgrounds[against] = None if in_cells is None else Background.of_nouns(in_cells)
+            self._backgrounds[against] = Background.of_nouns(outlook.in_cells(different)) if enough else None
         return self._backgrounds[against]
 
     def _answer(self, phrase: str, found: Found) -> Answer:
@@ -284,8 +283,9 @@ class Session:
     def _hit(self, region: Region, found: Found) -> Hit:
         assert self._outlook is not None
         surface, world_from_scene = self._outlook.surface, self._scene_from_world.inverse()
-        core = region.core(found.on_surface)
-        points_world, core_world = (world_from_scene.points(surface.points_of(c)) for c in (region.cubes, core))
+        points_world, core_world = (
+            world_from_scene.points(surface.points_of(cubes)) for cubes in (region.cubes, region.core)
+        )
         scale_world = self._outlook.scale_scene(found.level, region.cubes) / self._scene_from_world.scale
         count = self._elements().count(region)
         cameras = [(view.name, view.camera) for view in self.views]

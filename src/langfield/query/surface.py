@@ -24,12 +24,13 @@ from torch import Tensor
 
 from langfield.query.smoothing import Smoother
 
+ACCEPTED, INSIDE, FEWEST_CUBES = 0.6, 0.4, 8  # see `Surface.regions`
 FEWEST_VIEWS = 2  # what one picture alone shows may not be there
 _FAITHFUL = 0.2  # λ
 _COLOUR = 0.1  # difference of colour, each channel in [0, 1], at which a weight falls to 1/e
 _CONCAVE = 0.5  # likewise of the normals' difference along the line between two cubes
 _LEAST_WEIGHT = 1e-5
-_CORE = 0.7  # share of the way from a region's floor to its peak
+_CORE = 0.7  # share of the way from the floor to a region's peak
 _REACH = 1.8  # cubes: neighbours share a face, an edge or a corner
 _NEAREST = 4  # cubes that a point is read from
 _AWAY = 2.5  # cubes: a point farther from all of them is not on this surface
@@ -41,18 +42,15 @@ class Region:
 
     Attributes:
         cubes: which.
+        core: those around its best cube that are nearly as good: where it is, if it reaches beyond a thing.
         peak: the highest value in it.
         floor: the value from which it rises.
     """
 
     cubes: Int64[np.ndarray, " k"]
+    core: Int64[np.ndarray, " c"]
     peak: float
     floor: float
-
-    def core(self, values: Float[np.ndarray, " v"]) -> Int64[np.ndarray, " c"]:
-        """The cubes that stand out most, of the values that the region was found in: where it is, if it reaches over
-        several things that are alike, or beyond one."""
-        return self.cubes[values[self.cubes] >= self.floor + _CORE * (self.peak - self.floor)]
 
 
 class Surface:
@@ -129,28 +127,32 @@ class Surface:
         return self._smoothers[values.device](values.T.contiguous()).T
 
     def regions(
-        self, values: Float[np.ndarray, " v"], *, accepted: float = 0.6, inside: float = 0.4, fewest_cubes: int = 8
+        self,
+        values: Float[np.ndarray, " v"],
+        *,
+        accepted: float = ACCEPTED,
+        inside: float = INSIDE,
+        fewest_cubes: int = FEWEST_CUBES,
     ) -> list[Region]:
         """Where values stand out, best first; empty without cubes.
 
-        The floor is 0.5, where no negative wins, or less for what is nowhere well above that: half way from the median
-        cube to the best. A region is what is connected to its best cube by values above a share `inside` of the way
-        from the floor to that; its best is at least a share `accepted` of the way from the floor to the best of all.
-        Regions of fewer than `fewest_cubes` do not count, unless there is nothing else.
+        The floor is 0.5, or less for what is nowhere well above that: half way from the median cube to the best. A
+        region is what is connected by values above a share `inside` of the way from the floor to the best of all, if
+        its own best is at least a share `accepted` of that way. Regions of fewer than `fewest_cubes` do not count,
+        unless there is nothing else.
         """
         if not len(values):
             return []
         best = float(values.max())
         floor = min(0.5, (float(np.median(values)) + best) / 2)
+        left = values >= floor + inside * (best - floor)
         found: list[Region] = []
-        taken = np.zeros(len(values), dtype=bool)
         for seed in self._summits(values, floor + accepted * (best - floor)).tolist():
-            if taken[seed]:
-                continue
-            cubes = self._connected(values >= floor + inside * (values[seed] - floor), seed)
-            if not taken[cubes].any():
-                found.append(Region(cubes, float(values[seed]), floor))
-            taken[cubes] = True
+            if left[seed]:
+                cubes = self._connected(left, seed)
+                core = self._connected(left & (values >= floor + _CORE * (values[seed] - floor)), seed)
+                found.append(Region(cubes, core, float(values[seed]), floor))
+                left[cubes] = False
         large = [region for region in found if len(region.cubes) >= fewest_cubes]
         return large or found[:1]
 
