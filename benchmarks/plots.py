@@ -57,7 +57,7 @@ def drawn(plot: Plot) -> Image.Image:
     for name, height in plot.marks.items():
         y = up.place(height)
         _dashes(pen, (_MARGIN[0], y), (_SIZE[0] - _MARGIN[2], y), "#999999", 1)
-        beside_legend = y < _MARGIN[1] + 24 * len(plot.lines) + 20
+        beside_legend = y < _legend_y(len(plot.lines))
         at, anchor = ((_MARGIN[0] + 6, y - 4), "ls") if beside_legend else ((_SIZE[0] - _MARGIN[2] + 8, y), "lm")
         pen.text(at, name, "#666666", _font(14), anchor=anchor)
     for number, line in enumerate(plot.lines):
@@ -122,8 +122,12 @@ def _frame(pen: ImageDraw.ImageDraw, plot: Plot, across: _Axis, up: _Axis) -> No
     pen.text((left, top - 8), plot.y_label, "black", _font(17), anchor="ms")
 
 
+def _legend_y(number: int) -> int:
+    return _MARGIN[1] + 20 + 24 * number
+
+
 def _legend(pen: ImageDraw.ImageDraw, number: int, line: Line, colour: str) -> None:
-    x, y = _SIZE[0] - _MARGIN[2] + 16, _MARGIN[1] + 20 + 24 * number
+    x, y = _SIZE[0] - _MARGIN[2] + 16, _legend_y(number)
     if line.dashed:
         _dashes(pen, (x, y), (x + 34, y), colour, 2)
     else:

@@ -131,13 +131,13 @@ def phrase_pictures(
         view = by_name[name]
         photo, boxes = photo_of(view), _boxes(measured.labels, view)
         seen = measured.session.ask_view(_small(view, measured.session), [result.phrase for result in results])
-        height, width = seen.relevancy.shape[1:]
+        height, width = seen.refined.shape[1:]
         for index, result in enumerate(results):
             x, y = seen.best_xy_px[index] / np.array([width, height])
             meant = boxes.get(result.phrase, ())
             answer_xy = (float(x), float(y)) if result.answer.present or meant else None
             made[result.phrase, name] = PhrasePictures(
-                result.phrase, name, photo, seen.relevancy[index], answer_xy, meant
+                result.phrase, name, photo, seen.refined[index], answer_xy, meant
             )
     progress(ProgressEvent("pictures of phrases", len(in_views), len(in_views), "views", time.monotonic() - start))
     return [made[result.phrase, name] for result, name in wanted]

@@ -20,7 +20,7 @@ a { color: var(--link); }
 .facts, .cards { display: grid; gap: .75rem; margin: 1rem 0; padding: 0; }
 .facts { grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: .15rem 1.5rem; }
 .facts div { display: flex; gap: .5rem; overflow-wrap: anywhere; }
-.facts dt { color: var(--soft); } .facts dt::after { content: ":"; } .facts dd { margin: 0; }
+.facts dt { color: var(--soft); white-space: nowrap; } .facts dt::after { content: ":"; } .facts dd { margin: 0; }
 .cards { grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); }
 .card { background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; padding: .6rem .8rem; }
 .card dt { color: var(--soft); font-size: .85rem; } .card dd { margin: 0; }

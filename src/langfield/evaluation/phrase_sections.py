@@ -36,7 +36,7 @@ class PhrasePictures:
     """One phrase in one view.
 
     Attributes:
-        relevancy: on a raster of its own, of the photo's shape.
+        relevancy: as answers and figures take it (`ViewAnswers.refined`), on a raster of its own of the photo's shape.
         answer_xy: the point that answers, as shares of width and height; None for what is said not to be there,
             unless labels say where it is.
         boxes: around what the phrase means, as shares (x from, y from, x to, y to); empty if no label says so.
