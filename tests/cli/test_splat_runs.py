@@ -88,7 +88,10 @@ def test_a_scene_without_points_begins_at_random(tiny_splat, encoder: str, tmp_p
     del layout["ply_file_path"]
     (scene / "transforms.json").write_text(json.dumps(layout))
     (scene / "points3D.ply").unlink()
-    printed_json(capsys, _train(scene, tmp_path / "run", encoder, "--max-steps", "2"))
+    assert printed_json(capsys, _train(scene, tmp_path / "run", encoder, "--max-steps", "2"))["steps"] == 2
+    means = load_file(tmp_path / "run" / "model.safetensors")["gaussians.means"]
+    assert len(means.unique(dim=0)) > 1
+    assert finite(tmp_path / "run")
 
 
 def test_dense_features_are_refused(tiny_splat, encoder: str, tmp_path: Path, capsys):

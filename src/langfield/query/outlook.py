@@ -92,7 +92,7 @@ class Outlook:
 
     def _of_cells(self, every: Float[Tensor, "l p v"]) -> tuple[Float[Tensor, "p c"], Int64[Tensor, " p"]]:
         """Relevancy in each cell at its best level; and the level that fits each phrase's best cell best."""
-        in_cells = torch.stack([self.cells.means(level) for level in every])
+        in_cells = self.cells.means(every.flatten(0, 1)).unflatten(0, every.shape[:2])
         if not len(self.cells):
             return in_cells[0], torch.zeros(every.shape[1], dtype=torch.int64, device=every.device)
         return in_cells.amax(dim=0), in_cells.amax(dim=2).argmax(dim=0)
