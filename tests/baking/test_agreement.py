@@ -32,25 +32,27 @@ FIELD = answers([[[0.1, 0.9]], [[0.2, 0.4]], [[0.6, 0.8]]], [[1.5, 0.5], [1.5, 0
 
 
 def test_the_same_answers_agree_wholly():
-    found = _figures([(FIELD, FIELD, 1.0)], 0.5, 0.1)
+    found = _figures([(FIELD, FIELD)], 0.5, 0.1)
     assert found.correlation == pytest.approx(1)
     assert found.correlation_answered == pytest.approx(1)
-    assert (found.difference, found.same_verdict, found.same_place, found.answered) == (0, 1, 1, 2)
+    assert (found.difference, found.same_verdict, found.answered) == (0, 1, 2)
+    assert (found.same_place, found.mask_iou) == (1, 1)
     assert found.psnr == pytest.approx(100)
     assert found.to_json()["seconds_per_phrase"] == {"field": 0.5, "baked": 0.1}
 
 
 def test_figures_by_hand():
-    # The first is mirrored, the second differs and is answered for, the third is moved by 3 pixels and flat.
-    maps = [[[0.9, 0.1]], [[0.2, 0.6]], [[0.5, 0.5]]]
-    baked = answers(maps, [[0.5, 0.5], [9, 9], [3.5, 0.5]], [0.9, 0.6, 0.7], grey=151)
-    found = _figures([(FIELD, baked, 2.0)], 0, 0)
-    assert found.correlation == pytest.approx(0, abs=1e-6)  # −1 and 1; the flat one has no shape
+    # The first is mirrored, the second differs and is answered for; of the third, half of the mask is left.
+    maps = [[[0.9, 0.1]], [[0.2, 0.6]], [[0.6, 0.5]]]
+    baked = answers(maps, [[0.5, 0.5], [1.5, 0.5], [0.5, 0.5]], [0.9, 0.6, 0.7], grey=151)
+    found = _figures([(FIELD, baked)], 0, 0)
+    assert found.correlation == pytest.approx(-1 / 3)  # −1, 1 and −1
     assert found.correlation_answered == pytest.approx(-1)
-    assert found.difference == pytest.approx((0.8 + 0.1 + 0.2) / 3)
+    assert found.difference == pytest.approx((0.8 + 0.1 + 0.15) / 3)
     assert found.same_verdict == pytest.approx(2 / 3)
     assert found.answered == 2
     assert found.same_place == pytest.approx(1 / 2)
+    assert found.mask_iou == pytest.approx((0 + 1 / 2) / 2)
     assert found.psnr == pytest.approx(-20 * np.log10(0.2))
     assert found.views == 1
     assert found.phrases == 3
@@ -60,20 +62,21 @@ def test_only_where_the_field_shows_a_surface():
     depth = np.array([[1.0, np.inf]], dtype=np.float32)
     seen = replace(FIELD, depth_world=depth)
     baked = answers([[[0.3, 0.0]], [[0.2, 0.0]], [[0.6, 0.0]]], [[0.5, 0.5]] * 3, [0.9, 0.4, 0.8])
-    found = _figures([(seen, baked, 1.0)], 0, 0)
+    found = _figures([(seen, baked)], 0, 0)
     assert found.difference == pytest.approx(0.2 / 3)
     assert found.correlation is None
-    nowhere = _figures([(replace(FIELD, depth_world=depth * np.inf), baked, 1.0)], 0, 0)
+    nowhere = _figures([(replace(FIELD, depth_world=depth * np.inf), baked)], 0, 0)
     assert nowhere.difference is None
     assert nowhere.psnr is None
 
 
 def test_what_cannot_be_told_is_null():
-    nothing = answers([[[0.3, 0.3]]], [[0.5, 0.5]], [0.3])
-    found = _figures([(nothing, nothing, 1.0)], 0, 0).to_json()
+    nothing = answers([[[0.3, 0.3]]], [[0.5, 0.5]], [0.3])  # flat, and without a mask
+    found = _figures([(nothing, nothing)], 0, 0).to_json()
     assert found["correlation"] is None
     assert found["correlation_answered"] is None
     assert found["same_place"] is None
+    assert found["mask_iou"] is None
     assert found["answered"] == 0
     assert found["same_verdict"] == 1
 

@@ -1,5 +1,7 @@
 """The atlas: means of embeddings over cubes, and what phrases find in them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -73,6 +75,7 @@ def test_questions_are_what_the_atlas_says_however_many_are_asked_at_once(monkey
     outlook = Outlook.of_views([render_language_view(Wall(), camera_at(x, 0, 64, 48)) for x in (0.0, 0.3)], seen)
     every = outlook.atlas.relevancy(PHRASES)
     in_cells = torch.stack([outlook.cells.means(level) for level in every])
+    in_cells[0] = (in_cells[0] + in_cells[1]) / 2
     best = in_cells.amax(dim=2).argmax(dim=0)
     whole = outlook.ask(PHRASES)
     assert whole.level.tolist() == best.tolist()
@@ -85,6 +88,21 @@ def test_questions_are_what_the_atlas_says_however_many_are_asked_at_once(monkey
     np.testing.assert_allclose(one_by_one.in_cells, whole.in_cells, atol=1e-6)
     np.testing.assert_allclose(one_by_one.on_surface, whole.on_surface, atol=2e-3)  # the solver stops at 1e-3
     assert one_by_one.level.tolist() == whole.level.tolist()
+
+
+def test_what_only_the_smallest_crops_show_counts_half_unless_no_others_saw_the_place():
+    wall = [render_language_view(Wall(), camera_at(0, 0, 64, 48))]
+    outlook = Outlook.of_views(wall, SeenScales(torch.tensor([0.04, 0.1, 0.3]), CENTRES))
+    every = torch.zeros(3, 2, len(outlook.surface))
+    every[0, 0], every[2, 1] = 0.8, 0.8
+    seen = outlook.atlas.seen.clone()
+    confirmed = replace(outlook, atlas=replace(outlook.atlas, seen=torch.ones_like(seen)))
+    in_cells, level = confirmed._of_cells(every)
+    torch.testing.assert_close(in_cells, torch.tensor([0.4, 0.8])[:, None].expand_as(in_cells))
+    assert level.tolist() == [0, 2]
+    seen[1] = False
+    alone = replace(outlook, atlas=replace(outlook.atlas, seen=seen))._of_cells(every)[0]
+    torch.testing.assert_close(alone, torch.full_like(alone, 0.8))
 
 
 def test_a_scale_is_of_the_cubes_that_are_meant():

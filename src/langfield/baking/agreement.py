@@ -11,9 +11,9 @@ from jaxtyping import Float32
 from langfield.core.cameras import Camera
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.query.answers import ViewAnswers
-from langfield.query.pictures import DECISION
 from langfield.query.session import Session
 
+_BOTH_AND_EITHER = np.logical_and, np.logical_or
 _LEAST_SPREAD = 1e-4  # standard deviation of a relevancy picture that has a shape to compare
 
 
@@ -28,10 +28,11 @@ class Agreement:
         correlation: mean correlation of the two relevancy pictures.
         correlation_answered: the same of the pairs that the field answers.
         difference: mean absolute difference of relevancy.
-        same_verdict: share of pairs where both have a best score above 0.5, or both have not.
-        answered: how many pairs the field answers: its best score is above 0.5. Where it does not, its best pixel is
-            no answer, and its picture's shape is little but noise.
-        same_place: share of those where the best pixels are within half a smallest crop of each other.
+        same_verdict: share of pairs that both answer, or that neither does.
+        answered: how many pairs the field answers: its mask there is not empty. Where it does not, its picture's shape
+            is little but noise.
+        same_place: share of those where the baked run's best pixel lies in the field's mask.
+        mask_iou: mean IoU of the two masks of those.
         psnr: of the baked colours against the field's, in dB.
         seconds_field, seconds_baked: for one phrase in one rendered view, its text encoded already.
     """
@@ -44,6 +45,7 @@ class Agreement:
     same_verdict: float
     answered: int
     same_place: float | None
+    mask_iou: float | None
     psnr: float | None
     seconds_field: float
     seconds_baked: float
@@ -59,7 +61,6 @@ def compare(
 ) -> Agreement:
     """Ask both for all phrases in the pictures of some cameras (world frame)."""
     pairs, seconds = [], np.zeros(2)
-    smallest = float(field.seen_scales().crop_angles[0])
     started = time.monotonic()
     for number, camera in enumerate(cameras):
         answers = []
@@ -70,22 +71,22 @@ def compare(
             seconds[which] += time.perf_counter() - start
             done = 2 * number + which + 1
             progress(ProgressEvent("agreement", done, 2 * len(cameras), "pictures", time.monotonic() - started))
-        pairs.append((answers[0], answers[1], smallest * camera.fy_px / 2))
+        pairs.append((answers[0], answers[1]))
     per_phrase = seconds / (len(cameras) * len(phrases))
     return _figures(pairs, float(per_phrase[0]), float(per_phrase[1]))
 
 
-def _figures(
-    pairs: Sequence[tuple[ViewAnswers, ViewAnswers, float]], seconds_field: float, seconds_baked: float
-) -> Agreement:
-    """See `Agreement`; each pair has the distance in pixels within which places are the same."""
+def _figures(pairs: Sequence[tuple[ViewAnswers, ViewAnswers]], seconds_field: float, seconds_baked: float) -> Agreement:
+    """See `Agreement`; each pair is the field's answers and the baked run's, in one view."""
     correlations: list[list[float]] = [[], []]
-    differences, errors, same_verdict, same_place = [], [], [], []
-    for field, baked, near_px in pairs:
-        shown, found = np.isfinite(field.depth_world), field.score > DECISION
-        same_verdict += (found == (baked.score > DECISION)).tolist()
-        apart = np.linalg.norm(field.best_xy_px - baked.best_xy_px, axis=1)
-        same_place += (apart <= near_px)[found].tolist()
+    differences, errors, same_verdict, same_place, overlaps = [], [], [], [], []
+    for field, baked in pairs:
+        shown, found = np.isfinite(field.depth_world), field.masks.any(axis=(1, 2))
+        same_verdict += (found == baked.masks.any(axis=(1, 2))).tolist()
+        x, y = np.floor(baked.best_xy_px[found]).astype(np.int64).T
+        same_place += field.masks[np.flatnonzero(found), y, x].tolist()
+        both, either = (combined(field.masks, baked.masks)[found].sum(axis=(1, 2)) for combined in _BOTH_AND_EITHER)
+        overlaps += (both / either).tolist()
         if shown.any():
             theirs, ours = field.relevancy[:, shown], baked.relevancy[:, shown]
             correlations[0] += _correlations(theirs, ours)
@@ -101,6 +102,7 @@ def _figures(
         same_verdict=float(np.mean(same_verdict)),
         answered=len(same_place),
         same_place=_mean(same_place),
+        mask_iou=_mean(overlaps),
         psnr=-10 * float(np.log10(max(float(np.mean(errors)), 1e-10))) if errors else None,
         seconds_field=seconds_field,
         seconds_baked=seconds_baked,

@@ -72,6 +72,7 @@ def _agreement(report: "BakeReport") -> list[tuple[str, str]]:
         ("of those that the field answers", told(found.correlation_answered, "{:.3f}")),
         ("mean difference of relevancy", told(found.difference, "{:.4f}")),
         ("both answer, or neither", told(found.same_verdict, "{:.1%}")),
-        ("answers at the same place", told(found.same_place, "{:.1%}" + f" of {found.answered}")),
+        ("of those, the best pixel in the field's mask", told(found.same_place, "{:.1%}" + f" of {found.answered}")),
+        ("of those, IoU of both masks", told(found.mask_iou, "{:.3f}")),
         ("colours of the baked against the field's", told(found.psnr, "PSNR {:.1f} dB")),
     ]

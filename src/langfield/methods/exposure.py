@@ -7,7 +7,11 @@ from torch import Tensor, nn
 
 class Exposure(nn.Module):
     """For each training photo the map from the place's colours to the photo's: c ↦ A c + b. It begins as no change, and
-    no change is what pictures of other cameras get."""
+    no change is what pictures of other cameras get.
+
+    The maps' mean is held at no change: the place's own colours could else drift off, and every map with them, without
+    any photo looking different. What is learnt of photo i is c ↦ c + (M_i − mean M)(c, 1).
+    """
 
     def __init__(self, photos: int) -> None:
         super().__init__()
@@ -15,5 +19,9 @@ class Exposure(nn.Module):
 
     def forward(self, picture: Float[Tensor, "h w 3"], photo: int) -> Float[Tensor, "h w 3"]:
         """The picture as that photo would show it."""
-        affine = self.affine[photo]
+        affine = self.maps()[photo]
         return (picture[..., None, :] * affine[:, :3]).sum(dim=-1) + affine[:, 3]
+
+    def maps(self) -> Float[Tensor, "n 3 4"]:
+        """Of all photos: (A, b)."""
+        return self.affine - self.affine.mean(dim=0) + torch.eye(3, 4, device=self.affine.device)

@@ -70,14 +70,15 @@ LIFT = LiftConfig(
 # Larger crops, twice as far apart: half of LERF's crops, and still each thing in several.
 LIFT_PYRAMID = PyramidRecipe((0.14, 0.2, 0.28, 0.38, 0.5), 0.5)
 
-# Four photos a step keep a GPU busy that one would not; the first steps see them small.
+# Four photos a step keep a GPU busy that one would not; the first steps see them small. The means' learning rate falls
+# to a quarter only: a scene that begins at random has far to go (docs/benchmarks.md, "Rates of the means").
 SPLAT = SplatConfig(
     gaussians=GaussianConfig(capacity=500_000),
     growth=GrowthConfig(start=100, every=50, stop=1_200, factor=1.2),
     photos_per_step=4,
     half_size_until=500,
     harmonics_every=250,
-    lr_steps=2_000,
+    lr_steps=7_000,
 )
 SPLAT_FAST = replace(
     SPLAT,
@@ -85,7 +86,7 @@ SPLAT_FAST = replace(
     growth=GrowthConfig(start=100, every=50, stop=700, factor=1.2),
     half_size_until=300,
     harmonics_every=150,
-    lr_steps=1_200,
+    lr_steps=4_200,
 )
 SPLAT_QUALITY = replace(
     SPLAT,

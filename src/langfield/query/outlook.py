@@ -91,10 +91,16 @@ class Outlook:
         return [asked[first : first + at_once] for first in range(0, len(asked), at_once)]
 
     def _of_cells(self, every: Float[Tensor, "l p v"]) -> tuple[Float[Tensor, "p c"], Int64[Tensor, " p"]]:
-        """Relevancy in each cell at its best level; and the level that fits each phrase's best cell best."""
+        """Relevancy in each cell at its best level; and the level that fits each phrase's best cell best.
+
+        The smallest crops are the noisiest: what they show counts as the mean of theirs and the next size's.
+        """
         in_cells = self.cells.means(every.flatten(0, 1)).unflatten(0, every.shape[:2])
         if not len(self.cells):
             return in_cells[0], torch.zeros(every.shape[1], dtype=torch.int64, device=every.device)
+        if len(in_cells) > 1:
+            confirmed = self.cells.means(self.atlas.seen[1:2].float())[0] > 0
+            in_cells[0] = torch.where(confirmed, in_cells[:2].mean(dim=0), in_cells[0])
         return in_cells.amax(dim=0), in_cells.amax(dim=2).argmax(dim=0)
 
     def scale_scene(self, level: int, cubes: Int64[np.ndarray, " k"]) -> float:
