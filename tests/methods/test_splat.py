@@ -232,6 +232,10 @@ def test_exposures_cannot_drift_off_together():
     with torch.no_grad():
         exposure.affine += torch.rand(3, 4)
     torch.testing.assert_close(exposure(picture, 1), seen)
+    alone = Exposure(1)
+    with torch.no_grad():
+        alone.affine += 1
+    torch.testing.assert_close(alone(picture, 0), picture)
 
 
 def test_exposure_of_one_photo_is_taught_by_that_photo():

@@ -67,6 +67,30 @@ def test_codes_are_lifted_by_what_pixels_say(seen: Projected):
     torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("opaque", [False, True])
+def test_sparse_matrices_on_a_cpu_are_their_dense_twins_and_change_nothing_given(dtype: torch.dtype, opaque: bool):
+    """Also of some Gaussians in another order of depth, of a picture that tiles reach beyond, and of none."""
+    (means, rotations, scales, opacities, _), camera = random_scene(200, 1, seed=5, dtype=dtype)
+    whole = project(means, rotations, scales, torch.full_like(opacities, 0.95) if opaque else opacities, camera)
+    code, share = sparse_of(200, 3, dtype)
+    given = said(camera, 2, dtype)
+    kept = [values.clone() for values in (code, share, *given)]
+    for seen, own in ((whole, slice(None)), (whole.only(torch.arange(0, 200, 3)), slice(0, None, 3))):
+        expected = Projected.splat_codes(seen, code[own], share[own], CODES)
+        assert expected.norm() > 1
+        torch.testing.assert_close(seen.splat_codes(code[own], share[own], CODES), expected, check_dtype=False)
+        out, twin = torch.ones(2, seen.count, CODES, dtype=dtype)
+        seen.lift_codes(*given, out)
+        Projected.lift_codes(seen, *given, twin)
+        assert (twin - 1).norm() > 1
+        torch.testing.assert_close(out, twin, rtol=1e-4, atol=1e-4)
+    assert all(torch.equal(a, b) for a, b in zip(kept, (code, share, *given), strict=True))
+    none = whole.only(torch.arange(0))
+    assert not none.splat_codes(code[:0], share[:0], CODES).any()
+    none.lift_codes(*given, torch.zeros(0, CODES, dtype=dtype))
+
+
 INTERPRETED = """
 import torch
 from tests.ops.plain_gsplat import PlainGsplat, stand_in

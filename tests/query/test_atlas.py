@@ -75,8 +75,8 @@ def test_questions_are_what_the_atlas_says_however_many_are_asked_at_once(monkey
     outlook = Outlook.of_views([render_language_view(Wall(), camera_at(x, 0, 64, 48)) for x in (0.0, 0.3)], seen)
     every = outlook.atlas.relevancy(PHRASES)
     in_cells = torch.stack([outlook.cells.means(level) for level in every])
-    in_cells[0] = (in_cells[0] + in_cells[1]) / 2
     best = in_cells.amax(dim=2).argmax(dim=0)
+    in_cells[0] = (in_cells[0] + in_cells[1]) / 2
     whole = outlook.ask(PHRASES)
     assert whole.level.tolist() == best.tolist()
     np.testing.assert_allclose(whole.in_cells, in_cells.amax(dim=0), atol=1e-6)
@@ -90,19 +90,23 @@ def test_questions_are_what_the_atlas_says_however_many_are_asked_at_once(monkey
     assert one_by_one.level.tolist() == whole.level.tolist()
 
 
-def test_what_only_the_smallest_crops_show_counts_half_unless_no_others_saw_the_place():
+def test_what_only_the_smallest_crops_show_counts_half_where_others_saw_the_place():
     wall = [render_language_view(Wall(), camera_at(0, 0, 64, 48))]
     outlook = Outlook.of_views(wall, SeenScales(torch.tensor([0.04, 0.1, 0.3]), CENTRES))
-    every = torch.zeros(3, 2, len(outlook.surface))
+    every = torch.zeros(3, 3, len(outlook.surface))
     every[0, 0], every[2, 1] = 0.8, 0.8
-    seen = outlook.atlas.seen.clone()
-    confirmed = replace(outlook, atlas=replace(outlook.atlas, seen=torch.ones_like(seen)))
-    in_cells, level = confirmed._of_cells(every)
-    torch.testing.assert_close(in_cells, torch.tensor([0.4, 0.8])[:, None].expand_as(in_cells))
-    assert level.tolist() == [0, 2]
-    seen[1] = False
-    alone = replace(outlook, atlas=replace(outlook.atlas, seen=seen))._of_cells(every)[0]
-    torch.testing.assert_close(alone, torch.full_like(alone, 0.8))
+    every[:, 2] = torch.tensor([0.8, 0.3, 0.6])[:, None]
+    seen = torch.ones_like(outlook.atlas.seen)
+    seen[1, ::2] = False
+    every[1] *= seen[1]
+    partly = replace(outlook, atlas=replace(outlook.atlas, seen=seen))
+    in_cells, level = partly._of_cells(every)
+    share = outlook.cells.means(seen[1:2].float())[0]
+    assert 0 < float(share.mean()) < 1
+    torch.testing.assert_close(in_cells[0], 0.8 - 0.4 * share)
+    torch.testing.assert_close(in_cells[1], torch.full_like(share, 0.8))
+    torch.testing.assert_close(in_cells[2], (0.8 - 0.25 * share).clamp_min(0.6))
+    assert level.tolist() == [0, 2, 0]  # the size that fits best is what was seen, confirmed or not
 
 
 def test_a_scale_is_of_the_cubes_that_are_meant():

@@ -9,8 +9,8 @@ class Exposure(nn.Module):
     """For each training photo the map from the place's colours to the photo's: c ↦ A c + b. It begins as no change, and
     no change is what pictures of other cameras get.
 
-    The maps' mean is held at no change: the place's own colours could else drift off, and every map with them, without
-    any photo looking different. What is learnt of photo i is c ↦ c + (M_i − mean M)(c, 1).
+    The mean of all photos' maps is no change, whatever is learnt: the place's own colours could else drift off, and
+    every map with them, without any photo looking different. Photo i's is I + M_i − mean M; one photo alone has none.
     """
 
     def __init__(self, photos: int) -> None:

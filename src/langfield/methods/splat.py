@@ -52,11 +52,12 @@ class SplatConfig:
             they get language.
         photos_per_step: the loss is their mean.
         half_size_until: steps in which photos are seen at half their size.
-        exposure: learn what makes photos of one place differ in brightness and colour.
+        exposure: learn what makes photos of one place differ in brightness and colour; of one photo, nothing.
         similarity_weight: of 1 − SSIM in the picture's loss; the rest is of the mean absolute difference.
         opacity_weight, scale_weight: of the mean opacity and the mean scale.
         harmonics_every: steps after which colours get the next degree.
         means_lr, exposure_lr: fall to `means_lr_share` and a tenth of themselves within `lr_steps`; the others stay.
+            Shaking (`GrowthConfig.noise`) falls with the former.
         extent: size of the region that cameras look at from, scene units (they are within [−1, 1]).
     """
 

@@ -7,10 +7,13 @@ pass makes them anew: memory grows with the pairs of tile and Gaussian, not with
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
+from scipy.sparse import coo_array, csr_array
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -111,6 +114,47 @@ class Sorted(Projected):
         tiles = _pairs(gaussians, radius_px, self.camera)
         return Sorted(self.camera, len(numbers), places[chosen], gaussians, opacity, radius_px, tiles)
 
+    @torch.no_grad()
+    def splat_codes(
+        self, code: Shaped[Tensor, "n k"], share: Float[Tensor, "n k"], codes: int
+    ) -> Float[Tensor, "h w c"]:
+        """See `Projected.splat_codes`: a product of two sparse matrices, in which the number of codes costs nothing."""
+        said = _sparse(code[self.seen], share[self.seen].to(self.opacity.dtype), codes)
+        mixed = csr_array(self._weights @ said).toarray()
+        return torch.from_numpy(mixed).reshape(self.camera.height_px, self.camera.width_px, codes)
+
+    @torch.no_grad()
+    def lift_codes(
+        self,
+        rows: Int64[Tensor, "r j"],
+        weights: Float[Tensor, "r j"],
+        codes: Int64[Tensor, "t k"],
+        shares: Float[Tensor, "t k"],
+        out: Float[Tensor, "n c"],
+    ) -> None:
+        """See `Projected.lift_codes`, and `splat_codes`."""
+        of_pixel, of_row = _sparse(rows, weights, len(codes)), _sparse(codes, shares, out.shape[1])
+        lifted = csr_array(self._weights.T @ (of_pixel @ of_row)).toarray()
+        out.index_add_(0, self.seen, torch.from_numpy(lifted).to(out.dtype))
+
+    @cached_property
+    def _weights(self) -> csr_array:
+        """w of each pixel, row by row, and Gaussian in view. Memory: 12 bytes for each that is not 0, tens a pixel."""
+        (xy_px, _, conic, _), width, height = self.gaussians, self.camera.width_px, self.camera.height_px
+        parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        for tiles in self.tiles.groups():
+            corner = self.tiles.corner_px(tiles)
+            for chunk, _, weights in _front_to_back(xy_px, conic, self.opacity, self.tiles, tiles):
+                tile, place, number = weights.nonzero(as_tuple=True)
+                x, y = corner[tile, 0] + place % TILE_PX, corner[tile, 1] + place // TILE_PX
+                shown = (x < width) & (y < height)
+                found = y * width + x, chunk.gaussian[tile, number], weights[tile, place, number]
+                parts.append((found[0][shown], found[1][shown], found[2][shown]))
+        if not parts:
+            return csr_array((width * height, len(self.seen)), dtype=self.opacity.numpy().dtype)
+        pixel, gaussian, weight = (torch.cat(values).numpy() for values in zip(*parts, strict=True))
+        return coo_array((weight, (pixel, gaussian)), shape=(width * height, len(self.seen))).tocsr()
+
     def _blended(
         self, features: Float[Tensor, "n c"], with_depth: bool
     ) -> tuple[Float[Tensor, "h w k"], Float[Tensor, "h w"]]:
@@ -122,6 +166,15 @@ class Sorted(Projected):
         blended = tiles.reshape(down, across, TILE_PX, TILE_PX, -1).transpose(1, 2)
         blended = blended.reshape(down * TILE_PX, across * TILE_PX, -1)[: camera.height_px, : camera.width_px]
         return blended[..., :-1], blended[..., -1]
+
+
+def _sparse(columns: Shaped[Tensor, "r k"], values: Float[Tensor, "r k"], width: int) -> csr_array:
+    """A matrix whose row r holds values_rk in column columns_rk; those of one column add up."""
+    start = np.arange(len(columns) + 1) * columns.shape[1]
+    entries = values.flatten().numpy(), columns.flatten().numpy(), start
+    matrix = csr_array(entries, shape=(len(columns), width), copy=True)  # what comes next changes it in place
+    matrix.eliminate_zeros()
+    return matrix
 
 
 class _Projected(NamedTuple):
@@ -260,15 +313,10 @@ class _Blend(torch.autograd.Function):
         starts: list[list[Tensor]] = []  # for each group and step: the transmittance that the step begins with
         for tiles in pairs.groups():
             blended = out[tiles]
-            ahead = torch.ones_like(blended[..., 0])
             starts.append([])
-            for step in range(pairs.steps(tiles)):
-                if ahead.max() <= LEAST_TRANSMITTANCE:
-                    break
-                starts[-1].append(ahead)
-                chunk = _chunk(xy_px, conic, opacity, pairs, tiles, step)
-                before, ahead = _transmittances(chunk.alpha, ahead)
-                blended.baddbmm_(before.mul_(chunk.alpha), values[chunk.gaussian])
+            for chunk, start, weights in _front_to_back(xy_px, conic, opacity, pairs, tiles):
+                starts[-1].append(start)
+                blended.baddbmm_(weights, values[chunk.gaussian])
             out[tiles] = blended
         ctx.save_for_backward(xy_px, conic, opacity, values)
         ctx.pairs, ctx.starts = pairs, starts
@@ -321,6 +369,24 @@ class _Chunk(NamedTuple):
     centre_px: Float[Tensor, "t k 2"]
     conic: Float[Tensor, "t k 3"]
     alpha: Float[Tensor, "t p k"]
+
+
+def _front_to_back(
+    xy_px: Float[Tensor, "m 2"],
+    conic: Float[Tensor, "m 3"],
+    opacity: Float[Tensor, " m"],
+    pairs: _Pairs,
+    tiles: Int64[Tensor, " t"],
+) -> Iterator[tuple["_Chunk", Float[Tensor, "t p"], Float[Tensor, "t p k"]]]:
+    """Some tiles' Gaussians, chunk by chunk until no light is left, with the transmittance that the chunk begins with
+    and the weights w."""
+    ahead = xy_px.new_ones(len(tiles), TILE_PX**2)
+    for step in range(pairs.steps(tiles)):
+        if ahead.max() <= LEAST_TRANSMITTANCE:
+            return
+        chunk, start = _chunk(xy_px, conic, opacity, pairs, tiles, step), ahead
+        before, ahead = _transmittances(chunk.alpha, start)
+        yield chunk, start, before.mul_(chunk.alpha)
 
 
 def _chunk(

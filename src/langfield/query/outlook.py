@@ -91,17 +91,18 @@ class Outlook:
         return [asked[first : first + at_once] for first in range(0, len(asked), at_once)]
 
     def _of_cells(self, every: Float[Tensor, "l p v"]) -> tuple[Float[Tensor, "p c"], Int64[Tensor, " p"]]:
-        """Relevancy in each cell at its best level; and the level that fits each phrase's best cell best.
+        """The evidence in each cell; and the level that fits each phrase's best cell best.
 
-        The smallest crops are the noisiest: what they show counts as the mean of theirs and the next size's.
+        Evidence is the mean relevancy at the cell's best level. The smallest crops are the noisiest: what they say of a
+        cube counts as the mean of that and of what the next size says, where crops of that size saw it.
         """
         in_cells = self.cells.means(every.flatten(0, 1)).unflatten(0, every.shape[:2])
         if not len(self.cells):
             return in_cells[0], torch.zeros(every.shape[1], dtype=torch.int64, device=every.device)
-        if len(in_cells) > 1:
-            confirmed = self.cells.means(self.atlas.seen[1:2].float())[0] > 0
-            in_cells[0] = torch.where(confirmed, in_cells[:2].mean(dim=0), in_cells[0])
-        return in_cells.amax(dim=0), in_cells.amax(dim=2).argmax(dim=0)
+        level = in_cells.amax(dim=2).argmax(dim=0)
+        if len(every) > 1:
+            in_cells[0] = self.cells.means(torch.where(self.atlas.seen[1], every[:2].mean(dim=0), every[0]))
+        return in_cells.amax(dim=0), level
 
     def scale_scene(self, level: int, cubes: Int64[np.ndarray, " k"]) -> float:
         """The height of a level's crops at the median distance of some cubes from where photos were taken."""
@@ -113,7 +114,8 @@ class Evidence:
     """What is known of P phrases.
 
     Attributes:
-        in_cells: relevancy, the mean in each of C cells, at the level where it is highest.
+        in_cells: relevancy, the mean in each of C cells at the level where it is highest, the smallest crops' confirmed
+            by the next size: what presence is judged by.
         on_surface: relevancy on the surface's V cubes, brought into line among neighbours that look alike.
         level: of the crops that fit best.
     """

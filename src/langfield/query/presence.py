@@ -45,8 +45,8 @@ def distinct(embeddings: Float[Tensor, "n d"]) -> Int64[Tensor, " m"]:
 
 
 def best_score(score: Float[np.ndarray, "p c"]) -> Float[np.ndarray, " p"]:
-    """Presence by an encoder that knows too few words for a comparison: the relevancy of the best place, for then 0.5
-    is what the temperature on its card makes of it. 0 without places."""
+    """Presence by an encoder that knows too few words for a comparison: the evidence of the best place itself, of which
+    0.5 says that no negative phrase wins there. 0 without places."""
     return score.max(axis=1, initial=0.0)
 
 
