@@ -1,20 +1,23 @@
 """Where masks are lost: each stage of an answer replaced by the truth in turn.
 
-python benchmarks/oracles.py RUN SCENE [--side 160] [--views 17] [--device auto]
+python benchmarks/oracles.py RUN SCENE [--side 160] [--every 1] [--device auto]
 
 SCENE has queries.json and gt/. Of the phrases of kinds object, attribute and synonym in its test views it prints, as
 means over all pairs of phrase and view:
 
     encoder      share of perfect crops (the thing's own square) that the encoder names right among the scene's objects
     raw          IoU of relevancy as rendered, cut by LERF-OVS's rule
-    segments     the same, after averaging it over the true things and the rest: what perfect segmentation would leave
-    refined      the same rule on relevancy brought into line with the surface
+    refined      the same rule on relevancy brought into line with the surface, which is what answers
+    level        … of each phrase at whichever one level suits it best
+    cut          … cut at whichever of seven shares of the highest suits it best, instead of by the rule
+    segments     … after averaging it over the true things and the rest: what perfect segmentation would leave
     masks        IoU of the answers' own masks
     surface      IoU of masks read back from the surface when its cubes are told the truth: what its resolution costs
 """
 
 import argparse
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +38,7 @@ from langfield.query.outlook import shrunk
 from langfield.query.seen_scales import raster
 from langfield.query.session import Session
 
+_CUTS = 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9
 _CROP_MARGIN = 1.1  # of a perfect crop's side over the thing's
 
 
@@ -43,12 +47,12 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("scene", type=Path)
     parser.add_argument("--side", type=int, default=160, help="longest side that phrases are asked at, in pixels")
-    parser.add_argument("--views", type=int, default=10_000)
+    parser.add_argument("--every", type=int, default=1, help="take every so many test views")
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     session = Session.open(arguments.run, device=arguments.device)
     scene = open_scene(arguments.scene)
-    views = [scene.views[index] for index in scene.test][: arguments.views]
+    views = [scene.views[index] for index in scene.test][:: arguments.every]
     labels = open_labels(arguments.scene / "queries.json", views)
     surface = _OnSurface(session)
     found: dict[str, list[float]] = defaultdict(list)
@@ -59,19 +63,21 @@ def main() -> None:
         answers = session.ask_view(camera, [label.phrase for label in asked])
         truth = torch.from_numpy(np.stack([label.mask for label in asked]))
         things = _things(labels, view)
-        for name, maps in (
-            ("raw", answers.relevancy),
-            ("segments", _averaged(answers.relevancy, things)),
-            ("refined", answers.refined),
-        ):
-            found[name] += ious(lerf_ovs_masks(_fine(maps, truth)), truth).tolist()
+        read = surface.learn(camera, answers, asked)
+        refined = _fine(answers.refined, truth)
+        found["raw"] += ious(lerf_ovs_masks(_fine(answers.relevancy, truth)), truth).tolist()
+        found["refined"] += ious(lerf_ovs_masks(refined), truth).tolist()
+        levels = [ious(lerf_ovs_masks(_fine(maps, truth)), truth) for maps in surface.levels(read, asked)]
+        found["level"] += torch.stack(levels).amax(dim=0).tolist()
+        found["cut"] += _best_cut(refined, truth).tolist()
+        found["segments"] += ious(lerf_ovs_masks(_averaged(refined, things)), truth).tolist()
         found["masks"] += ious(_fine(answers.masks.astype(np.float32), truth) > 0.5, truth).tolist()
-        pending.append((asked, truth, surface.learn(camera, answers, asked)))
+        pending.append((asked, truth, read))
         found["encoder"] += _named(session, view, labels)
         print(view.name, {name: round(float(np.mean(values)), 3) for name, values in found.items()}, flush=True)
     for asked, truth, reader in pending:
         found["surface"] += ious(_fine(surface.read(reader, asked), truth) > 0.5, truth).tolist()
-    for name in ("encoder", "raw", "segments", "refined", "masks", "surface"):
+    for name in ("encoder", "raw", "refined", "level", "cut", "segments", "masks", "surface"):
         print(f"{name:10s} {np.mean(found[name]):.3f} of {len(found[name])}")
 
 
@@ -96,14 +102,17 @@ def _fine(maps: Float32[np.ndarray, "p h w"], like: torch.Tensor) -> torch.Tenso
     return resized_maps(torch.from_numpy(np.ascontiguousarray(maps)), like.shape[2], like.shape[1])
 
 
-def _averaged(
-    maps: Float32[np.ndarray, "p h w"], things: list[Bool[np.ndarray, "h2 w2"]]
-) -> Float32[np.ndarray, "p h2 w2"]:
-    fine = _fine(maps, torch.from_numpy(things[0])[None]).numpy().copy()
-    for mask in things:
+def _best_cut(maps: Float32[torch.Tensor, "p h w"], truth: Bool[torch.Tensor, "p h w"]) -> Float32[torch.Tensor, " p"]:
+    highest = maps.amax(dim=(1, 2), keepdim=True)
+    return torch.stack([ious(maps > share * highest, truth) for share in _CUTS]).amax(dim=0)
+
+
+def _averaged(maps: Float32[torch.Tensor, "p h w"], things: list[Bool[np.ndarray, "h w"]]) -> torch.Tensor:
+    out = maps.clone()
+    for mask in map(torch.from_numpy, things):
         if mask.any():
-            fine[:, mask] = fine[:, mask].mean(axis=1, keepdims=True)
-    return fine
+            out[:, mask] = maps[:, mask].mean(dim=1, keepdim=True)
+    return out
 
 
 def _named(session: Session, view: View, labels: Labels) -> list[float]:
@@ -134,9 +143,11 @@ class _OnSurface:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._surface = session._outlook_of_views(silent).surface
+        self._outlook = session._outlook_of_views(silent)
+        self._surface = self._outlook.surface
         self._true: dict[str, np.ndarray] = {}
         self._seen = np.zeros(len(self._surface))
+        self._levels: dict[str, np.ndarray] = {}
 
     def learn(self, camera, answers: ViewAnswers, asked: list[Label]):
         view = self._session._view(camera)
@@ -147,6 +158,15 @@ class _OnSurface:
             mask = _coarse(label.mask, shape)
             self._true[label.phrase] = self._true.get(label.phrase, 0.0) + reader.T @ mask.ravel()
         return reader, shape
+
+    def levels(self, read, asked: list[Label]) -> Iterator[Float32[np.ndarray, "p h w"]]:
+        """Relevancy in line with the surface, of one level after the other."""
+        reader, shape = read
+        for text in {label.phrase for label in asked} - set(self._levels):
+            every = self._outlook.atlas.relevancy(self._session._phrases([text], None))[:, 0]
+            self._levels[text] = self._surface.smoothed(every).cpu().numpy()
+        for values in np.stack([self._levels[label.phrase] for label in asked], axis=1):
+            yield (reader @ values.T).T.reshape(-1, *shape).astype(np.float32)
 
     def read(self, read, asked: list[Label]) -> Float32[np.ndarray, "p h w"]:
         reader, shape = read

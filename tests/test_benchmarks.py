@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ import langfield
 from langfield.core.cameras import Camera
 from langfield.data.scene import open_scene
 from langfield.encoders.registry import load_image_text
+from langfield.evaluation.masks import ious
 from langfield.evaluation.metrics import ssim
 from langfield.features.bank import build_features
 from langfield.features.pyramid import PyramidRecipe
@@ -306,6 +307,32 @@ def test_hits_are_the_sessions_under_the_usual_rule(
     assert rows[0][4]  # the thing was put where the answer is
     hits.compared([dump, dump])
     assert "0 of 0" in capsys.readouterr().out
+
+
+def test_oracles_replace_stages_by_the_truth(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import oracles  # pyright: ignore[reportMissingImports]
+
+    truth = torch.zeros(1, 8, 8, dtype=torch.bool)
+    truth[0, :4] = True
+    maps = 0.3 + 0.5 * truth.float() + 0.1 * torch.rand(1, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert oracles._best_cut(maps, truth).tolist() == [1]
+    assert oracles._best_cut(1 - maps, truth)[0] <= 0.5
+    averaged = oracles._averaged(maps, [truth[0].numpy(), ~truth[0].numpy()])
+    for part in (truth[0], ~truth[0]):
+        torch.testing.assert_close(averaged[0, part], maps[0, part].mean().expand(32))
+
+    asked = session()
+    camera, surface = asked.views[0].camera, oracles._OnSurface(asked)
+    left_half = np.zeros((camera.height_px, camera.width_px), bool)
+    left_half[:, : camera.width_px // 2] = True
+    labels = [SimpleNamespace(phrase="thing", mask=left_half)]
+    read = surface.learn(camera, asked.ask_view(camera, ["thing"]), labels)
+    told = torch.from_numpy(surface.read(read, labels)) > 0.5
+    assert ious(told, torch.from_numpy(left_half)[None]).item() > 0.9
+    levels = list(surface.levels(read, labels))
+    assert len(levels) == len(asked.seen_scales().crop_angles)
+    assert {level.shape for level in levels} == {(1, camera.height_px, camera.width_px)}
 
 
 def test_the_first_answer_is_measured_from_the_start_of_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -72,7 +72,7 @@ def train(
         encoder, dense: specs; None is the preset's, and `dense="none"` goes without.
         allow_outside: also read files that lie outside the scene's folder.
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:N".
-        max_steps, rays: None is the preset's.
+        max_steps, rays: None is the preset's; methods that learn from whole photos take no rays.
         progress: gets the stages "fingerprint", "kernels", "features", "training" and more.
         say: told in lines what was found and chosen.
 
@@ -83,6 +83,8 @@ def train(
     """
     where = resolve_device(device)
     name, recipe = chosen_preset(method, preset, where, encoder, dense, say)
+    if rays is not None and isinstance(recipe.config, SplatConfig):
+        raise UsageError(f"preset {name} learns from whole photos; leave --rays out")
     steps, rays = _at_least("max_steps", 1, max_steps, recipe.steps), _at_least("rays", 1, rays, recipe.rays)
     seed = _at_least("seed", 0, seed, 0)
     config = loop.TrainingConfig(steps=steps, rays=rays, language_rays=recipe.language_rays, seed=seed)

@@ -36,7 +36,7 @@ def test_the_same_answers_agree_wholly():
     assert found.correlation == pytest.approx(1)
     assert found.correlation_answered == pytest.approx(1)
     assert (found.difference, found.same_verdict, found.answered) == (0, 1, 2)
-    assert (found.same_place, found.mask_iou) == (1, 1)
+    assert (found.best_in_mask, found.mask_iou) == (1, 1)
     assert found.psnr == pytest.approx(100)
     assert found.to_json()["seconds_per_phrase"] == {"field": 0.5, "baked": 0.1}
 
@@ -51,7 +51,7 @@ def test_figures_by_hand():
     assert found.difference == pytest.approx((0.8 + 0.1 + 0.15) / 3)
     assert found.same_verdict == pytest.approx(2 / 3)
     assert found.answered == 2
-    assert found.same_place == pytest.approx(1 / 2)
+    assert found.best_in_mask == pytest.approx(1 / 2)
     assert found.mask_iou == pytest.approx((0 + 1 / 2) / 2)
     assert found.psnr == pytest.approx(-20 * np.log10(0.2))
     assert found.views == 1
@@ -75,7 +75,7 @@ def test_what_cannot_be_told_is_null():
     found = _figures([(nothing, nothing)], 0, 0).to_json()
     assert found["correlation"] is None
     assert found["correlation_answered"] is None
-    assert found["same_place"] is None
+    assert found["best_in_mask"] is None
     assert found["mask_iou"] is None
     assert found["answered"] == 0
     assert found["same_verdict"] == 1
@@ -89,6 +89,8 @@ def test_a_session_agrees_with_itself_and_encodes_texts_once():
     assert found.correlation == pytest.approx(1)
     assert found.difference == 0
     assert found.same_verdict == 1
+    assert found.answered > 0
+    assert (found.best_in_mask, found.mask_iou) == (1, 1)
     assert found.seconds_field > 0
     assert (found.views, found.phrases) == (2, 5)
     assert [event.done for event in events] == [1, 2, 3, 4]

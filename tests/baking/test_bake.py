@@ -48,6 +48,11 @@ def test_it_answers_as_the_field_does(baked):
     assert agreement.views == 1
     assert agreement.correlation_answered > 0.8  # every edge is sharp, and pixels are as large as elements
     assert agreement.difference < 0.05
+    assert agreement.answered >= 3
+    assert agreement.best_in_mask is not None
+    assert agreement.mask_iou is not None
+    assert agreement.best_in_mask > 0.6
+    assert agreement.mask_iou > 0.5
     opened = Session.open(out, device="cpu")
     opened._wording._encoder = Texts()  # type: ignore[assignment]
     names = [ball.name for ball in BALLS]

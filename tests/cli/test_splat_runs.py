@@ -94,10 +94,13 @@ def test_a_scene_without_points_begins_at_random(tiny_splat, encoder: str, tmp_p
     assert finite(tmp_path / "run")
 
 
-def test_dense_features_are_refused(tiny_splat, encoder: str, tmp_path: Path, capsys):
+def test_dense_features_and_rays_are_refused(tiny_splat, encoder: str, tmp_path: Path, capsys):
     scene = write_ball_scene(tmp_path / "scene", n_views=5, width_px=40, height_px=30).folder
     said = failure(capsys, _train(scene, tmp_path / "run", encoder, "--dense", "timm:vit_small_patch8_224.dino"))
     assert "preset splat learns no dense features" in said
+    said = failure(capsys, _train(scene, tmp_path / "run", encoder, "--rays", "64"))
+    assert said == "preset splat learns from whole photos; leave --rays out"
+    assert not (tmp_path / "run").exists()
 
 
 def small_scene(folder: Path, n_views: int = 5) -> Path:

@@ -46,7 +46,9 @@ EVALUATION = {
     "localisation": {"headline": {"hits": 3, "total": 4}, HOSTILE: {"hits": 1, "total": 2}},
     "localisation_in_mask": {"headline": {"hits": 2, "total": 4}},
     "presence": {"auroc": 1.0, "accuracy": 0.5,
-                 "present": {"right": 1, "total": 2}, "absent": {"right": 1, "total": 1}},
+                 "present": {"right": 1, "total": 2}, "absent": {"right": 1, "total": 1},
+                 "calibration_error": 0.125, "reliability": [
+                     {"count": 0}, {"count": 3, "presence": 0.4, "share_present": 2 / 3, "standard_error": 0.3}]},
     "per_view": [{"view": HOSTILE, "psnr": 20.0, "hits": 1, "total": 2}, {"view": "b", "psnr": None}],
 }  # fmt: skip
 DOCUMENT = {
@@ -138,6 +140,12 @@ def test_marks_lie_where_the_answer_and_the_things_are():
     assert (ring.get("cx"), ring.get("cy")) == ("8", "3")
     nothing = replace(pictures("cat", boxes=False), answer_xy=None)
     assert parsed(report_page(replace(CONTENT, phrase_pictures=[nothing]))).find(".//article//span/svg") is None
+
+
+def test_presence_is_drawn_with_its_reliability():
+    (presence,) = parsed(report_page(CONTENT)).findall(".//section[@id='presence']")
+    assert "mean distance 0.125" in " ".join(presence.itertext())
+    assert "presence 0.40: 67% of 3 are there" in [title.text for title in presence.iter("title")]
 
 
 def test_figures_that_were_measured_have_cards():

@@ -4,6 +4,7 @@ import itertools
 import math
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -16,10 +17,12 @@ from langfield.evaluation.plots import (
     line_chart,
     log_ticks,
     nice_ticks,
+    reliability_chart,
     share_bar,
     strip_chart,
     tick_label,
 )
+from langfield.evaluation.presence import reliability
 
 NAN = float("nan")
 finite = st.floats(-1e6, 1e6)
@@ -169,6 +172,20 @@ def test_dots_lie_at_their_values_in_their_row():
     assert [dot.findtext("title") for dot in dots] == ["mug: 1.00", "cup: 0.00", "<x>: 0.50"]
     rows = [float(dot.get("cy", "")) // 54 for dot in dots]
     assert rows == [0, 0, 1]
+
+
+def test_reliability_has_a_dot_for_each_bin_that_is_not_empty_at_its_presence_and_share():
+    bins = reliability(np.array([0.05, 0.15, 0.15, 0.95]), np.array([False, False, True, True]))
+    chart = ElementTree.fromstring(reliability_chart(bins, title="t"))
+    dots = [[float(dot.get(name, "")) for name in ("cx", "cy")] for dot in chart.iter("circle")]
+    left, width, top, height = 62, 562, 12, 204
+    expected = [(0.05, 0.0), (0.15, 0.5), (0.95, 1.0)]
+    np.testing.assert_allclose(dots, [(left + width * x, top + height * (1 - y)) for x, y in expected])
+    said = [dot.findtext("title") for dot in chart.iter("circle")]
+    assert said[1] == "presence 0.15: 50% of 2 are there"
+    bars = {float(line.get("x1", "")): line for line in chart.iter("line") if line.get("class") == "axis"}
+    middle = bars[dots[1][0]]
+    assert float(middle.get("y1", "")) < dots[1][1] < float(middle.get("y2", ""))
 
 
 def test_an_axis_is_what_it_says():

@@ -107,3 +107,21 @@ def test_only_what_differs_is_listed_with_every_runs_value():
     other["method"]["config"] = {"lr": 0.01, "levels": [1, 2]}
     assert differences([DOCUMENT, other]) == {"seed": [3, 4], "method.config.levels": [None, [1, 2]]}
     assert differences([DOCUMENT, DOCUMENT]) == {}
+
+
+def test_a_run_of_gaussians_is_made_again_as_it_was_made():
+    training = dict(DOCUMENT["training"]) | {"preset": "splat"}
+    trained = DOCUMENT | {"method": {"name": "splat"}, "training": training}
+    assert "--rays" not in commands(RunFacts("my run", trained, {}, {}, 0))[0]
+    lifted = DOCUMENT | {"method": {"name": "splat"}, "training": training | {"splat_sha256": "0"}}
+    assert [shlex.split(command) for command in commands(RunFacts("my run", lifted, {}, {}, 0))] == [
+        ["langfield", "lift", "it's a kitchen", "--splat", "GAUSSIANS.ply", "--out", "my run",
+         "--encoder", "openclip:local-dir:b16"],
+        ["langfield", "report", "my run"],
+    ]  # fmt: skip
+    of_field = dict(DOCUMENT["training"]) | {"baked": {"run": "/home/ann/field", "method": "lerf"}}
+    baked = DOCUMENT | {"method": {"name": "splat"}, "training": of_field}
+    train, bake, _ = (shlex.split(command) for command in commands(RunFacts("my run", baked, {}, {}, 0)))
+    assert train[:5] == ["langfield", "train", "it's a kitchen", "--out", "field"]
+    assert "--rays" in train
+    assert bake == ["langfield", "bake", "field", "--out", "my run"]

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import math
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -248,6 +250,22 @@ def test_a_state_from_another_kind_of_device_goes_on(tmp_path):
         checkpoints.save(elsewhere)
     _, result = train_in(tmp_path, 20)
     assert result.steps == 20
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_model_with_numbers_that_are_not_finite_is_not_saved_and_the_last_good_one_stays(tmp_path, made: bool):
+    train_in(tmp_path, 10)
+    with open_checkpoints(tmp_path, toy_info(TrainingConfig(steps=10))) as checkpoints:
+        good = checkpoints.load()
+        bad = dict(good.model) | {"language.share": torch.tensor([0.5, math.nan]).half()}
+        with pytest.raises(TrainingError, match=r"language\.share holds numbers that are not finite"):
+            if made:
+                checkpoints.save_made(bad)
+            else:
+                checkpoints.save(replace(good, model=bad))
+        left = checkpoints.load()
+    assert left.model.keys() == good.model.keys()
+    assert all(torch.equal(left.model[name], good.model[name]) for name in good.model)
 
 
 def test_bfloat16_is_used_where_it_is_asked_for():

@@ -13,7 +13,6 @@ from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.query.answers import ViewAnswers
 from langfield.query.session import Session
 
-_BOTH_AND_EITHER = np.logical_and, np.logical_or
 _LEAST_SPREAD = 1e-4  # standard deviation of a relevancy picture that has a shape to compare
 
 
@@ -31,7 +30,7 @@ class Agreement:
         same_verdict: share of pairs that both answer, or that neither does.
         answered: how many pairs the field answers: its mask there is not empty. Where it does not, its picture's shape
             is little but noise.
-        same_place: share of those where the baked run's best pixel lies in the field's mask.
+        best_in_mask: share of those where the baked run's best pixel lies in the field's mask.
         mask_iou: mean IoU of the two masks of those.
         psnr: of the baked colours against the field's, in dB.
         seconds_field, seconds_baked: for one phrase in one rendered view, its text encoded already.
@@ -44,7 +43,7 @@ class Agreement:
     difference: float | None
     same_verdict: float
     answered: int
-    same_place: float | None
+    best_in_mask: float | None
     mask_iou: float | None
     psnr: float | None
     seconds_field: float
@@ -79,14 +78,14 @@ def compare(
 def _figures(pairs: Sequence[tuple[ViewAnswers, ViewAnswers]], seconds_field: float, seconds_baked: float) -> Agreement:
     """See `Agreement`; each pair is the field's answers and the baked run's, in one view."""
     correlations: list[list[float]] = [[], []]
-    differences, errors, same_verdict, same_place, overlaps = [], [], [], [], []
+    differences, errors, same_verdict, best_in_mask, overlaps = [], [], [], [], []
     for field, baked in pairs:
         shown, found = np.isfinite(field.depth_world), field.masks.any(axis=(1, 2))
         same_verdict += (found == baked.masks.any(axis=(1, 2))).tolist()
         x, y = np.floor(baked.best_xy_px[found]).astype(np.int64).T
-        same_place += field.masks[np.flatnonzero(found), y, x].tolist()
-        both, either = (combined(field.masks, baked.masks)[found].sum(axis=(1, 2)) for combined in _BOTH_AND_EITHER)
-        overlaps += (both / either).tolist()
+        best_in_mask += field.masks[np.flatnonzero(found), y, x].tolist()
+        both, either = field.masks & baked.masks, field.masks | baked.masks
+        overlaps += (both[found].sum(axis=(1, 2)) / either[found].sum(axis=(1, 2))).tolist()
         if shown.any():
             theirs, ours = field.relevancy[:, shown], baked.relevancy[:, shown]
             correlations[0] += _correlations(theirs, ours)
@@ -100,8 +99,8 @@ def _figures(pairs: Sequence[tuple[ViewAnswers, ViewAnswers]], seconds_field: fl
         correlation_answered=_mean(correlations[1]),
         difference=_mean(differences),
         same_verdict=float(np.mean(same_verdict)),
-        answered=len(same_place),
-        same_place=_mean(same_place),
+        answered=len(best_in_mask),
+        best_in_mask=_mean(best_in_mask),
         mask_iou=_mean(overlaps),
         psnr=-10 * float(np.log10(max(float(np.mean(errors)), 1e-10))) if errors else None,
         seconds_field=seconds_field,

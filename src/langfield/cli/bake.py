@@ -65,14 +65,14 @@ def _agreement(report: "BakeReport") -> list[tuple[str, str]]:
     def told(value: float | None, form: str) -> str:
         return "nothing to compare" if value is None else form.format(value)
 
-    found = report.agreement
+    found, answered = report.agreement, "where the field answers: "
     return [
         (f"compared: {found.phrases} phrases in {found.views} views", ""),
         ("correlation of relevancy pictures", told(found.correlation, "{:.3f}")),
-        ("of those that the field answers", told(found.correlation_answered, "{:.3f}")),
+        (f"{answered}correlation", told(found.correlation_answered, "{:.3f}")),
         ("mean difference of relevancy", told(found.difference, "{:.4f}")),
         ("both answer, or neither", told(found.same_verdict, "{:.1%}")),
-        ("of those, the best pixel in the field's mask", told(found.same_place, "{:.1%}" + f" of {found.answered}")),
-        ("of those, IoU of both masks", told(found.mask_iou, "{:.3f}")),
+        (f"{answered}best pixel in its mask", told(found.best_in_mask, "{:.1%}" + f" of {found.answered}")),
+        (f"{answered}IoU of both masks", told(found.mask_iou, "{:.3f}")),
         ("colours of the baked against the field's", told(found.psnr, "PSNR {:.1f} dB")),
     ]

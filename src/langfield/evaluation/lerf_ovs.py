@@ -1,9 +1,10 @@
 """The protocols "lerf-ovs" and "lerf-ovs-held-out": what LangSplat's evaluation counts (Qin et al. 2024, §4.1 and its
 `evaluate_iou_loc`), written anew.
 
-For each labelled photo and each label in it, relevancy maps of all levels compete. Segmentation takes the level whose
-half-smoothed map has the highest value (before it is stretched) and that map's mask; localisation takes the level whose
-box-filtered map has the highest value and all pixels that have it. Denominators are pairs of photo and label.
+For each labelled photo and each label in it, relevancy maps of all levels compete, where what is evaluated has several:
+langfield's runs answer with one map, in which sizes of crops are taken together before. Segmentation takes the level
+whose half-smoothed map has the highest value (before it is stretched) and that map's mask; localisation takes the level
+whose box-filtered map has the highest value and all pixels that have it. Denominators are pairs of photo and label.
 """
 
 from collections.abc import Sequence

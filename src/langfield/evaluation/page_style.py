@@ -59,6 +59,7 @@ tbody tr { break-inside: avoid; }
 .phrase { min-width: 9rem; overflow-wrap: anywhere; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1.5rem; }
 .chart { overflow-x: auto; } .chart svg { display: block; width: 100%; min-width: 24rem; height: auto; }
+.half { max-width: 36rem; }
 svg text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
 svg text.label { fill: var(--ink); }
 .grid { stroke: var(--rule); stroke-width: 1; } .axis { stroke: var(--soft); stroke-width: 1; }

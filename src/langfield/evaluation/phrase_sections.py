@@ -22,7 +22,7 @@ from langfield.evaluation.page_parts import (
     section,
     table,
 )
-from langfield.evaluation.plots import strip_chart
+from langfield.evaluation.plots import reliability_chart, strip_chart
 from langfield.evaluation.run_facts import number, taken
 from langfield.query.pictures import composited, relevancy_picture
 
@@ -126,8 +126,8 @@ def position_text(position: Sequence[float]) -> str:
     return ", ".join(f"{value:.3g}" for value in position)
 
 
-def presence_section(phrases: Sequence[PhraseResult]) -> Markup | None:
-    """Dots of the presence of all judged phrases; None without phrases of both sorts."""
+def presence_section(phrases: Sequence[PhraseResult], measured: Mapping[str, Any]) -> Markup | None:
+    """Dots of the presence of all judged phrases, and the reliability curve; None without phrases of both sorts."""
     rows = [
         (name, [(r.phrase, r.answer.presence) for r in phrases if r.expected == expected])
         for name, expected in (("there", "present"), ("not there", "absent"))
@@ -138,7 +138,17 @@ def presence_section(phrases: Sequence[PhraseResult]) -> Markup | None:
     judged = sum(result.right is not None for result in phrases)
     title = f"Presence of {judged} phrases, decided at 0.5: {judged - wrong} rightly, {wrong} wrongly"
     note = "Every kind of phrase is drawn; the figures above count objects, attributes and synonyms."
-    return section("Presence", lines(f"{title}. {note}"), strip_chart(rows, title=title))
+    strip = strip_chart(rows, title=title)
+    return section("Presence", lines(f"{title}. {note}"), strip, *_reliability_parts(measured))
+
+
+def _reliability_parts(measured: Mapping[str, Any]) -> list[Markup]:
+    bins, error = taken(measured, "presence.reliability"), number(taken(measured, "presence.calibration_error"))
+    if not isinstance(bins, list) or error is None:
+        return []
+    title = f"Reliability: the share that is there of phrases of like presence; mean distance {error:.3f}"
+    note = "Dots on the broken line are calibrated; bars are standard errors, numbers count phrases."
+    return [lines(f"{title}. {note}"), reliability_chart(bins, title=title)]
 
 
 _PHRASE_COLUMNS = (

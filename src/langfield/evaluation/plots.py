@@ -5,8 +5,9 @@ Colours, fonts and dashes come from the page's style sheet (`page_parts`) by cla
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from langfield.evaluation.markup import Markup, joined, tag
 
@@ -202,6 +203,29 @@ def strip_chart(rows: Sequence[tuple[str, Sequence[tuple[str, float]]]], *, titl
             parts.append(tag("circle", said, cx=left + width * value, cy=y, r=_DOT, class_=f"f{number}"))
     svg = tag("svg", tag("title", title), *parts, viewBox=f"0 0 {_WIDTH:g} {height:g}", role="img", aria_label=title)
     return tag("div", svg, class_="chart")
+
+
+def reliability_chart(bins: Sequence[Mapping[str, Any]], *, title: str) -> Markup:
+    """The share that is there against presence, a dot with its standard error for each bin that is not empty (see
+    `langfield.evaluation.presence.reliability`) and how many phrases it holds; dots on the broken line are calibrated.
+    """
+    axis = Axis(0.0, 1.0, nice_ticks(0.0, 1.0))
+    ends = {"x1": _across(axis, 0), "x2": _across(axis, 1), "y1": _down(axis, 0), "y2": _down(axis, 1)}
+    parts = [tag("line", **ends, class_="split")]
+    for entry in bins:
+        if not entry["count"]:
+            continue
+        share, error = entry["share_present"], entry["standard_error"] or 0.0
+        x, y = _across(axis, entry["presence"]), _down(axis, share)
+        high, low = _down(axis, min(share + error, 1.0)), _down(axis, max(share - error, 0.0))
+        said = tag("title", f"presence {entry['presence']:.2f}: {share:.0%} of {entry['count']} are there")
+        parts.append(tag("line", x1=x, x2=x, y1=high, y2=low, class_="axis"))
+        parts.append(tag("circle", said, cx=x, cy=y, r=_DOT, class_="f0"))
+        parts.append(tag("text", f"{entry['count']}", x=x + 2 * _DOT, y=y + (-8 if share < 0.5 else 16)))
+    axes = _axes(axis, axis, "presence", "share that is there")
+    box = f"0 0 {_WIDTH:g} {_HEIGHT:g}"
+    svg = tag("svg", tag("title", title), axes, *parts, viewBox=box, role="img", aria_label=title)
+    return tag("div", svg, class_="chart half")
 
 
 def _pieces(series: Series, log_y: bool) -> list[list[tuple[float, float]]]:

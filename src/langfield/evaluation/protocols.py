@@ -12,8 +12,8 @@ PROTOCOLS: Final[dict[ProtocolName, str]] = {
     "lerf-ovs": "LangSplat's mIoU and localisation on LERF-OVS labels, in every labelled photo",
     "lerf-ovs-held-out": "the same, only in labelled photos that were never trained on",
     "lerf-mask": "Gaussian Grouping's mIoU and boundary IoU, in labelled photos that are not to train on",
-    "3d-ovs": "mIoU over the classes of 3D-OVS's labelled photos, of relevancy over 0.4 at the level with the highest "
-    "mean there",
+    "3d-ovs": "mIoU over the classes of 3D-OVS's labelled photos, of relevancy over 0.4 (of several "
+    "levels, at that with the highest mean there)",
     "3d-ovs-held-out": "the same, only in labelled photos that were never trained on",
     "3d": "positions, boxes and number of hits against the things' true places",
     "presence": "whether phrases are there at all: AUROC, accuracy at 0.5, calibration",

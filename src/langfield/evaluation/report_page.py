@@ -85,7 +85,7 @@ def _sections(content: ReportContent) -> list[Markup | None]:
     return [
         cards(headline(facts, measured)),
         pictures_section(content.phrase_pictures, content.phrases),
-        presence_section(content.phrases),
+        presence_section(content.phrases, measured),
         table_section(content.phrases, measured),
         _view_section(content),
         _training_section(facts),

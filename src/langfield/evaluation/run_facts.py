@@ -129,20 +129,32 @@ def shown_spec(spec: str) -> str:
 
 
 def commands(facts: RunFacts) -> list[str]:
-    """What to type to train the same again and to make the page, with folders by their names alone."""
-    words = ["langfield", "train", facts.scene_name, "--out", facts.name]
+    """What to type to make the same again and to make the page, with folders by their names alone."""
+    field = facts.text("training.baked.run")
+    name = PurePath(field).name if field else facts.name
+    made = _lifting(facts) if facts.text("training.splat_sha256") else _training(facts, name)
+    baking = [["langfield", "bake", name, "--out", facts.name]] if field else []
+    return [shlex.join(words) for words in (made, *baking, ["langfield", "report", facts.name])]
+
+
+def _training(facts: RunFacts, name: str) -> list[str]:
+    whole_photos = facts.text("method.name") == "splat" and facts.text("training.baked.run") is None
     given = [
         ("--preset", facts.text("training.preset")),
         ("--encoder", shown_spec(facts.text("encoders.image_text.spec") or "") or None),
         ("--dense", shown_spec(facts.text("encoders.dense.spec") or "none")),
         ("--max-steps", facts.text("training.steps")),
-        ("--rays", facts.text("training.rays")),
+        ("--rays", None if whole_photos else facts.text("training.rays")),
         ("--seed", facts.text("seed")),
     ]
-    for option, value in given:
-        if value is not None:
-            words += [option, value]
-    return [shlex.join(words), shlex.join(["langfield", "report", facts.name])]
+    options = [word for option, value in given if value is not None for word in (option, value)]
+    return ["langfield", "train", facts.scene_name, "--out", name, *options]
+
+
+def _lifting(facts: RunFacts) -> list[str]:
+    spec = shown_spec(facts.text("encoders.image_text.spec") or "")
+    encoder = ["--encoder", spec] if spec else []
+    return ["langfield", "lift", facts.scene_name, "--splat", "GAUSSIANS.ply", "--out", facts.name, *encoder]
 
 
 def differences(documents: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -70,8 +70,8 @@ LIFT = LiftConfig(
 # Larger crops, twice as far apart: half of LERF's crops, and still each thing in several.
 LIFT_PYRAMID = PyramidRecipe((0.14, 0.2, 0.28, 0.38, 0.5), 0.5)
 
-# Four photos a step keep a GPU busy that one would not; the first steps see them small. The means' learning rate, and
-# with it the shaking, falls to a quarter and not to a hundredth: Gaussians that begin at random have far to go in so few
+# Four photos a step keep a GPU busy that one would not; the first steps see them small. The means' learning rate falls
+# to a quarter, and the shaking with it, not to a hundredth: Gaussians that begin at random have far to go in so few
 # steps (docs/benchmarks.md, "Rates of the means").
 SPLAT = SplatConfig(
     gaussians=GaussianConfig(capacity=500_000),

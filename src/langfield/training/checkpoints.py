@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from langfield.core.errors import TrainingError
 from langfield.runs.directory import TensorFile, has_run, load_run, lock_run, save_run, settle
 from langfield.runs.info import RunInfo, check_same_run
 
@@ -37,13 +38,16 @@ class Checkpoints:
         self._info = info
 
     def save(self, snapshot: Snapshot) -> None:
-        """Replace the saved state, all or nothing (RunError if it cannot be written)."""
+        """Replace the saved state, all or nothing. Raises RunError if it cannot be written, TrainingError if the model
+        holds numbers that are not finite."""
+        _check_finite(snapshot.model, self.path)
         self._info = replace(self._info, steps_done=snapshot.step)
         tensors: dict[TensorFile, Mapping[str, Tensor]] = {"model": snapshot.model, "training": snapshot.training}
         save_run(self.path, self._info, tensors, snapshot.document)
 
     def save_made(self, model: Mapping[str, Tensor]) -> None:
-        """Replace the saved state by a model that was made without steps, and that no training goes on from."""
+        """`save` for a model that was made without steps, and that no training goes on from."""
+        _check_finite(model, self.path)
         save_run(self.path, self._info, {"model": model})
 
     def load(self) -> Snapshot | None:
@@ -52,6 +56,13 @@ class Checkpoints:
             return None
         run = load_run(self.path, training=True)
         return Snapshot(run.info.steps_done, run.tensors("model"), run.tensors("training"), run.training_document())
+
+
+def _check_finite(model: Mapping[str, Tensor], path: Path) -> None:
+    """Whatever made the model: steps, what follows them, or language that was lifted."""
+    for name, values in model.items():
+        if values.is_floating_point() and not bool(values.isfinite().all()):
+            raise TrainingError(f"{name} holds numbers that are not finite, so that the model is not saved", path)
 
 
 @contextmanager
