@@ -188,16 +188,20 @@ def _of_relevancy(found: dict) -> dict[str, Plot]:
 
 
 def _of_lifting(found: dict) -> dict[str, Plot]:
-    rows = found["lifting"]
-    most = max(row["levels"] for row in rows)
-    fewest = min(row["photos"] for row in rows)
-    photos = [(row["photos"], row["seconds"]) for row in rows if row["levels"] == most]
-    levels = [(row["levels"], row["seconds"]) for row in rows if row["photos"] == fewest]
-    title = f"Lifting to {_said(rows[0]['gaussians'])} Gaussians, {found['machine']['device']}"
-    return {
-        "lifting_photos": Plot(title, "photos", "s", [Line(f"{most} levels", photos)]),
-        "lifting_levels": Plot(title, "levels", "s", [Line(f"{fewest} photos", levels)]),
-    }
+    rows, device = found["lifting"], found["machine"]["device"]
+    counts = sorted({row["gaussians"] for row in rows})
+    usual = {"gaussians": counts[len(counts) // 2], "photos": min(row["photos"] for row in rows)}
+    usual["levels"] = max(row["levels"] for row in rows)
+
+    def against(name: str) -> Plot:
+        chosen = [row for row in rows if all(row[key] == usual[key] for key in usual if key != name)]
+        others = ", ".join(f"{_said(usual[key])} {key}" for key in usual if key != name)
+        x = "Gaussians" if name == "gaussians" else name
+        measured = Line("measured", [(row[name], row["seconds"]) for row in chosen])
+        floor = Line("bytes that must move", [(row[name], row["floor_s"]) for row in chosen], dashed=True)
+        return Plot(f"Lifting, {others.replace('gaussians', 'Gaussians')}, {device}", x, "s", [measured, floor])
+
+    return {f"lifting_{name}": against(name) for name in usual}
 
 
 def _of_training(found: dict) -> dict[str, Plot]:

@@ -1,4 +1,4 @@
-"""How lifting grows with photos and levels; see `splats.py`. Codes are random, and each photo shows a part of them."""
+"""How lifting grows with photos, levels and Gaussians; see `splats.py`. Codes are random, each photo shows a part."""
 
 import argparse
 import time
@@ -9,39 +9,56 @@ import torch
 from langfield.core.transforms import Similarity
 from langfield.data.views import Scene, View
 from langfield.features.pyramid import LERF_TILE_RATIOS, PyramidFeatures, PyramidRecipe
+from langfield.methods.splat import Splat
+from langfield.query.outlook import shrunk
 from langfield.training.splat_lifting import lift_language
 from measuring import peak_memory, synchronise, table
 from splat_scenes import EMBED_DIM, made_splat, orbit
 
 _KINDS = 200  # of things that crops show
 _KINDS_IN_A_PHOTO = 40
+_VIEWS_COUNTED = 4
 
 
 def measure(options: argparse.Namespace, device: torch.device, machine: dict) -> dict:
     photo_counts = [2, 3] if options.small else options.photos
     level_counts = [1, 2] if options.small else options.levels
+    counts = [200, 400] if options.small else options.lifted
     size = (64, 48) if options.small else (640, 480)
-    method = made_splat(200 if options.small else options.lifted, device)
-    lift_language(method, *_scene(1, level_counts[0], size, device), range(1))  # what only a first time takes
+    usual, few, many = counts[len(counts) // 2], photo_counts[0], level_counts[-1]
+    wanted = [(usual, photos, many) for photos in photo_counts]  # each grows alone, from the same corner
+    wanted += [(usual, few, levels) for levels in level_counts[:-1]]
+    wanted += [(count, few, many) for count in counts if count != usual]
     rows = []
-    for photos in photo_counts:
-        for levels in level_counts:
-            if levels != level_counts[-1] and photos != photo_counts[0]:
-                continue  # in levels it grows evenly: one row of photos shows it
-            row: dict[str, float] = {"gaussians": method.gaussians.count, "photos": photos, "levels": levels}
-            scene, pyramid = _scene(photos, levels, size, device)
-            with peak_memory(device, row):
-                synchronise(device)
-                start = time.perf_counter()
-                lift_language(method, scene, pyramid, range(photos))
-                synchronise(device)
-                row["seconds"] = time.perf_counter() - start
-            row["ms_per_photo_and_level"] = row["seconds"] * 1e3 / photos / (levels + 1)
-            rows.append(row)
-            del pyramid
+    for count, photos, levels in sorted(wanted):
+        if not rows or rows[-1]["gaussians"] != count:
+            method = made_splat(count, device)
+            lift_language(method, *_scene(1, level_counts[0], size, device), range(1))  # what only a first time takes
+        row: dict[str, float] = {"gaussians": count, "photos": photos, "levels": levels}
+        scene, pyramid = _scene(photos, levels, size, device)
+        with peak_memory(device, row):
+            synchronise(device)
+            start = time.perf_counter()
+            lift_language(method, scene, pyramid, range(photos))
+            synchronise(device)
+            row["seconds"] = time.perf_counter() - start
+        row["ms_per_photo_and_level"] = row["seconds"] * 1e3 / photos / (levels + 1)
+        rows.append(row | _floor(method, scene, levels + 1, machine))
+        del pyramid
     print("\nLifting\n")
     print(table(list(rows[0]), [[row.get(key) for key in rows[0]] for row in rows]))
     return {"lifting": rows}
+
+
+def _floor(method: Splat, scene: Scene, levels: int, machine: dict) -> dict[str, float]:
+    """The fewest bytes that the sums move as they are: 28 of each pair of tile and Gaussian and 32 of each pixel (four
+    crops' numbers and weights) for each photo and level, and each Gaussian's weights of all codes once."""
+    config, photos = method.config.lifting, len(scene.views)
+    cameras = [shrunk(view.camera, config.side_px) for view in scene.views[:: -(-photos // _VIEWS_COUNTED)]]
+    pairs = sum(method.look(camera).projected.pairs for camera in cameras) / len(cameras)
+    pixels = cameras[0].width_px * cameras[0].height_px
+    moved = photos * levels * (28 * pairs + 32 * pixels) + levels * 4 * method.gaussians.count * config.codes
+    return {"pairs": pairs, "floor_s": moved / machine["copy_bytes_per_ms"] / 1e3}
 
 
 def _scene(photos: int, levels: int, size: tuple[int, int], device: torch.device) -> tuple[Scene, PyramidFeatures]:

@@ -58,7 +58,7 @@ def _options() -> argparse.Namespace:
     relevancy.add_argument("--encoder", default="openclip:ViT-B-16/random")
     lifting.add_argument("--photos", nargs="+", type=int, default=[50, 200, 800])
     lifting.add_argument("--levels", nargs="+", type=int, default=[1, 3, 7])
-    lifting.add_argument("--lifted", type=int, default=1_000_000, help="Gaussians")
+    lifting.add_argument("--lifted", nargs="+", type=int, default=[200_000, 1_000_000, 3_000_000], help="Gaussians")
     for each in (training, relevancy, lifting):
         each.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
         each.add_argument("--small", action="store_true", help="so little that a CPU does it in seconds")

@@ -75,10 +75,13 @@ def test_relevancy(benchmark, plots: ModuleType, capsys: pytest.CaptureFixture[s
 
 def test_lifting(benchmark, plots: ModuleType):
     found = benchmark("lifting")
-    rows = [(row["photos"], row["levels"]) for row in found["lifting"]]
-    assert rows == [(2, 1), (2, 2), (3, 2)]
-    assert all(row["seconds"] > 0 for row in found["lifting"])
-    assert set(plots.plots(found)) == {"lifting_photos", "lifting_levels"}
+    rows = [(row["gaussians"], row["photos"], row["levels"]) for row in found["lifting"]]
+    assert rows == [(200, 2, 2), (400, 2, 1), (400, 2, 2), (400, 3, 2)]
+    assert all(row["seconds"] > row["floor_s"] > 0 for row in found["lifting"])
+    made = plots.plots(found)
+    assert {name: len(plot.lines[0].points) for name, plot in made.items()} == {
+        "lifting_photos": 2, "lifting_levels": 2, "lifting_gaussians": 2
+    }  # fmt: skip
 
 
 def test_training(benchmark, plots: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -258,11 +259,9 @@ def test_a_model_with_numbers_that_are_not_finite_is_not_saved_and_the_last_good
     with open_checkpoints(tmp_path, toy_info(TrainingConfig(steps=10))) as checkpoints:
         good = checkpoints.load()
         bad = dict(good.model) | {"language.share": torch.tensor([0.5, math.nan]).half()}
+        save = partial(checkpoints.save_made, bad) if made else partial(checkpoints.save, replace(good, model=bad))
         with pytest.raises(TrainingError, match=r"language\.share holds numbers that are not finite"):
-            if made:
-                checkpoints.save_made(bad)
-            else:
-                checkpoints.save(replace(good, model=bad))
+            save()
         left = checkpoints.load()
     assert left.model.keys() == good.model.keys()
     assert all(torch.equal(left.model[name], good.model[name]) for name in good.model)

@@ -164,13 +164,13 @@ PRESETS: dict[str, Preset] = {
         dense=None,
     ),
     "splat-fast": Preset(
-        "splat with fewer Gaussians and steps: half the time, 0.8 dB less",
+        "splat with fewer Gaussians and steps: half the time, 0.7 dB less",
         SPLAT_FAST,
         steps=1_200,
         dense=None,
     ),
     "splat-quality": Preset(
-        "splat with more Gaussians and steps: six times the time, 0.6 dB more", SPLAT_QUALITY, steps=10_000, dense=None
+        "splat with more Gaussians and steps: six times the time, 0.7 dB more", SPLAT_QUALITY, steps=10_000, dense=None
     ),
     "splat-classic": Preset(
         "splat that grows as in the first paper, to compare with",
