@@ -231,7 +231,7 @@ def test_lifting_ablations(
     found = json.loads(out.read_text())
     assert (found["photos"], found["tile_ratios"]) == (3, [0.2, 0.35, 0.5])
     rows = {row["setting"]: row for row in found["rows"]}
-    alone = ["as the run", "1 kept", "light 0 px", "not robust", "4 codes", "1 a crop", "side 24 px"]
+    alone = ["as the run", "1 kept", "light 0 px", "coherence 0", "not robust", "4 codes", "1 a crop", "side 24 px"]
     assert list(rows) == [*alone, "0.2", "0.2 0.5", "0.35 0.5", "0.2 0.35"]
     # Lifted as the run was, it is the run.
     base, measured = rows["as the run"], langfield.evaluate(run, device="cpu").to_json()
@@ -243,6 +243,7 @@ def test_lifting_ablations(
     assert base["language_bytes"] - rows["1 kept"]["language_bytes"] == 3 * 4 * 3 * kept  # levels, bytes, codes
     assert base["language_bytes"] - rows["0.2"]["language_bytes"] == 2 * (4 * 4 * kept + 4)
     assert rows["light 0 px"]["answering"] > base["answering"]
+    assert rows["coherence 0"]["answering"] >= base["answering"]
     assert all(row["lift_s"] > 0 for row in found["rows"])
     said = capsys.readouterr().out
     assert [f"Language lifted again: {group}" in said for group in ("kept", "side", "levels")] == [True] * 3
@@ -265,7 +266,7 @@ def test_settings_are_lifted_together_where_they_share_sums(ablations: ModuleTyp
     assert len({(setting.lifting, setting.levels) for setting in every}) == len(every)
     together = ablations.sharing(every)
     assert sum(map(len, together)) == len(every)
-    assert {setting.group for setting in together[0]} == {"base", "kept", "least_light", "robust"}
+    assert {setting.group for setting in together[0]} == {"base", "kept", "least_light", "coherence", "robust"}
     assert all(len(alike) == 1 for alike in together[1:])
 
 

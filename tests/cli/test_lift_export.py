@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from safetensors.numpy import load_file
 from tests.cli.conftest import Trained, failure, printed_json
 from tests.data.scenes import BallScene, write_ball_scene
 from tests.data.splats import ball_splats, columns_of, write_rows
@@ -74,6 +76,19 @@ def test_the_same_lift_again_is_the_same_run(lifted: Lifted, capsys):
     again = printed_json(capsys, [*lifted.arguments, "--no-progress"])
     assert again["crops_per_second"] == 0  # in the cache since the first time
     assert (lifted.run / "model.safetensors").read_bytes() == model
+
+
+def test_black_photos_leave_a_run_of_finite_numbers(lifted: Lifted, tmp_path: Path, capsys):
+    scene, run = write_ball_scene(tmp_path / "scene", n_views=5, width_px=48, height_px=36).folder, tmp_path / "run"
+    for path in (scene / "images").iterdir():
+        with Image.open(path) as photo:
+            Image.new(photo.mode, photo.size).save(path)
+    arguments = ["lift", str(scene), "--splat", str(lifted.splat), "--out", str(run), *lifted.arguments[-2:]]
+    printed_json(capsys, [*arguments, "--no-progress"])
+    saved = load_file(run / "model.safetensors").values()
+    assert all(np.isfinite(values).all() for values in saved if values.dtype.kind == "f")
+    answers = printed_json(capsys, ["query", str(run), "red ball", "--no-progress"])["answers"]
+    assert 0 <= answers[0]["presence"] <= 1
 
 
 def test_gaussians_come_out_as_they_went_in(lifted: Lifted, tmp_path: Path, capsys):

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from langfield.core.errors import DataError
@@ -102,7 +102,8 @@ def test_nothing_is_overwritten(tmp_path: Path, there: str):
 @pytest.mark.parametrize(
     "name",
     [
-        "../evil", "a/../../evil", "a/..", "..", "/etc/evil", "//host/evil", "C:/evil", "C:evil", "..\\evil",
+        "../evil", "a/../../evil", "a/..", "..", ".", "a/.",
+        "/etc/evil", "//host/evil", "C:/evil", "C:evil", "..\\evil",
         "a\\..\\..\\evil", "a//b", "a\x00b", "\x00", "a\nb", "a\x7f", "x" * 1025, "y" * 256, "ä" * 128, "a//", "", "/",
         "a:stream",
     ],
@@ -215,6 +216,7 @@ AWKWARD = st.text(st.sampled_from("ab/\\.:\0\n ~é\u202e%"), max_size=12)
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.one_of(AWKWARD, st.text(max_size=20)), min_size=1, max_size=4))
+@example([".", "%"])
 def test_whatever_names_say_all_files_land_inside_or_none(tmp_path_factory: pytest.TempPathFactory, names: list[str]):
     place = tmp_path_factory.mktemp("zip")
     try:

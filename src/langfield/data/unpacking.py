@@ -129,7 +129,8 @@ def _parts(info: zipfile.ZipInfo, archive: Path) -> tuple[str, ...]:
             f"has an entry with an absolute path, a backslash or a colon, {shown}: it is not unpacked", archive
         )
     parts = name.removesuffix("/").split("/")
-    if any(part in ("", "..") or len(part.encode()) > _MAX_PART_BYTES for part in parts):
+    folder_as_file = parts[-1] == "." and not name.endswith("/")
+    if folder_as_file or any(part in ("", "..") or len(part.encode()) > _MAX_PART_BYTES for part in parts):
         raise DataError(
             f"has an entry that leaves its folder or has an unusable name, {shown}: it is not unpacked", archive
         )
