@@ -58,7 +58,7 @@ class Values:
 
     kept: tuple[int, ...] = (1, 2, 4, 8)
     least_light: tuple[float, ...] = (0.0, 0.5, 2.0, 8.0)
-    coherence: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75)
+    coherence: tuple[float, ...] = (0.0, 0.25, 0.75)  # 0.5 is the usual one
     codes: tuple[int, ...] = (32, 64, 128, 256, 512)
     per_crop: tuple[int, ...] = (1, 2, 4)
     side: tuple[int, ...] = (160, 320, 640)
@@ -74,12 +74,14 @@ class Setting:
 
     Attributes:
         levels: which of the run's crop sizes.
+        choices: of `LanguageMap.from_weights`, besides those of `lifting`.
     """
 
     group: str
     name: str
     lifting: LiftingConfig
     levels: tuple[int, ...]
+    choices: tuple[tuple[str, float], ...] = ()
 
     @property
     def sums(self) -> tuple[Any, ...]:
@@ -97,16 +99,17 @@ def settings(base: LiftingConfig, ratios: Sequence[float], values: Values) -> li
 
     tried("kept", ((f"{n} kept", {"codes_kept": n}) for n in values.kept))
     tried("least_light", ((f"light {x:g} px", {"least_light": x}) for x in values.least_light))
-    tried("coherence", ((f"coherence {x:g}", {"least_coherence": x}) for x in values.coherence))
+    for x in values.coherence:
+        found.append(Setting("coherence", f"coherence {x:g}", base, every, (("least_coherence", x),)))
     tried("robust", [("robust" if not base.robust else "not robust", {"robust": not base.robust})])
     tried("codes", ((f"{n} codes", {"codes": n}) for n in values.codes))
     tried("per_crop", ((f"{n} a crop", {"codes_per_crop": n}) for n in values.per_crop))
     tried("side", ((f"side {n} px", {"side_px": n}) for n in values.side))
     fewer = [(level,) for level in every[: values.most_alone]] + [every[::3], every[::2], every[1:], every[:-1]]
     found += [Setting("levels", " ".join(f"{ratios[n]:g}" for n in some), base, some) for some in fewer if some]
-    different: dict[tuple[LiftingConfig, tuple[int, ...]], Setting] = {}
+    different: dict[Any, Setting] = {}
     for setting in found:
-        different.setdefault((setting.lifting, setting.levels), setting)
+        different.setdefault((setting.lifting, setting.levels, setting.choices), setting)
     return list(different.values())
 
 
@@ -150,9 +153,9 @@ class Ablation:
                 weighing_s = self._since(start)
             for setting in alike:
                 begun, own = time.perf_counter(), setting.lifting
-                choices |= {"keep": own.codes_kept, "robust": own.robust}
-                choices |= {"least_light": own.least_light, "least_coherence": own.least_coherence}
-                made = LanguageMap.from_weights(codebook, weights, *of_elements, **choices)
+                asked = {"keep": own.codes_kept, "least_light": own.least_light, "robust": own.robust}
+                asked |= dict(setting.choices)
+                made = LanguageMap.from_weights(codebook, weights, *of_elements, **(choices | asked))
                 maps.append((made.to(self.device), self._since(begun)))
 
         self.method.config = replace(self.method.config, lifting=first.lifting)

@@ -263,7 +263,7 @@ def test_levels_left_out_are_as_if_never_cut(ablations: ModuleType, tmp_path: Pa
 
 def test_settings_are_lifted_together_where_they_share_sums(ablations: ModuleType):
     every = ablations.settings(LiftingConfig(), (0.1, 0.2, 0.3), ablations.Values())
-    assert len({(setting.lifting, setting.levels) for setting in every}) == len(every)
+    assert len({(setting.lifting, setting.levels, setting.choices) for setting in every}) == len(every)
     together = ablations.sharing(every)
     assert sum(map(len, together)) == len(every)
     assert {setting.group for setting in together[0]} == {"base", "kept", "least_light", "coherence", "robust"}

@@ -31,8 +31,7 @@ class LiftingConfig:
         codes: of the codebook.
         codes_per_crop, codes_kept: sparse codes of a crop, and of a Gaussian at a level.
         side_px: longest side of the pictures that are lifted from.
-        least_light, least_coherence, robust: see `langfield.fields.language_map.LanguageMap.from_weights`; light is in
-            pixels.
+        least_light, robust: see `langfield.fields.language_map.LanguageMap.from_weights`; light is in pixels.
     """
 
     codes: int = 128
@@ -40,7 +39,6 @@ class LiftingConfig:
     codes_kept: int = 4
     side_px: int = 320
     least_light: float = 0.5
-    least_coherence: float = 0.5
     robust: bool = True
 
 

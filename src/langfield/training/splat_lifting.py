@@ -93,7 +93,6 @@ def lift_language(
         _crop_angles(scene, pyramid, view_indices).to(device),
         keep=config.codes_kept,
         least_light=config.least_light,
-        least_coherence=config.least_coherence,
         robust=config.robust,
     )
 
