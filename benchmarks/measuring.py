@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -104,6 +106,21 @@ class Marks:
             for part, lasted in spent.items():
                 parts.setdefault(part, []).append(lasted)
         return {part: statistics.median(values) for part, values in parts.items()}
+
+
+def kernels(function: Callable[[], object], file: Path) -> tuple[dict[str, float], int]:
+    """What a GPU does in `function`, by torch's profiler: seconds by kernel, the longest first, and how many kernels
+    there are. A longer table goes into `file`."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as seen:
+        function()
+        torch.cuda.synchronize()
+    figures: Any = seen.key_averages()
+    file.write_text(figures.table(sort_by="self_device_time_total", row_limit=40, max_name_column_width=90))
+    found = [event for event in figures if event.device_type == torch.autograd.DeviceType.CUDA]
+    found.sort(key=lambda event: -event.self_device_time_total)
+    return {event.key: event.self_device_time_total / 1e6 for event in found}, sum(event.count for event in found)
 
 
 @contextmanager

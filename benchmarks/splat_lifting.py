@@ -12,7 +12,7 @@ from langfield.features.pyramid import LERF_TILE_RATIOS, PyramidFeatures, Pyrami
 from langfield.methods.splat import Splat
 from langfield.query.outlook import shrunk
 from langfield.training.splat_lifting import lift_language
-from measuring import peak_memory, synchronise, table
+from measuring import kernels, peak_memory, synchronise, table
 from splat_scenes import EMBED_DIM, made_splat, orbit
 
 _KINDS = 200  # of things that crops show
@@ -47,7 +47,17 @@ def measure(options: argparse.Namespace, device: torch.device, machine: dict) ->
         del pyramid
     print("\nLifting\n")
     print(table(list(rows[0]), [[row.get(key) for key in rows[0]] for row in rows]))
-    return {"lifting": rows}
+    if device.type == "cpu":
+        return {"lifting": rows}
+    method, (scene, pyramid) = made_splat(usual, device), _scene(few, many, size, device)
+    lift_language(method, scene, pyramid, range(1))
+    file = Path(options.out or "lifting").with_suffix(".kernels.txt")
+    by_name, launches = kernels(lambda: lift_language(method, scene, pyramid, range(few)), file)
+    print(
+        f"\n{usual:,} Gaussians, {few} photos, {many} levels: {sum(by_name.values()):.3g} s in {launches:,} kernels\n"
+    )
+    print(table(["kernel", "s"], [[name[:60], seconds] for name, seconds in list(by_name.items())[:8]]))
+    return {"lifting": rows, "kernels": launches, "kernel_s": by_name}
 
 
 def _floor(method: Splat, scene: Scene, levels: int, machine: dict) -> dict[str, float]:

@@ -24,7 +24,7 @@ from langfield.training.guard import NanGuard
 from langfield.training.loop import TrainingConfig, train
 from langfield.training.optimiser import Optimiser
 from langfield.training.photos import PhotoSource
-from measuring import Marks, peak_memory, synchronise, table
+from measuring import Marks, kernels, peak_memory, synchronise, table
 
 _PHOTO_BYTES = 4 * 2**30
 
@@ -212,15 +212,9 @@ def _marked_drawing(marks: Marks) -> Iterator[None]:
 
 
 def _launches(step: Callable[[], None], marks: Marks, out: Path) -> int:
-    from torch.profiler import ProfilerActivity, profile
-
-    marks.begin()
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as seen:
+    def steps() -> None:
         for _ in range(3):
             step()
-        torch.cuda.synchronize()
-    figures: Any = seen.key_averages()
-    text = figures.table(sort_by="self_device_time_total", row_limit=40, max_name_column_width=90)
-    out.with_suffix(".kernels.txt").write_text(text)
-    kernels = [e for e in figures if e.device_type == torch.autograd.DeviceType.CUDA]
-    return sum(event.count for event in kernels) // 3
+
+    marks.begin()
+    return kernels(steps, out.with_suffix(".kernels.txt"))[1] // 3
