@@ -7,6 +7,7 @@ import torch
 from tests.ops.test_rasterize import random_scene
 from tests.ops.test_sparse_splat import CODES, said, sparse_of
 
+from langfield.ops.pixel_rows import PixelRows
 from langfield.ops.rasterize import Projected
 
 pytestmark = [
@@ -34,7 +35,9 @@ def test_codes_are_drawn_and_lifted_as_dense_features_are(
     expected = Projected.splat_codes(seen, code, share.half().float(), CODES)
     assert expected.norm() > 10
     assert (found - expected).norm() <= 1e-3 * expected.norm()
-    given = [values.cuda() for values in said(camera, keep, torch.float32)]
+    pixels, first_row, *table = said(camera, keep, torch.float32)
+    pixels = PixelRows(pixels.size_px, pixels.rows.cuda(), pixels.weights.cuda())
+    given = pixels, first_row, *(values.cuda() for values in table)
     found, expected = torch.zeros(2, count, CODES, device="cuda")
     seen.lift_codes(*given, found)
     Projected.lift_codes(seen, *given, expected)

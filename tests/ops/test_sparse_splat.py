@@ -10,6 +10,7 @@ from tests.ops.test_rasterize import random_scene
 from torch import Tensor
 
 from langfield.core.cameras import Camera
+from langfield.ops.pixel_rows import LIFTED_TILE_PX, PixelRows
 from langfield.ops.rasterize import Projected, project
 
 CODES = 70  # more than are drawn at once
@@ -24,17 +25,21 @@ def sparse_of(count: int, keep: int, dtype: torch.dtype = torch.float64) -> tupl
     return code, share
 
 
-def said(camera: Camera, keep: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Rows and weights of pixels (neighbours share rows; a corner says nothing), and codes and shares of rows."""
+FIRST_ROW = 3
+
+
+def said(camera: Camera, keep: int, dtype: torch.dtype = torch.float64) -> tuple[PixelRows, int, Tensor, Tensor]:
+    """What pixels say (neighbours share rows; a corner says nothing), and codes and shares of the table's rows."""
     generator = torch.Generator().manual_seed(keep)
     xy = camera.pixel_centres().reshape(-1, 2)
     cell = (xy / 9).long()
     rows = torch.stack([cell[:, 0] + 40 * (cell[:, 1] + down) + right for down in (0, 1) for right in (0, 1)], dim=1)
     weights = torch.rand(len(xy), 4, generator=generator, dtype=dtype)
     weights[:30] = 0
-    table = int(rows.max()) + 1
+    table = FIRST_ROW + int(rows.max()) + 1
     codes = torch.randint(0, CODES, (table, keep), generator=generator)
-    return rows, weights, codes, torch.rand(table, keep, generator=generator, dtype=dtype)
+    shares = torch.rand(table, keep, generator=generator, dtype=dtype)
+    return PixelRows((camera.width_px, camera.height_px), rows, weights), FIRST_ROW, codes, shares
 
 
 def weights_of(projected: Projected) -> Tensor:
@@ -57,12 +62,12 @@ def test_codes_are_drawn_by_their_shares(seen: Projected):
 
 
 def test_codes_are_lifted_by_what_pixels_say(seen: Projected):
-    rows, weights, codes, shares = said(seen.camera, 2)
+    pixels, first_row, codes, shares = said(seen.camera, 2)
     of_row = torch.zeros(len(codes), CODES, dtype=torch.float64).scatter_add_(1, codes, shares)
-    of_pixel = (of_row[rows] * weights[:, :, None]).sum(dim=1)
+    of_pixel = (of_row[pixels.rows + first_row] * pixels.weights[:, :, None]).sum(dim=1)
     before = torch.rand(50, CODES, dtype=torch.float64)
     out = before.clone()
-    seen.lift_codes(rows, weights, codes, shares, out)
+    seen.lift_codes(pixels, first_row, codes, shares, out)
     expected = before + weights_of(seen).flatten(0, 1).T @ of_pixel
     torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-5)
 
@@ -75,7 +80,8 @@ def test_sparse_matrices_on_a_cpu_are_their_dense_twins_and_change_nothing_given
     whole = project(means, rotations, scales, torch.full_like(opacities, 0.95) if opaque else opacities, camera)
     code, share = sparse_of(200, 3, dtype)
     given = said(camera, 2, dtype)
-    kept = [values.clone() for values in (code, share, *given)]
+    tensors = code, share, given[0].rows, given[0].weights, *given[2:]
+    kept = [values.clone() for values in tensors]
     for seen, own in ((whole, slice(None)), (whole.only(torch.arange(0, 200, 3)), slice(0, None, 3))):
         expected = Projected.splat_codes(seen, code[own], share[own], CODES)
         assert expected.norm() > 1
@@ -85,10 +91,33 @@ def test_sparse_matrices_on_a_cpu_are_their_dense_twins_and_change_nothing_given
         Projected.lift_codes(seen, *given, twin)
         assert (twin - 1).norm() > 1
         torch.testing.assert_close(out, twin, rtol=1e-4, atol=1e-4)
-    assert all(torch.equal(a, b) for a, b in zip(kept, (code, share, *given), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(kept, tensors, strict=True))
     none = whole.only(torch.arange(0))
     assert not none.splat_codes(code[:0], share[:0], CODES).any()
     none.lift_codes(*given, torch.zeros(0, CODES, dtype=dtype))
+
+
+def test_slots_of_tiles_are_the_rows_that_their_pixels_read(seen: Projected):
+    """Each pixel finds its rows again; what is outside the picture, or without weight, has none."""
+    pixels, *_ = said(seen.camera.resized(37, 21), 2)
+    (width, height), slots, side = pixels.size_px, pixels.in_tiles, LIFTED_TILE_PX
+    slot, weight = (values.reshape(len(slots.row), side, side, 4) for values in (slots.slot, slots.weight))
+    read = torch.where(slot >= 0, slots.row.gather(1, slot.clamp_min(0).flatten(1).long()).reshape(slot.shape), -1)
+    across, down = -(-width // side), -(-height // side)
+    whole = [
+        values.reshape(down, across, side, side, 4).transpose(1, 2).reshape(-1, across * side, 4)
+        for values in (read, weight)
+    ]
+    said_rows = torch.where(pixels.weights > 0, pixels.rows, -1).reshape(height, width, 4)
+    assert torch.equal(whole[0][:height, :width], said_rows.int())
+    assert torch.equal(whole[1][:height, :width], pixels.weights.reshape(height, width, 4).float())
+    outside = torch.ones(down * side, across * side, dtype=torch.bool)
+    outside[:height, :width] = False
+    assert (whole[0][outside] == -1).all()
+    assert not whole[1][outside].any()
+    for row, own in zip(slots.row, slot.flatten(1), strict=True):
+        there = row[row >= 0]
+        assert len(there.unique()) == len(there) == int(own.max()) + 1
 
 
 INTERPRETED = """
@@ -150,10 +179,12 @@ def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str, side: int):
     function = getattr(kernels, kernel)
     constants = {"ROWS": 4, "KEEP": 2, "SIDE": side, "GAUSSIANS": kernels._GAUSSIANS, "SLOTS": kernels._GAUSSIANS}
     constants = {name: value for name, value in constants.items() if name in function.arg_names}
+    constants |= {"SOME": True} if kernel == "_lift_kernel" else {}
     whole = ("gaussian_ptr", "first_ptr", "slot_ptr", "slot_row_ptr")
     types = dict.fromkeys(whole, "*i32") | dict.fromkeys(constants, "constexpr")
     types["code_ptr"] = "*i16" if kernel == "_splat_kernel" else "*i32"
-    types |= dict.fromkeys(("width", "height", "across", "tiles", "pairs", "slots", "codes"), "i32")
+    types |= dict.fromkeys(("width", "height", "across", "tiles", "pairs", "slots", "first_row", "codes"), "i32")
+    types["element_ptr"] = "*i64"
     signature = {n: types.get(n, "*fp32" if n.endswith("_ptr") else "fp32") for n in function.arg_names}
     source = ASTSource(fn=function, signature=signature, constexprs=constants)
     compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": side**2 // 16})

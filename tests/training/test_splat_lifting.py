@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from tests.data.scenes import draw, write_ball_scene
 from tests.methods.test_splat import CONFIG, GROWTH, begin
 from tests.training.test_lifting import COLOURS, ColourEncoder
@@ -59,7 +60,8 @@ def test_tiles_about_a_point_are_what_sampling_takes_the_mean_of(asked):
     xy = torch.rand(50, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([64.0, 48.0])
     for level in range(len(RATIOS)):
         rows, weights = pyramid.tiles_about(scene.train[3], xy, level)
-        mean = (pyramid.rows[rows].float() * weights[:, :, None]).sum(dim=1)
+        first = pyramid.first_row[pyramid.place[scene.train[3]], level]
+        mean = (pyramid.rows[first + rows].float() * weights[:, :, None]).sum(dim=1)
         index = torch.full((50,), scene.train[3])
         torch.testing.assert_close(mean, pyramid.sample(index, xy, torch.full((50,), float(level))), atol=1e-5, rtol=0)
         torch.testing.assert_close(weights.sum(dim=1), torch.ones(50))
@@ -180,3 +182,29 @@ def test_training_on_drops_the_language(asked):
     with PhotoSource(scene, scene.train, "cpu", 2**30, 0) as photos:
         fresh.loss(photos.batch(0), 0)
     assert not len(fresh.language.code)
+
+
+def test_photos_lifted_together_are_the_sum_of_each_alone(asked, tmp_path, monkeypatch):
+    """Those of one camera share what their pixels say; a lens, or a mask, of its own is heeded."""
+    _, scene, method, _, pyramid = asked
+    views, chosen = list(scene.views), list(scene.train[:5])
+    lens = (-0.2, 0.03, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    views[chosen[1]] = replace(views[chosen[1]], camera=replace(views[chosen[1]].camera, distortion=lens))
+    mask = np.zeros((48, 64), np.uint8)
+    mask[:, 20:] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    views[chosen[3]] = replace(views[chosen[3]], mask_path=tmp_path / "mask.png")
+    mixed = replace(scene, views=tuple(views))
+    taken = []
+    monkeypatch.setattr(
+        Splat, "take_language", lambda own, codebook, weights, *rest, **_: taken.append((*weights, rest[0]))
+    )
+    lift_language(method, mixed, pyramid, chosen)
+    together = taken.pop()
+    for index in chosen:
+        lift_language(method, mixed, pyramid, [index])
+    for whole, *parts in zip(together, *taken, strict=True):
+        assert all(part.norm() > 1 for part in parts)
+        torch.testing.assert_close(sum(parts), whole, rtol=1e-4, atol=1e-4)
+    lift_language(method, scene, pyramid, [chosen[3]])
+    assert taken[-1][-1].sum() > 1.2 * taken[3][-1].sum()

@@ -63,6 +63,11 @@ class Camera:
         """Whether it is a pinhole: straight lines stay straight."""
         return self.lens == "opencv" and not any(self.distortion)
 
+    @property
+    def optics(self) -> tuple[Any, ...]:
+        """All but the pose: cameras of equal optics see equal pixels along equal rays of their own axes."""
+        return tuple(getattr(self, field.name) for field in fields(self) if field.name != "world_from_camera")
+
     def straightened(self) -> "Camera":
         """The pinhole of the same place, size and focal length."""
         return replace(self, distortion=NO_DISTORTION, lens="opencv")

@@ -181,8 +181,8 @@ class PyramidFeatures:
     def tiles_about(
         self, view_index: int, xy_px: Float[Tensor, "r 2"], level: int
     ) -> tuple[Int64[Tensor, "r 4"], Float[Tensor, "r 4"]]:
-        """The rows of the four tiles about points of one photo at one level, and their bilinear weights (sum 1): what
-        `sample` is the mean of."""
+        """The four tiles about points of one photo at one level, and their bilinear weights (sum 1): what `sample` is
+        the mean of. Tiles are rows counted from the level's first (`first_row`): the same for photos of one size."""
         place = int(self.place[view_index])
         rows, columns = (int(v) for v in self.grid[place, level])
         last = torch.tensor([columns - 1, rows - 1], device=xy_px.device)
@@ -191,7 +191,7 @@ class PyramidFeatures:
         far, share = torch.minimum(near + 1, last), uv - near
         x, y = torch.stack([near[:, 0], far[:, 0]], dim=1), torch.stack([near[:, 1], far[:, 1]], dim=1)
         weight_x, weight_y = (torch.stack([1 - share[:, axis], share[:, axis]], dim=1) for axis in range(2))
-        row = self.first_row[place, level] + y[:, :, None] * columns + x[:, None, :]
+        row = y[:, :, None] * columns + x[:, None, :]
         return row.flatten(1), (weight_y[:, :, None] * weight_x[:, None, :]).flatten(1)
 
     def crop_fraction(self, view_index: Int64[Tensor, " r"], level: Float[Tensor, " r"]) -> Float[Tensor, " r"]:

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int64, Shaped
+from jaxtyping import Bool, Float, Int, Int64, Shaped
 from torch import Tensor
 
 from langfield.core.cameras import Camera
+from langfield.ops.pixel_rows import PixelRows
 
 BLUR_PX2 = 0.3  # added to the diagonal of every 2D covariance
 NEAR = 0.01  # Gaussians whose centre is nearer (z-depth) are not drawn
@@ -140,9 +141,9 @@ class Projected(ABC):
     @torch.no_grad()
     def lift_codes(
         self,
-        rows: Int64[Tensor, "r j"],
-        weights: Float[Tensor, "r j"],
-        codes: Int64[Tensor, "t k"],
+        said: PixelRows,
+        first_row: int,
+        codes: Int[Tensor, "t k"],
         shares: Float[Tensor, "t k"],
         out: Float[Tensor, "n c"],
     ) -> None:
@@ -150,10 +151,15 @@ class Projected(ABC):
         a pixel says is a mix of rows, a row a mix of codes. The transpose of `splat_codes`, where pixels share rows.
 
         On CUDA a Triton kernel; elsewhere (and as its twin) `pulled_back`, of the codes that the picture shows only.
+
+        Args:
+            said: what pixels say, by rows of the table counted from `first_row`.
+            codes, shares: of each row of the table.
         """
+        rows, weights = said.rows + first_row, said.weights
         table = torch.zeros(len(rows), out.shape[1], device=out.device, dtype=weights.dtype)
         for k in range(codes.shape[1]):
-            table.scatter_add_(1, codes[rows, k], weights * shares[rows, k].to(weights.dtype))
+            table.scatter_add_(1, codes[rows, k].long(), weights * shares[rows, k].to(weights.dtype))
         shown = torch.nonzero(table.any(dim=0))[:, 0]
         size = self.camera.height_px, self.camera.width_px
         for part in shown.split(_CODES_AT_ONCE):

@@ -7,6 +7,7 @@ Each step is one call for all cameras of a size.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from langfield.core.cameras import Camera
 from langfield.ops import sparse_splat_triton
 from langfield.ops.gsplat_kernels import load_gsplat
+from langfield.ops.pixel_rows import LIFTED_TILE_PX, PixelRows
 from langfield.ops.rasterize import BLUR_PX2, NEAR, Blended, Footprints, Projected, kept_gradient
 from langfield.ops.rasterize_triton import well_formed
 
@@ -184,22 +186,20 @@ class GsplatProjected(Projected):
     @torch.no_grad()
     def lift_codes(
         self,
-        rows: Int64[Tensor, "r j"],
-        weights: Float[Tensor, "r j"],
-        codes: Int64[Tensor, "t k"],
+        said: PixelRows,
+        first_row: int,
+        codes: Int[Tensor, "t k"],
         shares: Float[Tensor, "t k"],
         out: Float[Tensor, "n c"],
     ) -> None:
         """See `Projected.lift_codes`."""
+        sparse_splat_triton.lift_codes(self._in_small_tiles, self.rows, said, first_row, codes, shares, out)
+
+    @cached_property
+    def _in_small_tiles(self) -> Tiled:
         tiled = self.tiled
-        if tiled.tile_px > _SMALL_TILE_PX:  # larger ones do not fit into the registers
-            tiled = in_tiles(tiled.shapes, tiled.size_px, _SMALL_TILE_PX)
-        if self.rows is None:
-            sparse_splat_triton.lift_codes(tiled, rows, weights, codes, shares, out)
-            return
-        own = torch.zeros(len(self.rows), out.shape[1], device=out.device)
-        sparse_splat_triton.lift_codes(tiled, rows, weights, codes, shares, own)
-        out.index_add_(0, self.rows, own)
+        same = tiled.tile_px == LIFTED_TILE_PX
+        return tiled if same else in_tiles(tiled.shapes, tiled.size_px, LIFTED_TILE_PX)
 
     def _blended(
         self, features: Float[Tensor, "n c"], with_depth: bool

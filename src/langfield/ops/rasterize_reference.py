@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Int, Int64, Shaped
 from scipy.sparse import coo_array, csr_array
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from langfield.core.cameras import Camera
+from langfield.ops.pixel_rows import PixelRows
 from langfield.ops.rasterize import (
     BLUR_PX2,
     FIELD_MARGIN,
@@ -126,14 +127,15 @@ class Sorted(Projected):
     @torch.no_grad()
     def lift_codes(
         self,
-        rows: Int64[Tensor, "r j"],
-        weights: Float[Tensor, "r j"],
-        codes: Int64[Tensor, "t k"],
+        said: PixelRows,
+        first_row: int,
+        codes: Int[Tensor, "t k"],
         shares: Float[Tensor, "t k"],
         out: Float[Tensor, "n c"],
     ) -> None:
         """See `Projected.lift_codes`, and `splat_codes`."""
-        of_pixel, of_row = _sparse(rows, weights, len(codes)), _sparse(codes, shares, out.shape[1])
+        of_pixel = _sparse(said.rows + first_row, said.weights, len(codes))
+        of_row = _sparse(codes, shares, out.shape[1])
         lifted = csr_array(self._weights.T @ (of_pixel @ of_row)).toarray()
         out.index_add_(0, self.seen, torch.from_numpy(lifted).to(out.dtype))
 

@@ -5,8 +5,7 @@ much of each pixel's light each of them stops, and stops itself where nothing is
 scattered: a pixel gets the codes of its Gaussians, a Gaussian those of its pixels. So the cost depends on what elements
 keep, not on how many codes or numbers of an embedding there are, and no picture of many channels has a gradient.
 
-The pixels of a tile read few rows of codes, each of them many times. They are numbered within the tile (its *slots*),
-and a product of matrices sums what a Gaussian gives to all pixels of a slot before anything is scattered.
+What pixels say is lifted as `PixelRows`, whose slots are summed by a product of matrices before anything is scattered.
 
 Kernels are marked `no_type_check`: the tests' shape checks would wrap them, and Triton compiles bare functions only.
 """
@@ -19,16 +18,17 @@ from typing import TYPE_CHECKING, no_type_check
 import torch
 import triton
 import triton.language as tl
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Int, Int64, Shaped
 from torch import Tensor
 
+from langfield.ops.pixel_rows import LIFTED_TILE_PX, PixelRows
 from langfield.ops.rasterize import LEAST_ALPHA, LEAST_TRANSMITTANCE, MOST_ALPHA
 
 if TYPE_CHECKING:
     from langfield.ops.rasterize_gsplat import Tiled
 
 # At once, and slots at once: the least that a product of matrices takes. With a warp for 16 pixels nothing needs memory
-# beside the registers, but for lifting from tiles of 16 pixels a side.
+# beside the registers.
 _GAUSSIANS = 16
 
 
@@ -101,7 +101,7 @@ def _splat_kernel(
         at += GAUSSIANS
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["first_row"])  # it differs from photo to photo
 @no_type_check
 def _lift_kernel(
     xy_ptr,
@@ -109,6 +109,7 @@ def _lift_kernel(
     opacity_ptr,
     gaussian_ptr,
     first_ptr,
+    element_ptr,
     slot_ptr,
     weight_ptr,
     slot_row_ptr,
@@ -121,17 +122,20 @@ def _lift_kernel(
     tiles,
     pairs,
     slots,
+    first_row,
     codes,
     least_alpha,
     most_alpha,
     least_light,
+    SOME: tl.constexpr,
     ROWS: tl.constexpr,
     KEEP: tl.constexpr,
     SIDE: tl.constexpr,
     GAUSSIANS: tl.constexpr,
     SLOTS: tl.constexpr,
 ):
-    """`slot_ptr`, `weight_ptr`: (tiles, SIDE², ROWS); `slot_row_ptr`: (tiles, slots), −1 for none."""
+    """`element_ptr`: the row of `out_ptr` of each Gaussian, if SOME; `slot_ptr`, `weight_ptr`: (tiles, SIDE², ROWS);
+    `slot_row_ptr`: (tiles, slots), counted from `first_row`, −1 for none."""
     tile = tl.program_id(0)
     at = tl.load(first_ptr + tile)
     end = tl.load(first_ptr + tile + 1, mask=tile + 1 < tiles, other=pairs)
@@ -145,7 +149,8 @@ def _lift_kernel(
         slot = tl.load(slot_ptr + entry)
         said = tl.load(weight_ptr + entry)
         says += tl.where(slot[:, None] == own_slot[None, :], said[:, None], 0.0)
-    code_row = tl.load(slot_row_ptr + tile * slots + own_slot, mask=own_slot < slots, other=-1).to(tl.int64)
+    own_row = tl.load(slot_row_ptr + tile * slots + own_slot, mask=own_slot < slots, other=-1).to(tl.int64)
+    code_row = tl.where(own_row >= 0, own_row + first_row, -1)
     light = tl.where((column < width) & (row < height), 1.0, 0.0)
     px = column.to(tl.float32) + 0.5
     py = row.to(tl.float32) + 0.5
@@ -157,11 +162,14 @@ def _lift_kernel(
             xy_ptr, conic_ptr, opacity_ptr, gaussian, there, px, py, light, least_alpha, most_alpha, least_light
         )
         of_slot = tl.dot(weight, says, input_precision="ieee")
+        element = gaussian
+        if SOME:
+            element = tl.load(element_ptr + gaussian, mask=there, other=0)
         for k in tl.static_range(KEEP):
             code = tl.load(code_ptr + code_row * KEEP + k, mask=code_row >= 0, other=0).to(tl.int64)
             share = tl.load(share_ptr + code_row * KEEP + k, mask=code_row >= 0, other=0.0)
             value = of_slot * share[None, :]
-            place = out_ptr + gaussian[:, None] * codes + code[None, :]
+            place = out_ptr + element[:, None] * codes + code[None, :]
             tl.atomic_add(place, value, mask=there[:, None] & (value != 0), sem="relaxed")
         at += GAUSSIANS
 
@@ -184,27 +192,36 @@ def splat_codes(
 
 def lift_codes(
     tiled: "Tiled",
-    rows: Int64[Tensor, "r j"],
-    weights: Float[Tensor, "r j"],
-    codes: Int64[Tensor, "t k"],
+    elements: Int64[Tensor, " m"] | None,
+    said: PixelRows,
+    first_row: int,
+    codes: Int[Tensor, "t k"],
     shares: Float[Tensor, "t k"],
-    out: Float[Tensor, "m c"],
+    out: Float[Tensor, "n c"],
 ) -> None:
-    """Add to `out`, for each Gaussian of one picture, Σ over pixels of w times what their rows say of each code."""
+    """Add to `out`, for each Gaussian of one picture, Σ over pixels of w times what their rows say of each code.
+
+    Args:
+        tiled: in tiles of `LIFTED_TILE_PX`.
+        elements: which row of `out` each Gaussian's is, if not its own number's.
+        codes, shares: of each row of the table, the latter not negative; int32 and float32 are taken as they are.
+    """
     width, height = tiled.size_px
     down, across = tiled.first.shape[1:]
     if not out.is_contiguous():
         raise ValueError("codes are lifted into contiguous memory")
+    if tiled.tile_px != LIFTED_TILE_PX:
+        raise ValueError(f"codes are lifted from tiles of {LIFTED_TILE_PX} pixels, got {tiled.tile_px}")
     if not len(tiled.gaussian) or not len(codes):
         return
-    slot, weight, slot_row = _slots(tiled, rows, weights)
-    slots = slot_row.shape[1]
-    _lift_kernel[(down * across, triton.cdiv(slots, _GAUSSIANS))](
-        *_of_picture(tiled), slot, weight, slot_row, codes.int().contiguous(), shares.float().contiguous(), out,
-        width, height, across, down * across, len(tiled.gaussian), slots, out.shape[1],
-        LEAST_ALPHA, MOST_ALPHA, LEAST_TRANSMITTANCE,
-        ROWS=rows.shape[1], KEEP=codes.shape[1], SIDE=tiled.tile_px, GAUSSIANS=_GAUSSIANS, SLOTS=_GAUSSIANS,
-        num_warps=tiled.tile_px**2 // 16,
+    slots, number = said.in_tiles, said.in_tiles.row.shape[1]
+    _lift_kernel[(down * across, triton.cdiv(number, _GAUSSIANS))](
+        *_of_picture(tiled), tiled.gaussian if elements is None else elements.contiguous(),
+        slots.slot, slots.weight, slots.row, codes.int().contiguous(), shares.float().contiguous(), out,
+        width, height, across, down * across, len(tiled.gaussian), number, first_row, out.shape[1],
+        LEAST_ALPHA, MOST_ALPHA, LEAST_TRANSMITTANCE, SOME=elements is not None,
+        ROWS=said.rows.shape[1], KEEP=codes.shape[1], SIDE=LIFTED_TILE_PX, GAUSSIANS=_GAUSSIANS, SLOTS=_GAUSSIANS,
+        num_warps=LIFTED_TILE_PX**2 // 16,
     )  # fmt: skip
 
 
@@ -212,27 +229,3 @@ def _of_picture(tiled: "Tiled") -> tuple[Tensor, ...]:
     shapes = tiled.shapes
     arrays = shapes.xy_px[0], shapes.conic[0], shapes.opacity[0]
     return *(values.detach().contiguous() for values in arrays), tiled.gaussian, tiled.first.reshape(-1)
-
-
-def _slots(tiled: "Tiled", rows: Int64[Tensor, "r j"], weights: Float[Tensor, "r j"]) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows and weights sorted into tiles, (tiles, pixels, j), a row by its number among its tile's; and which rows
-    those are, (tiles, slots). Rows without weight take no slot: theirs is −1."""
-    (width, height), side = tiled.size_px, tiled.tile_px
-    down, across = tiled.first.shape[1:]
-    device, j = rows.device, rows.shape[1]
-    y, x = torch.arange(down * side, device=device), torch.arange(across * side, device=device)
-    flat = torch.where((y < height)[:, None] & (x < width)[None, :], y[:, None] * width + x[None, :], width * height)
-    pixel = flat.reshape(down, side, across, side).transpose(1, 2).reshape(down * across, side * side)
-    nothing = torch.iinfo(torch.int64).max
-    used = torch.where(weights > 0, rows, nothing)
-    own = torch.cat([used, used.new_full((1, j), nothing)])[pixel].flatten(1)
-    own_weight = torch.cat([weights.float(), weights.new_zeros(1, j).float()])[pixel].flatten(1)
-    ordered, order = own.sort(dim=1)
-    new = torch.cat([torch.zeros_like(ordered[:, :1], dtype=torch.int32), (ordered.diff(dim=1) != 0).int()], dim=1)
-    number = new.cumsum(dim=1)
-    real = ordered != nothing
-    slots = int(torch.where(real, number, 0).max()) + 1
-    slot = torch.empty_like(number).scatter_(1, order, torch.where(real, number, -1))
-    slot_row = own.new_full((len(own), slots + 1), -1)
-    slot_row.scatter_(1, torch.where(real, number, slots), torch.where(real, ordered, -1))
-    return slot.int(), own_weight.contiguous(), slot_row[:, :slots].int().contiguous()

@@ -20,19 +20,25 @@ from langfield.data.views import Scene
 from langfield.features.codebook import learn_codebook, nearest_codes
 from langfield.features.pyramid import PyramidFeatures
 from langfield.methods.splat import Splat
+from langfield.ops.pixel_rows import PixelRows
 
 _ROWS_AT_ONCE = 2**14
 _WEIGHT_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True)
-class _LiftedView:
-    """A photo as it is lifted from: a pinhole of the scene frame, and where its pixels lie in the photo."""
+class _Alike:
+    """Photos of one size by one camera, as they are lifted from: pinholes of the scene frame, whose pixels lie at the
+    same places in each photo, and are used or not in all."""
 
-    index: int
-    camera: Camera
+    indices: list[int]
+    cameras: list[Camera]
     photo_xy_px: Float[Tensor, "r 2"]
     used: Bool[Tensor, " r"]
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        return self.cameras[0].width_px, self.cameras[0].height_px
 
 
 @torch.no_grad()
@@ -46,8 +52,8 @@ def lift_language(
     """Give the method the language of the views that `pyramid` was made for.
 
     Cost: a projection of each view for as many levels as fit into 2 GiB of weights (N × codes numbers a level), a pass
-    over its pairs of a pixel and a Gaussian for each level, and a splat and its gradient for the light. Raises
-    TrainingError if no photo shows a Gaussian.
+    over its pairs of a pixel and a Gaussian for each level, and a splat and its gradient for the light. What pixels say
+    is worked out once for all photos of one camera. Raises TrainingError if no photo shows a Gaussian.
     """
     config, device = method.config.lifting, pyramid.rows.device
     start, done = time.monotonic(), 0
@@ -59,29 +65,35 @@ def lift_language(
         progress(ProgressEvent("lifting", done, total, "photos", time.monotonic() - start))
 
     codebook = learn_codebook(lambda: pyramid.rows.split(_ROWS_AT_ONCE), config.codes)
-    coded = nearest_codes_of_rows(pyramid.rows, codebook, config.codes_per_crop)
-    views = [_lifted_view(scene, index, config.side_px, device) for index in view_indices]
+    codes, shares = nearest_codes_of_rows(pyramid.rows, codebook, config.codes_per_crop)
+    coded = codes.int(), shares
+    groups = _alike(scene, view_indices, config.side_px, device)
+    first_row = dict(zip(view_indices, pyramid.first_row[pyramid.place[list(view_indices)]].tolist(), strict=True))
     count = method.gaussians.count
     light, distance = torch.zeros(2, count, device=device)
-    for view in views:
-        seen = method.pulled_back(view.camera, _picture(view, view.used[:, None].float()))[:, 0]
-        eye = torch.tensor(view.camera.world_from_camera[:3, 3], device=device).float()
-        light += seen
-        distance += seen * (method.gaussians.means[:count] - eye).norm(dim=-1)
-        tell(1)
+    for group in groups:
+        used = group.used.float().reshape(*reversed(group.size_px), 1)
+        for camera in group.cameras:
+            seen = method.pulled_back(camera, used)[:, 0]
+            eye = torch.tensor(camera.world_from_camera[:3, 3], device=device).float()
+            light += seen
+            distance += seen * (method.gaussians.means[:count] - eye).norm(dim=-1)
+            tell(1)
     if not light.any():
         raise TrainingError("no photo shows a Gaussian to lift language to; check poses and learning rates")
 
     def weights() -> Iterator[Float[Tensor, "n c"]]:
         at_once = max(1, _WEIGHT_BYTES // (4 * count * len(codebook)))
-        for levels in torch.arange(pyramid.levels).split(at_once):
+        for chosen in torch.arange(pyramid.levels).split(at_once):
+            levels = chosen.tolist()
             found = [torch.zeros(count, len(codebook), device=device) for _ in levels]
-            for view in views:
-                projected = method.look(view.camera).projected  # a pinhole's: nothing is bent
-                for level, of_level in zip(levels.tolist(), found, strict=True):
-                    rows, shares = pyramid.tiles_about(view.index, view.photo_xy_px, level)
-                    projected.lift_codes(rows, shares * view.used[:, None], *coded, of_level)
-                tell(len(found))
+            for group in groups:
+                said = [_said(group, pyramid, level) for level in levels]
+                for index, camera in zip(group.indices, group.cameras, strict=True):
+                    projected = method.look(camera).projected  # a pinhole's: nothing is bent
+                    for level, of_pixels, of_level in zip(levels, said, found, strict=True):
+                        projected.lift_codes(of_pixels, first_row[index][level], *coded, of_level)
+                    tell(len(found))
             while found:
                 yield found.pop(0)
 
@@ -105,28 +117,40 @@ def nearest_codes_of_rows(
     return torch.cat([codes for codes, _ in coded]), torch.cat([shares for _, shares in coded])
 
 
-def _lifted_view(scene: Scene, index: int, side_px: int, device: torch.device) -> _LiftedView:
-    """The photo straightened and shrunk; pixels that it does not show, or that its mask forbids, are not used."""
-    view = scene.views[index]
-    camera = view.camera.moved(scene.scene_from_world)
-    factor = min(1.0, side_px / max(camera.width_px, camera.height_px))
-    size = max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor))
-    straight = camera.straightened().resized(*size)
-    pixels = straight.pixel_centres(device).reshape(-1, 2)
-    rays = Cameras.from_list([straight], device).rays(
+def _alike(scene: Scene, view_indices: Sequence[int], side_px: int, device: torch.device) -> list[_Alike]:
+    """The photos straightened and shrunk, those together that share all that does not depend on the pose."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for index in view_indices:
+        view = scene.views[index]
+        groups.setdefault((view.camera.optics, view.mask_path), []).append(index)
+    return [_group(scene, indices, side_px, device) for indices in groups.values()]
+
+
+def _group(scene: Scene, indices: list[int], side_px: int, device: torch.device) -> _Alike:
+    """Photos of equal optics and mask; pixels that they do not show, or that the mask forbids, are not used."""
+    view, cameras = scene.views[indices[0]], []
+    for index in indices:
+        camera = scene.views[index].camera.moved(scene.scene_from_world)
+        factor = min(1.0, side_px / max(camera.width_px, camera.height_px))
+        size = max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor))
+        cameras.append(camera.straightened().resized(*size))
+    pixels = cameras[0].pixel_centres(device).reshape(-1, 2)
+    rays = Cameras.from_list(cameras[:1], device).rays(
         torch.zeros(len(pixels), dtype=torch.int64, device=device), pixels
     )
-    xy, _ = Cameras.from_list([camera], device).project(0, rays.origins + rays.directions)
-    inside = ((xy >= 0) & (xy < torch.tensor([camera.width_px, camera.height_px], device=device))).all(dim=-1)
+    photo = view.camera.moved(scene.scene_from_world)
+    xy, _ = Cameras.from_list([photo], device).project(0, rays.origins + rays.directions)
+    used = ((xy >= 0) & (xy < torch.tensor(view.size_px, device=device))).all(dim=-1)
     if view.mask_path is not None:
         mask = torch.from_numpy(decode_mask(view.mask_path, view.size_px)).to(device)
         column, row = (xy[:, axis].long().clamp(0, side - 1) for axis, side in enumerate(view.size_px))
-        inside &= mask[row, column]
-    return _LiftedView(index, straight, xy, inside)
+        used &= mask[row, column]
+    return _Alike(indices, cameras, xy, used)
 
 
-def _picture(view: _LiftedView, values: Float[Tensor, "r c"]) -> Float[Tensor, "h w c"]:
-    return values.reshape(view.camera.height_px, view.camera.width_px, -1)
+def _said(group: _Alike, pyramid: PyramidFeatures, level: int) -> PixelRows:
+    rows, shares = pyramid.tiles_about(group.indices[0], group.photo_xy_px, level)
+    return PixelRows(group.size_px, rows, shares * group.used[:, None])
 
 
 def _crop_angles(scene: Scene, pyramid: PyramidFeatures, view_indices: Sequence[int]) -> Float[Tensor, " l"]:
