@@ -93,7 +93,8 @@ def test_query_answers_in_the_contracts_form(trained: Trained, tmp_path: Path, c
         assert 0 <= answer["presence"] <= 1
         assert answer["present"] == (answer["presence"] > 0.5)
         assert (answer["position"] is None) == (not answer["hits"])
-    wanted = {f"{n}_{o}.png" for n in ("01-red-ball", "02-b") for o in ("rgb", "relevancy", "composited", "mask")}
+    outputs = ("rgb", "relevancy", "refined", "composited", "mask")
+    wanted = {f"{name}_{output}.png" for name in ("01-red-ball", "02-b") for output in outputs}
     assert {Path(file).name for file in result["files"]} == wanted | {"answers.png"}
     with Image.open(tmp_path / "01-red-ball_mask.png") as mask:
         assert mask.size == (48, 36)

@@ -45,6 +45,7 @@ def test_query_writes_what_python_gives(run: Session, tmp_path: Path, capsys):
         seen = run.ask_view(view.camera, [answer.phrase])  # 64 pixels wide: shown as large as it is
         np.testing.assert_array_equal(pixels(tmp_path / f"{slug}_mask.png") == 255, seen.masks[0])
         np.testing.assert_array_equal(pixels(tmp_path / f"{slug}_relevancy.png"), relevancy_picture(seen.relevancy[0]))
+        np.testing.assert_array_equal(pixels(tmp_path / f"{slug}_refined.png"), relevancy_picture(seen.refined[0]))
         over = composited(seen.rgb, seen.refined[0], seen.masks[0])
         np.testing.assert_array_equal(pixels(tmp_path / f"{slug}_composited.png"), over)
         assert seen.masks[0].any() == answer.present

@@ -22,7 +22,8 @@ _PICTURE_SIDE_PX = {"cuda": 960, "cpu": 320}
 def write_answers(
     session: Session, answers: Sequence[Answer], negatives: Sequence[str] | None, folder: Path, progress: Progress
 ) -> list[Path]:
-    """Write for each phrase rgb, relevancy, composited and mask PNGs, and last `answers.png` with all of them."""
+    """Write for each phrase rgb, relevancy, refined, composited and mask PNGs, and last `answers.png` with all of
+    them."""
     make_folder(folder)
     start = time.monotonic()
     files: list[Path] = []
@@ -32,14 +33,19 @@ def write_answers(
     for done, (answer, view, name) in enumerate(zip(answers, views, slugs, strict=True)):
         progress(ProgressEvent("pictures", done, len(answers), "phrases", time.monotonic() - start))
         seen = _seen(session, answer, view, negatives)
+        refined = relevancy_picture(seen.refined[0])
         answered = composited(seen.rgb, seen.refined[0], seen.masks[0])
-        pictures = (seen.rgb, relevancy_picture(seen.relevancy[0]), answered)
-        outputs = zip(("rgb", "relevancy", "composited"), pictures, strict=True)
-        files += [write_picture(folder / f"{name}_{output}.png", picture) for output, picture in outputs]
-        files.append(write_picture(folder / f"{name}_mask.png", seen.masks[0]))
+        pictures = {
+            "rgb": seen.rgb,
+            "relevancy": relevancy_picture(seen.relevancy[0]),
+            "refined": refined,
+            "composited": answered,
+            "mask": seen.masks[0],
+        }
+        files += [write_picture(folder / f"{name}_{output}.png", picture) for output, picture in pictures.items()]
         evidence = f"presence {answer.presence:.2f}, score {answer.score:.2f}"
         label = f"{answer.phrase}: {verdict(answer)} ({evidence}), view {view.name}"
-        rows.append(SheetRow(label, pictures))
+        rows.append(SheetRow(label, (seen.rgb, refined, answered)))
     progress(ProgressEvent("pictures", len(answers), len(answers), "phrases", time.monotonic() - start))
     return [*files, write_picture(folder / "answers.png", contact_sheet(rows))]
 
@@ -60,7 +66,7 @@ def photo_row(
     photo = decode_image(photo_of(view.name), (seen.rgb.shape[1], seen.rgb.shape[0]))
     label = f"{answer.phrase}{note}: {verdict(answer)} (presence {answer.presence:.2f})"
     answered = composited(photo, seen.refined[0], seen.masks[0])
-    return SheetRow(label, (photo, relevancy_picture(seen.relevancy[0]), answered))
+    return SheetRow(label, (photo, relevancy_picture(seen.refined[0]), answered))
 
 
 def verdict(answer: Answer) -> str:
