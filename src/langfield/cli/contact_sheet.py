@@ -83,7 +83,7 @@ def _draw_legend(sheet: Image.Image, pen: ImageDraw.ImageDraw, font: Font, top: 
     left, width, height = _GAP_PX, 2 * _CELL_WIDTH_PX, 14
     bar = turbo(np.tile(np.linspace(0, 1, width), (height, 1)))
     sheet.paste(Image.fromarray(bar), (left, top))
-    for value, text in ((0.0, "0"), (0.5, "relevancy; above 0.5 no negative phrase wins"), (1.0, "1")):
+    for value, text in ((0.0, "0"), (0.5, "relevancy; above 0.5 green and warmer"), (1.0, "1")):
         length = pen.textlength(text, font=font)
         x = left + value * width - (0 if value == 0 else length if value == 1 else length / 2)
         pen.text((x, top + height + 4), text, fill=_INK, font=font)
