@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.ops.test_rasterize import (
+from tests.ops.gaussian_scenes import (
     BROKEN,
     Gaussians,
     draw,

@@ -4,7 +4,7 @@ import importlib.util
 
 import pytest
 import torch
-from tests.ops.test_rasterize import random_scene
+from tests.ops.gaussian_scenes import random_scene
 from tests.ops.test_sparse_splat import CODES, said, sparse_of
 
 from langfield.ops.pixel_rows import PixelRows

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.ops.gaussian_scenes import draw, nothing_seen, random_scene, same, several, trainable, weighed
 from tests.ops.plain_gsplat import PlainGsplat, stand_in
-from tests.ops.test_rasterize import draw, nothing_seen, random_scene, same, several, trainable, weighed
 from torch import Tensor
 
 from langfield.core.errors import UsageError

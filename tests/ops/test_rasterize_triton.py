@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from langfield.ops import rasterize, rasterize_triton
-from tests.ops.test_rasterize import AHEAD, BROKEN, random_scene
+from tests.ops.gaussian_scenes import AHEAD, BROKEN, random_scene
 
 back = replace(AHEAD, world_from_camera=np.diag([-1.0, 1.0, -1.0, 1.0]))
 for seed, case in enumerate(BROKEN):

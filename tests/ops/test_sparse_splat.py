@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import torch
-from tests.ops.test_rasterize import random_scene
+from tests.ops.gaussian_scenes import random_scene
 from torch import Tensor
 
 from langfield.core.cameras import Camera
@@ -123,7 +123,7 @@ def test_slots_of_tiles_are_the_rows_that_their_pixels_read(seen: Projected):
 INTERPRETED = """
 import torch
 from tests.ops.plain_gsplat import PlainGsplat, stand_in
-from tests.ops.test_rasterize import random_scene
+from tests.ops.gaussian_scenes import random_scene
 from tests.ops.test_sparse_splat import CODES, said, sparse_of
 
 stand_in(PlainGsplat(), object())

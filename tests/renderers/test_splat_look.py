@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.ops.test_rasterize import random_scene
+from tests.ops.gaussian_scenes import random_scene
 
 from langfield.core.cameras import Camera
 from langfield.fields.gaussians import GaussianConfig, Gaussians
