@@ -134,3 +134,16 @@ def test_proposals_train_at_every_step_first_and_at_every_fifth_later():
     assert method.phase(2001) is False
     terms = {step: method.loss(tiny_batch(), step).keys() for step in (2000, 2001)}
     assert terms[2000] - terms[2001] == {"proposal"}
+
+
+def test_dense_features_of_a_ray_are_what_training_compares_with_photos():
+    torch.manual_seed(0)
+    method, camera = Lerf(TINY, CONTEXT), Camera(torch.eye(4).double().numpy(), 6, 5, 6.0, 6.0, 3.0, 2.5)
+    _, samples = method.surface(camera)
+    assert samples is not None
+    found = method.dense_features(samples)
+    assert found.shape == (30, 5)
+    every = method.dense(method.language_grid(samples.points)) * samples.weights[:, None]
+    expected = torch.stack([every[samples.ray == ray].sum(dim=0) for ray in range(30)])
+    torch.testing.assert_close(found, expected)
+    assert not Lerf(TINY, replace(CONTEXT, dense_dim=None)).has_dense

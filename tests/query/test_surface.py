@@ -62,6 +62,37 @@ def test_an_edge_of_colour_keeps_a_blob_on_its_side():
     assert edge > 3 * abs(plain)
 
 
+def blob_across_a_border(dense) -> float:
+    """How far a blob beside x = 0 falls from one side of it to the other, with features that `dense` gives cubes."""
+    surface, centres = table()
+    surface.tell_apart_by(dense(centres))
+    blob = np.exp(-((centres[:, 0] - 0.1) ** 2 + centres[:, 1] ** 2) / 0.3**2)[None]
+    smooth = smoothed(surface, blob)[0]
+    middle = abs(centres[:, 1]) < 0.2
+    inside, outside = (smooth[middle & (abs(centres[:, 0] - x) < 0.06)].mean() for x in (0.05, -0.05))
+    return float(inside - outside)
+
+
+def test_a_thing_ends_where_dense_features_change_whatever_their_scale():
+    noise = np.random.default_rng(0).normal(size=(10_000, 8))
+
+    def sides(centres: np.ndarray, noisy: float = 0.02) -> np.ndarray:
+        return np.where(centres[:, :1] < 0, 1.0, -1.0) * np.ones(8) + noisy * noise[: len(centres)]
+
+    plain = blob_across_a_border(lambda centres: None)
+    edge = blob_across_a_border(sides)
+    assert edge > 3 * abs(plain)
+    assert blob_across_a_border(lambda centres: 1e3 * sides(centres)) == pytest.approx(edge, rel=1e-3)
+    assert blob_across_a_border(lambda centres: sides(centres, 0.0)) > 3 * abs(plain)  # most neighbours are equal
+
+
+def test_dense_features_that_say_nothing_change_little():
+    """The same everywhere, and rising evenly: no neighbours differ more than others do."""
+    plain = blob_across_a_border(lambda centres: None)
+    assert blob_across_a_border(lambda centres: np.ones((len(centres), 8))) == plain
+    assert blob_across_a_border(lambda centres: centres @ np.ones((3, 8))) == pytest.approx(plain, abs=0.03)
+
+
 def bump(sign: float) -> Surface:
     """Two planes that meet at x = 0, as a roof (sign 1, convex) or as a valley (−1, concave)."""
     axis = np.arange(-0.975, 1, 0.05)

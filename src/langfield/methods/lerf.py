@@ -56,10 +56,14 @@ class Lerf(VolumeMethod[LerfConfig]):
     def has_language(self) -> bool:
         return hasattr(self, "language")
 
+    @property
+    def has_dense(self) -> bool:
+        return hasattr(self, "dense")
+
     def param_groups(self) -> list[ParamGroup]:
         c, groups = self.config, super().param_groups()
         if self.has_language:
-            modules = [self.language_grid, self.language, *([self.dense] if hasattr(self, "dense") else [])]
+            modules = [self.language_grid, self.language, *([self.dense] if self.has_dense else [])]
             params = [p for module in modules for p in module.parameters()]
             schedule = {"lr": c.language_lr, "lr_end": c.language_lr_end, "lr_end_step": c.language_lr_steps}
             groups.append(ParamGroup("language", params, **schedule, weight_decay=1e-9, rectified=True))
@@ -88,7 +92,7 @@ class Lerf(VolumeMethod[LerfConfig]):
         embedding = self.language(features, scale).reshape(n, -1, batch.embedding.shape[-1])
         rendered = torch.nn.functional.normalize((weights[..., None] * embedding).sum(dim=1), dim=-1)
         terms = {"language": c.language_weight * language_loss(rendered, batch.embedding)}
-        if batch.dense is not None and hasattr(self, "dense"):
+        if batch.dense is not None and self.has_dense:
             dense = self.dense(features).reshape(n, -1, batch.dense.shape[-1])
             terms["dense"] = c.dense_weight * dense_loss((weights[..., None] * dense).sum(dim=1), batch.dense)
         return terms
@@ -102,6 +106,16 @@ class Lerf(VolumeMethod[LerfConfig]):
     def language_features(self, samples: SurfaceSamples) -> Float[Tensor, "m f"]:
         """The language grid at samples: what does not depend on the scale."""
         return self.language_grid(samples.points)
+
+    @torch.no_grad()
+    def dense_features(self, samples: SurfaceSamples) -> Float[Tensor, "r s"]:
+        """Self-supervised features of each ray: the mean of its samples', as training compares them with photos'."""
+        out = torch.zeros(samples.rays, self.context.dense_dim or 0, device=self.device)
+        for start in range(0, len(samples.ray), CHUNK_SAMPLES):
+            part = slice(start, start + CHUNK_SAMPLES)
+            dense = self.dense(self.language_grid(samples.points[part]))
+            out.index_add_(0, samples.ray[part], dense * samples.weights[part, None])
+        return out
 
     @torch.no_grad()
     def embed(

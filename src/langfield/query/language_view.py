@@ -34,6 +34,16 @@ class LanguageMethod(Protocol):
 
 
 @runtime_checkable
+class DenseMethod(Protocol):
+    """A method that may hold self-supervised features (LERF's DINO head)."""
+
+    @property
+    def has_dense(self) -> bool: ...
+
+    def dense_features(self, samples: SurfaceSamples) -> Float[Tensor, "r s"]: ...
+
+
+@runtime_checkable
 class CodedMethod(LanguageMethod, Protocol):
     """A method whose embeddings are weighted means of few codes: relevancy is asked of the codes and then mixed.
 
@@ -123,6 +133,10 @@ class LanguageView(ABC):
     def relevancy(self, phrases: Phrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
         """Relevancy pictures with each pixel at its own scale."""
 
+    def dense(self, pixels: Int64[Tensor, " q"]) -> Float[Tensor, "q s"] | None:
+        """Self-supervised features of some pixels, by increasing flat index; None where the scene holds none."""
+        return None
+
 
 @dataclass(frozen=True)
 class RayView(LanguageView):
@@ -135,6 +149,12 @@ class RayView(LanguageView):
         """Some pixels, by increasing flat index, to be asked at many scales."""
         part, _ = self.samples.of_rays(pixels)
         return PixelSamples(self.method, part, self.method.language_features(part))
+
+    def dense(self, pixels: Int64[Tensor, " q"]) -> Float[Tensor, "q s"] | None:
+        """See `LanguageView.dense`."""
+        if not isinstance(self.method, DenseMethod) or not self.method.has_dense:
+            return None
+        return self.method.dense_features(self.samples.of_rays(pixels)[0])
 
     def embedding(
         self, scale_scene: Float[Tensor, " q"], pixels: Int64[Tensor, " q"] | None = None

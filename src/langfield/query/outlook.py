@@ -64,6 +64,7 @@ class Outlook:
             crop = float(seen.crop_angles[0]) * float(np.median(_typical(points, seen)))
             spacing = float(np.median(np.concatenate([part.spacing for part in parts])))
         surface = Surface(points, rgb, normals, of_view, max(crop / _CUBES_PER_CROP, _SPACINGS_PER_CUBE * spacing))
+        surface.tell_apart_by(_dense_in_cubes(views, strides, [part.kept for part in parts], surface))
         cells = Cells(surface.centres_scene, surface.points_in_cubes, crop)
         atlas = make_atlas(views, strides, [part.kept for part in parts], surface, seen, progress)
         return cls(surface, cells, atlas, _typical(surface.centres_scene, seen), seen.crop_angles.cpu().numpy())
@@ -190,6 +191,27 @@ class _Seen:
         spacing = view.distance_scene[at].cpu().numpy() * stride / camera.fy_px
         where = at.cpu().numpy()
         return cls(kept, every.reshape(-1, 3)[where], rgb, normals[where], spacing)
+
+
+def _dense_in_cubes(
+    views: Sequence[LanguageView], strides: Sequence[int], kept: Sequence[Int64[Tensor, " _"]], surface: Surface
+) -> Float[np.ndarray, "v s"] | None:
+    """Self-supervised features of the surface's cubes, the mean of what their points show; None where there are none.
+
+    Memory: V × S numbers, and one raster's features.
+    """
+    sums: Tensor | None = None
+    first = 0
+    for view, stride, there in zip(views, strides, kept, strict=True):
+        dense = view.dense(raster(view, stride)[0][there])
+        if dense is None:
+            return None
+        into = torch.from_numpy(surface.of_point[first : first + len(there)]).to(dense.device)
+        first += len(there)
+        if sums is None:
+            sums = torch.zeros(len(surface), dense.shape[1], device=dense.device)
+        sums.index_add_(0, into.clamp_min(0), dense.float() * (into >= 0)[:, None])
+    return None if sums is None else sums.cpu().numpy() / surface.points_in_cubes[:, None]
 
 
 def _typical(points_scene: Float[np.ndarray, "n 3"], seen: SeenScales) -> Float[np.ndarray, " n"]:

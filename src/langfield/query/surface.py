@@ -3,13 +3,14 @@
 A crop that shows a mug and much table is about the mug, and so the table beside the mug lights up: relevancy of crops
 is a blob, whatever field it is kept in. But the surface knows where a thing ends: where colour changes, and where it
 meets what it stands on, for there the surface is concave (Stein et al. 2014, "Object partitioning using local
-convexity"). Relevancy s becomes the x that minimises
+convexity"); and where self-supervised features change, in runs that hold some. Relevancy s becomes the x that minimises
 
     λ Σ_i (x_i − s_i)² + Σ_ij w_ij (x_i − x_j)²
 
 over the cubes i and their neighbours j (weighted least squares; Farbman et al. 2008, eq. 2, on a graph in space), with
-w_ij near 1 where neighbours have the same colour and nothing is concave between them, near 0 otherwise. So a thing
-takes the mean of what is said all over it, and the table beside it that of the table.
+w_ij near 1 where neighbours have the same colour, nothing is concave between them, and their features differ no more
+than most neighbours' do; near 0 otherwise. So a thing takes the mean of what is said all over it, and the table beside
+it that of the table.
 """
 
 from dataclasses import dataclass
@@ -29,8 +30,10 @@ FEWEST_VIEWS = 2  # what one picture alone shows may not be there
 _FAITHFUL = 0.2  # λ
 _COLOUR = 0.1  # difference of colour, each channel in [0, 1], at which a weight falls to 1/e
 _CONCAVE = 0.5  # likewise of the normals' difference along the line between two cubes
+_DENSE = 3.0  # likewise of self-supervised features, in medians of all neighbours' differences
 _LEAST_WEIGHT = 1e-5
 _CORE = 0.7  # share of the way from the floor to a region's peak
+_NUMBERS_AT_ONCE = 2**25
 _REACH = 1.8  # cubes: neighbours share a face, an edge or a corner
 _NEAREST = 4  # cubes that a point is read from
 _AWAY = 2.5  # cubes: a point farther from all of them is not on this surface
@@ -93,9 +96,16 @@ class Surface:
         self._rgb = self.means(rgb.T).T
         normal = self.means(normals.T).T
         self._normals = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+        self._dense: Float[np.ndarray, "v s"] | None = None
 
     def __len__(self) -> int:
         return len(self.points_in_cubes)
+
+    def tell_apart_by(self, dense: Float[np.ndarray, "v s"] | None) -> None:
+        """Take self-supervised features of the cubes, of any size and scale, as a further sign of where a thing ends:
+        they are alike all over one thing, whatever its colours. None takes none."""
+        self._dense = dense
+        self._smoothers.clear()
 
     def points_of(self, cubes: Int64[np.ndarray, " k"]) -> Float[np.ndarray, "m 3"]:
         """The given points that are in some of the cubes, in double precision."""
@@ -200,7 +210,15 @@ class Surface:
         across = self.centres_scene[i] - self.centres_scene[j]
         across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
         concave = np.maximum(-((self._normals[i] - self._normals[j]) * across).sum(axis=1), 0)
-        return np.exp(-((colour / _COLOUR) ** 2) - (concave / _CONCAVE) ** 2)
+        return np.exp(-((colour / _COLOUR) ** 2) - (concave / _CONCAVE) ** 2 - self._differing(i, j) ** 2)
+
+    def _differing(self, i: Int64[np.ndarray, " e"], j: Int64[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
+        """How much neighbours' self-supervised features differ, for the most part below 1; 0 without any."""
+        if self._dense is None or not len(i):
+            return np.zeros(len(i))
+        parts = np.array_split(np.arange(len(i)), max(1, len(i) * self._dense.shape[1] // _NUMBERS_AT_ONCE))
+        apart = np.concatenate([np.linalg.norm(self._dense[i[p]] - self._dense[j[p]], axis=1) for p in parts])
+        return apart / max(_DENSE * float(np.median(apart)), 1e-9)
 
     @cached_property
     def _neighbours(self) -> csr_array:

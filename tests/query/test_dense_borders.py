@@ -1,0 +1,51 @@
+"""Self-supervised features of a run, read into the cubes of its surface: where they change, a thing ends."""
+
+import numpy as np
+import torch
+from fake_world import PHRASES, SIZE, THING, Wall, camera_at
+
+from langfield.query.language_view import render_language_view
+from langfield.query.outlook import Outlook
+from langfield.query.seen_scales import SeenScales
+from langfield.renderers.volume import SurfaceSamples
+
+SEEN = SeenScales(torch.tensor([0.05, 0.15]), torch.tensor([[0.0, 0.0, 0.0], [0.3, 0.0, 0.0]]))
+BORDER_X = float(THING[0]) + 0.2
+
+
+class PatternedWall(Wall):
+    """A wall of one colour, of two materials that only dense features tell apart; noisy ones."""
+
+    def __init__(self, has_dense: bool = True) -> None:
+        self.has_dense = has_dense
+
+    def dense_features(self, samples: SurfaceSamples) -> torch.Tensor:
+        noise = torch.randn(samples.rays, 6, generator=torch.Generator().manual_seed(samples.rays))
+        return torch.where(samples.points[:, :1] < BORDER_X, 5.0, -5.0) + 0.1 * noise
+
+
+def outlook(wall: Wall) -> Outlook:
+    return Outlook.of_views([render_language_view(wall, camera_at(x, 0, 64, 48)) for x in (0.0, 0.3)], SEEN)
+
+
+def test_dense_features_of_cubes_are_the_means_of_what_their_points_show():
+    dense = outlook(PatternedWall()).surface._dense
+    plain = outlook(Wall()).surface
+    assert dense.shape == (len(plain), 6)
+    x = plain.centres_scene[:, 0]
+    sure = abs(x - BORDER_X) > plain.side_scene
+    np.testing.assert_allclose(dense[sure], np.where(x[sure, None] < BORDER_X, 5, -5) * np.ones(6), atol=0.5)
+    assert plain._dense is None
+    assert outlook(PatternedWall(has_dense=False)).surface._dense is None
+
+
+def test_relevancy_stops_where_they_change():
+    jumps = []
+    for wall in (PatternedWall(), PatternedWall(has_dense=False)):
+        around = outlook(wall)
+        values = around.ask(PHRASES).on_surface[0]
+        x, y = around.surface.centres_scene[:, 0] - BORDER_X, around.surface.centres_scene[:, 1] - float(THING[1])
+        beside = [(s * x > 0) & (s * x < 1.5 * around.surface.side_scene) & (abs(y) < SIZE) for s in (-1, 1)]
+        assert all(some.sum() > 3 for some in beside)
+        jumps.append(values[beside[0]].mean() - values[beside[1]].mean())
+    assert jumps[0] > 3 * jumps[1] > 0
