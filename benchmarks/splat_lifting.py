@@ -43,7 +43,7 @@ def measure(options: argparse.Namespace, device: torch.device, machine: dict) ->
             lift_language(method, scene, pyramid, range(photos))
             synchronise(device)
             row["seconds"] = time.perf_counter() - start
-        row["ms_per_photo_and_level"] = row["seconds"] * 1e3 / photos / (levels + 1)
+        row["ms_per_photo_and_pass"] = row["seconds"] * 1e3 / photos / (levels + 1)
         rows.append(row | _floor(method, scene, levels + 1, machine))
         del pyramid
     print("\nLifting\n")

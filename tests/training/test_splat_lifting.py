@@ -185,7 +185,7 @@ def test_training_on_drops_the_language(asked):
 
 
 def test_photos_lifted_together_are_the_sum_of_each_alone(asked, tmp_path, monkeypatch):
-    """Those of one camera share what their pixels say; a lens, or a mask, of its own is heeded."""
+    """Those of one camera share what their pixels say; a lens, a mask or a grid of crops of its own is heeded."""
     _, scene, method, _, pyramid = asked
     views, chosen = list(scene.views), list(scene.train[:5])
     lens = (-0.2, 0.03, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -195,11 +195,13 @@ def test_photos_lifted_together_are_the_sum_of_each_alone(asked, tmp_path, monke
     Image.fromarray(mask).save(tmp_path / "mask.png")
     views[chosen[3]] = replace(views[chosen[3]], mask_path=tmp_path / "mask.png")
     mixed = replace(scene, views=tuple(views))
+    pyramid = replace(pyramid, stride_px=pyramid.stride_px.clone())
+    pyramid.stride_px[pyramid.place[chosen[4]]] *= 0.7  # as of a photo of another size
     taken = []
     monkeypatch.setattr(
         Splat, "take_language", lambda own, codebook, weights, *rest, **_: taken.append((*weights, rest[0]))
     )
-    lift_language(method, mixed, pyramid, chosen)
+    lift_language(method, mixed, pyramid, [*reversed(chosen)])
     together = taken.pop()
     for index in chosen:
         lift_language(method, mixed, pyramid, [index])

@@ -79,11 +79,11 @@ def _draw_block(
 
 
 def _draw_legend(sheet: Image.Image, pen: ImageDraw.ImageDraw, font: Font, top: int) -> None:
-    """A bar of the colours from 0 to 1, in the middle what 0.5 means."""
+    """A bar of the colours from 0 to 1."""
     left, width, height = _GAP_PX, 2 * _CELL_WIDTH_PX, 14
     bar = turbo(np.tile(np.linspace(0, 1, width), (height, 1)))
     sheet.paste(Image.fromarray(bar), (left, top))
-    for value, text in ((0.0, "0"), (0.5, "relevancy; above 0.5 green and warmer"), (1.0, "1")):
+    for value, text in ((0.0, "0"), (0.5, "relevancy: green at 0.5, red at 1"), (1.0, "1")):
         length = pen.textlength(text, font=font)
         x = left + value * width - (0 if value == 0 else length if value == 1 else length / 2)
         pen.text((x, top + height + 4), text, fill=_INK, font=font)

@@ -54,8 +54,8 @@ def _row(answer: "Answer") -> tuple[str, ...]:
     box = answer.hits[0].box if answer.hits else None
     size = "" if box is None else _numbers([high - low for low, high in zip(box.low, box.high, strict=True)], " x ")
     position = "" if answer.position is None else _numbers(answer.position, ", ")
-    there = "yes" if answer.present else "no"
-    return answer.phrase, there, f"{answer.presence:.2f}", f"{answer.score:.2f}", position, size
+    there, score = ("yes", f"{answer.score:.2f}") if answer.present else ("no", "")
+    return answer.phrase, there, f"{answer.presence:.2f}", score, position, size
 
 
 def _numbers(values: Sequence[float], between: str) -> str:

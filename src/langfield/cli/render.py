@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from langfield.query.session import Session
     from langfield.runs.info import RunView
 
-RenderOutput = Literal["rgb", "depth", "relevancy", "composited", "mask"]
+RenderOutput = Literal["rgb", "depth", "relevancy", "refined", "composited", "mask"]
 Outputs = tyro.conf.UseAppendAction[  # as options.Texts
     Annotated[
         tuple[tuple[RenderOutput, ...], ...],
@@ -30,7 +30,7 @@ Outputs = tyro.conf.UseAppendAction[  # as options.Texts
     ]
 ]
 _DEFAULT_OUTPUTS: tuple[RenderOutput, ...] = ("rgb", "depth")
-_OF_PHRASES = ("relevancy", "composited", "mask")
+_OF_PHRASES = ("relevancy", "refined", "composited", "mask")
 _PHRASES_AT_ONCE = 16  # a phrase's maps are let go before the next group's are made
 _FPS = 24
 _MOST_BETWEEN = 1000
@@ -44,12 +44,13 @@ class Render(RunOptions):
     """The folder to write to."""
 
     outputs: Outputs = ()
-    """What to write: relevancy is turbo over [0, 1], mask is white where the answer is, composited is turbo over the
-    picture there. rgb and depth, if not given. Takes all words up to the next option or --, and may be given again."""
+    """What to write: relevancy (as rendered) and refined (by what all photos say of the surface) are turbo over [0, 1],
+    mask is white where the answer is, composited is turbo over the picture there. rgb and depth, if not given. Takes
+    all words up to the next option or --, and may be given again."""
 
     phrase: Texts = ()
-    """Phrases for relevancy, composited and mask, each in quotes. Takes all words up to the next option or --, and may
-    be given again."""
+    """Phrases for relevancy, refined, composited and mask, each in quotes. Takes all words up to the next option or --,
+    and may be given again."""
 
     negative: Texts = ()
     """Phrases that the asked ones compete with. The encoder's own, if not given. Takes all words up to the next option
@@ -182,6 +183,8 @@ class Render(RunOptions):
             for index, name in enumerate(names[start : start + len(group)]):
                 if "relevancy" in outputs:
                     yield f"relevancy_{name}", relevancy_picture(answers.relevancy[index])
+                if "refined" in outputs:
+                    yield f"refined_{name}", relevancy_picture(answers.refined[index])
                 if "composited" in outputs:
                     yield f"composited_{name}", composited(rgb, answers.refined[index], answers.masks[index])
                 if "mask" in outputs:

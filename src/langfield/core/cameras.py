@@ -65,8 +65,9 @@ class Camera:
 
     @property
     def optics(self) -> tuple[Any, ...]:
-        """All but the pose: cameras of equal optics see equal pixels along equal rays of their own axes."""
-        return tuple(getattr(self, field.name) for field in fields(self) if field.name != "world_from_camera")
+        """All but the pose, hashable: cameras of equal optics have the same rays in their own axes."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "world_from_camera"}
+        return (*(values | {"distortion": tuple(float(k) for k in self.distortion)}).values(),)
 
     def straightened(self) -> "Camera":
         """The pinhole of the same place, size and focal length."""

@@ -182,7 +182,8 @@ class PyramidFeatures:
         self, view_index: int, xy_px: Float[Tensor, "r 2"], level: int
     ) -> tuple[Int64[Tensor, "r 4"], Float[Tensor, "r 4"]]:
         """The four tiles about points of one photo at one level, and their bilinear weights (sum 1): what `sample` is
-        the mean of. Tiles are rows counted from the level's first (`first_row`): the same for photos of one size."""
+        the mean of. Tiles are rows counted from the level's first (`first_row`), so that photos of one size have the
+        same."""
         place = int(self.place[view_index])
         rows, columns = (int(v) for v in self.grid[place, level])
         last = torch.tensor([columns - 1, rows - 1], device=xy_px.device)

@@ -34,8 +34,8 @@ class TileSlots:
 class PixelRows:
     """For each of R = W · H pixels, the picture's rows from the top, Σ_j weight_j of J rows of a table.
 
-    Photos by one camera say the same of it but for where in the table their own rows begin, which `lift_codes` is told:
-    so one can serve all of them, and is sorted into tiles once.
+    Photos by one camera differ only in where their rows begin in the table, which `lift_codes` is told: one `PixelRows`
+    serves all of them, and is sorted into tiles once.
     """
 
     size_px: tuple[int, int]

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # At once, and slots at once: the least that a product of matrices takes. With a warp for 16 pixels nothing needs memory
 # beside the registers.
+#
+# Numbers that differ from photo to photo are not specialised: Triton would compile anew for multiples of 16.
 _GAUSSIANS = 16
 
 
@@ -51,7 +53,7 @@ def _weights(xy_ptr, conic_ptr, opacity_ptr, gaussian, there, px, py, light, lea
     return share, tl.min(behind, axis=0)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["pairs"])
 @no_type_check
 def _splat_kernel(
     xy_ptr,
@@ -101,7 +103,7 @@ def _splat_kernel(
         at += GAUSSIANS
 
 
-@triton.jit(do_not_specialize=["first_row"])  # it differs from photo to photo
+@triton.jit(do_not_specialize=["pairs", "slots", "first_row"])
 @no_type_check
 def _lift_kernel(
     xy_ptr,

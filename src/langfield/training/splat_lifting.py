@@ -53,7 +53,9 @@ def lift_language(
 
     Cost: a projection of each view for as many levels as fit into 2 GiB of weights (N × codes numbers a level), a pass
     over its pairs of a pixel and a Gaussian for each level, and a splat and its gradient for the light. What pixels say
-    is worked out once for all photos of one camera. Raises TrainingError if no photo shows a Gaussian.
+    is worked out once for all photos of one camera (and one mask, where there are masks).
+
+    Raises TrainingError if no photo shows a Gaussian.
     """
     config, device = method.config.lifting, pyramid.rows.device
     start, done = time.monotonic(), 0
@@ -67,8 +69,8 @@ def lift_language(
     codebook = learn_codebook(lambda: pyramid.rows.split(_ROWS_AT_ONCE), config.codes)
     codes, shares = nearest_codes_of_rows(pyramid.rows, codebook, config.codes_per_crop)
     coded = codes.int(), shares
-    groups = _alike(scene, view_indices, config.side_px, device)
-    first_row = dict(zip(view_indices, pyramid.first_row[pyramid.place[list(view_indices)]].tolist(), strict=True))
+    groups = _alike(scene, pyramid, view_indices, config.side_px, device)
+    first_row = dict(zip(view_indices, pyramid.first_row.cpu()[_places(pyramid, view_indices)].tolist(), strict=True))
     count = method.gaussians.count
     light, distance = torch.zeros(2, count, device=device)
     for group in groups:
@@ -117,12 +119,15 @@ def nearest_codes_of_rows(
     return torch.cat([codes for codes, _ in coded]), torch.cat([shares for _, shares in coded])
 
 
-def _alike(scene: Scene, view_indices: Sequence[int], side_px: int, device: torch.device) -> list[_Alike]:
+def _alike(
+    scene: Scene, pyramid: PyramidFeatures, view_indices: Sequence[int], side_px: int, device: torch.device
+) -> list[_Alike]:
     """The photos straightened and shrunk, those together that share all that does not depend on the pose."""
     groups: dict[tuple[object, ...], list[int]] = {}
-    for index in view_indices:
+    grids = torch.cat([pyramid.grid.flatten(1), pyramid.stride_px, pyramid.origin_px], dim=1).cpu()
+    for index, grid in zip(view_indices, grids[_places(pyramid, view_indices)].tolist(), strict=True):
         view = scene.views[index]
-        groups.setdefault((view.camera.optics, view.mask_path), []).append(index)
+        groups.setdefault((view.camera.optics, view.mask_path, *grid), []).append(index)
     return [_group(scene, indices, side_px, device) for indices in groups.values()]
 
 
@@ -153,9 +158,13 @@ def _said(group: _Alike, pyramid: PyramidFeatures, level: int) -> PixelRows:
     return PixelRows(group.size_px, rows, shares * group.used[:, None])
 
 
+def _places(pyramid: PyramidFeatures, view_indices: Sequence[int]) -> Int64[Tensor, " v"]:
+    """On the CPU, where a view without features is an error and not the end of the process."""
+    return pyramid.place.cpu()[list(view_indices)]
+
+
 def _crop_angles(scene: Scene, pyramid: PyramidFeatures, view_indices: Sequence[int]) -> Float[Tensor, " l"]:
     """Crop height over focal length at each level, the mean over the views."""
     cameras = [scene.views[index].camera for index in view_indices]
     ratio = torch.tensor([camera.height_px / camera.fy_px for camera in cameras])
-    places = pyramid.place[torch.tensor(list(view_indices), device=pyramid.place.device)]
-    return (pyramid.fraction[places].cpu() * ratio[:, None]).mean(dim=0)
+    return (pyramid.fraction.cpu()[_places(pyramid, view_indices)] * ratio[:, None]).mean(dim=0)
