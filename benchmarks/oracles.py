@@ -6,6 +6,9 @@ SCENE has queries.json and gt/. Of the phrases of kinds object, attribute and sy
 means over all pairs of phrase and view:
 
     encoder      share of perfect crops (the thing's own square) that the encoder names right among the scene's objects
+    coded        … when each crop's embedding is a mix of the run's codes, if it has a codebook
+    lifted       … by what the scene says where the thing is, at the size of crops nearest the thing's: what is left
+                 after crops are not perfect, are averaged over photos and kept in the scene
     raw          IoU of relevancy as rendered, cut by LERF-OVS's rule
     refined      the same rule on relevancy brought into line with the surface, which is what answers
     level        … of each phrase at whichever one level suits it best
@@ -18,6 +21,7 @@ means over all pairs of phrase and view:
 import argparse
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +37,8 @@ from langfield.evaluation.labels import Label, Labels
 from langfield.evaluation.masks import ious, lerf_ovs_masks
 from langfield.evaluation.metrics import resized_maps
 from langfield.evaluation.protocols import HEADLINE_KINDS
+from langfield.features.codebook import nearest_codes
+from langfield.methods.splat import Splat
 from langfield.query.answers import ViewAnswers
 from langfield.query.outlook import shrunk
 from langfield.query.seen_scales import raster
@@ -73,12 +79,15 @@ def main() -> None:
         found["segments"] += ious(lerf_ovs_masks(_averaged(refined, things)), truth).tolist()
         found["masks"] += ious(_fine(answers.masks.astype(np.float32), truth) > 0.5, truth).tolist()
         pending.append((asked, truth, read))
-        found["encoder"] += _named(session, view, labels)
+        crops = _perfect_crops(view, labels)
+        for name, embeddings in _said_of(session, crops, surface.language(read, crops)).items():
+            found[name] += _named(session, labels, crops, embeddings)
         print(view.name, {name: round(float(np.mean(values)), 3) for name, values in found.items()}, flush=True)
     for asked, truth, reader in pending:
         found["surface"] += ious(_fine(surface.read(reader, asked), truth) > 0.5, truth).tolist()
-    for name in ("encoder", "raw", "refined", "level", "cut", "segments", "masks", "surface"):
-        print(f"{name:10s} {np.mean(found[name]):.3f} of {len(found[name])}")
+    for name in ("encoder", "coded", "lifted", "raw", "refined", "level", "cut", "segments", "masks", "surface"):
+        if found[name]:
+            print(f"{name:10s} {np.mean(found[name]):.3f} of {len(found[name])}")
 
 
 def _asked(labels: Labels, view: View) -> list[Label]:
@@ -115,11 +124,18 @@ def _averaged(maps: Float32[torch.Tensor, "p h w"], things: list[Bool[np.ndarray
     return out
 
 
-def _named(session: Session, view: View, labels: Labels) -> list[float]:
-    """Whether the encoder names each object's own square crop by its phrase, among all object phrases."""
-    objects = list(dict.fromkeys(phrase.text for phrase in labels.phrases if phrase.kind == "object"))
-    photo = torch.from_numpy(decode_image(view.image_path, view.size_px)).permute(2, 0, 1)
-    crops, texts = [], []
+@dataclass(frozen=True)
+class _Crop:
+    """A thing of which a view shows one part: its square, how high the thing is over the picture, and its phrase."""
+
+    picture: Float32[torch.Tensor, "3 h w"]
+    height_share: float
+    label: Label
+
+
+def _perfect_crops(view: View, labels: Labels) -> list[_Crop]:
+    photo = torch.from_numpy(decode_image(view.image_path, view.size_px)).permute(2, 0, 1).float() / 255
+    crops = []
     for label in _asked(labels, view):
         if label.kind == "object" and len(label.boxes) == 1:
             left, top, right, bottom = label.boxes[0] * view.size_px[0] / label.mask.shape[1]
@@ -127,15 +143,32 @@ def _named(session: Session, view: View, labels: Labels) -> list[float]:
             x, y = (left + right) / 2, (top + bottom) / 2
             low_x, low_y = max(int(x - half), 0), max(int(y - half), 0)
             crop = photo[:, low_y : int(y + half) + 1, low_x : int(x + half) + 1]
-            side = session.encoder.card.input_size_px
-            crops.append(torch.nn.functional.interpolate(crop[None].float(), (side, side), mode="bilinear")[0])
-            texts.append(label.phrase)
+            crops.append(_Crop(crop, 2 * half / view.size_px[1], label))
+    return crops
+
+
+def _said_of(session: Session, crops: list[_Crop], lifted: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Embeddings of the crops: of the encoder, of the run's codes for those, and of the scene."""
     if not crops:
-        return []
-    seen = session.encoder.encode_images(torch.stack(crops).div(255).to(session.device)).float().cpu()
+        return {}
+    side = session.encoder.card.input_size_px
+    resized = [torch.nn.functional.interpolate(crop.picture[None], (side, side), mode="bilinear")[0] for crop in crops]
+    seen = session.encoder.encode_images(torch.stack(resized).to(session.device)).float().cpu()
+    found = {"encoder": seen, "lifted": lifted}
+    method = session.method
+    if isinstance(method, Splat) and len(method.language.codebook):
+        codebook = method.language.codebook.float().cpu()
+        codes, shares = nearest_codes(seen, codebook, method.config.lifting.codes_per_crop)
+        found["coded"] = (codebook[codes] * shares[:, :, None]).sum(dim=1)
+    return found
+
+
+def _named(session: Session, labels: Labels, crops: list[_Crop], embeddings: torch.Tensor) -> list[float]:
+    """Whether each crop's own phrase is the nearest among all object phrases."""
+    objects = list(dict.fromkeys(phrase.text for phrase in labels.phrases if phrase.kind == "object"))
     words = session.encoder.encode_texts(objects).float().cpu()
-    best = (seen @ words.T).argmax(dim=1).tolist()
-    return [float(objects[index] == text) for index, text in zip(best, texts, strict=True)]
+    best = (embeddings @ words.T).argmax(dim=1).tolist()
+    return [float(objects[index] == crop.label.phrase) for index, crop in zip(best, crops, strict=True)]
 
 
 class _OnSurface:
@@ -152,12 +185,25 @@ class _OnSurface:
     def learn(self, camera, answers: ViewAnswers, asked: list[Label]):
         view = self._session._view(camera)
         pixels, shape = raster(view, 1)
+        self._height_over_focal = camera.height_px / camera.fy_px
         reader, _ = self._surface.read_at(view.points_scene[pixels].cpu().numpy().astype(np.float64))
         self._seen += reader.T @ np.ones(len(pixels))
         for label in asked:
             mask = _coarse(label.mask, shape)
             self._true[label.phrase] = self._true.get(label.phrase, 0.0) + reader.T @ mask.ravel()
         return reader, shape
+
+    def language(self, read, crops: list[_Crop]) -> Float32[torch.Tensor, "c d"]:
+        """The mean embedding of what each crop's thing covers, at the size of crops nearest its own."""
+        reader, shape = read
+        said = []
+        for crop in crops:
+            inside = torch.from_numpy(reader.T @ _coarse(crop.label.mask, shape).ravel()).float()
+            angles = np.log(self._outlook.crop_angles)
+            height = np.log(crop.height_share * self._height_over_focal)
+            embeddings = self._outlook.atlas.embeddings[int(np.abs(angles - height).argmin())].float().cpu()
+            said.append(torch.nn.functional.normalize(inside @ embeddings, dim=0))
+        return torch.stack(said) if said else torch.zeros(0, self._outlook.atlas.embeddings.shape[2])
 
     def levels(self, read, asked: list[Label]) -> Iterator[Float32[np.ndarray, "p h w"]]:
         """Relevancy in line with the surface, of one level after the other."""

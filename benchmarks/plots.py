@@ -161,7 +161,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 def plots(found: dict) -> dict[str, Plot]:
     """Plots by file name, of the JSON that `splats.py` wrote."""
-    of_kind = {"relevancy": _of_relevancy, "lifting": _of_lifting, "training": _of_training}
+    of_kind = {"relevancy": _of_relevancy, "lifting": _of_lifting, "training": _of_training, "growth": _of_growth}
     return of_kind[found["what"]](found)
 
 
@@ -202,6 +202,20 @@ def _of_lifting(found: dict) -> dict[str, Plot]:
         return Plot(f"Lifting, {others.replace('gaussians', 'Gaussians')}, {device}", x, "s", [measured, floor])
 
     return {f"lifting_{name}": against(name) for name in usual}
+
+
+def _of_growth(found: dict) -> dict[str, Plot]:
+    device, photos = found["machine"]["device"], found["photos"]
+    named = {name: f"{name}_s" for name in ("features", "training", "lifting", "all")}
+    stages = [
+        Line(name, [(row["photos"], row[key]) for row in photos], dashed=name == "all") for name, key in named.items()
+    ]
+    trained = [Line("training", [(row["gaussians"], row["training_s"]) for row in found["gaussians"]])]
+    many = f"{found['steps']:,} steps, {photos[0]['photos']} photos"
+    return {
+        "growth_photos": Plot(f"Making a run, {found['encoder']}, {device}", "photos", "s", stages),
+        "growth_gaussians": Plot(f"Training, {many}, {device}", "Gaussians", "s", trained),
+    }
 
 
 def _of_training(found: dict) -> dict[str, Plot]:

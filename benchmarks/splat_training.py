@@ -37,8 +37,9 @@ def measure(options: argparse.Namespace, device: torch.device, machine: dict) ->
         recipe = preset(name)
         config = _changed(recipe.config, options.set)
         steps = options.max_steps or (12 if options.small else recipe.steps)
-        warm_s = _train(scene, config, device, steps=8, every=8, test=test, targets=[])[0]["training_s"]
-        row, method, curve = _train(scene, config, device, steps, options.every, test, options.targets, options.seconds)
+        warm_s = train_measured(scene, config, device, steps=8, every=8, test=test, targets=[])[0]["training_s"]
+        looks = options.every, test, options.targets
+        row, method, curve = train_measured(scene, config, device, steps, *looks, options.seconds)
         rows.append({"preset": name, **row, "first_steps_s": warm_s})
         parts, launches = _profile(method, scene, device, steps, Path(options.out))
         profiles[name] = {"parts_ms": parts, "launches": launches, "curve": curve, "config": config_to_json(config)}
@@ -95,7 +96,7 @@ class TestViews:
         return float(torch.stack(values).mean())
 
 
-def _train(
+def train_measured(
     scene: Scene,
     config: SplatConfig,
     device: torch.device,

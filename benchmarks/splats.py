@@ -1,8 +1,9 @@
-"""Gaussians on a GPU: seconds to a picture quality, relevancy pictures a second, lifting against photos.
+"""Gaussians on a GPU: seconds to a picture quality, relevancy pictures a second, how lifting and making a run grow.
 
     python benchmarks/splats.py training SCENE --presets splat --targets 35.77 36.56 --out training.json
     python benchmarks/splats.py relevancy --out relevancy.json
     python benchmarks/splats.py lifting --out lifting.json
+    python benchmarks/splats.py growth --out growth.json
 
 Each prints short tables and writes everything it found to --out as JSON; `benchmarks/plots.py` draws it. `training`
 works on a scene; the others make rooms of as many Gaussians as asked for. `--small --device cpu` shows within seconds
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+import splat_growth
 import splat_lifting
 import splat_relevancy
 import splat_training
@@ -25,6 +27,7 @@ _MEASURES = {
     "training": splat_training.measure,
     "relevancy": splat_relevancy.measure,
     "lifting": splat_lifting.measure,
+    "growth": splat_growth.measure,
 }
 
 
@@ -43,7 +46,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = parser.add_subparsers(dest="what", required=True)
-    training, relevancy, lifting = (what.add_parser(name) for name in _MEASURES)
+    training, relevancy, lifting, growth = (what.add_parser(name) for name in _MEASURES)
     training.add_argument("scene")
     training.add_argument("--presets", nargs="+", default=["splat"])
     training.add_argument(
@@ -59,7 +62,10 @@ def _options() -> argparse.Namespace:
     lifting.add_argument("--photos", nargs="+", type=int, default=[50, 200, 800])
     lifting.add_argument("--levels", nargs="+", type=int, default=[1, 3, 7])
     lifting.add_argument("--lifted", nargs="+", type=int, default=[200_000, 1_000_000, 3_000_000], help="Gaussians")
-    for each in (training, relevancy, lifting):
+    growth.add_argument("--photos", nargs="+", type=int, default=[50, 200, 800])
+    growth.add_argument("--trained", nargs="+", type=int, default=[200_000, 1_000_000, 3_000_000], help="Gaussians")
+    growth.add_argument("--encoder", default="openclip:ViT-B-16/random")
+    for each in (training, relevancy, lifting, growth):
         each.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
         each.add_argument("--small", action="store_true", help="so little that a CPU does it in seconds")
         each.add_argument("--out", default="", help="a JSON file")

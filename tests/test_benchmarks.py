@@ -15,6 +15,7 @@ from tests.cli.conftest import write_encoder
 from tests.data.scenes import write_ball_scene
 from tests.methods.test_splat import CONFIG
 from tests.query.fake_session import session
+from tests.query.fake_world import PHRASES
 
 import langfield
 from langfield.core.cameras import Camera
@@ -82,6 +83,20 @@ def test_lifting(benchmark, plots: ModuleType):
     assert {name: len(plot.lines[0].points) for name, plot in made.items()} == {
         "lifting_photos": 2, "lifting_levels": 2, "lifting_gaussians": 2
     }  # fmt: skip
+
+
+def test_growth(benchmark, plots: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LANGFIELD_CACHE", "put back afterwards")
+    (tmp_path / "encoder").mkdir()
+    found = benchmark("growth", "--encoder", write_encoder(tmp_path / "encoder"))
+    assert [row["photos"] for row in found["photos"]] == [8, 16]
+    for row in found["photos"]:
+        assert row["all_s"] > row["features_s"] + row["training_s"] + row["lifting_s"] > 0
+    assert [row["steps"] for row in found["gaussians"]] == [6, 6]
+    assert all(row["gaussians"] >= 200 and row["training_s"] > 0 for row in found["gaussians"])
+    made = plots.plots(found)
+    assert {name: len(plot.lines) for name, plot in made.items()} == {"growth_photos": 4, "growth_gaussians": 1}
+    assert np.asarray(plots.drawn(made["growth_photos"])).std() > 10
 
 
 def test_training(benchmark, plots: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -337,6 +352,13 @@ def test_oracles_replace_stages_by_the_truth(monkeypatch: pytest.MonkeyPatch):
     levels = list(surface.levels(read, labels))
     assert len(levels) == len(asked.seen_scales().crop_angles)
     assert {level.shape for level in levels} == {(1, camera.height_px, camera.width_px)}
+
+    masks = [asked.ask_view(camera, ["thing"]).masks[0], left_half & (np.arange(camera.width_px) < 4)]
+    crops = [oracles._Crop(torch.zeros(3, 4, 4), 0.06, SimpleNamespace(phrase="", mask=mask)) for mask in masks]
+    said = surface.language(read, crops) @ PHRASES.embeddings.T
+    assert said[0, 0] > 5 * said[1, 0]  # where the thing is more is said of it than beside it, where there is wall
+    assert said[1, 1] > 0.9
+    torch.testing.assert_close(surface.language(read, crops).norm(dim=1), torch.ones(2))
 
 
 def test_the_first_answer_is_measured_from_the_start_of_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
