@@ -49,6 +49,22 @@ def test_smoothing_solves_its_least_squares_problem():
     np.testing.assert_allclose(smooth.mean(axis=1), values.mean(axis=1), atol=1e-3)
 
 
+def test_cubes_of_which_nothing_is_said_take_what_their_neighbours_say():
+    surface, centres = table(two_colours)
+    said = np.linalg.norm(centres[:, :2] - [0.5, 0], axis=1) > 0.25
+    values = np.where(centres[:, 0] < 0, 0.2, 0.8)[None] * said
+    surface.listen_to(said)
+    np.testing.assert_allclose(smoothed(surface, values)[0, ~said], 0.8, atol=0.02)
+    weight = np.where(said, 0.2, 2e-4)
+    dense = surface._laplacian().toarray() + np.diag(weight)
+    told = np.where(said, values, np.median(values[:, said]))
+    np.testing.assert_allclose(smoothed(surface, values), np.linalg.solve(dense, weight * told[0])[None], atol=5e-3)
+    surface.listen_to(np.zeros(len(said), dtype=bool))
+    np.testing.assert_allclose(smoothed(surface, 0 * values), 0)
+    surface.listen_to(np.ones(len(said), dtype=bool))
+    assert smoothed(surface, values)[0, ~said].mean() < 0.7  # as if 0 had been said of them
+
+
 def test_an_edge_of_colour_keeps_a_blob_on_its_side():
     jumps = []
     for paint in (two_colours, None):

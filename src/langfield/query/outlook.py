@@ -67,6 +67,7 @@ class Outlook:
         surface.tell_apart_by(_dense_in_cubes(views, strides, [part.kept for part in parts], surface))
         cells = Cells(surface.centres_scene, surface.points_in_cubes, crop)
         atlas = make_atlas(views, strides, [part.kept for part in parts], surface, seen, progress)
+        surface.listen_to(atlas.seen.any(dim=0).cpu().numpy())
         return cls(surface, cells, atlas, _typical(surface.centres_scene, seen), seen.crop_angles.cpu().numpy())
 
     def ask(self, asked: Phrases) -> "Evidence":

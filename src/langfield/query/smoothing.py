@@ -16,22 +16,24 @@ _LOOK_EVERY = 8  # steps: each look waits for the device
 
 
 class Smoother:
-    """Solves (λ I + L) x = λ s for a graph's Laplacian L, weakly: neighbours become alike, the mean of each part stays.
+    """Solves (Λ + L) x = Λ s for a graph's Laplacian L and a diagonal Λ, weakly: neighbours become alike, and what is
+    said where Λ is larger counts for more.
 
     On a CPU by scipy, in one thread: torch's threads cost more than they spare there, where others want the cores too.
 
     Args:
         laplacian: (V, V), symmetric, rows that add up to 0.
-        faithful: λ > 0.
+        faithful: Λ > 0.
     """
 
-    def __init__(self, laplacian: csr_array, faithful: float, device: torch.device) -> None:
-        self._faithful, self._device = faithful, device
-        scale = (1 / (laplacian.diagonal() + faithful)).astype(np.float32)[:, None]
+    def __init__(self, laplacian: csr_array, faithful: Float[np.ndarray, " v"], device: torch.device) -> None:
+        self._device = device
+        self._faithful: Any = faithful.astype(np.float32)[:, None]
+        self._scale: Any = (1 / (laplacian.diagonal() + faithful)).astype(np.float32)[:, None]
         self._matrix: Any = csr_array(laplacian, dtype=np.float32)
-        self._scale: Any = scale
         if device.type != "cpu":
-            self._matrix, self._scale = _on_device(laplacian, device), torch.from_numpy(scale).to(device)
+            self._matrix = _on_device(laplacian, device)
+            self._scale, self._faithful = (torch.from_numpy(v).to(device) for v in (self._scale, self._faithful))
 
     def __call__(self, values: Float[Tensor, "v p"]) -> Float[Tensor, "v p"]:
         """x for each column, to a relative error of 1e-3."""
@@ -50,7 +52,7 @@ def _on_device(laplacian: csr_array, device: torch.device) -> Tensor:
         return torch.sparse_csr_tensor(rows, columns, entries, laplacian.shape, check_invariants=False)
 
 
-def _solved(product: Callable[[Any], Any], values: Any, faithful: float, scale: Any) -> Any:
+def _solved(product: Callable[[Any], Any], values: Any, faithful: Any, scale: Any) -> Any:
     """Conjugate gradients scaled by the diagonal, of all columns at once: in numpy as in torch."""
     x, right = values * 1.0, faithful * values
     residual = right - product(x)

@@ -5,12 +5,13 @@ is a blob, whatever field it is kept in. But the surface knows where a thing end
 meets what it stands on, for there the surface is concave (Stein et al. 2014, "Object partitioning using local
 convexity"); and where self-supervised features change, in runs that hold some. Relevancy s becomes the x that minimises
 
-    λ Σ_i (x_i − s_i)² + Σ_ij w_ij (x_i − x_j)²
+    Σ_i λ_i (x_i − s_i)² + Σ_ij w_ij (x_i − x_j)²
 
 over the cubes i and their neighbours j (weighted least squares; Farbman et al. 2008, eq. 2, on a graph in space), with
 w_ij near 1 where neighbours have the same colour, nothing is concave between them, and their features differ no more
 than most neighbours' do; near 0 otherwise. So a thing takes the mean of what is said all over it, and the table beside
-it that of the table.
+it that of the table. λ_i is the same for all cubes of which something is said, and next to nothing for the others: they
+take what their neighbours say, or the median of all where none is like them.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from langfield.query.smoothing import Smoother
 
 ACCEPTED, INSIDE, FEWEST_CUBES = 0.6, 0.4, 8  # see `Surface.regions`
 FEWEST_VIEWS = 2  # what one picture alone shows may not be there
-_FAITHFUL = 0.2  # λ
+_FAITHFUL, _UNSAID = 0.2, 2e-4  # λ, where something is said and where nothing is
 _COLOUR = 0.1  # difference of colour, each channel in [0, 1], at which a weight falls to 1/e
 _CONCAVE = 0.5  # likewise of the normals' difference along the line between two cubes
 _DENSE = 3.0  # likewise of self-supervised features, in medians of all neighbours' differences
@@ -97,6 +98,7 @@ class Surface:
         normal = self.means(normals.T).T
         self._normals = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
         self._dense: Float[np.ndarray, "v s"] | None = None
+        self._said = np.ones(len(self), dtype=bool)
 
     def __len__(self) -> int:
         return len(self.points_in_cubes)
@@ -105,6 +107,11 @@ class Surface:
         """Take self-supervised features of the cubes, of any size and scale, as a further sign of where a thing ends:
         they are alike all over one thing, whatever its colours. None takes none."""
         self._dense = dense
+        self._smoothers.clear()
+
+    def listen_to(self, said: Bool[np.ndarray, " v"]) -> None:
+        """Tell of which cubes anything is said: values of the others do not count in `smoothed`."""
+        self._said = said
         self._smoothers.clear()
 
     def points_of(self, cubes: Int64[np.ndarray, " k"]) -> Float[np.ndarray, "m 3"]:
@@ -133,7 +140,11 @@ class Surface:
         if not len(self):
             return values
         if values.device not in self._smoothers:
-            self._smoothers[values.device] = Smoother(self._laplacian(), _FAITHFUL, values.device)
+            faithful = np.where(self._said, _FAITHFUL, _UNSAID)
+            self._smoothers[values.device] = Smoother(self._laplacian(), faithful, values.device)
+        if self._said.any() and not self._said.all():
+            said = torch.from_numpy(self._said).to(values.device)
+            values = torch.where(said, values, values[:, said].median(dim=1, keepdim=True).values)
         return self._smoothers[values.device](values.T.contiguous()).T
 
     def regions(
