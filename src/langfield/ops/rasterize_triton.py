@@ -21,7 +21,8 @@ from langfield.ops.rasterize import LEAST_QUATERNION, MOST_PX, NEAR
 _BLOCK = 256
 
 
-@triton.jit
+# Gaussians grow, and rows begin anywhere: no kernels of their own for multiples of 16.
+@triton.jit(do_not_specialize=["n"], do_not_specialize_on_alignment=["features_ptr", "drawn_ptr"])
 @no_type_check
 def _kernel(
     means_ptr,

@@ -75,7 +75,11 @@ def _basis(
     return values
 
 
-@triton.jit
+# Gaussians grow and functions come to count in training: no kernels of their own for multiples of 16, or for 1.
+_ANY_NUMBER = ["n", "views", "used"]
+
+
+@triton.jit(do_not_specialize=_ANY_NUMBER)
 @no_type_check
 def _forward_kernel(
     means_ptr,
@@ -122,7 +126,7 @@ def _forward_kernel(
         tl.store(color + 2, tl.maximum(base_blue + tl.sum(values * blue, axis=1), 0.0), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_ANY_NUMBER)
 @no_type_check
 def _backward_kernel(
     means_ptr,
