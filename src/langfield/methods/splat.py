@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from langfield.core.cameras import Camera
@@ -19,6 +19,7 @@ from langfield.methods.base import MethodContext, ParamGroup, Photo, PhotoBatch,
 from langfield.methods.densification import DensificationConfig, Slopes
 from langfield.methods.exposure import Exposure
 from langfield.methods.growing import GrowthConfig
+from langfield.ops.pixel_rows import PixelRows
 from langfield.ops.structural_similarity import structural_similarity
 from langfield.renderers.splat import Footprints, Look, Splatted, blend_all, look
 
@@ -203,6 +204,10 @@ class Splat(nn.Module):
         """For each Gaussian Σ over the pixels of its share of their light times their values: the transpose of
         `splat`, which is what closed-form lifting sums (Occam's LGS, Cheng et al. 2024, §3.2)."""
         return self.look(camera).pulled_back(values)
+
+    def pixel_rows(self, camera: Camera, rows: Int64[Tensor, "r j"], weights: Float[Tensor, "r j"]) -> PixelRows:
+        """What the camera's pixels say, as `Projected.lift_codes` takes it: the same for all cameras of its size."""
+        return PixelRows((camera.width_px, camera.height_px), rows, weights)
 
 
 def _eyes(cameras: Sequence[Camera], device: torch.device) -> Float[Tensor, "v 3"]:

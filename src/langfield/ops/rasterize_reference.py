@@ -26,7 +26,7 @@ from langfield.ops.rasterize import (
     kept_gradient,
     well_formed,
 )
-from langfield.ops.reference import quaternion_axes
+from langfield.ops.reference import unit_quaternion_axes
 from langfield.ops.tile_blending import TILE_PX, BlendTiles, TilePairs, front_to_back, tile_pairs
 
 
@@ -195,8 +195,8 @@ def _project(
     margin = FIELD_MARGIN * 0.5 * size_px / focal_px
     # J at the point itself would stretch what lies far outside the picture all across it.
     held = torch.clamp(plane, -centre_px / focal_px - margin, (size_px - centre_px) / focal_px + margin)
-    directions = rotations / rotations.norm(dim=-1, keepdim=True)  # also of lengths that `normalize` takes for nothing
-    axes = turn @ quaternion_axes(directions) * scales[:, None, :]
+    unit = rotations / rotations.norm(dim=-1, keepdim=True)  # also of lengths that `normalize` takes for nothing
+    axes = turn @ unit_quaternion_axes(unit) * scales[:, None, :]
     root = focal_px[:, None] * (axes[:, :2] - held[:, :, None] * axes[:, 2:]) / depth[:, None, None]
     u, v = root.unbind(dim=1)
     xx, xy, yy = (u * u).sum(dim=-1), (u * v).sum(dim=-1), (v * v).sum(dim=-1)

@@ -172,7 +172,12 @@ def covariant_noise(
 
 def quaternion_axes(rotations: Float[Tensor, "n 4"]) -> Float[Tensor, "n 3 3"]:
     """Rotation matrices of quaternions (w, x, y, z) of any length: their columns are the turned axes."""
-    w, x, y, z = torch.nn.functional.normalize(rotations, dim=-1).unbind(-1)
+    return unit_quaternion_axes(torch.nn.functional.normalize(rotations, dim=-1))
+
+
+def unit_quaternion_axes(rotations: Float[Tensor, "n 4"]) -> Float[Tensor, "n 3 3"]:
+    """`quaternion_axes` of quaternions of length 1."""
+    w, x, y, z = rotations.unbind(-1)
     columns = (
         1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
         2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),

@@ -20,7 +20,6 @@ from langfield.data.views import Scene
 from langfield.features.codebook import learn_codebook, nearest_codes
 from langfield.features.pyramid import PyramidFeatures
 from langfield.methods.splat import Splat
-from langfield.ops.pixel_rows import PixelRows
 
 _ROWS_AT_ONCE = 2**14
 _WEIGHT_BYTES = 2 * 2**30
@@ -90,7 +89,7 @@ def lift_language(
             levels = chosen.tolist()
             found = [torch.zeros(count, len(codebook), device=device) for _ in levels]
             for group in groups:
-                said = [_said(group, pyramid, level) for level in levels]
+                said = [method.pixel_rows(group.cameras[0], *_said(group, pyramid, level)) for level in levels]
                 for index, camera in zip(group.indices, group.cameras, strict=True):
                     projected = method.look(camera).projected  # a pinhole's: nothing is bent
                     for level, of_pixels, of_level in zip(levels, said, found, strict=True):
@@ -153,9 +152,10 @@ def _group(scene: Scene, indices: list[int], side_px: int, device: torch.device)
     return _Alike(indices, cameras, xy, used)
 
 
-def _said(group: _Alike, pyramid: PyramidFeatures, level: int) -> PixelRows:
+def _said(group: _Alike, pyramid: PyramidFeatures, level: int) -> tuple[Int64[Tensor, "r j"], Float[Tensor, "r j"]]:
+    """What each pixel says, of crops counted from a photo's first of the level: rows and weights."""
     rows, shares = pyramid.tiles_about(group.indices[0], group.photo_xy_px, level)
-    return PixelRows(group.size_px, rows, shares * group.used[:, None])
+    return rows, shares * group.used[:, None]
 
 
 def _places(pyramid: PyramidFeatures, view_indices: Sequence[int]) -> Int64[Tensor, " v"]:
