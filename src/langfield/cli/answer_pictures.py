@@ -43,7 +43,7 @@ def write_answers(
             "mask": seen.masks[0],
         }
         files += [write_picture(folder / f"{name}_{output}.png", picture) for output, picture in pictures.items()]
-        evidence = f"presence {answer.presence:.2f}, score {answer.score:.2f}"
+        evidence = f"presence {answer.presence:.2f}" + (f", score {answer.score:.2f}" if answer.present else "")
         label = f"{answer.phrase}: {verdict(answer)} ({evidence}), view {view.name}"
         rows.append(SheetRow(label, (seen.rgb, refined, answered)))
     progress(ProgressEvent("pictures", len(answers), len(answers), "phrases", time.monotonic() - start))
