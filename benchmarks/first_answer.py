@@ -21,9 +21,10 @@ _CHILD = """
 import json, sys, time
 marks = {"start": time.time()}
 import langfield
+train = langfield.train  # imports what it needs
 marks["imports"] = time.time()
 scene, run, phrase, options = sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4])
-report = langfield.train(scene, run, **options).to_json()
+report = train(scene, run, **options).to_json()
 marks["train"] = time.time()
 session = langfield.open(run, device=options["device"])
 marks["open"] = time.time()

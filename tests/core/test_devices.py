@@ -1,9 +1,10 @@
 """Which device a name means."""
 
+import numpy as np
 import pytest
 import torch
 
-from langfield.core.devices import resolve_device
+from langfield.core.devices import resolve_device, sent
 from langfield.core.errors import UsageError
 
 
@@ -35,3 +36,12 @@ def test_a_gpu_is_made_current_only_when_it_is_numbered(monkeypatch):
     monkeypatch.setattr(torch.cuda, "set_device", made_current.append)
     assert resolve_device("cuda:1") == torch.device("cuda:1")
     assert made_current == [torch.device("cuda:1")]
+
+
+def test_numbers_are_sent_as_float32():
+    numbers = np.arange(6.0).reshape(2, 3)
+    found = sent(numbers, torch.device("cpu"))
+    assert found.dtype == torch.float32
+    assert found.tolist() == numbers.tolist()
+    numbers[:] = 0
+    assert found[1, 2] == 5  # a copy

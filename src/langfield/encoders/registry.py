@@ -7,19 +7,36 @@ import torch
 
 from langfield.core.errors import UsageError
 from langfield.encoders.base import DenseEncoder, ImageTextEncoder
-from langfield.encoders.builtin import load_builtin
-from langfield.encoders.dense import load_timm
-from langfield.encoders.openclip import load_openclip
 
 E = TypeVar("E")
 Loader = Callable[[str, torch.device], E]
 
+
+# OpenCLIP and timm take seconds to import: only who needs an encoder waits for them.
+def _openclip(spec: str, device: torch.device) -> ImageTextEncoder:
+    from langfield.encoders.openclip import load_openclip
+
+    return load_openclip(spec, device)
+
+
+def _builtin(spec: str, device: torch.device) -> ImageTextEncoder:
+    from langfield.encoders.builtin import load_builtin
+
+    return load_builtin(spec, device)
+
+
+def _timm(spec: str, device: torch.device) -> DenseEncoder:
+    from langfield.encoders.dense import load_timm
+
+    return load_timm(spec, device)
+
+
 _IMAGE_TEXT: Mapping[str, tuple[Loader[ImageTextEncoder], str]] = {
-    "openclip": (load_openclip, "openclip:NAME/TAG, openclip:hf-hub:ORG/NAME, openclip:local-dir:PATH"),
-    "builtin": (load_builtin, "builtin:mini"),
+    "openclip": (_openclip, "openclip:NAME/TAG, openclip:hf-hub:ORG/NAME, openclip:local-dir:PATH"),
+    "builtin": (_builtin, "builtin:mini"),
 }
 _DENSE: Mapping[str, tuple[Loader[DenseEncoder], str]] = {
-    "timm": (load_timm, "timm:NAME, timm:NAME@FILE.safetensors"),
+    "timm": (_timm, "timm:NAME, timm:NAME@FILE.safetensors"),
 }
 
 

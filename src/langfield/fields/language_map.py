@@ -157,7 +157,9 @@ class LanguageMap(nn.Module):
         return sum(buffer.numel() * buffer.element_size() for buffer in self.buffers())
 
     def clear(self) -> None:
-        """Forget all elements and codes, and free their memory; levels stay."""
+        """Forget all elements and codes, and free their memory; levels stay. Costs nothing where there are none."""
+        if not len(self.code) and not len(self.codebook):
+            return
         for name in ("codebook", "code", "share", "distance"):
             buffer = getattr(self, name)
             setattr(self, name, buffer.new_zeros(0, *buffer.shape[1:]))

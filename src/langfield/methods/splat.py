@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from langfield.core.cameras import Camera
+from langfield.core.devices import sent
 from langfield.fields.gaussians import GaussianConfig, Gaussians
 from langfield.fields.language_map import LanguageMap
 from langfield.methods.base import MethodContext, ParamGroup, Photo, PhotoBatch, Rendered
@@ -212,7 +213,7 @@ class Splat(nn.Module):
 
 def _eyes(cameras: Sequence[Camera], device: torch.device) -> Float[Tensor, "v 3"]:
     eyes = np.stack([camera.world_from_camera[:3, 3] for camera in cameras])
-    return torch.from_numpy(eyes).float().to(device)
+    return sent(eyes, device)
 
 
 def _used(photo: Photo) -> Bool[Tensor, "h w"]:

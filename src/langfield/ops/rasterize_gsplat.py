@@ -15,6 +15,7 @@ from jaxtyping import Float, Int, Int32, Int64, Shaped
 from torch import Tensor
 
 from langfield.core.cameras import Camera
+from langfield.core.devices import sent
 from langfield.ops import sparse_splat_triton
 from langfield.ops.gsplat_kernels import load_gsplat
 from langfield.ops.pixel_rows import LIFTED_TILE_PX, PixelRows
@@ -255,7 +256,7 @@ def _matrices(cameras: Sequence[Camera], device: torch.device) -> tuple[Float[Te
         intrinsics[0] = camera.fx_px, 0, camera.cx_px
         intrinsics[1] = 0, camera.fy_px, camera.cy_px
         row[:16], row[16:] = pose.ravel(), intrinsics.ravel()
-    both = torch.from_numpy(numbers.astype(np.float32)).to(device)
+    both = sent(numbers, device)
     return both[:, :16].reshape(-1, 4, 4), both[:, 16:].reshape(-1, 3, 3)
 
 

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 # At once, and slots at once: the least that a product of matrices takes. With a warp for 16 pixels nothing needs memory
 # beside the registers.
 #
-# Numbers that differ from photo to photo are not specialised: Triton would compile anew for multiples of 16.
+# What differs from picture to picture is not specialised: Triton would compile anew for multiples of 16, and for 1.
 _GAUSSIANS = 16
+_OF_PICTURE = ["width", "height", "across", "tiles", "pairs"]
 
 
 @triton.jit
@@ -53,7 +54,7 @@ def _weights(xy_ptr, conic_ptr, opacity_ptr, gaussian, there, px, py, light, lea
     return share, tl.min(behind, axis=0)
 
 
-@triton.jit(do_not_specialize=["pairs"])
+@triton.jit(do_not_specialize=_OF_PICTURE)
 @no_type_check
 def _splat_kernel(
     xy_ptr,
@@ -103,7 +104,7 @@ def _splat_kernel(
         at += GAUSSIANS
 
 
-@triton.jit(do_not_specialize=["pairs", "slots", "first_row"])
+@triton.jit(do_not_specialize=[*_OF_PICTURE, "slots", "first_row"])
 @no_type_check
 def _lift_kernel(
     xy_ptr,

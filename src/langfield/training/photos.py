@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
@@ -82,7 +84,7 @@ class PhotoSource:
     def _number(self, place: int) -> int:
         """Of the photo at a place in the endless row of epochs."""
         epoch, place = divmod(place, len(self._views))
-        return int(np.random.default_rng([self._seed, epoch]).permutation(len(self._views))[place])
+        return int(_epoch(self._seed, epoch, len(self._views))[place])
 
     def _order(self, number: int) -> None:
         if number not in self._kept and number not in self._coming:
@@ -107,6 +109,12 @@ class PhotoSource:
         mask = None if view.mask_path is None else decode_mask(view.mask_path, view.size_px)
         rgb, used = straight_photo(decode_image(view.image_path, view.size_px), mask, view.camera)
         return torch.from_numpy(rgb), None if used is None else torch.from_numpy(used)
+
+
+@lru_cache(maxsize=4)
+def _epoch(seed: int, epoch: int, photos: int) -> Int64[np.ndarray, " photos"]:
+    """In which order an epoch shows the photos."""
+    return np.random.default_rng([seed, epoch]).permutation(photos)
 
 
 def half_size(photo: Photo) -> Photo:

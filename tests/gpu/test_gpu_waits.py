@@ -1,0 +1,53 @@
+"""A training step of Gaussians waits for the device once: to hear how many pairs of a tile and a Gaussian there are."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from langfield.core.cameras import Camera
+from langfield.core.devices import sent
+from langfield.fields.gaussians import GaussianConfig
+from langfield.methods.base import MethodContext, Photo, PhotoBatch
+from langfield.methods.splat import Splat, SplatConfig
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+def waits_of(work) -> int:
+    """How often `work` waits for the device."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        try:
+            torch.cuda.set_sync_debug_mode("warn")
+            work()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    return sum("synchronizing" in str(warning.message) for warning in seen)
+
+
+def test_the_loss_and_its_gradient_wait_once():
+    rng, pose = np.random.default_rng(0), np.eye(4)
+    pose[2, 3] = -2
+    camera = Camera(pose, 64, 48, 60.0, 60.0, 32.0, 24.0)
+    method = Splat(SplatConfig(GaussianConfig(capacity=500), photos_per_step=2), MethodContext(photos=1)).cuda()
+    method.gaussians.begin(rng.uniform(-0.5, 0.5, (500, 3)), rng.uniform(0, 1, (500, 3)))
+    batch = PhotoBatch((Photo(0, camera, torch.full((48, 64, 3), 0.5, device="cuda")),) * 2)
+
+    def step() -> None:
+        terms = method.loss(batch, 3000)
+        torch.stack([value for name, value in terms.items() if not name.startswith("_")]).sum().backward()
+
+    step()  # compiles
+    assert waits_of(step) == 1
+
+
+def test_numbers_arrive_without_waiting():
+    numbers = np.arange(12.0).reshape(3, 4)
+    device = torch.device("cuda")
+    sent(numbers, device)
+    arrived = []
+    assert waits_of(lambda: arrived.extend(sent(numbers + place, device) for place in range(50))) == 0
+    for place, found in enumerate(arrived):
+        assert torch.equal(found.cpu(), torch.from_numpy(numbers + place).float())
