@@ -93,10 +93,11 @@ class _Axis:
         return self._start + share * (self._end - self._start)
 
     def ticks(self) -> list[float]:
-        """1, 2 and 5 times powers of ten on logarithmic axes; about six round steps on plain ones."""
+        """1, 2 and 5 times powers of ten on logarithmic axes, and more within less than a decade; about six round steps
+        on plain ones."""
         if self._logarithmic:
-            powers = range(math.floor(self._low), math.ceil(self._high) + 1)
-            steps = (1, 2, 5) if self._high - self._low < 4 else (1,)
+            powers, reach = range(math.floor(self._low), math.ceil(self._high) + 1), self._high - self._low
+            steps = (1,) if reach >= 4 else (1, 2, 5) if reach >= 1 else (1, 1.5, 2, 3, 4, 5, 7)
             values = [step * 10.0**power for power in powers for step in steps]
             return [value for value in values if self._low <= math.log10(value) <= self._high]
         raw = (self._high - self._low) / 6
@@ -210,7 +211,10 @@ def _of_growth(found: dict) -> dict[str, Plot]:
     stages = [
         Line(name, [(row["photos"], row[key]) for row in photos], dashed=name == "all") for name, key in named.items()
     ]
-    trained = [Line("training", [(row["gaussians"], row["training_s"]) for row in found["gaussians"]])]
+    trained = [
+        Line("training", [(row["gaussians"], row["training_s"]) for row in found["gaussians"]]),
+        Line("Adam's bytes, at least", [(row["gaussians"], row["floor_s"]) for row in found["gaussians"]], dashed=True),
+    ]
     many = f"{found['steps']:,} steps, {photos[0]['photos']} photos"
     return {
         "growth_photos": Plot(f"Making a run, {found['encoder']}, {device}", "photos", "s", stages),

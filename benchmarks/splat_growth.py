@@ -14,7 +14,7 @@ from PIL import Image
 import langfield
 from langfield.data.scene import open_scene
 from langfield.export.ply import write_points_ply
-from langfield.fields.gaussians import GaussianConfig
+from langfield.fields.gaussians import GaussianConfig, Gaussians
 from langfield.methods.presets import SPLAT
 from langfield.methods.registry import preset
 from measuring import table
@@ -46,12 +46,20 @@ def measure(options: argparse.Namespace, device: torch.device, machine: dict) ->
         for count in counts:
             config = replace(SPLAT, gaussians=GaussianConfig(capacity=count))
             train_measured(scene, config, device, 8, 8, test, [])
-            by_gaussians.append(train_measured(scene, config, device, steps, steps, test, [])[0])
+            row = train_measured(scene, config, device, steps, steps, test, [])[0]
+            by_gaussians.append({**row, "floor_s": adam_floor_s(row["gaussians"], steps, machine)})
     print("\nMaking a run, by photos\n")
     print(table(list(by_photos[0]), [list(row.values()) for row in by_photos]))
     print("\nTraining, by Gaussians\n")
     print(table(list(by_gaussians[0]), [list(row.values()) for row in by_gaussians]))
     return {"photos": by_photos, "gaussians": by_gaussians, "steps": steps, "encoder": options.encoder}
+
+
+def adam_floor_s(gaussians: int, steps: int, machine: dict) -> float:
+    """What must move at least if all Gaussians are there from the start: Adam reads four numbers of each parameter and
+    writes three."""
+    numbers = sum(parameter[0].numel() for parameter in Gaussians(GaussianConfig(capacity=1)).rows())
+    return steps * gaussians * numbers * 7 * 4 / machine["copy_bytes_per_ms"] / 1e3
 
 
 def _stages(folder: Path, photos: int, encoder: str, device: torch.device, steps: int) -> dict[str, float]:

@@ -51,6 +51,22 @@ def test_one_copy_is_the_thing_itself():
     torch.testing.assert_close(o, torch.tensor([0.1, 0.4, 0.7, 0.99]))
 
 
+def test_scales_are_those_of_the_published_double_sum():
+    """Kheradmand et al. 2024, eq. 9, term by term, in exact binomials."""
+    opacity = torch.tensor([0.01, 0.3, 0.9, 0.999])
+    for copies in (1, 2, 7, 51):
+        o, scale = shared_out(opacity, torch.ones(4, 3), torch.full((4,), copies))
+        for row, whole in enumerate(opacity.double().tolist()):
+            each = 1 - (1 - whole) ** (1 / copies)
+            total = math.fsum(
+                math.comb(i - 1, k) * (-1) ** k * each ** (k + 1) / math.sqrt(k + 1)
+                for i in range(1, copies + 1)
+                for k in range(i)
+            )
+            assert float(o[row]) == pytest.approx(max(each, 0.005), rel=1e-6)
+            assert float(scale[row, 0]) == pytest.approx(whole / total, rel=1e-5)
+
+
 @pytest.mark.parametrize("copies", [2, 4])
 def test_copies_stop_as_much_light_along_a_line_as_the_one(copies: int):
     """The integral of opacity over a line through the centre: what eq. 9 keeps (the published derivation)."""

@@ -109,21 +109,24 @@ def shared_out(
     opacity: Float[Tensor, " n"], scales: Float[Tensor, "n 3"], copies: Int64[Tensor, " n"]
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
     """Opacity and scales of each of `copies` (1 to 51) Gaussians in one place that look as one of the given did:
-    Kheradmand et al. 2024, eq. 9."""
+    Kheradmand et al. 2024, eq. 9.
+
+    Its double sum over i from 1 to n copies and k below i has terms C(i − 1, k) (−1)^k o^(k+1) / √(k + 1), of which
+    only the binomials know i: they sum to C(n, k + 1).
+    """
     opacity = opacity.double().clamp(*_SHARED_OPACITY)
     each = 1 - (1 - opacity) ** (1 / copies)
     powers = torch.arange(1, _MOST_COPIES + 1, device=opacity.device, dtype=torch.float64)
-    terms = _signs(opacity.device) * each[:, None, None] ** powers / powers.sqrt()  # n, i − 1, k
-    until = (torch.arange(_MOST_COPIES, device=copies.device) < copies[:, None])[:, :, None]
-    total = (terms * until).sum(dim=(1, 2))
+    total = (_summed(opacity.device)[copies - 1] * each[:, None] ** powers).sum(dim=1)
     shrunk = (opacity / total)[:, None] * scales
     return each.clamp(_LEAST_OPACITY, _SHARED_OPACITY[1]).float(), shrunk.float()
 
 
 @cache
-def _signs(device: torch.device) -> Float[Tensor, "i k"]:
-    """(−1)^k · C(i − 1, k) for i from 1 and k from 0."""
-    table = [[(-1) ** k * math.comb(i, k) for k in range(_MOST_COPIES)] for i in range(_MOST_COPIES)]
+def _summed(device: torch.device) -> Float[Tensor, "n k"]:
+    """(−1)^k · C(n, k + 1) / √(k + 1) for n from 1 and k from 0."""
+    counts = range(1, _MOST_COPIES + 1)
+    table = [[(-1) ** k * math.comb(n, k + 1) / math.sqrt(k + 1) for k in range(_MOST_COPIES)] for n in counts]
     return torch.tensor(table, dtype=torch.float64, device=device)
 
 
