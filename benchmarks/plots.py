@@ -93,18 +93,24 @@ class _Axis:
         return self._start + share * (self._end - self._start)
 
     def ticks(self) -> list[float]:
-        """1, 2 and 5 times powers of ten on logarithmic axes, and more within less than a decade; about six round steps
-        on plain ones."""
-        if self._logarithmic:
-            powers, reach = range(math.floor(self._low), math.ceil(self._high) + 1), self._high - self._low
-            steps = (1,) if reach >= 4 else (1, 2, 5) if reach >= 1 else (1, 1.5, 2, 3, 4, 5, 7)
-            values = [step * 10.0**power for power in powers for step in steps]
-            return [value for value in values if self._low <= math.log10(value) <= self._high]
-        raw = (self._high - self._low) / 6
-        unit = 10.0 ** math.floor(math.log10(raw))
-        step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= raw)
-        first = math.ceil(self._low / step)
-        return [number * step for number in range(first, math.floor(self._high / step) + 1)]
+        """1, 2 and 5 times powers of ten on logarithmic axes; about six round steps on plain ones, and where not even
+        half a decade is shown."""
+        reach = self._high - self._low
+        if not self._logarithmic:
+            return _round_steps(self._low, self._high)
+        if reach < 0.5:
+            return _round_steps(10**self._low, 10**self._high)
+        powers = range(math.floor(self._low), math.ceil(self._high) + 1)
+        steps = (1,) if reach >= 4 else (1, 2, 5)
+        values = [step * 10.0**power for power in powers for step in steps]
+        return [value for value in values if self._low <= math.log10(value) <= self._high]
+
+
+def _round_steps(low: float, high: float) -> list[float]:
+    raw = (high - low) / 6
+    unit = 10.0 ** math.floor(math.log10(raw))
+    step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= raw)
+    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _frame(pen: ImageDraw.ImageDraw, plot: Plot, across: _Axis, up: _Axis) -> None:
@@ -208,12 +214,13 @@ def _of_lifting(found: dict) -> dict[str, Plot]:
 def _of_growth(found: dict) -> dict[str, Plot]:
     device, photos = found["machine"]["device"], found["photos"]
     named = {name: f"{name}_s" for name in ("features", "training", "lifting", "all")}
-    stages = [
-        Line(name, [(row["photos"], row[key]) for row in photos], dashed=name == "all") for name, key in named.items()
-    ]
+    stages = [Line(name, [(row["photos"], row[key]) for row in photos]) for name, key in named.items()]
+    floor = [(row["photos"], row["features_floor_s"]) for row in photos if "features_floor_s" in row]
+    if floor:
+        stages.append(Line("features: arithmetic", floor, dashed=True))
     trained = [
         Line("training", [(row["gaussians"], row["training_s"]) for row in found["gaussians"]]),
-        Line("Adam's bytes, at least", [(row["gaussians"], row["floor_s"]) for row in found["gaussians"]], dashed=True),
+        Line("Adam's own bytes", [(row["gaussians"], row["adam_s"]) for row in found["gaussians"]], dashed=True),
     ]
     many = f"{found['steps']:,} steps, {photos[0]['photos']} photos"
     return {

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 
 import langfield
 from langfield.data.scene import open_scene
+from langfield.encoders.registry import load_image_text
 from langfield.export.ply import write_points_ply
 from langfield.fields.gaussians import GaussianConfig, Gaussians
 from langfield.methods.presets import SPLAT
@@ -23,6 +25,8 @@ from splat_training import TestViews, train_measured
 
 _GAUSSIANS_IN_ROOM = 200_000
 _OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+# Products and sums a second in half precision without sparsity, from NVIDIA's data sheets.
+_HALF_PRECISION = {"H100": 989e12, "H200": 989e12}
 _STAGES = "features", "training", "lifting"
 
 
@@ -40,14 +44,15 @@ def measure(options: argparse.Namespace, device: torch.device, machine: dict) ->
             _write_room(folder / f"room-{photos}", photos, size, in_room, device)
         _stages(folder, photo_counts[0], options.encoder, device, 2)
         for photos in photo_counts:
-            by_photos.append({"photos": photos, **_stages(folder, photos, options.encoder, device, steps)})
+            row = {"photos": photos, **_stages(folder, photos, options.encoder, device, steps)}
+            by_photos.append(row | arithmetic_s(photos, size, options.encoder, machine))
         scene = open_scene(folder / f"room-{photo_counts[0]}")
         test = TestViews(scene, device)
         for count in counts:
             config = replace(SPLAT, gaussians=GaussianConfig(capacity=count))
             train_measured(scene, config, device, 8, 8, test, [])
             row = train_measured(scene, config, device, steps, steps, test, [])[0]
-            by_gaussians.append({**row, "floor_s": adam_floor_s(row["gaussians"], steps, machine)})
+            by_gaussians.append({**row, "adam_s": adam_s(count, steps, machine)})
     print("\nMaking a run, by photos\n")
     print(table(list(by_photos[0]), [list(row.values()) for row in by_photos]))
     print("\nTraining, by Gaussians\n")
@@ -55,11 +60,27 @@ def measure(options: argparse.Namespace, device: torch.device, machine: dict) ->
     return {"photos": by_photos, "gaussians": by_gaussians, "steps": steps, "encoder": options.encoder}
 
 
-def adam_floor_s(gaussians: int, steps: int, machine: dict) -> float:
-    """What must move at least if all Gaussians are there from the start: Adam reads four numbers of each parameter and
-    writes three."""
+def arithmetic_s(photos: int, size: tuple[int, int], encoder: str, machine: dict) -> dict[str, float]:
+    """Seconds of the encoder's multiplications and additions alone, at the most that the GPU does in half precision."""
+    rate = next((rate for name, rate in _HALF_PRECISION.items() if name in str(machine["device"])), None)
+    if rate is None:
+        return {}
+    model = load_image_text(encoder)
+    side = model.card.input_size_px
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # the counter does not know the fused attention
+    with FlopCounterMode(display=False) as counter:
+        model.encode_images(torch.zeros(1, 3, side, side))
+    torch.backends.mha.set_fastpath_enabled(fused)
+    crops = photos * sum(level.tiles for level in preset("splat").pyramid.levels(*size))
+    return {"features_floor_s": crops * counter.get_total_flops() / rate}
+
+
+def adam_s(capacity: int, steps: int, machine: dict) -> float:
+    """Adam's own bytes: it works on all there is room for from the first step, reads four numbers of each parameter
+    (itself, its gradient, two moments) and writes three."""
     numbers = sum(parameter[0].numel() for parameter in Gaussians(GaussianConfig(capacity=1)).rows())
-    return steps * gaussians * numbers * 7 * 4 / machine["copy_bytes_per_ms"] / 1e3
+    return steps * capacity * numbers * 7 * 4 / machine["copy_bytes_per_ms"] / 1e3
 
 
 def _stages(folder: Path, photos: int, encoder: str, device: torch.device, steps: int) -> dict[str, float]:

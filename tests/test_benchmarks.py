@@ -94,6 +94,9 @@ def test_growth(benchmark, plots: ModuleType, tmp_path: Path, monkeypatch: pytes
         assert row["all_s"] > row["features_s"] + row["training_s"] + row["lifting_s"] > 0
     assert [row["steps"] for row in found["gaussians"]] == [6, 6]
     assert all(row["gaussians"] >= 200 and row["training_s"] > 0 for row in found["gaussians"])
+    # 250 and 500 Gaussians of 59 numbers, of each of which Adam reads and writes 28 bytes, 6 times.
+    rate = found["machine"]["copy_bytes_per_ms"] * 1e3
+    assert [row["adam_s"] * rate for row in found["gaussians"]] == pytest.approx([2_478_000, 4_956_000])
     made = plots.plots(found)
     assert {name: len(plot.lines) for name, plot in made.items()} == {"growth_photos": 4, "growth_gaussians": 2}
     assert np.asarray(plots.drawn(made["growth_photos"])).std() > 10
@@ -289,6 +292,7 @@ def test_axes_put_values_in_order_and_ticks_within(plots: ModuleType):
     for logarithmic, values in (
         (True, [0.03, 2.0, 70.0]),
         (True, [19.5, 44.3]),
+        (True, [10.2, 10.9]),
         (False, [31.2, 35.77, 36.56]),
         (True, [5.0]),
         (False, [5.0]),

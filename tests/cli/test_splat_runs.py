@@ -13,12 +13,15 @@ from tests.cli.conftest import failure, printed_json
 from tests.data.scenes import write_ball_scene
 from tests.methods.test_splat import CONFIG, GROWTH
 
+import langfield
 from langfield.cli.main import main
+from langfield.core.transforms import Similarity
 from langfield.features.pyramid import PyramidRecipe
 from langfield.methods.base import PhotoBatch
 from langfield.methods.densification import DensificationConfig
 from langfield.methods.presets import PRESETS
 from langfield.methods.splat import LiftingConfig, Splat
+from langfield.query.relevancy import relevancy
 
 STEPS = 12
 
@@ -58,6 +61,30 @@ def test_a_run_of_gaussians_answers(tiny_splat, encoder: str, tmp_path: Path, ca
     ovs = printed_json(capsys, ["eval", str(run), "--protocol", "lerf-ovs-held-out", "--no-progress"])
     assert ovs["localisation"]["headline"]["total"] == measured["localisation"]["headline"]["total"]
     assert ovs["left_out"] == []
+
+
+def test_quick_relevancy_is_each_gaussians_highest(tiny_splat, encoder: str, tmp_path: Path, capsys):
+    """Against embeddings mixed in full, compared at every level, and drawn as features."""
+    scene = write_ball_scene(tmp_path / "scene", n_views=9, width_px=48, height_px=36).folder
+    printed_json(capsys, _train(scene, tmp_path / "run", encoder))
+    session = langfield.open(tmp_path / "run", device="cpu")
+    phrases, card, method = ["red ball", "piano"], session.encoder.card, session.method
+    assert isinstance(method, Splat)
+    asked, negatives = session.encoder.encode_texts(phrases), session.encoder.encode_texts(list(card.negatives))
+    every, language = torch.arange(method.gaussians.count), method.language
+    highest = torch.zeros(len(every), len(phrases))
+    for level in range(len(language.crop_angles)):
+        embedding = language.embedding(every, level)
+        found = relevancy(embedding, asked, negatives, card.temperature)
+        highest = torch.maximum(highest, torch.where(embedding.any(dim=1, keepdim=True), found, 0))
+    for view in session.views[:2]:
+        picture = method.splat(view.camera.moved(Similarity.from_matrix(session.info.scene_from_world)), highest)
+        expected = picture.features / picture.alpha.clamp_min(1e-3)[..., None]
+        quick = session.quick_relevancy(view.camera, phrases)
+        torch.testing.assert_close(quick, expected.permute(2, 0, 1), rtol=0, atol=2e-3)
+        assert quick.std() > 1e-3
+    swapped = session.quick_relevancy(session.views[0].camera, ["piano"], negatives=["red ball"])
+    assert not torch.equal(swapped[0], session.quick_relevancy(session.views[0].camera, ["piano"])[0])
 
 
 DENSE = DensificationConfig(start=1, every=3, stop=11, slope=0.0, small=0.01, huge=0.4, huge_after=6, reset_every=7)

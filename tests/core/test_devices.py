@@ -39,7 +39,8 @@ def test_a_gpu_is_made_current_only_when_it_is_numbered(monkeypatch):
 
 
 def test_numbers_are_sent_as_float32():
-    numbers = np.arange(6.0).reshape(2, 3)
+    numbers = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert sent(numbers.astype(np.float64), torch.device("cpu")).dtype == torch.float32
     found = sent(numbers, torch.device("cpu"))
     assert found.dtype == torch.float32
     assert found.tolist() == numbers.tolist()

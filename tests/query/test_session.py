@@ -51,6 +51,13 @@ def test_maps_at_levels_hold_the_picture_that_answers():
     np.testing.assert_array_equal(own[0].numpy(), answers.refined)
 
 
+def test_fields_have_no_quicker_relevancy_than_their_own():
+    made = session()
+    camera = made.views[0].camera
+    quick = made.quick_relevancy(camera, ["thing", "wall"])
+    np.testing.assert_array_equal(quick.numpy(), made.ask_view(camera, ["thing", "wall"]).relevancy)
+
+
 def test_many_phrases_are_answered_as_one_by_one():
     made = session()
     many = made.query(["thing"] * 130 + ["wall"])

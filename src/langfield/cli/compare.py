@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from langfield.cli.console import Console
-from langfield.cli.options import Flag, OptionalInt, OptionalPath, OutputOptions, Texts, flat
+from langfield.cli.options import Device, Flag, OptionalInt, OptionalPath, OutputOptions, Texts, flat
 from langfield.cli.report import check_page_name, write_page
 from langfield.core.errors import UsageError
 
@@ -52,7 +52,7 @@ class Compare(OutputOptions):
     max_side: OptionalInt = None
     """Ask phrases on a picture no longer than this. 160 on a CPU and the photos' size on a GPU, if not given."""
 
-    device: str = "auto"
+    device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
 
     def run(self, console: Console) -> dict[str, Any]:

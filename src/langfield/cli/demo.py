@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langfield.cli.console import Console, duration
-from langfield.cli.options import Flag, OutputOptions
+from langfield.cli.options import Device, Flag, OutputOptions
 from langfield.core.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class DemoCommand(OutputOptions):
     out: Path = Path("langfield-demo")
     """Where the run and the pictures go."""
 
-    device: str = "auto"
+    device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
 
     no_view: Flag = False

@@ -7,7 +7,7 @@ from typing import Any
 import tyro
 
 from langfield.cli.console import Console, duration
-from langfield.cli.options import EncoderSpec, Flag, OutputOptions
+from langfield.cli.options import Device, EncoderSpec, Flag, OutputOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Lift(OutputOptions):
     allow_outside: Flag = False
     """Also read photos that lie outside the scene's folder."""
 
-    device: str = "auto"
+    device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
 
     def run(self, console: Console) -> dict[str, Any]:

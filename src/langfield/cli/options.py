@@ -12,8 +12,9 @@ T = TypeVar("T")
 # Left out means None; the help says in words what that does.
 OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")]
 OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="X", help_behavior_hint="")]
-OptionalText = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="")]
+PresetName = Annotated[str | None, tyro.conf.arg(metavar="PRESET", help_behavior_hint="")]
 OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")]
+Device = Annotated[str, tyro.conf.arg(metavar="DEVICE")]
 EncoderSpec = Annotated[str | None, tyro.conf.arg(metavar="SPEC", help_behavior_hint="")]
 Flag = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
 # Takes several, and given again it takes those too: --phrase mug 'wooden spoon' --phrase vase. The default of such an
@@ -45,7 +46,7 @@ class RunOptions(OutputOptions):
     encoder: EncoderSpec = None
     """The run's image-text encoder, if it has moved, such as openclip:local-dir:FOLDER."""
 
-    device: str = "auto"
+    device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
 
 

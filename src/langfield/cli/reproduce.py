@@ -4,12 +4,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from langfield.cli.console import Console, duration
-from langfield.cli.options import EncoderSpec, OptionalPath, OptionalText, OutputOptions
+from langfield.cli.options import Device, EncoderSpec, OptionalPath, OutputOptions, PresetName
 from langfield.core.errors import DataError, UsageError
 from langfield.evaluation.protocols import ASKED_IN, ProtocolName
 
@@ -39,7 +39,7 @@ class Reproduce(OutputOptions):
     Goes on where it stopped when the same is asked for again.
     """
 
-    scene: tyro.conf.Positional[str]
+    scene: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="SCENE")]]
     """A scene of `langfield scenes`, such as teatime or lerf-ovs/teatime."""
 
     data: Path
@@ -51,7 +51,7 @@ class Reproduce(OutputOptions):
     out: OptionalPath = None
     """Where the run, the sheet and the figures go. reproduce-SCENE, if not given."""
 
-    preset: OptionalText = None
+    preset: PresetName = None
     """As for `langfield train`."""
 
     encoder: EncoderSpec = None
@@ -60,7 +60,7 @@ class Reproduce(OutputOptions):
     dense: EncoderSpec = None
     """Self-supervised encoder or none, as for `langfield train`. The preset's, if not given."""
 
-    device: str = "auto"
+    device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
 
     def run(self, console: Console) -> dict[str, Any]:

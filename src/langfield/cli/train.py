@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
 from langfield.cli.console import Console, duration
-from langfield.cli.options import EncoderSpec, Flag, OptionalInt, OptionalText, OutputOptions
+from langfield.cli.options import Device, EncoderSpec, Flag, OptionalInt, OutputOptions, PresetName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +20,10 @@ class Train(OutputOptions):
     out: Path
     """The run directory to write."""
 
-    method: str = "auto"
+    method: Annotated[str, tyro.conf.arg(metavar="METHOD")] = "auto"
     """auto, lerf, lift or splat. auto is the preset's."""
 
-    preset: OptionalText = None
+    preset: PresetName = None
     """Method and recipe, see `langfield methods`. If not given: the method's; and of the method auto splat with a GPU
     and gsplat, lerf with a GPU, nano without."""
 
@@ -37,7 +37,7 @@ class Train(OutputOptions):
     allow_outside: Flag = False
     """Also read photos that lie outside the scene's folder."""
 
-    device: str = "auto"
+    device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
 
     max_steps: OptionalInt = None
@@ -46,7 +46,7 @@ class Train(OutputOptions):
     rays: OptionalInt = None
     """Rays in a step. The preset's, if not given."""
 
-    seed: int = 0
+    seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0
     """Of everything random in the run."""
 
     tensorboard: Flag = False

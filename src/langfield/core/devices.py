@@ -1,4 +1,4 @@
-"""Which device to compute on."""
+"""Which device to compute on, and how a few numbers get there."""
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def sent(numbers: np.ndarray, device: torch.device) -> Float32[Tensor, "..."]:
-    """A few numbers, float32, on the device, without waiting for it as `Tensor.to` does: they go from pinned memory,
-    which torch does not use again before they arrived."""
+    """A few numbers as float32 on the device. `Tensor.to` would wait for all that the device has to do; these go from
+    pinned memory, which torch does not use again before they arrived."""
     host = torch.from_numpy(numbers.astype(np.float32))
     return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host.to(device)

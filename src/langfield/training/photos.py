@@ -84,7 +84,7 @@ class PhotoSource:
     def _number(self, place: int) -> int:
         """Of the photo at a place in the endless row of epochs."""
         epoch, place = divmod(place, len(self._views))
-        return int(_epoch(self._seed, epoch, len(self._views))[place])
+        return int(_epoch_order(self._seed, epoch, len(self._views))[place])
 
     def _order(self, number: int) -> None:
         if number not in self._kept and number not in self._coming:
@@ -112,7 +112,7 @@ class PhotoSource:
 
 
 @lru_cache(maxsize=4)
-def _epoch(seed: int, epoch: int, photos: int) -> Int64[np.ndarray, " photos"]:
+def _epoch_order(seed: int, epoch: int, photos: int) -> Int64[np.ndarray, " photos"]:
     """In which order an epoch shows the photos."""
     return np.random.default_rng([seed, epoch]).permutation(photos)
 
