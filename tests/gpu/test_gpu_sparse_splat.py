@@ -43,25 +43,3 @@ def test_codes_are_drawn_and_lifted_as_dense_features_are(
     Projected.lift_codes(seen, *given, expected)
     assert expected.norm() > 10
     assert (found - expected).norm() <= 1e-3 * expected.norm()
-
-
-def test_one_kernel_serves_pictures_of_all_sizes(monkeypatch):
-    """Triton compiles anew for numbers that are multiples of 16 or 1, unless it is told not to."""
-    import triton
-
-    def draw_and_lift(width: int, height: int, count: int) -> None:
-        gaussians, camera = random_scene(count, 1, seed=5, dtype=torch.float32)
-        seen = rasterize_gsplat.project(*(v.cuda() for v in gaussians[:4]), camera.resized(width, height), tile_px=8)
-        code, share = (values.cuda() for values in sparse_of(count, 4, torch.float32))
-        seen.splat_codes(code, share.half(), CODES)
-        pixels, first_row, *table = said(camera.resized(width, height), 4, torch.float32)
-        pixels = PixelRows(pixels.size_px, pixels.rows.cuda(), pixels.weights.cuda())
-        out = torch.zeros(count, CODES, device="cuda")
-        seen.lift_codes(pixels, first_row, *(values.cuda() for values in table), out)
-
-    draw_and_lift(203, 117, 300)
-    compiled: list[str] = []
-    monkeypatch.setattr(triton.knobs.runtime, "jit_cache_hook", lambda **told: compiled.append(told["repr"]))
-    for width, height, count in ((256, 128, 320), (128, 8, 300), (8, 64, 64)):
-        draw_and_lift(width, height, count)
-    assert not [name for name in compiled if "_splat_kernel" in name or "_lift_kernel" in name]

@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from langfield.core.cameras import Camera
 from langfield.fields.gaussians import GaussianConfig, Gaussians
+from langfield.methods import growing
 from langfield.methods.growing import GrowthConfig, after_step, grow, revive, shake, shared_out
 from langfield.renderers.splat import splat
 
@@ -65,6 +67,19 @@ def test_scales_are_those_of_the_published_double_sum():
             )
             assert float(o[row]) == pytest.approx(max(each, 0.005), rel=1e-6)
             assert float(scale[row, 0]) == pytest.approx(whole / total, rel=1e-5)
+
+
+def test_shares_are_made_where_the_gaussians_are():
+    """On a GPU that is not here: torch's fake tensors refuse what is on two devices."""
+    growing._summed.cache_clear()
+    with FakeTensorMode():
+        opacity, scales = torch.rand(5, device="cuda"), torch.rand(5, 3, device="cuda")
+        found = shared_out(opacity, scales, torch.ones(5, dtype=torch.int64, device="cuda"))
+    growing._summed.cache_clear()  # its table is a fake one, too
+    assert [(each.device.type, each.shape, each.dtype) for each in found] == [
+        ("cuda", (5,), torch.float32),
+        ("cuda", (5, 3), torch.float32),
+    ]
 
 
 @pytest.mark.parametrize("copies", [2, 4])

@@ -111,8 +111,8 @@ def shared_out(
     """Opacity and scales of each of `copies` (1 to 51) Gaussians in one place that look as one of the given did:
     Kheradmand et al. 2024, eq. 9.
 
-    Its double sum over i from 1 to n copies and k below i has terms C(i − 1, k) (−1)^k o^(k+1) / √(k + 1), of which
-    only the binomials know i: they sum to C(n, k + 1).
+    With the new opacity o, its double sum over i from 1 to n copies and k below i has terms
+    C(i − 1, k) (−1)^k o^(k+1) / √(k + 1), of which only the binomials know i: they sum to C(n, k + 1).
     """
     opacity = opacity.double().clamp(*_SHARED_OPACITY)
     each = 1 - (1 - opacity) ** (1 / copies)
