@@ -172,7 +172,7 @@ def test_kill_9_at_any_moment_leaves_a_whole_state(tmp_path):
     moments = random.Random(0)
     save_state(tmp_path, 1, numbers=100_000)
     for _ in range(20):
-        done = context.Value("i", 0)
+        done = context.Value("i", 0, lock=False)  # a killed process would keep its lock for ever
         process = context.Process(target=save_forever, args=(tmp_path, done))
         process.start()
         while done.value == 0:
