@@ -9,7 +9,7 @@ import time
 
 import torch
 
-from langfield.query.outlook import shrunk
+from langfield.query.index.scene_index import shrunk
 from langfield.query.scale_search import (
     lerf_scales,
     relevancy_at_scales,

@@ -31,8 +31,10 @@ from langfield.core.cameras import Camera
 from langfield.core.transforms import Similarity, rotation_between
 from langfield.data.scene import open_scene
 from langfield.data.views import Scene
-from langfield.methods.base import Photo, Rendered
-from langfield.ops import gsplat_kernels, harmonics, reference
+from langfield.models.base import Photo, Rendered
+from langfield.ops import reference
+from langfield.ops import spherical_harmonics as harmonics
+from langfield.ops.gaussians import gsplat_kernels
 from langfield.renderers.splat import bending
 from langfield.training.photos import PhotoSource
 from measuring import machine, peak_memory, synchronise, table

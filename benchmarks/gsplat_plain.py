@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from langfield.core.cameras import Camera
-from langfield.ops import harmonics
-from langfield.ops.rasterize import rasterize
+from langfield.ops import spherical_harmonics as harmonics
+from langfield.ops.gaussians.rasterize import rasterize
 
 __version__ = "stand-in"
 

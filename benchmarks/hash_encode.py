@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 import torch
 
-from langfield.methods.presets import LERF
-from langfield.ops import hash_encode_triton, reference
-from langfield.ops.hash_encode import HashGridSpec
+from langfield.models.presets import LERF
+from langfield.ops import reference
+from langfield.ops.hash_grid import encode_triton as hash_encode_triton
+from langfield.ops.hash_grid.encode import HashGridSpec
 
 RAYS = 4096
 

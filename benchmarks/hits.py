@@ -18,14 +18,14 @@ import torch
 
 from langfield.core.progress import silent
 from langfield.core.transforms import Similarity
-from langfield.evaluation.label_files import open_labels
-from langfield.evaluation.labels import InstanceLabels
-from langfield.evaluation.positions import Things, most_pairs, open_things
-from langfield.evaluation.protocols import HEADLINE_KINDS
+from langfield.evaluation.labels.label_files import open_labels
+from langfield.evaluation.labels.labels import InstanceLabels
+from langfield.evaluation.protocols.names import HEADLINE_KINDS
+from langfield.evaluation.protocols.positions import Things, most_pairs, open_things
 from langfield.query.answers import middle
-from langfield.query.outlook import MOST_HITS
+from langfield.query.index.scene_index import MOST_HITS
+from langfield.query.index.surface_voxels import Surface
 from langfield.query.session import Session
-from langfield.query.surface import Surface
 from measuring import table
 
 ACCEPTED = (0.4, 0.5, 0.6, 0.7)

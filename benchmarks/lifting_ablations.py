@@ -42,8 +42,8 @@ from langfield.evaluation.evaluator import evaluate
 from langfield.evaluation.result import Report
 from langfield.features.pyramid import PyramidFeatures, PyramidRecipe
 from langfield.fields.language_map import LanguageMap
-from langfield.methods.base import MethodContext
-from langfield.methods.splat import LiftingConfig, Splat
+from langfield.models.base import MethodContext
+from langfield.models.gaussians.splat import LiftingConfig, Splat
 from langfield.stages import crop_angles, evenly, make_features
 from langfield.training.splat_lifting import lift_language
 from measuring import machine, synchronise, table

@@ -32,16 +32,16 @@ from langfield.core.progress import silent
 from langfield.data.images import decode_image
 from langfield.data.scene import open_scene
 from langfield.data.views import View
-from langfield.evaluation.label_files import open_labels
-from langfield.evaluation.labels import Label, Labels
+from langfield.evaluation.labels.label_files import open_labels
+from langfield.evaluation.labels.labels import Label, Labels
 from langfield.evaluation.masks import ious, lerf_ovs_masks
 from langfield.evaluation.metrics import resized_maps
-from langfield.evaluation.protocols import HEADLINE_KINDS
+from langfield.evaluation.protocols.names import HEADLINE_KINDS
 from langfield.features.codebook import nearest_codes
-from langfield.methods.splat import Splat
+from langfield.models.gaussians.splat import Splat
 from langfield.query.answers import ViewAnswers
-from langfield.query.outlook import shrunk
-from langfield.query.seen_scales import raster
+from langfield.query.index.scene_index import shrunk
+from langfield.query.observed_scales import raster
 from langfield.query.session import Session
 
 _CUTS = 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9

@@ -9,8 +9,8 @@ import torch
 from langfield.core.transforms import Similarity
 from langfield.data.views import Scene, View
 from langfield.features.pyramid import LERF_TILE_RATIOS, PyramidFeatures, PyramidRecipe
-from langfield.methods.splat import Splat
-from langfield.query.outlook import shrunk
+from langfield.models.gaussians.splat import Splat
+from langfield.query.index.scene_index import shrunk
 from langfield.training.splat_lifting import lift_language
 from measuring import kernels, peak_memory, synchronise, table
 from splat_scenes import EMBED_DIM, made_splat, orbit

@@ -7,8 +7,8 @@ from itertools import cycle
 import torch
 
 from langfield.encoders.registry import load_image_text
-from langfield.methods.splat import Splat
-from langfield.ops.sparse_relevancy import sparse_relevancy
+from langfield.models.gaussians.splat import Splat
+from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy
 from langfield.query.relevancy import Phrases
 from langfield.query.splat_view import SplatView, render_splat_view
 from measuring import latency_ms, milliseconds, peak_memory, table
@@ -61,7 +61,7 @@ def _scene_figures(method: Splat, size: tuple[int, int], device: torch.device, m
         "lit_ms": milliseconds(lambda: look.only(look.lit()), device),
     }
     if device.type == "cuda":
-        from langfield.ops import rasterize_gsplat
+        from langfield.ops.gaussians import rasterize_gsplat
 
         seen = look.projected
         assert isinstance(seen, rasterize_gsplat.GsplatProjected)
@@ -141,7 +141,7 @@ def _floors(view: SplatView, phrases: int, machine: dict) -> dict[str, float | s
     found: dict[str, float | str] = {"floor_bytes": float(moved), "floor_ms": moved / machine["copy_bytes_per_ms"]}
     rate = next((rate for name, rate in _HARDWARE.items() if name in str(machine["device"])), None)
     if rate is not None:
-        from langfield.ops import rasterize_gsplat
+        from langfield.ops.gaussians import rasterize_gsplat
 
         pixels_together = rasterize_gsplat.TILE_PX**2
         found["alphas_ms"] = projected.pairs * pixels_together * (_ALPHA_INSTRUCTIONS + 0.3 * phrases) / rate

@@ -7,8 +7,8 @@ from torch import Tensor
 from langfield.core.cameras import Camera
 from langfield.fields.gaussians import GaussianConfig, Gaussians
 from langfield.fields.language_map import LanguageMap
-from langfield.methods.base import MethodContext
-from langfield.methods.splat import Splat, SplatConfig
+from langfield.models.base import MethodContext
+from langfield.models.gaussians.splat import Splat, SplatConfig
 
 EMBED_DIM = 512
 BALLS = 60

@@ -9,16 +9,16 @@ from typing import Any, Protocol
 
 import torch
 
-import langfield.methods.splat as splat_module
+import langfield.models.gaussians.splat as splat_module
 from langfield.core.cameras import Camera
 from langfield.core.config import config_from_json, config_to_json
 from langfield.core.errors import Interrupted
 from langfield.data.images import decode_image, decode_mask
 from langfield.data.scene import open_scene
 from langfield.data.views import Scene
-from langfield.methods.base import MethodContext, Rendered
-from langfield.methods.registry import preset
-from langfield.methods.splat import Splat, SplatConfig
+from langfield.models.base import MethodContext, Rendered
+from langfield.models.gaussians.splat import Splat, SplatConfig
+from langfield.models.registry import preset
 from langfield.training import splatting
 from langfield.training.guard import NanGuard
 from langfield.training.loop import TrainingConfig, train
@@ -67,7 +67,7 @@ def _changed(config: Any, changes: list[str]) -> SplatConfig:
 
 
 class Rendering(Protocol):
-    """What can be compared with test views: all of `langfield.methods.base.Method` that it takes."""
+    """What can be compared with test views: all of `langfield.models.base.Method` that it takes."""
 
     def render(self, camera: Camera, outputs: Sequence[str]) -> Rendered: ...
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from tests.cli.conftest import write_encoder
 from tests.data.scenes import write_ball_scene
-from tests.methods.test_splat import CONFIG
+from tests.models.gaussians.test_splat import CONFIG
 from tests.query.fake_session import session
 from tests.query.fake_world import PHRASES
 
@@ -25,11 +25,11 @@ from langfield.evaluation.masks import ious
 from langfield.evaluation.metrics import ssim
 from langfield.features.bank import build_features
 from langfield.features.pyramid import PyramidRecipe
-from langfield.methods.base import Photo
-from langfield.methods.presets import PRESETS
-from langfield.methods.splat import LiftingConfig
+from langfield.models.base import Photo
+from langfield.models.gaussians.splat import LiftingConfig
+from langfield.models.presets import PRESETS
+from langfield.query.index.surface_voxels import ACCEPTED, FEWEST_CUBES, INSIDE
 from langfield.query.session import Session
-from langfield.query.surface import ACCEPTED, FEWEST_CUBES, INSIDE
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 

@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from langfield.baking.bake import ELEMENTS, BakeReport
-from langfield.baking.bake import bake as bake_session
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
 from langfield.core.files import file_sha256
@@ -14,12 +12,14 @@ from langfield.core.progress import Progress, silent
 from langfield.data.scene import Scene, open_scene
 from langfield.evaluation.evaluator import Report
 from langfield.evaluation.evaluator import evaluate as evaluate_session
-from langfield.evaluation.label_files import find_labels, open_labels
-from langfield.evaluation.protocols import ProtocolName
+from langfield.evaluation.labels.label_files import find_labels, open_labels
+from langfield.evaluation.protocols.names import ProtocolName
 from langfield.features.bank import FeatureBank
 from langfield.making import KERNEL_LOG, Plan, TrainReport, absolute_spec, chosen_preset, make_run, opened_scene
-from langfield.methods.base import Method
-from langfield.methods.splat import SplatConfig
+from langfield.models.base import Method
+from langfield.models.gaussians.splat import SplatConfig
+from langfield.pipelines.bake import ELEMENTS, BakeReport
+from langfield.pipelines.bake import bake as bake_session
 from langfield.query.session import Session
 from langfield.runs.info import RunInfo
 from langfield.stages import (
@@ -67,7 +67,7 @@ def train(
         scene: a folder as `open_scene` reads it.
         out: the run directory.
         method: "auto" is the preset's, and no other one fits it.
-        preset: see `langfield.methods.presets`; None is one of the method's for the device, and without that "splat"
+        preset: see `langfield.models.presets`; None is one of the method's for the device, and without that "splat"
             on CUDA, "lerf" on CUDA without gsplat, "nano" elsewhere.
         encoder, dense: specs; None is the preset's, and `dense="none"` goes without.
         allow_outside: also read files that lie outside the scene's folder.
@@ -186,7 +186,7 @@ def evaluate(
         encoder: as in `open_run`.
         allow_outside: also read files that lie outside the scene's folder.
         queries: labels; None is the scene's own `queries.json` if there is one, and for protocols that cannot do
-            without labels also its folders of labels (`langfield.evaluation.label_files.find_labels`).
+            without labels also its folders of labels (`langfield.evaluation.labels.label_files.find_labels`).
         max_side_px: phrases are asked on a picture no longer than this; None is 160 on a CPU and no limit on CUDA.
 
     Raises:

@@ -13,12 +13,12 @@ from langfield.core.errors import UsageError
 from langfield.core.progress import Progress
 from langfield.data.scene import Scene, open_scene
 from langfield.features.bank import FeatureBank
-from langfield.methods.base import Method, MethodContext
-from langfield.methods.lift import LiftConfig
-from langfield.methods.presets import Preset, preset_for
-from langfield.methods.registry import METHODS, method_name, preset
-from langfield.methods.splat import SplatConfig
-from langfield.ops import gsplat_kernels
+from langfield.models.base import Method, MethodContext
+from langfield.models.gaussians.splat import SplatConfig
+from langfield.models.presets import Preset, preset_for
+from langfield.models.registry import METHODS, method_name, preset
+from langfield.models.voxels.voxel_lift import LiftConfig
+from langfield.ops.gaussians import gsplat_kernels
 from langfield.runs.atomic import write_json
 from langfield.runs.info import RunInfo
 from langfield.stages import (

@@ -17,19 +17,20 @@ from langfield.core.errors import UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.splats import Splats
 from langfield.data.assembly import limited_size
+from langfield.data.formats.splat_ply import read_splat_ply
 from langfield.data.images import decode_image, decode_mask
 from langfield.data.pixels import PixelPool
-from langfield.data.splat_ply import read_splat_ply
 from langfield.data.views import Scene
 from langfield.encoders.base import DenseEncoder, ImageTextEncoder
 from langfield.encoders.registry import load_dense, load_image_text
 from langfield.features.bank import FeatureBank, build_features
 from langfield.features.pyramid import PyramidRecipe
-from langfield.methods.base import Method, MethodContext
-from langfield.methods.presets import Preset
-from langfield.methods.registry import create_method
-from langfield.methods.splat import Splat, SplatConfig
-from langfield.ops import gsplat_kernels
+from langfield.models.base import Method, MethodContext
+from langfield.models.gaussians.splat import Splat, SplatConfig
+from langfield.models.presets import Preset
+from langfield.models.registry import create_method
+from langfield.ops.gaussians import gsplat_kernels
+from langfield.pipelines.splat_fit import check_fit, splat_fit
 from langfield.query.pictures import to_uint8
 from langfield.runs.info import RunInfo, RunView
 from langfield.training import loop, splatting
@@ -38,7 +39,6 @@ from langfield.training.checkpoints import Checkpoints
 from langfield.training.lifting import LiftingMethod, lift_language
 from langfield.training.photos import PhotoSource
 from langfield.training.randomness import stream_seed
-from langfield.training.splat_fit import check_fit, splat_fit
 from langfield.training.splat_lifting import lift_language as lift_gaussians
 
 _PIXEL_BYTES = {"cuda": 4 * 2**30, "cpu": 2 * 2**30}
@@ -142,7 +142,7 @@ def prepare_kernels(
     recipe: Preset, device: torch.device, log: Path, progress: Progress, say: Callable[[str], None]
 ) -> None:
     """Have what the preset's method draws with on this device, before anything long begins. Raises UsageError that says
-    what is missing; see `langfield.ops.gsplat_kernels.prepare`."""
+    what is missing; see `langfield.ops.gaussians.gsplat_kernels.prepare`."""
     if device.type == "cuda" and isinstance(recipe.config, SplatConfig):
         gsplat_kernels.prepare(log, progress=progress, say=say)
 

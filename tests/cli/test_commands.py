@@ -22,7 +22,7 @@ from langfield.cli.answer_pictures import write_answers
 from langfield.cli.main import main
 from langfield.core.progress import silent
 from langfield.query.best_views import views_of_point
-from langfield.query.outlook import shrunk
+from langfield.query.index.scene_index import shrunk
 
 
 def test_training_says_what_it_did(trained: Trained):

@@ -13,8 +13,8 @@ from tests.data.scenes import write_ball_scene
 
 from langfield.cli.demo import shown
 from langfield.cli.main import main
-from langfield.demo import Judged, _judge, run_demo
-from langfield.methods.presets import PRESETS
+from langfield.models.presets import PRESETS
+from langfield.pipelines.demo import Judged, _judge, run_demo
 from langfield.query.answers import Answer
 
 THING = {"position": [0.3, -0.2, 0.1], "radius": 0.05, "height": 0.2}

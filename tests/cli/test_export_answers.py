@@ -13,7 +13,7 @@ from tests.query.fake_world import THING
 
 from langfield.cli.main import main
 from langfield.core.cameras import NO_DISTORTION
-from langfield.data.ply import read_ply
+from langfield.data.formats.ply import read_ply
 from langfield.export.coco import mask_of
 from langfield.query.session import Session
 

@@ -14,12 +14,12 @@ from tests.data.splats import ball_splats, columns_of, write_rows
 
 import langfield
 from langfield.cli.main import main
-from langfield.data.ply import read_ply
-from langfield.data.splat_ply import read_splat_ply
+from langfield.data.formats.ply import read_ply
+from langfield.data.formats.splat_ply import read_splat_ply
 from langfield.features.pyramid import PyramidRecipe
-from langfield.methods.presets import PRESETS
-from langfield.methods.splat import LiftingConfig, SplatConfig
-from langfield.query.elements import Elements
+from langfield.models.gaussians.splat import LiftingConfig, SplatConfig
+from langfield.models.presets import PRESETS
+from langfield.query.index.elements_in_voxels import Elements
 from langfield.query.presence import Background
 
 RUN_FILES = {"run.json", "model.safetensors", "metrics.json", "events.jsonl"}

@@ -12,8 +12,8 @@ from langfield.core.errors import UsageError
 from langfield.data.scene import open_scene
 from langfield.features.bank import build_features
 from langfield.features.pyramid import LERF_PYRAMID
-from langfield.methods.lerf import Lerf, LerfConfig
-from langfield.methods.registry import METHODS
+from langfield.models.nerf.lerf import Lerf, LerfConfig
+from langfield.models.registry import METHODS
 from langfield.runs.directory import lock_run
 from langfield.stages import check_gpu_memory, feature_bytes
 

@@ -24,7 +24,7 @@ from langfield.core.errors import DataError
 from langfield.core.progress import silent
 from langfield.data.literature import catalogue
 from langfield.data.scene import open_scene
-from langfield.methods.presets import PRESETS
+from langfield.models.presets import PRESETS
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from langfield.core.cameras import Camera
 from langfield.data.scene import open_scene
 from langfield.evaluation.by_phrase import PhraseRecorder
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.label_files import open_labels
+from langfield.evaluation.labels.label_files import open_labels
 from langfield.query.answers import ViewAnswers
 from langfield.query.pictures import composited, relevancy_picture
 from langfield.query.session import Session

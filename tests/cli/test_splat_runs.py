@@ -11,16 +11,16 @@ from PIL import Image
 from safetensors.torch import load_file
 from tests.cli.conftest import failure, printed_json
 from tests.data.scenes import write_ball_scene
-from tests.methods.test_splat import CONFIG, GROWTH
+from tests.models.gaussians.test_splat import CONFIG, GROWTH
 
 import langfield
 from langfield.cli.main import main
 from langfield.core.transforms import Similarity
 from langfield.features.pyramid import PyramidRecipe
-from langfield.methods.base import PhotoBatch
-from langfield.methods.densification import DensificationConfig
-from langfield.methods.presets import PRESETS
-from langfield.methods.splat import LiftingConfig, Splat
+from langfield.models.base import PhotoBatch
+from langfield.models.gaussians.adaptive_density import DensificationConfig
+from langfield.models.gaussians.splat import LiftingConfig, Splat
+from langfield.models.presets import PRESETS
 from langfield.query.relevancy import relevancy
 
 STEPS = 12

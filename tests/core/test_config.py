@@ -5,11 +5,11 @@ import json
 import pytest
 
 from langfield.core.config import config_from_json, config_to_json
-from langfield.methods.densification import DensificationConfig
-from langfield.methods.growing import GrowthConfig
-from langfield.methods.lerf import LerfConfig
-from langfield.methods.presets import PRESETS
-from langfield.methods.splat import SplatConfig
+from langfield.models.gaussians.adaptive_density import DensificationConfig
+from langfield.models.gaussians.mcmc import GrowthConfig
+from langfield.models.gaussians.splat import SplatConfig
+from langfield.models.nerf.lerf import LerfConfig
+from langfield.models.presets import PRESETS
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

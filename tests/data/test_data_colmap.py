@@ -15,7 +15,7 @@ from tests.data.scenes import arc_cameras, draw, surface_points
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.errors import DataError
-from langfield.data.colmap_files import read_cameras, read_images, read_points
+from langfield.data.formats.colmap_files import read_cameras, read_images, read_points
 from langfield.data.scene import open_scene
 
 WIDTH, HEIGHT = 32, 24

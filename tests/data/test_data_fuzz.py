@@ -12,7 +12,7 @@ from tests.data.colmap_writer import Model, quaternion_wxyz, write_binary, write
 from tests.data.scenes import surface_points, write_ball_scene, write_ply
 
 from langfield.core.errors import DataError
-from langfield.data.ply import read_ply
+from langfield.data.formats.ply import read_ply
 from langfield.data.scene import open_scene
 
 FUZZ = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])

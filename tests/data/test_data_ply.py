@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.data.scenes import write_ply
 
 from langfield.core.errors import DataError
-from langfield.data.ply import read_ply
+from langfield.data.formats.ply import read_ply
 
 XYZ = np.array([[1.0, 2, 3], [-4, 5.5, 6], [0, 0, 1e6]], dtype=np.float32)
 RGB = np.array([[0, 128, 255], [1, 2, 3], [9, 8, 7]], dtype=np.uint8)

@@ -11,7 +11,7 @@ import pytest
 
 from langfield.core.errors import DataError, UsageError
 from langfield.data.literature import GROUPS, METRICS, catalogue, read_catalogue
-from langfield.evaluation.protocols import ASKED_IN, PROTOCOLS, ProtocolName
+from langfield.evaluation.protocols.names import ASKED_IN, PROTOCOLS, ProtocolName
 
 # As the list of wanted phrases was written, scene by scene.
 PAPER = {

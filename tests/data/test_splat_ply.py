@@ -12,7 +12,7 @@ from tests.data.splats import columns_of, random_splats, write_rows
 
 from langfield.core.errors import DataError
 from langfield.core.splats import Splats
-from langfield.data.splat_ply import read_splat_ply
+from langfield.data.formats.splat_ply import read_splat_ply
 
 FIELDS = ("means", "rotations", "log_scales", "opacity_logits", "harmonics")
 

@@ -9,7 +9,7 @@ from tests.evaluation.test_evaluator import Oracle
 from langfield.data.scene import Scene, open_scene
 from langfield.evaluation.by_phrase import PhraseInView, PhraseRecorder, PhraseResult, to_show, worst_first
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.label_files import open_labels
+from langfield.evaluation.labels.label_files import open_labels
 from langfield.query.answers import Answer
 
 

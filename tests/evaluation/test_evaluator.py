@@ -21,7 +21,7 @@ from langfield.data.scene import Scene, open_scene
 from langfield.evaluation import asked as asked_module
 from langfield.evaluation.asked import Asked, AskedAtLevels, AskedProtocol
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.protocols import PROTOCOLS, ProtocolName
+from langfield.evaluation.protocols.names import PROTOCOLS, ProtocolName
 from langfield.query.answers import Answer, Hit, ViewAnswers
 
 WIDTH, HEIGHT = 160, 120

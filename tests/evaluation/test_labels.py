@@ -14,9 +14,9 @@ from tests.data.scenes import BALLS, draw, queries, write_ball_scene
 
 from langfield.core.errors import DataError
 from langfield.data.scene import Scene, open_scene
-from langfield.evaluation import labels as labels_module
-from langfield.evaluation.label_files import open_labels
-from langfield.evaluation.labels import visible_box
+from langfield.evaluation.labels import labels as labels_module
+from langfield.evaluation.labels.label_files import open_labels
+from langfield.evaluation.labels.labels import visible_box
 
 WIDTH, HEIGHT = 160, 120
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from langfield.evaluation.lerf_mask import fits
+from langfield.evaluation.protocols.lerf_mask import fits
 
 
 def square(left: int, size: int) -> np.ndarray:

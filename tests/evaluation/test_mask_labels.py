@@ -12,9 +12,9 @@ from tests.data.scenes import BALLS, arc_cameras, draw
 
 from langfield.core.errors import DataError
 from langfield.data.scene import Scene, open_scene
-from langfield.evaluation.label_files import find_labels, label_layout, open_labels
-from langfield.evaluation.labels import ViewLabels
-from langfield.evaluation.mask_labels import part_boxes
+from langfield.evaluation.labels.label_files import find_labels, label_layout, open_labels
+from langfield.evaluation.labels.labels import ViewLabels
+from langfield.evaluation.labels.mask_labels import part_boxes
 
 CLASSES = "red ball\ngreen ball\nblue ball\n"
 

@@ -14,7 +14,7 @@ from tests.evaluation.test_evaluator import Oracle
 from langfield.core.errors import DataError
 from langfield.data.scene import open_scene
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.ovs_3d import RULE, choose
+from langfield.evaluation.protocols.ovs_3d import RULE, choose
 from langfield.query.answers import ViewAnswers
 
 CLASSES = "red ball\ngreen ball\nblue ball\n"

@@ -14,9 +14,9 @@ from tests.data.scenes import BALLS, queries
 
 from langfield.core.errors import DataError
 from langfield.evaluation.counting import Question
-from langfield.evaluation.label_files import open_labels
-from langfield.evaluation.labels import InstanceLabels
-from langfield.evaluation.positions import Things, box_ious, by_number, compared, most_pairs, open_things
+from langfield.evaluation.labels.label_files import open_labels
+from langfield.evaluation.labels.labels import InstanceLabels
+from langfield.evaluation.protocols.positions import Things, box_ious, by_number, compared, most_pairs, open_things
 from langfield.query.answers import Answer, Hit
 
 FUZZ = settings(deadline=None, max_examples=50)

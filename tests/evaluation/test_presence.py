@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langfield.evaluation.labels import Phrase
-from langfield.evaluation.presence import calibration_error, presence_figures, presence_question, reliability
+from langfield.evaluation.labels.labels import Phrase
+from langfield.evaluation.protocols.presence import calibration_error, presence_figures, presence_question, reliability
 
 
 def questions(present: list[float], absent: list[float]):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.data.splats import columns_of, random_splats, write_rows
 
 from langfield.core.errors import RunError
-from langfield.data.ply import read_ply, read_vertices
-from langfield.data.splat_ply import read_splat_ply
+from langfield.data.formats.ply import read_ply, read_vertices
+from langfield.data.formats.splat_ply import read_splat_ply
 from langfield.export.ply import write_points_ply, write_splat_ply
 
 FIELDS = ("means", "rotations", "log_scales", "opacity_logits", "harmonics")

@@ -5,8 +5,8 @@ import torch
 from tests.ops import test_covariant_noise, test_view_colors
 
 from langfield.ops import reference
-from langfield.ops.covariant_noise import covariant_noise
-from langfield.ops.view_colors import view_colors
+from langfield.ops.gaussians.covariant_noise import covariant_noise
+from langfield.ops.gaussians.view_colors import view_colors
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

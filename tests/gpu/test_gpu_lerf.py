@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from langfield.core.cameras import Camera, Cameras
-from langfield.methods.base import MethodContext, RayBatch
-from langfield.methods.lerf import Lerf
-from langfield.methods.presets import NANO
+from langfield.models.base import MethodContext, RayBatch
+from langfield.models.nerf.lerf import Lerf
+from langfield.models.presets import NANO
 from langfield.training.loop import TrainingConfig, train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -18,14 +18,15 @@ from tests.ops.gaussian_scenes import (
 )
 from torch import Tensor
 
-from langfield.ops.rasterize import blend_all, project, well_formed
+from langfield.ops.gaussians.rasterize import blend_all, project, well_formed
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
     pytest.mark.skipif(importlib.util.find_spec("gsplat") is None, reason="needs gsplat"),
 ]
 if torch.cuda.is_available():  # they import Triton
-    from langfield.ops import rasterize_gsplat, rasterize_triton
+    from langfield.ops.gaussians import rasterize_gsplat
+    from langfield.ops.gaussians import validity_triton as rasterize_triton
 
 
 def on_gpu(gaussians: Gaussians) -> Gaussians:

@@ -7,15 +7,15 @@ import torch
 from tests.ops.gaussian_scenes import random_scene
 from tests.ops.test_sparse_splat import CODES, said, sparse_of
 
-from langfield.ops.pixel_rows import PixelRows
-from langfield.ops.rasterize import Projected
+from langfield.ops.gaussians.pixel_rows import PixelRows
+from langfield.ops.gaussians.rasterize import Projected
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
     pytest.mark.skipif(importlib.util.find_spec("gsplat") is None, reason="needs gsplat"),
 ]
 if torch.cuda.is_available():  # it imports Triton
-    from langfield.ops import rasterize_gsplat
+    from langfield.ops.gaussians import rasterize_gsplat
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -12,8 +12,8 @@ import torch
 from langfield.core.cameras import Camera
 from langfield.core.devices import sent
 from langfield.fields.gaussians import GaussianConfig
-from langfield.methods.base import MethodContext, Photo, PhotoBatch
-from langfield.methods.splat import Splat, SplatConfig
+from langfield.models.base import MethodContext, Photo, PhotoBatch
+from langfield.models.gaussians.splat import Splat, SplatConfig
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

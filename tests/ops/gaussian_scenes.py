@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.ops.rasterize import Blended, Splatted, rasterize
+from langfield.ops.gaussians.rasterize import Blended, Splatted, rasterize
 
 Gaussians = list[Tensor]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.ops import rasterize_reference
+from langfield.ops.gaussians import rasterize_reference
 
 STEPS = ("fully_fused_projection", "isect_tiles", "isect_offset_encode", "rasterize_to_pixels")
 MODULES = ("gsplat", "gsplat.cuda", "gsplat.cuda._backend")

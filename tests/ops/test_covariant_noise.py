@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from langfield.ops.covariant_noise import covariant_noise
+from langfield.ops.gaussians.covariant_noise import covariant_noise
 
 
 def given(count: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> list[Tensor]:
@@ -69,7 +69,7 @@ def test_the_kernel_compiles_for_a_gpu_that_is_not_here():
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from langfield.ops import covariant_noise_triton as kernels
+    from langfield.ops.gaussians import covariant_noise_triton as kernels
 
     function = kernels._kernel
     types = {"n": "i32", "BLOCK": "constexpr"}

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from langfield.core.errors import UsageError
 from langfield.core.progress import ProgressEvent
-from langfield.methods.presets import PRESETS
-from langfield.ops import gsplat_kernels
-from langfield.ops import rasterize as rasterize_module
-from langfield.ops.rasterize import blend_all, project
+from langfield.models.presets import PRESETS
+from langfield.ops.gaussians import gsplat_kernels
+from langfield.ops.gaussians import rasterize as rasterize_module
+from langfield.ops.gaussians.rasterize import blend_all, project
 from langfield.stages import prepare_kernels
 
 
@@ -44,7 +44,7 @@ def no_gsplat(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def plain(monkeypatch: pytest.MonkeyPatch) -> PlainGsplat:
     """A stand-in for gsplat, loaded. The Triton kernel that goes before it needs a GPU, too: its twin instead."""
     pytest.importorskip("triton")
-    from langfield.ops import rasterize_gsplat
+    from langfield.ops.gaussians import rasterize_gsplat
 
     monkeypatch.setattr(rasterize_gsplat, "well_formed", rasterize_module.well_formed)
     functions = PlainGsplat()
@@ -56,7 +56,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> PlainGsplat:
 @pytest.mark.parametrize("tile_px", [16, 8])
 @pytest.mark.parametrize("broken", [False, True])
 def test_gsplat_is_asked_for_the_same_picture(plain: PlainGsplat, broken: bool, tile_px: int, packed: bool):
-    from langfield.ops import rasterize_gsplat
+    from langfield.ops.gaussians import rasterize_gsplat
 
     gaussians, camera = random_scene(60, 5)
     if broken:
@@ -81,7 +81,7 @@ def assert_near_gradients(ours: list[Tensor], theirs: list[Tensor]) -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_gsplats_projection_is_drawn_again_and_without_some(plain: PlainGsplat, packed: bool):
-    from langfield.ops import rasterize_gsplat
+    from langfield.ops.gaussians import rasterize_gsplat
 
     gaussians, camera = random_scene(60, 70, dtype=torch.float32)
     projected = rasterize_gsplat.project(*gaussians[:4], camera, packed=packed)
@@ -108,7 +108,7 @@ def test_gsplats_projection_is_drawn_again_and_without_some(plain: PlainGsplat, 
 def test_gsplat_draws_cameras_of_one_size_at_once_and_says_where_gaussians_fall(
     plain: PlainGsplat, channels: int, broken: bool
 ):
-    from langfield.ops import rasterize_gsplat
+    from langfield.ops.gaussians import rasterize_gsplat
 
     (*shape, features), cameras = several(channels=channels)
     cameras = [*cameras[:2], replace(cameras[0], world_from_camera=cameras[2].world_from_camera, cx_px=20.0)]
@@ -136,7 +136,7 @@ def test_gsplat_draws_cameras_of_one_size_at_once_and_says_where_gaussians_fall(
 
 
 def test_gsplat_says_where_gaussians_fall_only_if_asked(plain: PlainGsplat):
-    from langfield.ops import rasterize_gsplat
+    from langfield.ops.gaussians import rasterize_gsplat
 
     gaussians, cameras = several()
     gaussians = trainable([x.float() for x in (*gaussians[:4], gaussians[4][:2])])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from langfield.ops.harmonics import CONSTANT, basis, count, signs, turned
+from langfield.ops.spherical_harmonics import CONSTANT, basis, count, signs, turned
 
 
 def quadrature() -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from langfield.ops import reference
-from langfield.ops.hash_encode import HashGridSpec, hash_encode, initial_table
+from langfield.ops.hash_grid.encode import HashGridSpec, hash_encode, initial_table
 
 SPECS = [
     HashGridSpec(levels=1, features=2, log2_rows=12, min_resolution=8, max_resolution=8),
@@ -108,7 +108,7 @@ def test_initial_table_is_tiny_and_repeatable():
 INTERPRETED = """
 import torch
 from langfield.ops import hash_encode_triton, reference
-from langfield.ops.hash_encode import HashGridSpec
+from langfield.ops.hash_grid.encode import HashGridSpec
 
 torch.manual_seed(0)
 shapes = [(1, 2, 12, 8, 8), (5, 4, 10, 4, 40), (3, 1, 6, 16, 32), (2, 8, 19, 128, 512)]
@@ -147,7 +147,7 @@ def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from langfield.ops import hash_encode_triton
+    from langfield.ops.hash_grid import encode_triton as hash_encode_triton
 
     function = getattr(hash_encode_triton, kernel)
     pointers = function.arg_names[:4]

@@ -23,8 +23,8 @@ from tests.ops.gaussian_scenes import (
 from torch import Tensor
 
 from langfield.core.transforms import Similarity
-from langfield.ops import tile_blending
-from langfield.ops.rasterize import rasterize
+from langfield.ops.gaussians import tile_blending
+from langfield.ops.gaussians.rasterize import rasterize
 
 # Closed forms
 

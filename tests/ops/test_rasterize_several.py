@@ -19,8 +19,8 @@ from tests.ops.gaussian_scenes import (
 )
 from torch import Tensor
 
-from langfield.ops import rasterize as rasterize_module
-from langfield.ops.rasterize import blend_all, project
+from langfield.ops.gaussians import rasterize as rasterize_module
+from langfield.ops.gaussians.rasterize import blend_all, project
 
 # Projected once, drawn often
 

@@ -10,8 +10,8 @@ from tests.ops.gaussian_scenes import random_scene
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.ops.pixel_rows import LIFTED_TILE_PX, PixelRows
-from langfield.ops.rasterize import Projected, project
+from langfield.ops.gaussians.pixel_rows import LIFTED_TILE_PX, PixelRows
+from langfield.ops.gaussians.rasterize import Projected, project
 
 CODES = 70  # more than are drawn at once
 
@@ -128,7 +128,7 @@ from tests.ops.test_sparse_splat import CODES, said, sparse_of
 
 stand_in(PlainGsplat(), object())
 from langfield.ops import rasterize_gsplat
-from langfield.ops.rasterize import Projected
+from langfield.ops.gaussians.rasterize import Projected
 
 for count, keep, tile_px, packed, seed in [(60, 4, 16, False, 3), (60, 1, 8, True, 4), (200, 2, 16, False, 5)]:
     gaussians, camera = random_scene(count, 1, seed=seed, dtype=torch.float32)
@@ -177,7 +177,7 @@ def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str, side: int, some
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from langfield.ops import sparse_splat_triton as kernels
+    from langfield.ops.gaussians import sparse_splat_triton as kernels
 
     function = getattr(kernels, kernel)
     constants = {"ROWS": 4, "KEEP": 2, "SIDE": side, "GAUSSIANS": kernels._GAUSSIANS, "SLOTS": kernels._GAUSSIANS}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from langfield.ops.structural_similarity import structural_similarity
+from langfield.ops.ssim.structural_similarity import structural_similarity
 
 
 def pictures(height: int, width: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
@@ -147,7 +147,7 @@ def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from langfield.ops import structural_similarity_triton as kernels
+    from langfield.ops.ssim import structural_similarity_triton as kernels
 
     function = getattr(kernels, kernel)
     constants = {"ROWS": kernels._ROWS, "COLUMNS": kernels._COLUMNS, "HALF": 5}

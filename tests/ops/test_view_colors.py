@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from langfield.ops import harmonics
-from langfield.ops.view_colors import view_colors
+from langfield.ops import spherical_harmonics as harmonics
+from langfield.ops.gaussians.view_colors import view_colors
 
 
 def given(count: int = 12, functions: int = 15, views: int = 3, dtype: torch.dtype = torch.float64) -> list[Tensor]:
@@ -99,7 +99,7 @@ def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str, warps: int):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from langfield.ops import view_colors_triton as kernels
+    from langfield.ops.gaussians import view_colors_triton as kernels
 
     function = getattr(kernels, kernel)
     constants = {"BLOCK": kernels._BLOCK, "FUNCTIONS": kernels._FUNCTIONS}

@@ -6,7 +6,7 @@ from tests.query.fake_world import PHRASES, Wall, camera_at
 
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import EncoderCard
-from langfield.methods.base import MethodContext
+from langfield.models.base import MethodContext
 from langfield.query.session import Session
 from langfield.runs.info import RunInfo, RunView
 

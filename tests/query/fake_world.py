@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from langfield.core.cameras import Camera, Cameras
-from langfield.methods.base import Rendered
+from langfield.models.base import Rendered
 from langfield.query.relevancy import Phrases
 from langfield.renderers.volume import SurfaceSamples
 

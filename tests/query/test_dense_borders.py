@@ -2,11 +2,11 @@
 
 import numpy as np
 import torch
-from fake_world import PHRASES, SIZE, THING, Wall, camera_at
+from tests.query.fake_world import PHRASES, SIZE, THING, Wall, camera_at
 
+from langfield.query.index.scene_index import Outlook
 from langfield.query.language_view import render_language_view
-from langfield.query.outlook import Outlook
-from langfield.query.seen_scales import SeenScales
+from langfield.query.observed_scales import SeenScales
 from langfield.renderers.volume import SurfaceSamples
 
 SEEN = SeenScales(torch.tensor([0.05, 0.15]), torch.tensor([[0.0, 0.0, 0.0], [0.3, 0.0, 0.0]]))

@@ -7,7 +7,7 @@ from tests.query.fake_session import WORLD_FROM_SCENE, session
 from tests.query.fake_world import THING, Wall, camera_at
 
 from langfield.core.errors import UsageError
-from langfield.methods.base import Rendered
+from langfield.models.base import Rendered
 
 
 def test_positions_boxes_and_scales_are_in_world_units():

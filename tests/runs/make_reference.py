@@ -14,16 +14,16 @@ import numpy as np
 import torch
 from tests.cli.conftest import write_encoder
 from tests.data.scenes import write_ball_scene
-from tests.methods.test_splat import CONFIG, GROWTH
+from tests.models.gaussians.test_splat import CONFIG, GROWTH
 
 import langfield
 from langfield.features.pyramid import PyramidRecipe
-from langfield.methods.presets import LIFT, NANO, PRESETS, Preset
-from langfield.methods.splat import LiftingConfig
+from langfield.models.gaussians.splat import LiftingConfig
+from langfield.models.presets import LIFT, NANO, PRESETS, Preset
+from langfield.query.index.scene_index import shrunk
 from langfield.query.language_view import LanguageMethod, ready
-from langfield.query.outlook import shrunk
+from langfield.query.observed_scales import relevancy_at_every_level
 from langfield.query.relevancy import Phrases
-from langfield.query.seen_scales import relevancy_at_every_level
 from langfield.query.session import Session
 
 FOLDER = Path(__file__).parent / "reference"

@@ -1,8 +1,7 @@
 """What is true of a mesh that encloses a body."""
 
 import numpy as np
-
-from langfield.synthetic.meshes import Mesh
+from langfield_synthetic.meshes import Mesh
 
 
 def volume(mesh: Mesh) -> float:

@@ -5,10 +5,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from langfield_synthetic.kinds import KINDS
+from langfield_synthetic.things import COLOURS, SURFACES, Kind, Look, Part, kind, varied
 from tests.synthetic.mesh_laws import is_closed, volume
-
-from langfield.synthetic.kinds import KINDS
-from langfield.synthetic.things import COLOURS, SURFACES, Kind, Look, Part, kind, varied
 
 MATERIALS = {"metal", "plastic", "ceramic", "wooden"}
 NOUNS = sorted(KINDS)

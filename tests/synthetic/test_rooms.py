@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-
-from langfield.synthetic.rooms import make_room
-from langfield.synthetic.tables import FLOOR_Z
-from langfield.synthetic.things import COLOURS, SURFACES
+from langfield_synthetic.rooms import make_room
+from langfield_synthetic.tables import FLOOR_Z
+from langfield_synthetic.things import COLOURS, SURFACES
 
 SEEDS = range(16)
 

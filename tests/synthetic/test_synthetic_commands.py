@@ -1,12 +1,12 @@
-"""`python -m langfield.synthetic`: captures that open, pictures that are kept, mistakes told in a line."""
+"""`python -m langfield_synthetic`: captures that open, pictures that are kept, mistakes told in a line."""
 
 import json
 
 import numpy as np
 import pytest
+from langfield_synthetic.__main__ import main
 
 from langfield.data.scene import open_scene
-from langfield.synthetic.__main__ import main
 
 SMALL = ["--size", "24x18", "--samples", "1", "--variant", "scalar_rgb"]
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-
-from langfield.synthetic import textures
-from langfield.synthetic.things import COLOURS
+from langfield_synthetic import textures
+from langfield_synthetic.things import COLOURS
 
 RED, WHITE = (0.78, 0.08, 0.07), (0.92, 0.92, 0.90)
 

@@ -10,9 +10,9 @@ from langfield.data.scene import open_scene
 from langfield.encoders.base import EncoderCard
 from langfield.features.bank import build_features
 from langfield.features.pyramid import PyramidRecipe
-from langfield.methods.base import MethodContext
-from langfield.methods.lift import Lift
-from langfield.methods.presets import LIFT
+from langfield.models.base import MethodContext
+from langfield.models.presets import LIFT
+from langfield.models.voxels.voxel_lift import Lift
 from langfield.query.language_view import PixelSamples, ready, render_language_view
 from langfield.query.relevancy import Phrases
 from langfield.training.batches import BatchSource

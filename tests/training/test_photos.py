@@ -12,7 +12,7 @@ from langfield.core.cameras import Camera
 from langfield.core.errors import UsageError
 from langfield.data.images import decode_image
 from langfield.data.scene import open_scene
-from langfield.methods.base import Photo
+from langfield.models.base import Photo
 from langfield.training.photos import PhotoSource, half_size
 
 

@@ -8,17 +8,17 @@ import pytest
 import torch
 from PIL import Image
 from tests.data.scenes import draw, write_ball_scene
-from tests.methods.test_splat import CONFIG, GROWTH, begin
+from tests.models.gaussians.test_splat import CONFIG, GROWTH, begin
 from tests.training.test_lifting import COLOURS, ColourEncoder
 
 from langfield.data.scene import open_scene
 from langfield.features.bank import build_features
 from langfield.features.pyramid import PyramidRecipe
-from langfield.methods.base import MethodContext
-from langfield.methods.growing import after_step
-from langfield.methods.splat import LiftingConfig, Splat
+from langfield.models.base import MethodContext
+from langfield.models.gaussians.mcmc import after_step
+from langfield.models.gaussians.splat import LiftingConfig, Splat
+from langfield.query.observed_scales import SeenScales, relevancy_at_levels
 from langfield.query.relevancy import Phrases
-from langfield.query.seen_scales import SeenScales, relevancy_at_levels
 from langfield.query.splat_view import SplatView, render_splat_view
 from langfield.renderers.splat import Look
 from langfield.training.loop import TrainingConfig, train

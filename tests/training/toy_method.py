@@ -8,7 +8,7 @@ from torch import nn
 
 from langfield.core.cameras import Camera
 from langfield.core.rays import Rays
-from langfield.methods.base import ParamGroup, RayBatch, Rendered
+from langfield.models.base import ParamGroup, RayBatch, Rendered
 from langfield.runs.info import RunInfo
 from langfield.training.loop import TrainingConfig
 

@@ -328,7 +328,7 @@ def _card(figures: dict[str, Any], captions: Captions, record: dict[str, int], s
 
 A small CLIP in OpenCLIP's format ({size_bytes / 1e6:.1f} MB in float16), trained from scratch by
 `training/mini/train.py` in {record["steps"]:,} steps on {record["pictures"]:,} rendered pictures of
-{record["scenes"]:,} synthetic scenes of things on a table (`langfield.synthetic`). No photograph and no text from
+{record["scenes"]:,} synthetic scenes of things on a table (`langfield_synthetic`). No photograph and no text from
 elsewhere was used.
 
 ## What it knows

@@ -10,7 +10,7 @@ from langfield.core.progress import Progress, ProgressEvent
 from langfield.data.images import decode_image
 from langfield.query.answers import Answer, ViewAnswers
 from langfield.query.best_views import views_of_point
-from langfield.query.outlook import shrunk
+from langfield.query.index.scene_index import shrunk
 from langfield.query.pictures import composited, relevancy_picture
 from langfield.query.session import Session
 from langfield.runs.info import RunView

@@ -8,7 +8,7 @@ from langfield.cli.console import Console, duration
 from langfield.cli.options import OptionalInt, RunOptions, Texts, flat
 
 if TYPE_CHECKING:
-    from langfield.baking.bake import BakeReport
+    from langfield.pipelines.bake import BakeReport
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from langfield.core.errors import UsageError
 if TYPE_CHECKING:
     from langfield.api import OpenedToMeasure
     from langfield.evaluation.by_phrase import PhraseResult
-    from langfield.evaluation.comparison import Entry
+    from langfield.reports.comparison import Entry
 
 _MOST_RUNS = 6  # as many curves as a chart has colours and dashes for
 _MOST_PHRASES_SHOWN = 12
@@ -60,8 +60,8 @@ class Compare(OutputOptions):
         self._check()
         from langfield.cli.files import make_folder
         from langfield.cli.measured_run import measure, run_facts
-        from langfield.evaluation.comparison import Entry
-        from langfield.evaluation.run_facts import differences
+        from langfield.reports.comparison import Entry
+        from langfield.reports.run_facts import differences
 
         facts = [run_facts(path, name) for path, name in zip(self.runs, names_of(self.runs), strict=True)]
         self._check_scenes([fact.document for fact in facts])
@@ -130,7 +130,7 @@ class Compare(OutputOptions):
             test_views,
             view_pictures,
         )
-        from langfield.evaluation.compare_page import CompareContent, compare_page
+        from langfield.reports.compare_page import CompareContent, compare_page
 
         by_run, views_by_run, names = [], [], []
         places = self._shown(entries)
@@ -156,8 +156,8 @@ class Compare(OutputOptions):
 
     def _shown(self, entries: "Sequence[Entry]") -> list[int]:
         """The places of the phrases to show, no more than a page holds."""
-        from langfield.evaluation.comparison import most_different
-        from langfield.evaluation.page_parts import MOST_PICTURES
+        from langfield.reports.comparison import most_different
+        from langfield.reports.page_parts import MOST_PICTURES
 
         places = most_different(entries)
         asked = flat(self.phrase)
@@ -185,7 +185,7 @@ def _worst(entries: "Sequence[Entry]", place: int) -> "PhraseResult":
 
 
 def _print(entries: "Sequence[Entry]", console: Console) -> None:
-    from langfield.evaluation.comparison import MEASURES, figures, tallies
+    from langfield.reports.comparison import MEASURES, figures, tallies
 
     names = [entry.facts.name for entry in entries]
     console.table(("figure", *names), [(found.name, *found.texts()) for found in figures(entries)])
@@ -197,7 +197,7 @@ def _print(entries: "Sequence[Entry]", console: Console) -> None:
 
 
 def _as_json(runs: Sequence[Path], entries: "Sequence[Entry]") -> dict[str, Any]:
-    from langfield.evaluation.comparison import tallies
+    from langfield.reports.comparison import tallies
 
     against = [
         {"run": str(path), **{measure: asdict(tally) for measure, tally in by_measure.items()}}

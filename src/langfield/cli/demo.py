@@ -16,7 +16,7 @@ from langfield.cli.options import Device, Flag, OutputOptions
 from langfield.core.errors import DataError
 
 if TYPE_CHECKING:
-    from langfield.demo import Demo, Judged
+    from langfield.pipelines.demo import Demo, Judged
 
 _ENCODER = "builtin:mini"
 _SHOWN = 8  # phrases on the sheet, in two blocks
@@ -38,8 +38,8 @@ class DemoCommand(OutputOptions):
     def run(self, console: Console) -> dict[str, Any]:
         """Run it; returns what `--json` prints."""
         start = time.perf_counter()  # importing torch is part of what people wait for
-        from langfield.demo import run_demo
         from langfield.encoders.builtin import builtin_folder
+        from langfield.pipelines.demo import run_demo
         from langfield.runs.atomic import write_json
 
         builtin_folder(_ENCODER.removeprefix("builtin:"))  # what is missing is told before anything is made

@@ -8,7 +8,7 @@ import tyro
 
 from langfield.cli.console import Console
 from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions
-from langfield.evaluation.protocols import PROTOCOLS, ProtocolName
+from langfield.evaluation.protocols.names import PROTOCOLS, ProtocolName
 
 _PROTOCOL_HELP = "What is counted:\n" + "\n".join(f"{name}: {line}." for name, line in PROTOCOLS.items())
 

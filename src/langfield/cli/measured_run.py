@@ -18,14 +18,14 @@ from langfield.data.images import decode_image
 from langfield.data.views import View
 from langfield.evaluation.by_phrase import PhraseRecorder, PhraseResult
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.label_files import open_labels
-from langfield.evaluation.labels import Labels
-from langfield.evaluation.page_parts import PICTURE_SIDE_PX
-from langfield.evaluation.phrase_sections import Box, PhrasePictures
-from langfield.evaluation.report_page import ViewPictures
-from langfield.evaluation.run_facts import RunFacts, training_curves
-from langfield.query.outlook import shrunk
+from langfield.evaluation.labels.label_files import open_labels
+from langfield.evaluation.labels.labels import Labels
+from langfield.query.index.scene_index import shrunk
 from langfield.query.session import Session
+from langfield.reports.page_parts import PICTURE_SIDE_PX
+from langfield.reports.phrase_sections import Box, PhrasePictures
+from langfield.reports.report_page import ViewPictures
+from langfield.reports.run_facts import RunFacts, training_curves
 from langfield.runs.atomic import read_json
 from langfield.runs.directory import Run, load_run
 

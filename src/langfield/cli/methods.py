@@ -12,8 +12,8 @@ class Methods(OutputOptions):
     """List the methods and their presets."""
 
     def run(self, console: Console) -> dict[str, Any]:
-        from langfield.methods.presets import PRESETS
-        from langfield.methods.registry import METHODS, method_name
+        from langfield.models.presets import PRESETS
+        from langfield.models.registry import METHODS, method_name
 
         presets = [
             {"preset": name, "method": method_name(preset.config), "summary": preset.summary, "steps": preset.steps}

@@ -58,7 +58,7 @@ class ReportCommand(RunOptions):
             telling_views,
             view_pictures,
         )
-        from langfield.evaluation.report_page import ReportContent, report_page
+        from langfield.reports.report_page import ReportContent, report_page
 
         opened = api.open_to_measure(
             self.path,

@@ -11,7 +11,7 @@ import tyro
 from langfield.cli.console import Console, duration
 from langfield.cli.options import Device, EncoderSpec, OptionalPath, OutputOptions, PresetName
 from langfield.core.errors import DataError, UsageError
-from langfield.evaluation.protocols import ASKED_IN, ProtocolName
+from langfield.evaluation.protocols.names import ASKED_IN, ProtocolName
 
 if TYPE_CHECKING:
     from langfield.cli.contact_sheet import SheetRow
@@ -163,7 +163,7 @@ def planned(
     test photos in any case. Raises DataError for labels that cannot be used.
     """
     from langfield.data.layouts import labels_folder
-    from langfield.evaluation.label_files import open_labels
+    from langfield.evaluation.labels.label_files import open_labels
 
     labels = labels_folder(scene, folder)
     opened = None if labels is None else open_labels(labels, photos.views)

@@ -7,8 +7,8 @@ import numpy as np
 from langfield.core.errors import DataError, UsageError
 from langfield.core.transforms import normalising_similarity
 from langfield.data.assembly import TEST_EVERY, Reading
-from langfield.data.colmap import find_models, read_colmap
-from langfield.data.nerfstudio import read_transforms
+from langfield.data.formats.colmap import find_models, read_colmap
+from langfield.data.formats.nerfstudio import read_transforms
 from langfield.data.views import Points, Scene, View
 
 __all__ = ["Points", "Scene", "View", "open_scene"]

@@ -10,7 +10,7 @@ from torch import Tensor
 from langfield.core.cameras import Camera
 from langfield.core.progress import Progress, silent
 from langfield.query.answers import Answer, ViewAnswers
-from langfield.query.seen_scales import LEVELS
+from langfield.query.observed_scales import LEVELS
 from langfield.query.session import Protocol as AskedProtocol
 
 # Maps of all phrases of one question, in bytes: more phrases than fit are asked in several questions.

@@ -12,15 +12,15 @@ import torch
 from langfield.core.errors import DataError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.data.views import Scene, View
-from langfield.evaluation import lerf_mask, lerf_ovs, ovs_3d, positions, presence
 from langfield.evaluation.asked import Asked, AskedAtLevels, AskedProtocol
 from langfield.evaluation.counting import Question, Tally, mean, summary
-from langfield.evaluation.label_files import WHAT_IS_READ, label_layout, open_labels
-from langfield.evaluation.labels import ABSENT, InstanceLabels, Labels
+from langfield.evaluation.labels.label_files import WHAT_IS_READ, label_layout, open_labels
+from langfield.evaluation.labels.labels import ABSENT, InstanceLabels, Labels
 from langfield.evaluation.masks import ANSWER_RULE, LERF_OVS_RULE, MaskRule
 from langfield.evaluation.metrics import Lpips
-from langfield.evaluation.pointing import Pointing
-from langfield.evaluation.protocols import HEADLINE_KINDS, ProtocolName
+from langfield.evaluation.protocols import lerf_mask, lerf_ovs, ovs_3d, positions, presence
+from langfield.evaluation.protocols.names import HEADLINE_KINDS, ProtocolName
+from langfield.evaluation.protocols.pointing import Pointing
 from langfield.evaluation.result import Report, ViewResult
 
 Measure = Callable[[View], ViewResult]
@@ -113,7 +113,7 @@ def evaluate(
     pictures: bool = True,
     progress: Progress = silent,
 ) -> Report:
-    """Measure a run by one of `langfield.evaluation.protocols.PROTOCOLS`.
+    """Measure a run by one of `langfield.evaluation.protocols.names.PROTOCOLS`.
 
     "langfield" and "lerf" look at the scene's test views, one at a time. Pictures are rendered at the size the photos
     are used at and rounded to 8 bits; PSNR, SSIM and LPIPS are means over views; what a mask forbids does not count.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from langfield.evaluation.counting import Question, Tally, figures, finite, mean, standard_error
-from langfield.evaluation.protocols import HEADLINE_KINDS, ProtocolName
+from langfield.evaluation.protocols.names import HEADLINE_KINDS, ProtocolName
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Report:
         labels: where the labels are; None without them: then only pictures are measured.
         label_layout: what they were taken for.
         language_side_px: the longest side that phrases were asked at; None for the photos' own size.
-        presence: see `langfield.evaluation.presence`; None if it was not measured.
+        presence: see `langfield.evaluation.protocols.presence`; None if it was not measured.
         miou_of: which of the IoU's means is the protocol's own ("micro", "macro_view", or "macro_phrase").
         details: what a protocol alone has, added to the JSON.
     """

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.errors import UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.query.outlook import shrunk
+from langfield.query.index.scene_index import shrunk
 from langfield.query.session import Session
 
 MOST_VIEWS = 100

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from langfield.ops.hash_encode import HashGridSpec, hash_encode, initial_table
+from langfield.ops.hash_grid.encode import HashGridSpec, hash_encode, initial_table
 
 
 def contract(points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:

@@ -18,9 +18,9 @@ from langfield.core.errors import TrainingError
 from langfield.core.splats import Splats
 from langfield.core.transforms import Similarity
 from langfield.fields.splat_frames import moved
-from langfield.ops import harmonics
+from langfield.ops import spherical_harmonics as harmonics
+from langfield.ops.gaussians.view_colors import view_colors
 from langfield.ops.reference import quaternion_axes
-from langfield.ops.view_colors import view_colors
 
 _NEIGHBOURS = 3
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from langfield.fields.encodings import SH_FEATURES, HashGrid, contract, mlp, spherical_harmonics
-from langfield.ops.hash_encode import HashGridSpec
+from langfield.ops.hash_grid.encode import HashGridSpec
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from langfield.core.splats import Splats
 from langfield.core.transforms import Similarity
-from langfield.ops import harmonics
+from langfield.ops import spherical_harmonics as harmonics
 
 
 def moved(splats: Splats, target_from_source: Similarity) -> Splats:

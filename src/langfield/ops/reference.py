@@ -8,10 +8,10 @@ from jaxtyping import Float, Float16, Float32, Int8, Int16, Int32, Num
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from langfield.ops import harmonics
+from langfield.ops import spherical_harmonics as harmonics
 
 if TYPE_CHECKING:
-    from langfield.ops.hash_encode import HashGridSpec
+    from langfield.ops.hash_grid.encode import HashGridSpec
 
 HASH_PRIMES = (1, 2654435761, 805459861)
 SSIM_WINDOW_PX = 11
@@ -23,7 +23,7 @@ _COSINES_AT_ONCE = 2**20  # 4 MiB: what a CPU's cache holds
 def hash_encode(
     positions: Float[Tensor, "n 3"], table: Float[Tensor, "rows f"], spec: "HashGridSpec"
 ) -> Float[Tensor, "n out"]:
-    """See `langfield.ops.hash_encode.hash_encode`."""
+    """See `langfield.ops.hash_grid.encode.hash_encode`."""
     rows, weights = hash_corners(positions, spec)
     bags: Tensor = _WeightedRows.apply(table, rows.reshape(-1, 8), weights.reshape(-1, 8))
     return bags.reshape(len(positions), spec.out_features)
@@ -101,7 +101,7 @@ def sparse_relevancy(
     share: Float16[Tensor, "n l k"],
     temperature: float,
 ) -> tuple[Float32[Tensor, "n p"], Int8[Tensor, "n p"]]:
-    """See `langfield.ops.sparse_relevancy.sparse_relevancy`."""
+    """See `langfield.ops.sparse_relevancy.sparse_relevancy.sparse_relevancy`."""
     elements, levels, keep = code.shape
     phrases = phrase_dots.shape[1]
     dots = torch.cat([phrase_dots, negative_dots], dim=1).float()
@@ -128,7 +128,7 @@ def sparse_relevancy(
 def structural_similarity(
     picture: Float[Tensor, "*batch h w 3"], photo: Float[Tensor, "*batch h w 3"]
 ) -> Float[Tensor, ""]:
-    """See `langfield.ops.structural_similarity.structural_similarity`."""
+    """See `langfield.ops.ssim.structural_similarity.structural_similarity`."""
     dtype = torch.promote_types(picture.dtype, torch.float32)
     with torch.autocast(picture.device.type, enabled=False):
         x, y = (values.to(dtype).movedim(-1, -3) for values in (picture, photo.detach()))
@@ -146,7 +146,7 @@ def view_colors(
     eyes: Float[Tensor, "v 3"],
     degree: int,
 ) -> Float[Tensor, "v n 3"]:
-    """See `langfield.ops.view_colors.view_colors`."""
+    """See `langfield.ops.gaussians.view_colors.view_colors`."""
     base = (harmonics.CONSTANT * constant + 0.5).expand(len(eyes), -1, -1)
     if degree == 0:
         return base.clamp_min(0)
@@ -163,7 +163,7 @@ def covariant_noise(
     steepness: float,
     threshold: float,
 ) -> Float[Tensor, "n 3"]:
-    """See `langfield.ops.covariant_noise.covariant_noise`."""
+    """See `langfield.ops.gaussians.covariant_noise.covariant_noise`."""
     faint = torch.sigmoid(-steepness * (opacity_logits.sigmoid() - threshold))
     axes = quaternion_axes(rotations)
     own = (axes.transpose(1, 2) @ (noise * faint[:, None])[:, :, None])[:, :, 0] * (2 * log_scales).exp()

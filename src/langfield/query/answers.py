@@ -159,7 +159,8 @@ class ViewAnswers:
         rgb: the rendered picture.
         depth_world: z-depth in world units, infinite where nothing is.
         relevancy: raw relevancy of every pixel, in [0, 1], at the phrase's best scale.
-        refined: relevancy brought into line with the scene's surface, from all photos: see `langfield.query.surface`.
+        refined: relevancy brought into line with the scene's surface, from all photos: see
+            `langfield.query.index.surface_voxels`.
         masks: the pixels of all hits; none for a phrase that is not present.
         scale_world: the scale of each pixel's relevancy, in world units (the height of a crop).
         best_xy_px: the point that answers each phrase, (x, y) in pixels.

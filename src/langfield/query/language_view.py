@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
-from langfield.methods.base import Rendered
+from langfield.models.base import Rendered
 from langfield.query.relevancy import Phrases
 from langfield.renderers.volume import SurfaceSamples
 
@@ -19,7 +19,7 @@ PIXELS_AT_ONCE = 2**17
 
 @runtime_checkable
 class LanguageMethod(Protocol):
-    """What a method must offer to be asked: see `langfield.methods.lerf.Lerf`."""
+    """What a method must offer to be asked: see `langfield.models.nerf.lerf.Lerf`."""
 
     def surface(self, camera: Camera, *, keep_samples: bool = True) -> tuple[Rendered, SurfaceSamples | None]: ...
 

@@ -5,8 +5,8 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from langfield.query.language_view import LanguageView
+from langfield.query.observed_scales import SeenScales, relevancy_at_every_level
 from langfield.query.relevancy import Phrases
-from langfield.query.seen_scales import SeenScales, relevancy_at_every_level
 from langfield.query.splat_view import SplatView
 
 

@@ -13,8 +13,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.query.language_view import LanguageView
+from langfield.query.observed_scales import raster, raster_stride
 from langfield.query.relevancy import Phrases
-from langfield.query.seen_scales import raster, raster_stride
 
 
 @dataclass(frozen=True)

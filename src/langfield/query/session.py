@@ -18,11 +18,13 @@ from langfield.core.progress import Progress, silent
 from langfield.core.splats import Splats
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import ImageTextEncoder
-from langfield.methods.base import MethodContext, Rendered
-from langfield.methods.registry import create_method
-from langfield.methods.splat import Splat
+from langfield.models.base import MethodContext, Rendered
+from langfield.models.gaussians.splat import Splat
+from langfield.models.registry import create_method
 from langfield.query.answers import Answer, Hit, ViewAnswers
-from langfield.query.elements import Elements
+from langfield.query.index.elements_in_voxels import Elements
+from langfield.query.index.scene_index import Found, Outlook, look_around
+from langfield.query.index.surface_voxels import Region
 from langfield.query.language_view import (
     CodedMethod,
     LanguageMethod,
@@ -31,15 +33,13 @@ from langfield.query.language_view import (
     render_language_view,
 )
 from langfield.query.level_maps import level_maps
-from langfield.query.outlook import Found, Outlook, look_around
+from langfield.query.observed_scales import SeenScales
+from langfield.query.phrase_encoder import Wording
 from langfield.query.pictures import to_uint8
 from langfield.query.presence import FEWEST_NOUNS, Background, best_score, common_nouns, distinct
 from langfield.query.relevancy import Phrases
-from langfield.query.seen_scales import SeenScales
 from langfield.query.splat_view import SplatView, render_splat_view
-from langfield.query.surface import Region
 from langfield.query.view_answers import OnRaster, found_as_lerf, found_on_surface, hits_on_surface
-from langfield.query.wording import Wording
 from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView
 
@@ -219,7 +219,8 @@ class Session:
         """Which elements belong to each of a phrase's hits, best first; an empty list for what is not there.
 
         Elements are the N Gaussians of `splats`; of runs that have none, the N points of `surface`. No two hits share
-        any. A Gaussian belongs to where its mean is nearest to, within 1.5 cube sides: see `langfield.query.surface`.
+        any. A Gaussian belongs to where its mean is nearest to, within 1.5 cube sides: see
+        `langfield.query.index.surface_voxels`.
         """
         (found,) = self._found([phrase], negatives)
         return [self._elements().of(region) for region in found.hits]

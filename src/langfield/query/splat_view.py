@@ -13,8 +13,8 @@ from jaxtyping import Float, Float16, Int16, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.methods.splat import Splat
-from langfield.ops.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
+from langfield.models.gaussians.splat import Splat
+from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
 from langfield.query.language_view import LanguageView, surface_of
 from langfield.query.relevancy import Phrases
 from langfield.renderers.splat import Look

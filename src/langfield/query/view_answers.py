@@ -9,12 +9,12 @@ from jaxtyping import Bool, Float, Int64
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from langfield.query.index.scene_index import Found
+from langfield.query.index.surface_voxels import Surface
 from langfield.query.language_view import LanguageView
-from langfield.query.outlook import Found
+from langfield.query.observed_scales import SeenScales, raster, raster_stride, relevancy_at_levels
 from langfield.query.relevancy import Phrases
 from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales_quickly
-from langfield.query.seen_scales import SeenScales, raster, raster_stride, relevancy_at_levels
-from langfield.query.surface import Surface
 
 _DECISION = 0.5
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.fields.gaussians import Gaussians
-from langfield.ops import rasterize
-from langfield.ops.rasterize import Blended, Footprints, Projected, Splatted, project
+from langfield.ops.gaussians import rasterize
+from langfield.ops.gaussians.rasterize import Blended, Footprints, Projected, Splatted, project
 
 __all__ = ["Bending", "Footprints", "Look", "Splatted", "bending", "blend_all", "look", "splat"]
 

@@ -9,7 +9,7 @@ from langfield.core.cameras import Cameras
 from langfield.data.pixels import PixelPool, PixelSample
 from langfield.data.views import Scene
 from langfield.features.bank import FeatureBank
-from langfield.methods.base import RayBatch
+from langfield.models.base import RayBatch
 
 # A column of numbers for each round of samples along the rays: two proposals and the last one, and one to spare.
 JITTER_COLUMNS = 4

@@ -11,7 +11,7 @@ from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.data.images import decode_mask
 from langfield.data.views import Scene
 from langfield.features.pyramid import PyramidFeatures
-from langfield.methods.lift import LiftConfig, PhotoEmbeddings
+from langfield.models.voxels.voxel_lift import LiftConfig, PhotoEmbeddings
 
 
 @runtime_checkable

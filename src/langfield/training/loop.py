@@ -15,7 +15,7 @@ from torch import Tensor
 
 from langfield.core.errors import Interrupted, LangfieldError, RunError, TrainingError
 from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.methods.base import Method, PhotoBatch, RayBatch
+from langfield.models.base import Method, PhotoBatch, RayBatch
 from langfield.training.checkpoints import Checkpoints, Snapshot
 from langfield.training.graphs import StepGraphs
 from langfield.training.guard import Meter, NanGuard

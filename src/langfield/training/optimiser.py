@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from langfield.core.errors import RunError
-from langfield.methods.base import ParamGroup
+from langfield.models.base import ParamGroup
 
 BETAS = (0.9, 0.999)
 _STATE = ("step", "exp_avg", "exp_avg_sq")

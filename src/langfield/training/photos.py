@@ -15,7 +15,7 @@ from langfield.core.errors import UsageError
 from langfield.data.images import decode_image, decode_mask
 from langfield.data.straight import straight_photo
 from langfield.data.views import Scene
-from langfield.methods.base import Photo, PhotoBatch
+from langfield.models.base import Photo, PhotoBatch
 
 _AHEAD = 4
 

@@ -19,7 +19,7 @@ from langfield.data.images import decode_mask
 from langfield.data.views import Scene
 from langfield.features.codebook import learn_codebook, nearest_codes
 from langfield.features.pyramid import PyramidFeatures
-from langfield.methods.splat import Splat
+from langfield.models.gaussians.splat import Splat
 
 _ROWS_AT_ONCE = 2**14
 _WEIGHT_BYTES = 2 * 2**30

@@ -8,9 +8,10 @@ from jaxtyping import Float64
 
 from langfield.core.cameras import Camera
 from langfield.data.views import Scene
-from langfield.methods import densification, growing
-from langfield.methods.densification import DensificationConfig
-from langfield.methods.splat import Splat
+from langfield.models.gaussians import adaptive_density as densification
+from langfield.models.gaussians import mcmc as growing
+from langfield.models.gaussians.adaptive_density import DensificationConfig
+from langfield.models.gaussians.splat import Splat
 from langfield.training.optimiser import Optimiser, learning_rate
 from langfield.training.randomness import stream_seed
 

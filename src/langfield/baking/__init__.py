@@ -1,1 +1,0 @@
-"""Baking: a trained field becomes Gaussians on its surfaces with a `LanguageMap`, and says how well they agree."""

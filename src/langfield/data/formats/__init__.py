@@ -1,0 +1,1 @@
+"""Formats of files that scenes come in, a module each."""

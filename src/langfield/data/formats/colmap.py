@@ -1,0 +1,196 @@
+"""Scenes as COLMAP leaves them: a sparse model (binary or text) beside the folder `images`.
+
+COLMAP's axes are OpenCV's and its pixel centres are at +0.5, as here; its world frame is kept.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from langfield.core.cameras import NO_DISTORTION, Camera, Distortion, LensModel
+from langfield.core.errors import DataError
+from langfield.core.transforms import Matrix4
+from langfield.data.assembly import Reading, fit_to_pictures, picture_sizes, present_photos
+from langfield.data.formats.colmap_files import (
+    ColmapCamera,
+    ColmapImage,
+    count_images,
+    is_model,
+    model_file,
+    read_cameras,
+    read_images,
+    read_points,
+)
+from langfield.data.lenses import check_lenses
+from langfield.data.validation import check_unique, checked_camera, checked_pose, is_file, plain_name, safe_path
+from langfield.data.views import View
+
+_PLACES = ("sparse", "colmap/sparse")
+_TO_TRAIN_ON = "images_train"
+
+
+def find_models(path: Path) -> list[Path]:
+    """Folders in and under `path` where COLMAP leaves models, in a fixed order; empty if there is none."""
+    if is_model(path):
+        return [path]
+    for place in _PLACES:
+        folder = path / place
+        if is_model(folder):
+            return [folder]
+        if folder.is_dir() and (models := sorted(sub for sub in folder.iterdir() if sub.is_dir() and is_model(sub))):
+            return models
+    return []
+
+
+def read_colmap(path: Path, models: Sequence[Path], *, max_side_px: int | None, allow_outside: bool) -> Reading:
+    """Read the largest of COLMAP's sub-models.
+
+    Where the photos to train on lie once more in `images_train` beside `images`, as LERF-Mask has it, the others are
+    for testing.
+
+    Args:
+        path: the scene, or the model's own folder.
+        models: what `find_models` found.
+        max_side_px: longest side that photos are used at; None for any.
+        allow_outside: accept photos outside the folder `images`.
+
+    Raises DataError naming the file and what is wrong in it.
+    """
+    model, notes = _largest(models)
+    photos = _photo_folder(path)
+    images_file = model_file(model, "images") or model
+    images = read_images(model)
+    names = [plain_name(image.name) for image in images]
+    check_unique(names, images_file)
+    paths = [
+        safe_path(photos, image.name, images_file, f"image {i + 1}", allow_outside=allow_outside)
+        for i, image in enumerate(images)
+    ]
+    present, missing_notes = present_photos(paths, images_file)
+    sizes = picture_sizes([paths[i] for i in present])
+    cameras = read_cameras(model)
+    views = [View(names[i], paths[i], _camera(images[i], cameras, model)) for i in present]
+    cameras_file = model_file(model, "cameras") or model
+    fitted, size_notes = fit_to_pictures(views, sizes, max_side_px, cameras_file)
+    check_lenses(fitted, cameras_file)
+    split, split_notes = _split(photos.parent / _TO_TRAIN_ON, [view.name for view in fitted])
+    return Reading(
+        root=photos.parent,
+        kind="colmap",
+        views=fitted,
+        points=read_points(model),
+        split=split,
+        notes=(*notes, *missing_notes, *size_notes, *split_notes),
+    )
+
+
+def _largest(models: Sequence[Path]) -> tuple[Path, list[str]]:
+    if len(models) == 1:
+        return models[0], []
+    counts = {model: count_images(model) for model in models}
+    best = max(models, key=lambda model: counts[model])
+    others = ", ".join(f"{model.name} has {counts[model]}" for model in models if model != best)
+    return best, [
+        f"{len(models)} sub-models: {best.name} is taken, it registers most photos ({counts[best]}; {others})"
+    ]
+
+
+def _photo_folder(path: Path) -> Path:
+    """`images` in the scene; for a path to the model itself, up to three folders above."""
+    folders = [path, *path.parents[:3]] if is_model(path) else [path]
+    for folder in folders:
+        if (folder / "images").is_dir():
+            return (folder / "images").resolve()
+    raise DataError("holds a COLMAP model but no folder `images`: put the photos there", path)
+
+
+def _split(
+    to_train_on: Path, names: Sequence[str]
+) -> tuple[tuple[frozenset[str], frozenset[str]] | None, tuple[str, ...]]:
+    """The data set's own split, None without one, and a note about one that is none."""
+    if not to_train_on.is_dir():
+        return None, ()
+    train = frozenset(name for name in names if is_file(to_train_on / name))
+    test = frozenset(names) - train
+    if not train or not test:
+        share = "all" if train else "none"
+        return None, (f"{to_train_on.name} holds {share} of the photos and is no split: it is not used",)
+    return (train, test), ()
+
+
+def _camera(image: ColmapImage, cameras: dict[int, ColmapCamera], model: Path) -> Camera:
+    images_file = model_file(model, "images") or model
+    if image.camera_id not in cameras:
+        message = f"{image.name!a} has camera {image.camera_id}, which is not in the model's cameras: export it again"
+        raise DataError(message, images_file)
+    entry = cameras[image.camera_id]
+    fx, fy, cx, cy, distortion, lens = _intrinsics(entry)
+    camera = Camera(
+        world_from_camera=_world_from_camera(image, images_file),
+        width_px=entry.width_px,
+        height_px=entry.height_px,
+        fx_px=fx,
+        fy_px=fy,
+        cx_px=cx,
+        cy_px=cy,
+        distortion=distortion,
+        lens=lens,
+    )
+    return checked_camera(camera, model_file(model, "cameras") or model, f"camera {image.camera_id}")
+
+
+def _world_from_camera(image: ColmapImage, file: Path) -> Matrix4:
+    """The inverse of COLMAP's camera-from-world pose."""
+    quaternion = np.array(image.quaternion_wxyz)
+    norm = math.hypot(*image.quaternion_wxyz)
+    if not 0.5 <= norm <= 2.0:
+        raise DataError(
+            f"{image.name!a} has a quaternion of length {norm:.3g}, 1 is right: export the model again", file
+        )
+    w, x, y, z = quaternion / norm
+    camera_from_world = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    out = np.eye(4)
+    out[:3, :3] = camera_from_world.T
+    with np.errstate(invalid="ignore", over="ignore"):
+        out[:3, 3] = -camera_from_world.T @ np.array(image.translation)
+    return checked_pose(out, file, f"the pose of {image.name!a}")
+
+
+def _intrinsics(camera: ColmapCamera) -> tuple[float, float, float, float, Distortion, LensModel]:
+    """fx, fy, cx, cy, distortion in the order of `Camera`, and the lens."""
+    p = camera.params
+    match camera.model:
+        case "SIMPLE_PINHOLE":
+            return p[0], p[0], p[1], p[2], NO_DISTORTION, "opencv"
+        case "PINHOLE":
+            return *_four(p), NO_DISTORTION, "opencv"
+        case "SIMPLE_RADIAL":
+            return p[0], p[0], p[1], p[2], _lens(k1=p[3]), "opencv"
+        case "RADIAL":
+            return p[0], p[0], p[1], p[2], _lens(k1=p[3], k2=p[4]), "opencv"
+        case "OPENCV":
+            return *_four(p), (*_four(p[4:]), 0.0, 0.0, 0.0, 0.0), "opencv"
+        case "FULL_OPENCV":
+            return *_four(p), (*_four(p[4:]), *_four(p[8:])), "opencv"
+        case "OPENCV_FISHEYE":
+            return *_four(p), _lens(k1=p[4], k2=p[5], k3=p[6], k4=p[7]), "fisheye"
+        case "SIMPLE_RADIAL_FISHEYE":
+            return p[0], p[0], p[1], p[2], _lens(k1=p[3]), "fisheye"
+        case _:  # RADIAL_FISHEYE; the file's reader lets no other through
+            return p[0], p[0], p[1], p[2], _lens(k1=p[3], k2=p[4]), "fisheye"
+
+
+def _four(values: tuple[float, ...]) -> tuple[float, float, float, float]:
+    return values[0], values[1], values[2], values[3]
+
+
+def _lens(k1: float, k2: float = 0.0, k3: float = 0.0, k4: float = 0.0) -> Distortion:
+    return (k1, k2, 0.0, 0.0, k3, k4, 0.0, 0.0)

@@ -1,0 +1,231 @@
+"""Scenes as `transforms.json`, the form of nerfstudio and of instant-ngp.
+
+The world frame is the frame of the `transform_matrix` values as they stand in the file. nerfstudio's
+`applied_transform` (and `applied_scale`) tell how its own tools moved the poses *and* the point cloud before writing
+them; both are already moved, so nothing is applied or undone here, and positions agree with the file a person has.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from langfield.core.cameras import NO_DISTORTION, Camera, Distortion, LensModel
+from langfield.core.errors import DataError
+from langfield.core.transforms import opencv_from_opengl
+from langfield.data.assembly import Reading, fit_to_pictures, picture_sizes, present_photos
+from langfield.data.formats.ply import read_ply
+from langfield.data.lenses import check_lenses
+from langfield.data.validation import (
+    Json,
+    check_unique,
+    checked_camera,
+    checked_pose,
+    is_file,
+    plain_name,
+    read_json,
+    safe_path,
+)
+from langfield.data.views import Points, View
+
+CAMERA_MODELS = ("OPENCV", "OPENCV_FISHEYE", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+_COEFFICIENTS = ("k1", "k2", "k3", "k4", "p1", "p2")
+_OTHER_LENSES = ("equirectangular", "latlong", "orthographic", "ftheta_p0")
+
+
+@dataclass(frozen=True)
+class _Photo:
+    """One frame of the file: its JSON, the photo's name and where it lies (or would lie)."""
+
+    frame: Json
+    name: str
+    listed_name: str
+    path: Path
+
+
+def read_transforms(path: Path, *, max_side_px: int | None, allow_outside: bool) -> Reading:
+    """Read a `transforms.json`.
+
+    Args:
+        path: the file; photos are looked for relative to its folder.
+        max_side_px: longest side that photos are used at; None for any.
+        allow_outside: accept files outside the folder.
+
+    Raises DataError naming the file and the place in it.
+    """
+    root = path.parent.resolve()
+    meta = read_json(path)
+    frames = list(meta.need("frames", "it must list the photos").items())
+    photos = [_photo(frame, root, allow_outside) for frame in frames]
+    check_unique([photo.name for photo in photos], path)
+    present, notes = present_photos([photo.path for photo in photos], path)
+    kept = [photos[i] for i in present]
+    sizes = picture_sizes([photo.path for photo in kept])
+    unit = meta.get("depth_unit_scale_factor")
+    depth_unit = 1e-3 if unit is None else unit.number(low=1e-9)
+    views = []
+    for photo, size in zip(kept, sizes, strict=True):
+        mask, depth = (_side_file(photo, key, root, allow_outside) for key in ("mask_path", "depth_file_path"))
+        views.append(View(photo.name, photo.path, _camera(photo.frame, meta, size), mask, depth, depth_unit))
+    fitted, size_notes = fit_to_pictures(views, sizes, max_side_px, path)
+    check_lenses(fitted, path)
+    split, split_notes = _split(meta, photos, {photo.name for photo in kept})
+    points, point_notes = _points(meta, root, allow_outside)
+    kind = "instant-ngp" if meta.get("aabb_scale") else "nerfstudio"
+    notes = [*notes, *size_notes, *split_notes, *point_notes, *_frame_notes(meta)]
+    return Reading(root, kind, fitted, points, split, tuple(notes))
+
+
+def _photo(frame: Json, root: Path, allow_outside: bool) -> _Photo:
+    node = frame.need("file_path")
+    listed = node.text()
+    path = safe_path(root, listed, node.file, node.where, allow_outside=allow_outside)
+    name = plain_name(listed)
+    if not is_file(path):  # instant-ngp and Blender leave the suffix out
+        for suffix in _SUFFIXES:
+            other = safe_path(root, listed + suffix, node.file, node.where, allow_outside=allow_outside)
+            if is_file(other):
+                return _Photo(frame, name + suffix, name, other)
+    return _Photo(frame, name, name, path)
+
+
+def _side_file(photo: _Photo, key: str, root: Path, allow_outside: bool) -> Path | None:
+    node = photo.frame.get(key)
+    if node is None:
+        return None
+    path = safe_path(root, node.text(), node.file, node.where, allow_outside=allow_outside)
+    if not is_file(path):
+        raise node.error(f"names a file that is not there ({path}): restore it, or take the entry out")
+    return path
+
+
+def _camera(frame: Json, meta: Json, picture: tuple[int, int]) -> Camera:
+    """The camera at the size the file is written for. What a frame says wins over what the file says for all."""
+    lens = _lens(frame, meta)
+    declared = next((s for s in (frame, meta) if s.get("w") or s.get("h")), None)
+    width, height = (declared.need("w").side_px(), declared.need("h").side_px()) if declared else picture
+    source = next((s for s in (frame, meta) if s.get("fl_x") or s.get("camera_angle_x")), None)
+    if source is None:
+        raise DataError(
+            f"{frame.where} has no focal length: add fl_x or camera_angle_x to it or to the file", meta.file
+        )
+    fx = _focal(source, "fl_x", "camera_angle_x", width)
+    assert fx is not None
+    fy = _focal(source, "fl_y", "camera_angle_y", height) or fx
+    centre = [next((n.number() for s in (frame, meta) if (n := s.get(key))), None) for key in ("cx", "cy")]
+    pose_node = frame.need("transform_matrix")
+    camera = Camera(
+        world_from_camera=opencv_from_opengl(checked_pose(pose_node.matrix(), meta.file, pose_node.where)),
+        width_px=width,
+        height_px=height,
+        fx_px=fx,
+        fy_px=fy,
+        cx_px=width / 2 if centre[0] is None else centre[0],
+        cy_px=height / 2 if centre[1] is None else centre[1],
+        distortion=_distortion(frame, meta, lens),
+        lens=lens,
+    )
+    return checked_camera(camera, meta.file, frame.where)
+
+
+def _focal(source: Json, key: str, angle_key: str, side_px: int) -> float | None:
+    if node := source.get(key):
+        focal = node.number()
+        if focal <= 0:
+            raise node.error(f"must be positive (pixels), found {focal:g}")
+        return focal
+    if node := source.get(angle_key):
+        angle = node.number()
+        if not 0 < angle < math.pi:
+            raise node.error(f"must be an angle between 0 and π (radians), found {angle:g}")
+        return 0.5 * side_px / math.tan(0.5 * angle)
+    return None
+
+
+def _lens(frame: Json, meta: Json) -> LensModel:
+    for source in (frame, meta):
+        if other := next((key for key in _OTHER_LENSES if source.get(key) and source.value[key] is not False), None):
+            raise source.error(f"has a lens of the kind {other}: lenses that are read are {', '.join(CAMERA_MODELS)}")
+    model = frame.get("camera_model") or meta.get("camera_model")
+    if model is None:
+        fisheye = frame.get("is_fisheye") or meta.get("is_fisheye")
+        return "fisheye" if fisheye and fisheye.flag() else "opencv"
+    name = model.text()
+    if name not in CAMERA_MODELS:
+        raise model.error(
+            f"is {name[:40]!a}, lenses that are read are {', '.join(CAMERA_MODELS)}: undistort the photos"
+        )
+    return "fisheye" if name == "OPENCV_FISHEYE" else "opencv"
+
+
+def _distortion(frame: Json, meta: Json, lens: LensModel) -> Distortion:
+    """nerfstudio's k1 … k4, p1, p2 in the order of `Camera`; k4 of a perspective lens is r⁸, which OpenCV lacks."""
+    keys = (*_COEFFICIENTS, "distortion_params")
+    source = next((s for s in (frame, meta) if any(s.get(key) for key in keys)), None)
+    if source is None:
+        return NO_DISTORTION
+    if node := source.get("distortion_params"):
+        values = [entry.number() for entry in node.items()]
+        if len(values) != len(_COEFFICIENTS):
+            raise node.error(f"must hold {', '.join(_COEFFICIENTS)}, found {len(values)} numbers")
+    else:
+        values = [node.number() if (node := source.get(key)) else 0.0 for key in _COEFFICIENTS]
+    k1, k2, k3, k4, p1, p2 = values
+    if lens == "fisheye":
+        if p1 or p2:
+            raise source.error("has p1 or p2, which a fisheye lens lacks: undistort the photos")
+        return (k1, k2, 0.0, 0.0, k3, k4, 0.0, 0.0)
+    if k4:
+        raise source.error(f"has k4 = {k4:g} (r⁸), which lenses other than OPENCV_FISHEYE lack: undistort the photos")
+    return (k1, k2, p1, p2, k3, 0.0, 0.0, 0.0)
+
+
+def _split(
+    meta: Json, photos: Sequence[_Photo], kept: set[str]
+) -> tuple[tuple[frozenset[str], frozenset[str]] | None, list[str]]:
+    """The file's own split, by names. Test is `test_filenames`, else `val_filenames`; train may be left out."""
+    by_name = {spelling: photo.name for photo in photos for spelling in (photo.listed_name, photo.name)}
+    lists: dict[str, frozenset[str]] = {}
+    for part in ("train", "val", "test"):
+        if node := meta.get(f"{part}_filenames"):
+            names = {entry.where: plain_name(entry.text()) for entry in node.items()}
+            if unknown := next((where for where, name in names.items() if name not in by_name), None):
+                raise DataError(f"{unknown} names {names[unknown][:80]!a}, which no frame has: correct it", meta.file)
+            lists[part] = frozenset(by_name[name] for name in names.values()) & kept
+    if not lists:
+        return None, []
+    held_out = lists.get("test", frozenset()) | lists.get("val", frozenset())
+    train = lists.get("train", frozenset(kept - held_out))
+    test = lists.get("test") or lists.get("val") or frozenset()
+    if not lists.keys() & {"test", "val"}:
+        test = frozenset(kept - train)
+    if not train:
+        raise DataError("its split leaves no photo to train on: check train_filenames", meta.file)
+    notes = []
+    if both := train & test:
+        notes.append(f"{len(both)} photos are in both train_filenames and the test list: their scores flatter")
+    if unused := len(kept - train - test):
+        notes.append(f"{unused} photos are in no list of the split and are not used to train or test")
+    return (train, test), notes
+
+
+def _points(meta: Json, root: Path, allow_outside: bool) -> tuple[Points | None, list[str]]:
+    node = meta.get("ply_file_path")
+    if node is None:
+        return None, []
+    path = safe_path(root, node.text(), node.file, node.where, allow_outside=allow_outside)
+    if not is_file(path):
+        return None, [f"the point cloud {path.name} is not there: going on without points"]
+    return read_ply(path), []
+
+
+def _frame_notes(meta: Json) -> list[str]:
+    node = meta.get("applied_transform")
+    scale = meta.get("applied_scale")
+    moved = node is not None and not np.allclose(node.matrix(), np.eye(4))
+    if not moved and (scale is None or scale.number() == 1.0):
+        return []
+    return ["the file's poses were moved before it was written (applied_transform): positions are in the file's frame"]

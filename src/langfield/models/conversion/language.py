@@ -1,0 +1,117 @@
+"""The language of elements: what the field says of each at each crop size, as sparse codes of a small codebook.
+
+Embeddings exist a chunk at a time only. They are made anew wherever they are needed: to learn the codebook (from some
+elements), and to code them (all).
+"""
+
+import time
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Float16, Int16, Int64
+from torch import Tensor
+
+from langfield.core.errors import RunError
+from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.features.codebook import learn_codebook, nearest_codes
+from langfield.fields.language_map import LanguageMap
+from langfield.models.conversion.elements import Elements
+from langfield.query.language_view import LanguageMethod
+from langfield.renderers.volume import SurfaceSamples
+
+CODES = 1024
+KEPT = 4
+_LEARNT_PER_CODE = 64
+_PASSES = 3
+_ELEMENTS_AT_ONCE = 2**11
+
+
+@torch.no_grad()
+def code_language(
+    method: LanguageMethod,
+    elements: Elements,
+    crop_angles: Float[Tensor, " l"],
+    progress: Progress = silent,
+    *,
+    codes: int = CODES,
+    keep: int = KEPT,
+) -> tuple[LanguageMap, float]:
+    """The language map of what the field says about elements at scales crop angle · typical distance.
+
+    An element of which the field says nothing (a zero embedding) is not answered for.
+
+    Returns the map, and the mean cosine between the field's embeddings and the coded ones.
+
+    Raises:
+        RunError: the field says nothing of any element.
+    """
+    count, levels = len(elements), len(crop_angles)
+    learnt = _spread(count, max(codes * _LEARNT_PER_CODE // levels, 1), elements.points.device)
+    total = (_PASSES + 1) * len(learnt) + count
+    start, done = time.monotonic(), 0
+
+    def told(rows: Int64[Tensor, " m"]) -> Iterator[tuple[int, Int64[Tensor, " m"], Float[Tensor, "m d"]]]:
+        nonlocal done
+        for part in rows.split(_ELEMENTS_AT_ONCE):
+            for level, embedding in enumerate(_embeddings(method, elements, part, crop_angles)):
+                yield level, part, embedding
+            done += len(part)
+            progress(ProgressEvent("language", done, total, "elements", time.monotonic() - start))
+
+    try:
+        codebook = learn_codebook(lambda: (embedding for _, _, embedding in told(learnt)), codes, passes=_PASSES)
+    except ValueError:
+        raise RunError("says nothing of the surfaces that its photos show: train it longer") from None
+    rounded = codebook.half()
+    code = torch.zeros(count, levels, keep, dtype=torch.int16, device=codebook.device)
+    share = torch.zeros_like(code, dtype=torch.float16)
+    cosines, coded = torch.zeros((), dtype=torch.float64), 0
+    for level, rows, embedding in told(torch.arange(count, device=codebook.device)):
+        code[rows, level], share[rows, level], cosine = _coded(embedding, rounded, keep)
+        cosines += cosine.double().sum().cpu()
+        coded += int((cosine != 0).sum())
+    far = elements.distance.clamp(max=torch.finfo(torch.float16).max).half()
+    return LanguageMap(rounded, code, share, far, crop_angles), float(cosines) / max(coded, 1)
+
+
+def _embeddings(
+    method: LanguageMethod, elements: Elements, rows: Int64[Tensor, " m"], crop_angles: Float[Tensor, " l"]
+) -> Iterator[Float[Tensor, "m d"]]:
+    """What the field says of elements (increasing numbers), level after level."""
+    samples = _of_elements(elements.samples, rows)
+    features = method.language_features(samples)
+    for angle in crop_angles:
+        yield method.embed(samples, angle * elements.distance[rows], features).float()
+
+
+def _of_elements(samples: SurfaceSamples, rows: Int64[Tensor, " m"]) -> SurfaceSamples:
+    """The samples of some elements, which are sorted by element: only those between the first and the last are read."""
+    ends = torch.stack([rows[0], rows[-1] + 1])
+    first, last = torch.searchsorted(samples.ray, ends).tolist()
+    low = int(rows[0])
+    near = SurfaceSamples(
+        samples.points[first:last], samples.weights[first:last], samples.ray[first:last] - low, int(rows[-1]) + 1 - low
+    )
+    return near.of_rays(rows - low)[0]
+
+
+def _coded(
+    embedding: Float[Tensor, "m d"], codebook: Float16[Tensor, "c d"], keep: int
+) -> tuple[Int16[Tensor, "m k"], Float16[Tensor, "m k"], Float[Tensor, " m"]]:
+    """Codes, shares whose mix is a unit vector, and the cosine with the embedding; 0 of an embedding that is none."""
+    length = embedding.norm(dim=-1, keepdim=True)
+    good = length.isfinite() & (length > 1e-6)
+    unit = torch.where(good, embedding / length.clamp_min(1e-6), 0)
+    codes, shares = nearest_codes(unit, codebook.float(), keep)
+    mix = torch.zeros_like(unit)
+    for k in range(keep):  # one at a time: K times less memory
+        mix += shares[:, k : k + 1] * codebook[codes[:, k]].float()
+    size = mix.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+    cosine = (unit * mix).sum(dim=-1) / size[:, 0]
+    return codes.short(), torch.where(good, shares / size, 0).half(), cosine
+
+
+def _spread(count: int, most: int, device: torch.device) -> Int64[Tensor, " m"]:
+    """At most so many of `count` numbers, drawn at random, increasing."""
+    drawn = torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most]
+    return drawn.sort().values.to(device)

@@ -1,0 +1,1 @@
+"""3D Gaussians: training, density control, and language as sparse codes."""

@@ -1,0 +1,230 @@
+"""Gaussians trained on photos (Kerbl et al. 2023), with the regularisers that growing by MCMC needs (Kheradmand et al.
+2024, "3D Gaussian Splatting as Markov Chain Monte Carlo", eq. 8). How they grow is `langfield.models.gaussians.mcmc` or
+`langfield.models.gaussians.adaptive_density`."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from langfield.core.cameras import Camera
+from langfield.core.devices import sent
+from langfield.fields.gaussians import GaussianConfig, Gaussians
+from langfield.fields.language_map import LanguageMap
+from langfield.models.base import MethodContext, ParamGroup, Photo, PhotoBatch, Rendered
+from langfield.models.gaussians.adaptive_density import DensificationConfig, Slopes
+from langfield.models.gaussians.exposure import Exposure
+from langfield.models.gaussians.mcmc import GrowthConfig
+from langfield.ops.gaussians.pixel_rows import PixelRows
+from langfield.ops.ssim.structural_similarity import structural_similarity
+from langfield.renderers.splat import Footprints, Look, Splatted, blend_all, look
+
+
+@dataclass(frozen=True)
+class LiftingConfig:
+    """How language is lifted.
+
+    Attributes:
+        codes: of the codebook.
+        codes_per_crop, codes_kept: sparse codes of a crop, and of a Gaussian at a level.
+        side_px: longest side of the pictures that are lifted from.
+        least_light, robust: see `langfield.fields.language_map.LanguageMap.from_weights`; light is in pixels.
+    """
+
+    codes: int = 128
+    codes_per_crop: int = 2
+    codes_kept: int = 4
+    side_px: int = 320
+    least_light: float = 0.5
+    robust: bool = True
+
+
+@dataclass(frozen=True)
+class SplatConfig:
+    """What makes Gaussians and their training. Learning rates are 3DGS's; that of the means counts in scene extents.
+    All are those of one photo a step, and times √n for n of them.
+
+    Attributes:
+        gaussians, growth, lifting: how many Gaussians, how they multiply (by MCMC or by adaptive density control), how
+            they get language.
+        photos_per_step: the loss is their mean.
+        half_size_until: steps in which photos are seen at half their size.
+        exposure: learn what makes photos of one place differ in brightness and colour; of one photo, nothing.
+        similarity_weight: of 1 − SSIM in the picture's loss; the rest is of the mean absolute difference.
+        opacity_weight, scale_weight: of the mean opacity and the mean scale.
+        harmonics_every: steps after which colours get the next degree.
+        means_lr, exposure_lr: fall to `means_lr_share` and a tenth of themselves within `lr_steps`; the others stay.
+            Shaking (`GrowthConfig.noise`) falls with the former.
+        extent: size of the region that cameras look at from, scene units (they are within [−1, 1]).
+    """
+
+    gaussians: GaussianConfig = field(default_factory=GaussianConfig)
+    growth: GrowthConfig | DensificationConfig = field(default_factory=GrowthConfig)
+    lifting: LiftingConfig = field(default_factory=LiftingConfig)
+    photos_per_step: int = 1
+    half_size_until: int = 0
+    exposure: bool = False
+    similarity_weight: float = 0.2
+    opacity_weight: float = 0.01
+    scale_weight: float = 0.01
+    harmonics_every: int = 1000
+    means_lr: float = 1.6e-4
+    means_lr_share: float = 0.01
+    scales_lr: float = 5e-3
+    rotations_lr: float = 1e-3
+    opacities_lr: float = 5e-2
+    constant_lr: float = 2.5e-3
+    directed_lr: float = 1.25e-4
+    exposure_lr: float = 1e-3
+    lr_steps: int = 30_000
+    extent: float = 1.1
+
+
+class Splat(nn.Module):
+    """See the module. Frames: everything here is in the scene frame."""
+
+    name = "splat"
+
+    def __init__(self, config: SplatConfig, context: MethodContext) -> None:
+        super().__init__()
+        self.config = config
+        self.context = context
+        self.gaussians = Gaussians(config.gaussians)
+        self.exposure = Exposure(context.photos) if config.exposure else None
+        self.slopes = Slopes(config.gaussians.capacity) if isinstance(config.growth, DensificationConfig) else None
+        self.footprints: list[Footprints] = []  # of the last loss's pictures, while there are slopes to count
+        self.language = LanguageMap.empty(0, 1, 1, 0, context.embed_dim or 0)
+
+    @property
+    def device(self) -> torch.device:
+        return self.gaussians.means.device
+
+    def param_groups(self) -> list[ParamGroup]:
+        c, g = self.config, self.gaussians
+        batch = math.sqrt(c.photos_per_step)
+        means_lr, exposure_lr = batch * c.means_lr * c.extent, batch * c.exposure_lr
+        steady = {
+            "scales": (g.log_scales, c.scales_lr),
+            "rotations": (g.rotations, c.rotations_lr),
+            "opacities": (g.opacity_logits, c.opacities_lr),
+            "constant": (g.colors_constant, c.constant_lr),
+            "directed": (g.colors_directed, c.directed_lr),
+        }
+        groups = [ParamGroup("means", [g.means], means_lr, means_lr * c.means_lr_share, c.lr_steps)]
+        groups += [ParamGroup(name, [p], batch * lr, batch * lr, 0) for name, (p, lr) in steady.items() if p.numel()]
+        if self.exposure is not None:
+            affine = self.exposure.affine
+            groups.append(ParamGroup("exposure", [affine], exposure_lr, exposure_lr / 10, c.lr_steps))
+        return groups
+
+    # -- training ------------------------------------------------------------------------------------------------
+
+    def loss(self, batch: PhotoBatch, step: int) -> dict[str, Tensor]:
+        """See `Method.loss`. Terms: l1, similarity (means over the photos), opacity, scale; reported: _mse. Language
+        that was lifted before is dropped: it belongs to Gaussians as they were."""
+        c = self.config
+        self.language.clear()
+        with torch.autocast(self.device.type, enabled=False):  # SSIM's variances are differences of like numbers
+            pictures = self._pictures(batch, step)
+            terms = [self._photo_terms(*together) for together in _of_one_size(pictures, batch.photos)]
+            means = {name: torch.stack([own[name] for own in terms]).sum() for name in terms[0]}
+            means = {name: total / len(pictures) for name, total in means.items()}
+            return means | {
+                "opacity": c.opacity_weight * self.gaussians.opacities().mean(),
+                "scale": c.scale_weight * self.gaussians.scales().mean(),
+            }
+
+    def _pictures(self, batch: PhotoBatch, step: int) -> list[Tensor]:
+        growth, degree = self.config.growth, step // max(self.config.harmonics_every, 1)
+        watched = isinstance(growth, DensificationConfig) and step < growth.stop
+        cameras = [photo.camera for photo in batch.photos]
+        colors = self.gaussians.colors_to(_eyes(cameras, self.device), degree)
+        seen = blend_all(self.gaussians, cameras, colors, footprints=watched)
+        self.footprints = [picture.footprints for picture in seen if picture.footprints is not None]
+        if self.exposure is None:
+            return [picture.features for picture in seen]
+        return [
+            self.exposure(picture.features, photo.number) for picture, photo in zip(seen, batch.photos, strict=True)
+        ]
+
+    def _photo_terms(self, pictures: Float[Tensor, "v h w 3"], photos: Sequence[Photo]) -> dict[str, Tensor]:
+        """Sums over photos of one size."""
+        weight, rgb, share = self.config.similarity_weight, torch.stack([photo.rgb for photo in photos]), 1.0
+        if any(photo.used is not None for photo in photos):
+            # The rest is as it is drawn, so that windows across its border learn nothing.
+            used = torch.stack([_used(photo) for photo in photos])
+            rgb = torch.where(used[..., None], rgb, pictures.detach())
+            share = used.float().mean(dim=(1, 2)).clamp_min(1e-6)
+        error = (pictures - rgb).abs().mean(dim=(1, 2, 3))
+        squared = ((pictures.detach().clamp(0, 1) - rgb) ** 2).mean(dim=(1, 2, 3))
+        return {
+            "l1": (1 - weight) * (error / share).sum(),
+            "similarity": weight * len(photos) * (1 - structural_similarity(pictures, rgb)),
+            "_mse": (squared / share).sum(),
+        }
+
+    def phase(self, step: int) -> None:
+        """See `Method.phase`: how many Gaussians a tile shows differs at every step."""
+        return
+
+    def _colors(self, camera: Camera, degree: int | None = None) -> Tensor:
+        return self.gaussians.colors(_eyes([camera], self.device)[0], degree)
+
+    # -- rendering and lifting ------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def look(self, camera: Camera) -> Look:
+        """The Gaussians as a camera of the scene frame, of any lens, sees them: to be drawn more than once."""
+        return look(self.gaussians, camera)
+
+    def render(self, camera: Camera, outputs: Sequence[str] = ("rgb", "alpha", "depth")) -> Rendered:
+        """Render a camera of the scene frame, of any lens. Depth is infinite where less than half is stopped."""
+        return self.drawn(self.look(camera))
+
+    @torch.no_grad()
+    def drawn(self, seen: Look) -> Rendered:
+        """`render` for a look of these Gaussians."""
+        picture = seen.splat(self._colors(seen.camera))
+        depth = torch.where(picture.alpha > 0.5, picture.depth, torch.inf)
+        return Rendered(picture.features.clamp(0, 1), picture.alpha, depth)
+
+    def take_language(self, *args: Any, **kwargs: Any) -> None:
+        """Be asked with what was lifted: the arguments are those of `LanguageMap.from_weights`."""
+        self.language = LanguageMap.from_weights(*args, **kwargs).to(self.device)
+
+    def splat(self, camera: Camera, features: Float[Tensor, "n c"]) -> Splatted:
+        """The picture of one feature vector for each Gaussian. No gradient but the features'."""
+        return self.look(camera).splat(features)
+
+    def pulled_back(self, camera: Camera, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
+        """For each Gaussian Σ over the pixels of its share of their light times their values: the transpose of
+        `splat`, which is what closed-form lifting sums (Occam's LGS, Cheng et al. 2024, §3.2)."""
+        return self.look(camera).pulled_back(values)
+
+    def pixel_rows(self, camera: Camera, rows: Int64[Tensor, "r j"], weights: Float[Tensor, "r j"]) -> PixelRows:
+        """What the camera's pixels say, as `Projected.lift_codes` takes it: the same for all cameras of its size."""
+        return PixelRows((camera.width_px, camera.height_px), rows, weights)
+
+
+def _eyes(cameras: Sequence[Camera], device: torch.device) -> Float[Tensor, "v 3"]:
+    eyes = np.stack([camera.world_from_camera[:3, 3] for camera in cameras])
+    return sent(eyes, device)
+
+
+def _used(photo: Photo) -> Bool[Tensor, "h w"]:
+    return torch.ones_like(photo.rgb[..., 0], dtype=torch.bool) if photo.used is None else photo.used
+
+
+def _of_one_size(
+    pictures: Sequence[Float[Tensor, "_ _ 3"]], photos: Sequence[Photo]
+) -> list[tuple[Float[Tensor, "v h w 3"], list[Photo]]]:
+    """Pictures and their photos, those of one size together."""
+    groups: dict[torch.Size, list[tuple[Tensor, Photo]]] = {}
+    for picture, photo in zip(pictures, photos, strict=True):
+        groups.setdefault(picture.shape, []).append((picture, photo))
+    return [(torch.stack([picture for picture, _ in own]), [photo for _, photo in own]) for own in groups.values()]

@@ -1,0 +1,1 @@
+"""Radiance fields that are volume rendered, and the heads on them."""

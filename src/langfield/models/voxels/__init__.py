@@ -1,0 +1,1 @@
+"""A radiance field whose language is averaged into voxels instead of trained."""

@@ -1,0 +1,1 @@
+"""Relevancy of phrases for elements whose embeddings are sparse codes of a codebook."""

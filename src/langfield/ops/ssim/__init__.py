@@ -1,0 +1,1 @@
+"""Structural similarity of pictures, and its gradient."""

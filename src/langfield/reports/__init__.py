@@ -1,0 +1,1 @@
+"""Pages, plots and sheets about runs and evaluations."""

@@ -1,0 +1,208 @@
+"""The page that sets runs of one scene side by side. Pure functions: figures, arrays and documents in, HTML out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langfield.evaluation.by_phrase import PhraseResult
+from langfield.query.pictures import relevancy_picture
+from langfield.reports.comparison import MEASURES, Entry, figures, most_different, tallies
+from langfield.reports.markup import Markup, joined, tag
+from langfield.reports.page_parts import (
+    DASH,
+    Cell,
+    Column,
+    colour_bar,
+    curves,
+    document,
+    enlarged,
+    figure,
+    footer,
+    lines,
+    marked,
+    numeric_cell,
+    seconds_text,
+    section,
+    table,
+)
+from langfield.reports.phrase_sections import PhrasePictures
+from langfield.reports.plots import Series, legend, share_bar
+from langfield.reports.report_page import ViewPictures
+from langfield.reports.run_facts import differences, without_places
+
+_LONGEST_VALUE = 80
+
+
+@dataclass(frozen=True, eq=False)
+class CompareContent:
+    """Everything that a page about several runs shows.
+
+    Attributes:
+        phrase_pictures, view_pictures: for each phrase or view, one of each run, in the order of the runs.
+        made: when, and by which langfield.
+    """
+
+    entries: Sequence[Entry]
+    phrase_pictures: Sequence[Sequence[PhrasePictures]]
+    view_pictures: Sequence[Sequence[ViewPictures]]
+    package_version: str
+    made: str
+
+
+def compare_page(content: CompareContent) -> str:
+    """The page as text."""
+    entries = content.entries
+    names = [entry.facts.name for entry in entries]
+    title = f"{entries[0].facts.scene_name}: {len(names)} runs"
+    return document(
+        f"{title}: langfield compare",
+        tag("header", tag("h1", title), lines(f"{', '.join(names[1:])} against {names[0]}")),
+        tag(
+            "main",
+            section("Figures", _figure_table(entries)),
+            section("Phrase by phrase", _tally_table(entries), *_phrase_rows(content)),
+            section("Every phrase", _phrase_table(entries)) if entries[0].phrases else None,
+            _view_section(content),
+            section("Where their settings differ", _difference_table(entries)),
+            _training_section(entries),
+        ),
+        footer(content.package_version, content.made),
+    )
+
+
+def _figure_table(entries: Sequence[Entry]) -> Markup:
+    rows = []
+    for found in figures(entries):
+        cells = [
+            numeric_cell(value, found.form, "best" if value is not None and value == found.best else None)
+            for value in found.values
+        ]
+        rows.append((None, [Cell(found.name), *cells]))
+    columns = [Column("figure"), *(Column(entry.facts.name, numeric=True) for entry in entries)]
+    return table("The best of each row is bold.", columns, rows)
+
+
+def _tally_table(entries: Sequence[Entry]) -> Markup:
+    rows = []
+    for entry, by_measure in zip(entries[1:], tallies(entries), strict=True):
+        for measure, tally in by_measure.items():
+            counts = [Cell(str(count), count) for count in (tally.better, tally.same, tally.worse)]
+            rows.append((None, [Cell(entry.facts.name), Cell(MEASURES[measure]), *counts]))
+    columns = [Column("run"), Column("by"), *(Column(name, numeric=True) for name in ("better", "same", "worse"))]
+    return table(f"Phrases against {entries[0].facts.name}.", columns, rows)
+
+
+def _phrase_rows(content: CompareContent) -> list[Markup]:
+    if not content.phrase_pictures:
+        return []
+    said = "The phrases in which the runs differ most: relevancy of each run in the same view, its answer ringed."
+    return [lines(said), colour_bar(), *(_phrase_row(content.entries, row) for row in content.phrase_pictures)]
+
+
+def _phrase_row(entries: Sequence[Entry], row: Sequence[PhrasePictures]) -> Markup:
+    first = row[0]
+    size = first.photo.shape[1], first.photo.shape[0]
+    what = "; what is meant is marked" if first.boxes else ""
+    boxes = marked(None, first.boxes, size)
+    shown = [figure(first.photo, f"Photo {first.view}{what}", f"photo {first.view}", boxes)]
+    for entry, pictures in zip(entries, row, strict=True):
+        name = entry.facts.name
+        relevancy = enlarged(pictures.relevancy, *size)
+        result = next(result for result in entry.phrases if result.phrase == pictures.phrase)
+        alt = f"Relevancy of “{pictures.phrase}” by {name}, at most {float(relevancy.max()):.2f}; its answer is marked"
+        marks = marked(pictures.answer_xy, pictures.boxes, size)
+        shown.append(figure(relevancy_picture(relevancy), alt, f"{name}: {_in_short(result)}", marks))
+    return tag("article", tag("header", tag("h3", first.phrase)), tag("div", *shown, class_="pictures"), class_="row")
+
+
+def _in_short(result: PhraseResult) -> str:
+    right = {True: "✓ ", False: "✗ ", None: ""}[result.right]
+    parts = [f"{right}{'there' if result.answer.present else 'not there'} ({result.answer.presence:.2f})"]
+    if result.views:
+        parts.append(f"{result.hits}/{len(result.views)} hit")
+    if result.miou is not None:
+        parts.append(f"mIoU {result.miou:.2f}")
+    return ", ".join(parts)
+
+
+def _phrase_table(entries: Sequence[Entry]) -> Markup:
+    columns = [Column("phrase"), Column("kind")]
+    for entry in entries:
+        columns += [Column(f"{entry.facts.name}: {what}", numeric=True) for what in ("presence", "hits", "mIoU")]
+    rows = []
+    for place in most_different(entries):
+        results = [entry.phrases[place] for entry in entries]
+        cells = [Cell(results[0].phrase, class_="phrase"), Cell(results[0].kind or "asked for")]
+        for result in results:
+            wrong = "bad" if result.right is False else None
+            mark = " ✗" if wrong else ""
+            hits = f"{result.hits}/{len(result.views)}" if result.views else DASH
+            cells += [
+                Cell(f"{result.answer.presence:.2f}{mark}", result.answer.presence, wrong),
+                Cell(hits, "" if result.hit_share is None else result.hit_share),
+                numeric_cell(result.miou, ".2f"),
+            ]
+        rows.append((None, cells))
+    caption = "Those first in which the runs differ most; ✗ is wrong about whether it is there."
+    return table(caption, columns, rows, sortable=True)
+
+
+def _view_section(content: CompareContent) -> Markup | None:
+    if not content.view_pictures:
+        return None
+    rows = []
+    for row in content.view_pictures:
+        photo = figure(row[0].photo, f"Photo {row[0].view}", f"photo {row[0].view}")
+        renders = [
+            figure(pictures.render, f"What {entry.facts.name} shows from there", entry.facts.name)
+            for entry, pictures in zip(content.entries, row, strict=True)
+        ]
+        rows.append(tag("article", tag("div", photo, *renders, class_="pictures"), class_="row"))
+    return section("Test views", *rows)
+
+
+def _difference_table(entries: Sequence[Entry]) -> Markup:
+    found = differences([without_places(entry.facts.document) for entry in entries])
+    if not found:
+        return lines("Nowhere: the runs were made with the same settings.")
+    rows = [(None, [Cell(key, class_="phrase"), *(Cell(_shown(value)) for value in row)]) for key, row in found.items()]
+    columns = [Column("setting"), *(Column(entry.facts.name) for entry in entries)]
+    return table(
+        f"All other settings are the same; {DASH} is a setting that a run's method does not have.", columns, rows
+    )
+
+
+def _shown(value: Any) -> str:
+    text = DASH if value is None else str(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def _training_section(entries: Sequence[Entry]) -> Markup | None:
+    def named(figure_name: str) -> list[Series]:
+        found = [(entry.facts.name, entry.facts.curves.get(figure_name)) for entry in entries]
+        empty = Series("", (), ())
+        return [Series(name, (curve or empty).x, (curve or empty).y) for name, curve in found]
+
+    drawn = curves([("Loss", named("loss"), "loss", True), ("PSNR of training rays", named("psnr"), "dB", False)])
+    timings = _timings(entries)
+    return section("Training", drawn, timings) if drawn is not None or timings is not None else None
+
+
+def _timings(entries: Sequence[Entry]) -> Markup | None:
+    """A bar of stages for each run, all to the same scale."""
+    by_run = [(entry.facts.name, entry.facts.stages()) for entry in entries]
+    stages = list(dict.fromkeys(name for _, parts in by_run for name, _ in parts))
+    longest = max((sum(seconds for _, seconds in parts) for _, parts in by_run), default=0.0)
+    if not longest:
+        return None
+    bars = []
+    for name, parts in by_run:
+        seconds = dict(parts)
+        title = f"{name}: {seconds_text(sum(seconds.values()))}"
+        bar = share_bar([(stage, seconds.get(stage, 0.0)) for stage in stages], title=title, full=longest)
+        bars += [tag("p", title, class_="soft"), bar]
+    rows = [
+        (None, [Cell(stage), *(numeric_cell(dict(parts).get(stage), ".1f") for _, parts in by_run)]) for stage in stages
+    ]
+    columns = [Column("stage"), *(Column(name, numeric=True) for name, _ in by_run)]
+    return joined(*bars, legend(stages), table("Seconds of the last training call by stage.", columns, rows))

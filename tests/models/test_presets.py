@@ -1,0 +1,69 @@
+"""Which preset is taken where none is named, and what it says."""
+
+import sys
+from types import ModuleType
+
+import pytest
+import torch
+
+from langfield.core.errors import UsageError
+from langfield.making import chosen_preset
+from langfield.models.presets import PRESETS, preset_for
+from langfield.models.registry import method_name
+
+
+@pytest.mark.parametrize(
+    ("method", "on_gpu", "has_gsplat", "name"),
+    [
+        ("auto", False, False, "nano"),
+        ("auto", False, True, "nano"),
+        ("auto", True, False, "lerf"),
+        ("auto", True, True, "splat"),
+        ("lerf", False, True, "nano"),
+        ("lerf", True, True, "lerf"),
+        ("lift", True, True, "lift"),
+        ("lift", False, False, "lift"),
+        ("splat", True, False, "splat"),
+        ("splat", False, False, "splat"),
+    ],
+)
+def test_the_preset_follows_from_method_and_hardware(method: str, on_gpu: bool, has_gsplat: bool, name: str):
+    chosen, why = preset_for(method, on_gpu, has_gsplat)
+    assert chosen == name
+    assert why
+    assert method in ("auto", method_name(PRESETS[chosen].config))
+
+
+def choose(method: str = "auto", preset: str | None = None, device: str = "cuda") -> tuple[str, list[str]]:
+    said: list[str] = []
+    name, recipe = chosen_preset(method, preset, torch.device(device), None, None, said.append)
+    assert recipe == PRESETS[name]
+    return name, said
+
+
+def test_the_choice_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "gsplat", None)
+    assert choose(device="cpu") == ("nano", ["preset nano, because no GPU is used; --preset chooses another one"])
+    assert choose() == (
+        "lerf",
+        [
+            "preset lerf, because a GPU is there, but not gsplat: pip install 'langfield[gpu]' gives splat; "
+            "--preset chooses another one"
+        ],
+    )
+    monkeypatch.setitem(sys.modules, "gsplat", ModuleType("gsplat"))
+    assert choose() == ("splat", ["preset splat, because a GPU is there, and gsplat; --preset chooses another one"])
+
+
+def test_what_is_asked_for_wins(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "gsplat", ModuleType("gsplat"))
+    assert choose(preset="lerf-lite") == ("lerf-lite", [])
+    assert choose(method="splat", preset="splat-fast", device="cpu") == ("splat-fast", [])
+    assert choose(method="lift") == (
+        "lift",
+        ["preset lift, because the method lift is asked for; --preset chooses another one"],
+    )
+    with pytest.raises(UsageError, match="preset nano is of the method lerf, not splat; leave one out"):
+        choose(method="splat", preset="nano")
+    with pytest.raises(UsageError, match="unknown method 'nerf'; known are auto, lerf, lift, splat"):
+        choose(method="nerf")
