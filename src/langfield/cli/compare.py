@@ -37,7 +37,7 @@ class Compare(OutputOptions):
     """Also write an HTML page with pictures here."""
 
     phrase: Texts = ()
-    """Phrases to show pictures of, each in quotes. Those in which the runs differ most, if not given. Takes all words
+    """EncodedPhrases to show pictures of, each in quotes. Those in which the runs differ most, if not given. Takes all words
     up to the next option or --, and may be given again."""
 
     scene: OptionalPath = None

@@ -26,7 +26,7 @@ class ReportCommand(RunOptions):
     """The file to write. report.html in the run directory, if not given."""
 
     phrase: Texts = ()
-    """Phrases to show pictures of, each in quotes. Of those that the scene's queries.json knows, the worst and some
+    """EncodedPhrases to show pictures of, each in quotes. Of those that the scene's queries.json knows, the worst and some
     others, if not given. Takes all words up to the next option or --, and may be given again."""
 
     scene: OptionalPath = None
