@@ -20,7 +20,6 @@ import langfield
 from langfield.features.pyramid import PyramidRecipe
 from langfield.models.gaussians.splat import LiftingConfig
 from langfield.models.presets import LIFT, NANO, PRESETS, Preset
-from langfield.query.index.scene_index import shrunk
 from langfield.query.language_view import LanguageMethod, ready
 from langfield.query.observed_scales import relevancy_at_every_level
 from langfield.models.relevancy import EncodedPhrases
@@ -33,7 +32,7 @@ FILES = "run.json", "model.safetensors"
 def shown(run: Path) -> dict[str, np.ndarray]:
     """The first view of a run: its picture, its z-depth in world units, and relevancy of two phrases at each level."""
     session = Session.open(run, device="cpu")
-    camera = shrunk(session.views[0].camera, 32)
+    camera = session.views[0].camera.fit_within(32)
     rgb, depth_world = session.picture(camera)
     dim = session._context.embed_dim
     generator = torch.Generator().manual_seed(0)

@@ -154,15 +154,9 @@ def look_around(
     count = min(VIEWS_ASKED, len(cameras))
     started, views = time.perf_counter(), []
     for number in range(count):
-        views.append(look(shrunk(cameras[number * len(cameras) // count], RASTER_SIDE_PX)))
+        views.append(look(cameras[number * len(cameras) // count].fit_within(RASTER_SIDE_PX)))
         progress(ProgressEvent("looking", number + 1, count, "views", time.perf_counter() - started))
     return Outlook.of_views(views, seen, progress)
-
-
-def shrunk(camera: Camera, longest_px: int) -> Camera:
-    """The same view with its longest side at most `longest_px`."""
-    factor = min(1.0, longest_px / max(camera.width_px, camera.height_px))
-    return camera.resized(max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor)))
 
 
 @dataclass(frozen=True)
