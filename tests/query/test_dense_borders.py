@@ -6,10 +6,10 @@ from tests.query.fake_world import PHRASES, SIZE, THING, Wall, camera_at
 
 from langfield.query.index.scene_index import Outlook
 from langfield.query.language_view import render_language_view
-from langfield.query.observed_scales import SeenScales
+from langfield.core.observed_scales import ObservedScales
 from langfield.renderers.volume import SurfaceSamples
 
-SEEN = SeenScales(torch.tensor([0.05, 0.15]), torch.tensor([[0.0, 0.0, 0.0], [0.3, 0.0, 0.0]]))
+SEEN = ObservedScales(torch.tensor([0.05, 0.15]), torch.tensor([[0.0, 0.0, 0.0], [0.3, 0.0, 0.0]]))
 BORDER_X = float(THING[0]) + 0.2
 
 

@@ -6,8 +6,8 @@ from tests.query.fake_world import BAIT, PHRASES, SIZE, THING, Wall, camera_at
 
 from langfield.query.index.scene_index import Outlook
 from langfield.query.language_view import RayView, render_language_view
+from langfield.core.observed_scales import ObservedScales
 from langfield.query.observed_scales import (
-    SeenScales,
     box_mean,
     raster,
     relevancy_at_every_level,
@@ -27,9 +27,9 @@ def view() -> RayView:
     return render_language_view(Wall(), camera_at(0, 0))
 
 
-def seen() -> SeenScales:
+def seen() -> ObservedScales:
     """Photos from z = 0 with crops of 0.05 … 0.5 of a picture as high as it is far."""
-    return SeenScales.between(0.04, 0.4, torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]]))
+    return ObservedScales.between(0.04, 0.4, torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]]))
 
 
 def best(outlook: Outlook) -> tuple[torch.Tensor, float, torch.Tensor]:

@@ -17,7 +17,8 @@ from langfield.features.pyramid import PyramidRecipe
 from langfield.models.base import MethodContext
 from langfield.models.gaussians.mcmc import after_step
 from langfield.models.gaussians.splat import LiftingConfig, Splat
-from langfield.query.observed_scales import SeenScales, relevancy_at_levels
+from langfield.core.observed_scales import ObservedScales
+from langfield.query.observed_scales import relevancy_at_levels
 from langfield.models.relevancy import EncodedPhrases
 from langfield.query.splat_view import SplatView, render_splat_view
 from langfield.renderers.splat import Look
@@ -134,7 +135,7 @@ def test_only_phrases_that_are_new_are_splatted(asked, monkeypatch):
     view = render_splat_view(method, scene.views[0].camera.moved(scene.scene_from_world))
     negatives, drawn, splatted = encoder.encode_texts(["object"]), [], SplatView._splatted
     monkeypatch.setattr(SplatView, "_splatted", lambda own, asked: drawn.extend(asked.texts) or splatted(own, asked))
-    seen = SeenScales.between(*method.language.crop_angles.tolist(), torch.zeros(1, 3))
+    seen = ObservedScales.between(*method.language.crop_angles.tolist(), torch.zeros(1, 3))
     phrases = EncodedPhrases(COLOURS, encoder.encode_texts(COLOURS), negatives, 10.0)
     level = torch.arange(len(COLOURS)) % len(seen.crop_angles)
     found, _ = relevancy_at_levels(view, phrases, seen, level)

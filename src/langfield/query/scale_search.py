@@ -1,7 +1,7 @@
 """Which physical scale answers a phrase best: LERF's search (Kerr et al. 2023, §3.5), whole and quick.
 
 LERF tries 30 scales and takes, for each phrase, the one with the highest relevancy anywhere in the picture. Its code
-renders the picture 30 times for that and once more for the result. Here rays are rendered once (`LanguageView`), and
+renders the picture 30 times for that and once more for the result. Here rays are rendered once (`AskableView`), and
 `search_scales_quickly` asks every scale on a sparse raster first, then on every pixel only where that scale can still
 win. `docs/benchmarks.md` has its agreement with the whole search.
 """
@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from langfield.query.language_view import LanguageView
+from langfield.models.base import AskableView
 from langfield.query.observed_scales import raster, raster_stride
 from langfield.models.relevancy import EncodedPhrases
 
@@ -39,7 +39,7 @@ def lerf_scales(count: int = 30, largest_scene: float = 0.75) -> Float[Tensor, "
     return torch.linspace(0, largest_scene, count)
 
 
-def search_scales(view: LanguageView, phrases: EncodedPhrases, scales_scene: Float[Tensor, " s"]) -> ScaleSearch:
+def search_scales(view: AskableView, phrases: EncodedPhrases, scales_scene: Float[Tensor, " s"]) -> ScaleSearch:
     """Every pixel at every scale. Cost: S evaluations of the picture."""
     highest = torch.stack([_picture(view, phrases, scale).amax(dim=(1, 2)) for scale in scales_scene])  # s p
     best = highest.max(dim=0)
@@ -47,7 +47,7 @@ def search_scales(view: LanguageView, phrases: EncodedPhrases, scales_scene: Flo
 
 
 def search_scales_quickly(
-    view: LanguageView,
+    view: AskableView,
     phrases: EncodedPhrases,
     scales_scene: Float[Tensor, " s"],
     *,
@@ -75,7 +75,7 @@ def search_scales_quickly(
 
 
 def relevancy_at_scales(
-    view: LanguageView, phrases: EncodedPhrases, scale_scene: Float[Tensor, " p"]
+    view: AskableView, phrases: EncodedPhrases, scale_scene: Float[Tensor, " p"]
 ) -> Float[Tensor, "p h w"]:
     """Each phrase's relevancy picture at its own scale. One evaluation per distinct scale."""
     shape = (len(phrases), view.camera.height_px, view.camera.width_px)
@@ -86,11 +86,11 @@ def relevancy_at_scales(
     return out
 
 
-def _picture(view: LanguageView, phrases: EncodedPhrases, scale: Float[Tensor, ""]) -> Float[Tensor, "p h w"]:
+def _picture(view: AskableView, phrases: EncodedPhrases, scale: Float[Tensor, ""]) -> Float[Tensor, "p h w"]:
     return view.relevancy(phrases, scale.to(view.distance_scene.device).expand(view.pixels))
 
 
-def _cell_pixels(view: LanguageView, centres: Int64[Tensor, " n"], stride: int) -> Int64[Tensor, " m"]:
+def _cell_pixels(view: AskableView, centres: Int64[Tensor, " n"], stride: int) -> Int64[Tensor, " m"]:
     """All pixels of the raster cells about `centres`, increasing."""
     width, height = view.camera.width_px, view.camera.height_px
     offset = torch.arange(stride, device=centres.device) - stride // 2

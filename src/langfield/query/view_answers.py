@@ -11,8 +11,9 @@ from torch import Tensor
 
 from langfield.query.index.scene_index import Found
 from langfield.query.index.surface_voxels import Surface
-from langfield.query.language_view import LanguageView
-from langfield.query.observed_scales import SeenScales, raster, raster_stride, relevancy_at_levels
+from langfield.models.base import AskableView
+from langfield.core.observed_scales import ObservedScales
+from langfield.query.observed_scales import raster, raster_stride, relevancy_at_levels
 from langfield.models.relevancy import EncodedPhrases
 from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales_quickly
 
@@ -31,7 +32,7 @@ class InView:
     score: Float[Tensor, " p"]
 
 
-def found_as_lerf(view: LanguageView, asked: EncodedPhrases) -> InView:
+def found_as_lerf(view: AskableView, asked: EncodedPhrases) -> InView:
     """The one pixel that is best over 30 scales, and the picture at its scale (LERF, Kerr et al. 2023, §3.5)."""
     scales = lerf_scales().to(view.distance_scene.device)
     scale = scales[search_scales_quickly(view, asked, scales).index]
@@ -40,7 +41,7 @@ def found_as_lerf(view: LanguageView, asked: EncodedPhrases) -> InView:
     return InView(maps, maps, maps > _DECISION, scale[:, None, None].expand_as(maps), _xy(pixel, view), score)
 
 
-def found_on_surface(on_raster: "OnRaster", asked: EncodedPhrases, found: Sequence[Found], seen: SeenScales) -> InView:
+def found_on_surface(on_raster: "OnRaster", asked: EncodedPhrases, found: Sequence[Found], seen: ObservedScales) -> InView:
     """Raw relevancy at each phrase's scale; and what the scene's surface says of it, read at the pixels.
 
     Cost: an evaluation of the picture for each distinct level.
@@ -82,7 +83,7 @@ class OnRaster:
         reader, near: see `Surface.read_at`.
     """
 
-    view: LanguageView
+    view: AskableView
     surface: Surface
     pixels: Int64[Tensor, " n"]
     shape: tuple[int, int]
@@ -90,7 +91,7 @@ class OnRaster:
     near: Bool[np.ndarray, " n"]
 
     @classmethod
-    def of(cls, view: LanguageView, surface: Surface) -> "OnRaster":
+    def of(cls, view: AskableView, surface: Surface) -> "OnRaster":
         pixels, shape = raster(view, raster_stride(view))
         return cls(
             view, surface, pixels, shape, *surface.read_at(view.points_scene[pixels].cpu().numpy().astype(np.float64))
@@ -113,7 +114,7 @@ def _membership(found: Sequence[Found], cubes: int) -> Float[np.ndarray, "v p"]:
     return member
 
 
-def _xy(pixel: Int64[Tensor, " p"], view: LanguageView) -> Float[Tensor, "p 2"]:
+def _xy(pixel: Int64[Tensor, " p"], view: AskableView) -> Float[Tensor, "p 2"]:
     """Pixel centres of flat indices."""
     width = view.camera.width_px
     return torch.stack([pixel % width, pixel // width], dim=-1).double() + 0.5

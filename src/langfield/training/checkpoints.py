@@ -19,7 +19,7 @@ class Snapshot:
 
     Attributes:
         step: how many steps are done.
-        model: the method's `state_dict`.
+        model: the model's `state_dict`.
         training: optimiser moments and random states.
         document: the training's figures so far, as JSON data.
     """
@@ -69,7 +69,7 @@ def _check_finite(model: Mapping[str, Tensor], path: Path) -> None:
 def open_checkpoints(path: Path, info: RunInfo) -> Iterator[Checkpoints]:
     """Take `path` for one training, to begin it or to go on with it.
 
-    Raises RunError if another process trains there, or if the run there is of another scene, method or config.
+    Raises RunError if another process trains there, or if the run there is of another scene, model or config.
     """
     with lock_run(path):
         settle(path)

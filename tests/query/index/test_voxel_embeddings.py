@@ -10,14 +10,15 @@ from tests.query.fake_world import PHRASES, Wall, camera_at
 from langfield.query.index.scene_index import Outlook
 from langfield.query.index.voxel_embeddings import Atlas
 from langfield.query.language_view import render_language_view
-from langfield.query.observed_scales import SeenScales, raster
+from langfield.core.observed_scales import ObservedScales
+from langfield.query.observed_scales import raster
 from langfield.models.relevancy import relevancy
 
 CENTRES = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]])
 
 
 def test_means_are_those_of_a_loop_over_cubes():
-    seen = SeenScales(torch.tensor([0.002, 0.3]), CENTRES)  # at the first, less than a pixel is averaged over
+    seen = ObservedScales(torch.tensor([0.002, 0.3]), CENTRES)  # at the first, less than a pixel is averaged over
     views = [render_language_view(Wall(), camera_at(x, 0, 32, 24)) for x in (0.0, 0.3)]
     outlook = Outlook.of_views(views, seen)
     surface = outlook.surface
@@ -71,7 +72,7 @@ def test_nothing_seen_is_an_empty_atlas():
 
 
 def test_questions_are_what_the_atlas_says_however_many_are_asked_at_once(monkeypatch: pytest.MonkeyPatch):
-    seen = SeenScales(torch.tensor([0.04, 0.1, 0.3]), CENTRES)
+    seen = ObservedScales(torch.tensor([0.04, 0.1, 0.3]), CENTRES)
     outlook = Outlook.of_views([render_language_view(Wall(), camera_at(x, 0, 64, 48)) for x in (0.0, 0.3)], seen)
     every = outlook.atlas.relevancy(PHRASES)
     in_cells = torch.stack([outlook.cells.means(level) for level in every])
@@ -92,7 +93,7 @@ def test_questions_are_what_the_atlas_says_however_many_are_asked_at_once(monkey
 
 def test_what_only_the_smallest_crops_show_counts_half_where_others_saw_the_place():
     wall = [render_language_view(Wall(), camera_at(0, 0, 64, 48))]
-    outlook = Outlook.of_views(wall, SeenScales(torch.tensor([0.04, 0.1, 0.3]), CENTRES))
+    outlook = Outlook.of_views(wall, ObservedScales(torch.tensor([0.04, 0.1, 0.3]), CENTRES))
     every = torch.zeros(3, 3, len(outlook.surface))
     every[0, 0], every[2, 1] = 0.8, 0.8
     every[:, 2] = torch.tensor([0.8, 0.3, 0.6])[:, None]
@@ -110,7 +111,7 @@ def test_what_only_the_smallest_crops_show_counts_half_where_others_saw_the_plac
 
 
 def test_a_scale_is_of_the_cubes_that_are_meant():
-    seen = SeenScales(torch.tensor([0.1, 0.2]), torch.zeros(1, 3))
+    seen = ObservedScales(torch.tensor([0.1, 0.2]), torch.zeros(1, 3))
     outlook = Outlook.of_views([render_language_view(Wall(), camera_at(0, 0, 32, 24))], seen)
     far = np.argsort(outlook.distance_scene)[-3:]
     assert outlook.scale_scene(1, far) == pytest.approx(0.2 * float(np.sort(outlook.distance_scene)[-2]), rel=1e-5)

@@ -14,11 +14,11 @@ from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.query.index.coarse_cells import Cells
 from langfield.query.index.surface_voxels import Region, Surface, normals_towards_camera
 from langfield.query.index.voxel_embeddings import Atlas, make_atlas
-from langfield.query.language_view import LanguageView
+from langfield.models.base import AskableView
+from langfield.core.observed_scales import ObservedScales
 from langfield.query.observed_scales import (
     RASTER_SIDE_PX,
     SMOOTHED_SHARE_OF_CROP,
-    SeenScales,
     raster,
     raster_stride,
 )
@@ -51,7 +51,7 @@ class Outlook:
     crop_angles: Float[np.ndarray, " l"]
 
     @classmethod
-    def of_views(cls, views: list[LanguageView], seen: SeenScales, progress: Progress = silent) -> "Outlook":
+    def of_views(cls, views: list[AskableView], seen: ObservedScales, progress: Progress = silent) -> "Outlook":
         """The surface's cubes are as small as crops overlap and the pictures can show. Cost: see `make_atlas`."""
         strides = [_stride(view, seen) for view in views]
         parts = [_Seen.of(view, stride) for view, stride in zip(views, strides, strict=True)]
@@ -148,7 +148,7 @@ class Found:
 
 
 def look_around(
-    cameras: Sequence[Camera], look: Callable[[Camera], LanguageView], seen: SeenScales, progress: Progress = silent
+    cameras: Sequence[Camera], look: Callable[[Camera], AskableView], seen: ObservedScales, progress: Progress = silent
 ) -> Outlook:
     """Render up to 16 evenly spread cameras, small. Cost: as many small pictures."""
     count = min(VIEWS_ASKED, len(cameras))
@@ -175,7 +175,7 @@ class _Seen:
     spacing: Float[np.ndarray, " k"]
 
     @classmethod
-    def of(cls, view: LanguageView, stride: int) -> "_Seen":
+    def of(cls, view: AskableView, stride: int) -> "_Seen":
         camera, pixels = view.camera, raster(view, stride)[0]
         assert view.rendered.rgb is not None
         every = view.points_scene.reshape(camera.height_px, camera.width_px, 3).cpu().numpy()
@@ -189,7 +189,7 @@ class _Seen:
 
 
 def _dense_in_cubes(
-    views: Sequence[LanguageView], strides: Sequence[int], kept: Sequence[Int64[Tensor, " _"]], surface: Surface
+    views: Sequence[AskableView], strides: Sequence[int], kept: Sequence[Int64[Tensor, " _"]], surface: Surface
 ) -> Float[np.ndarray, "v s"] | None:
     """Self-supervised features of the surface's cubes, the mean of what their points show; None where there are none.
 
@@ -198,7 +198,7 @@ def _dense_in_cubes(
     sums: Tensor | None = None
     first = 0
     for view, stride, there in zip(views, strides, kept, strict=True):
-        dense = view.dense(raster(view, stride)[0][there])
+        dense = view.boundary_features(raster(view, stride)[0][there])
         if dense is None:
             return None
         into = torch.from_numpy(surface.of_point[first : first + len(there)]).to(dense.device)
@@ -209,11 +209,11 @@ def _dense_in_cubes(
     return None if sums is None else sums.cpu().numpy() / surface.points_in_cubes[:, None]
 
 
-def _typical(points_scene: Float[np.ndarray, "n 3"], seen: SeenScales) -> Float[np.ndarray, " n"]:
+def _typical(points_scene: Float[np.ndarray, "n 3"], seen: ObservedScales) -> Float[np.ndarray, " n"]:
     return seen.typical_distance(torch.from_numpy(points_scene).to(seen.camera_centres)).cpu().numpy()
 
 
-def _stride(view: LanguageView, seen: SeenScales) -> int:
+def _stride(view: AskableView, seen: ObservedScales) -> int:
     """Relevancy is smoothed over a share of the smallest crop: a raster much finer than that costs and says nothing."""
     window_px = SMOOTHED_SHARE_OF_CROP * float(seen.crop_angles[0]) * view.camera.fy_px
     return max(raster_stride(view), int(window_px / _WINDOW_CELLS))

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.query.index.surface_voxels import Surface
-from langfield.query.language_view import LanguageView
-from langfield.query.observed_scales import SeenScales, box_mean, raster, smoothing_side
+from langfield.models.base import AskableView
+from langfield.core.observed_scales import ObservedScales
+from langfield.query.observed_scales import box_mean, raster, smoothing_side
 from langfield.models.relevancy import EncodedPhrases
 
 _DOUBT = 2.0  # of log-odds, for a mean whose length is 1 less than usual; between 1 and 4 it changes little
@@ -83,11 +84,11 @@ class Atlas:
 
 @torch.no_grad()
 def make_atlas(
-    views: Sequence[LanguageView],
+    views: Sequence[AskableView],
     strides: Sequence[int],
     kept: Sequence[Int64[Tensor, " _"]],
     surface: Surface,
-    seen: SeenScales,
+    seen: ObservedScales,
     progress: Progress = silent,
 ) -> Atlas:
     """Read the views' embeddings into the surface's cubes.
