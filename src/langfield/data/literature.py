@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from langfield.core.errors import UsageError
-from langfield.data.validation import Json, read_json
+from langfield.core.json_files import Json, read_json
 
 GROUPS = ("paper", "failures", "free")
 METRICS = ("localisation", "miou", "boundary_iou")

@@ -14,20 +14,12 @@ import numpy as np
 
 from langfield.core.cameras import NO_DISTORTION, Camera, Distortion, LensModel
 from langfield.core.errors import DataError
+from langfield.core.json_files import Json, read_json
 from langfield.core.transforms import opencv_from_opengl
 from langfield.data.assembly import Reading, fit_to_pictures, picture_sizes, present_photos
 from langfield.data.formats.ply import read_ply
 from langfield.data.lenses import check_lenses
-from langfield.data.validation import (
-    Json,
-    check_unique,
-    checked_camera,
-    checked_pose,
-    is_file,
-    plain_name,
-    read_json,
-    safe_path,
-)
+from langfield.data.validation import check_unique, checked_camera, checked_pose, is_file, plain_name, safe_path
 from langfield.data.views import Points, View
 
 CAMERA_MODELS = ("OPENCV", "OPENCV_FISHEYE", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
