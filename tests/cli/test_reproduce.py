@@ -22,7 +22,7 @@ from langfield.cli.main import main
 from langfield.cli.reproduce import Asked, beside, chosen_phrases, measured_figures, percent, planned
 from langfield.core.errors import DataError
 from langfield.core.progress import silent
-from langfield.data.literature import catalogue
+from langfield.data.literature.catalogue import catalogue
 from langfield.data.scene import open_scene
 from langfield.models.presets import PRESETS
 

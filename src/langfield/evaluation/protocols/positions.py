@@ -11,8 +11,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from langfield.core.errors import DataError
+from langfield.core.json_files import read_json
 from langfield.core.progress import Progress
-from langfield.data.validation import read_json
 from langfield.evaluation.asked import Asked
 from langfield.evaluation.counting import Question, figures
 from langfield.evaluation.labels.labels import InstanceLabels
