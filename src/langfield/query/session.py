@@ -96,8 +96,8 @@ class Session:
         loaded = load_run(Path(run))
         where = resolve_device(device)
         try:
-            context = config_from_json(MethodContext, dict(loaded.info.method_context), "method.context")
-            method = create_method(loaded.info.method, loaded.info.method_config, context)
+            context = config_from_json(MethodContext, dict(loaded.info.model_context), "model.context")
+            method = create_method(loaded.info.model, loaded.info.model_config, context)
             method.load_state_dict(loaded.tensors("model"))
             method.to(where)
             assert isinstance(method, LanguageMethod | Splat)
@@ -123,7 +123,7 @@ class Session:
         """The run's Gaussians, in the world frame. UsageError for a run of a method that has none."""
         if not isinstance(self._method, Splat):
             raise UsageError(
-                f"this run is of the method {self.info.method}, which has no Gaussians: "
+                f"this run is of the method {self.info.model}, which has no Gaussians: "
                 "export points, or train with --preset splat"
             )
         return self._method.gaussians.splats(self._scene_from_world.inverse())
@@ -322,7 +322,7 @@ class Session:
     def beside(self, info: RunInfo, method: LanguageMethod | Splat) -> "Session":
         """The same scene held by another method, to be asked the same: encoder and encoded phrases are shared.
         Which scales its training saw, the context in `info` says."""
-        context = config_from_json(MethodContext, dict(info.method_context), "method.context")
+        context = config_from_json(MethodContext, dict(info.model_context), "model.context")
         other = Session(info, method, context, self.device)
         other._wording = self._wording
         return other
