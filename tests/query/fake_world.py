@@ -10,13 +10,13 @@ import torch
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.models.base import Rendered
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 from langfield.renderers.volume import SurfaceSamples
 
 THING = torch.tensor([0.8, 0.4, 4.0])
 SIZE = 0.6
 BAIT = torch.tensor([-1.0, -0.6, 4.0])
-PHRASES = Phrases(
+PHRASES = EncodedPhrases(
     texts=("thing", "wall", "nothing"),
     embeddings=torch.eye(4)[[0, 1, 3]],
     negatives=torch.nn.functional.normalize(torch.tensor([[0.0, 0.3, 1.0, 0.0], [0.2, 0.0, 1.0, 0.0]]), dim=-1),

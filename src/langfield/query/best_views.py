@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.sampling import subsample_evenly
 from langfield.core.transforms import Similarity
 
 _CANDIDATES = 4
@@ -18,7 +19,7 @@ def views_of_point(cameras: Sequence[Camera], position_world: tuple[float, float
 
     Without a point, or where no camera has it in its picture: cameras spread evenly over all.
     """
-    evenly = np.unique(np.linspace(0, len(cameras) - 1, _CANDIDATES).round().astype(int)).tolist()
+    evenly = subsample_evenly(range(len(cameras)), _CANDIDATES)
     if position_world is None:
         return evenly
     # In a frame about the point, so that far-away world origins cost no digits.

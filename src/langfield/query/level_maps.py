@@ -6,12 +6,12 @@ from torch import Tensor
 
 from langfield.query.language_view import LanguageView
 from langfield.query.observed_scales import SeenScales, relevancy_at_every_level
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.splat_view import SplatView
 
 
 @torch.no_grad()
-def level_maps(view: LanguageView, phrases: Phrases, seen: SeenScales) -> Float32[Tensor, "l p h w"]:
+def level_maps(view: LanguageView, phrases: EncodedPhrases, seen: SeenScales) -> Float32[Tensor, "l p h w"]:
     """Raw relevancy of P phrases on every pixel at L levels, on the view's device.
 
     Levels are the sizes of crops: of Gaussians those that language was lifted at (`SplatView.levels`), of fields those

@@ -14,7 +14,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from langfield.query.language_view import LanguageView
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 
 LEVELS = 8
 SMOOTHED_SHARE_OF_CROP = 0.5
@@ -50,7 +50,7 @@ class SeenScales:
 
 
 def relevancy_at_levels(
-    view: LanguageView, phrases: Phrases, seen: SeenScales, level: Int64[Tensor, " p"]
+    view: LanguageView, phrases: EncodedPhrases, seen: SeenScales, level: Int64[Tensor, " p"]
 ) -> tuple[Float[Tensor, "p h w"], Float[Tensor, "p h w"]]:
     """Each phrase's raw relevancy at its own level on every pixel, and the scale of each pixel (scene units).
 
@@ -70,7 +70,7 @@ def relevancy_at_levels(
     return out.reshape(shape), scale.reshape(shape)
 
 
-def relevancy_at_every_level(view: LanguageView, phrases: Phrases, seen: SeenScales) -> Float32[Tensor, "l p h w"]:
+def relevancy_at_every_level(view: LanguageView, phrases: EncodedPhrases, seen: SeenScales) -> Float32[Tensor, "l p h w"]:
     """Each phrase's raw relevancy on every pixel at every level of `seen`. Cost: L evaluations of the picture."""
     shape = (len(seen.crop_angles), len(phrases), view.camera.height_px, view.camera.width_px)
     distance = seen.typical_distance(view.points_scene)

@@ -10,7 +10,7 @@ from torch import Tensor
 from langfield.core.errors import RunError, UsageError
 from langfield.encoders.base import EncoderCard, ImageTextEncoder
 from langfield.encoders.registry import load_image_text
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 
 
 class Wording:
@@ -66,11 +66,11 @@ class Wording:
             raise UsageError("relevancy needs at least one negative phrase")
         return against
 
-    def phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> Phrases:
+    def phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> EncodedPhrases:
         """A question, encoded."""
         self.check(phrases, negatives)
         against = self.against(negatives)
-        return Phrases(tuple(phrases), self._encoded(phrases), self._encoded(against), self.card.temperature)
+        return EncodedPhrases(tuple(phrases), self._encoded(phrases), self._encoded(against), self.card.temperature)
 
     def _encoded(self, texts: Sequence[str]) -> Float[Tensor, "p d"]:
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]

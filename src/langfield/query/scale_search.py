@@ -14,7 +14,7 @@ from torch import Tensor
 
 from langfield.query.language_view import LanguageView
 from langfield.query.observed_scales import raster, raster_stride
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def lerf_scales(count: int = 30, largest_scene: float = 0.75) -> Float[Tensor, "
     return torch.linspace(0, largest_scene, count)
 
 
-def search_scales(view: LanguageView, phrases: Phrases, scales_scene: Float[Tensor, " s"]) -> ScaleSearch:
+def search_scales(view: LanguageView, phrases: EncodedPhrases, scales_scene: Float[Tensor, " s"]) -> ScaleSearch:
     """Every pixel at every scale. Cost: S evaluations of the picture."""
     highest = torch.stack([_picture(view, phrases, scale).amax(dim=(1, 2)) for scale in scales_scene])  # s p
     best = highest.max(dim=0)
@@ -48,7 +48,7 @@ def search_scales(view: LanguageView, phrases: Phrases, scales_scene: Float[Tens
 
 def search_scales_quickly(
     view: LanguageView,
-    phrases: Phrases,
+    phrases: EncodedPhrases,
     scales_scene: Float[Tensor, " s"],
     *,
     margin: float = 0.05,
@@ -75,7 +75,7 @@ def search_scales_quickly(
 
 
 def relevancy_at_scales(
-    view: LanguageView, phrases: Phrases, scale_scene: Float[Tensor, " p"]
+    view: LanguageView, phrases: EncodedPhrases, scale_scene: Float[Tensor, " p"]
 ) -> Float[Tensor, "p h w"]:
     """Each phrase's relevancy picture at its own scale. One evaluation per distinct scale."""
     shape = (len(phrases), view.camera.height_px, view.camera.width_px)
@@ -86,7 +86,7 @@ def relevancy_at_scales(
     return out
 
 
-def _picture(view: LanguageView, phrases: Phrases, scale: Float[Tensor, ""]) -> Float[Tensor, "p h w"]:
+def _picture(view: LanguageView, phrases: EncodedPhrases, scale: Float[Tensor, ""]) -> Float[Tensor, "p h w"]:
     return view.relevancy(phrases, scale.to(view.distance_scene.device).expand(view.pixels))
 
 

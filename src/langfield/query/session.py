@@ -37,7 +37,7 @@ from langfield.query.observed_scales import SeenScales
 from langfield.query.phrase_encoder import Wording
 from langfield.query.pictures import to_uint8
 from langfield.query.presence import FEWEST_NOUNS, Background, best_score, common_nouns, distinct
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.splat_view import SplatView, render_splat_view
 from langfield.query.view_answers import OnRaster, found_as_lerf, found_on_surface, hits_on_surface
 from langfield.runs.directory import load_run
@@ -334,7 +334,7 @@ class Session:
         """The run's image-text encoder, loaded when first needed. RunError if it is another one now."""
         return self._wording.encoder
 
-    def _phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> Phrases:
+    def _phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> EncodedPhrases:
         self._check(phrases, negatives)
         return self._wording.phrases(phrases, negatives)
 
@@ -345,7 +345,7 @@ class Session:
         if coded or (isinstance(self._method, Splat) and not len(self._method.language.codebook)):
             raise UsageError("this run has no language yet: let the command that trains it finish")
 
-    def _ready(self, asked: Phrases) -> Phrases:
+    def _ready(self, asked: EncodedPhrases) -> EncodedPhrases:
         """The phrases as this method's pictures are asked them fastest."""
         return asked if isinstance(self._method, Splat) else ready(self._method, asked)
 

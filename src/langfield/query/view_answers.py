@@ -13,7 +13,7 @@ from langfield.query.index.scene_index import Found
 from langfield.query.index.surface_voxels import Surface
 from langfield.query.language_view import LanguageView
 from langfield.query.observed_scales import SeenScales, raster, raster_stride, relevancy_at_levels
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales_quickly
 
 _DECISION = 0.5
@@ -31,7 +31,7 @@ class InView:
     score: Float[Tensor, " p"]
 
 
-def found_as_lerf(view: LanguageView, asked: Phrases) -> InView:
+def found_as_lerf(view: LanguageView, asked: EncodedPhrases) -> InView:
     """The one pixel that is best over 30 scales, and the picture at its scale (LERF, Kerr et al. 2023, §3.5)."""
     scales = lerf_scales().to(view.distance_scene.device)
     scale = scales[search_scales_quickly(view, asked, scales).index]
@@ -40,7 +40,7 @@ def found_as_lerf(view: LanguageView, asked: Phrases) -> InView:
     return InView(maps, maps, maps > _DECISION, scale[:, None, None].expand_as(maps), _xy(pixel, view), score)
 
 
-def found_on_surface(on_raster: "OnRaster", asked: Phrases, found: Sequence[Found], seen: SeenScales) -> InView:
+def found_on_surface(on_raster: "OnRaster", asked: EncodedPhrases, found: Sequence[Found], seen: SeenScales) -> InView:
     """Raw relevancy at each phrase's scale; and what the scene's surface says of it, read at the pixels.
 
     Cost: an evaluation of the picture for each distinct level.

@@ -11,7 +11,7 @@ from langfield.query.index.scene_index import Outlook
 from langfield.query.index.voxel_embeddings import Atlas
 from langfield.query.language_view import render_language_view
 from langfield.query.observed_scales import SeenScales, raster
-from langfield.query.relevancy import relevancy
+from langfield.models.relevancy import relevancy
 
 CENTRES = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]])
 

@@ -5,6 +5,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from langfield.core.voxels import voxel_grid
+
 
 class Cells:
     """Cubes of space with something of a surface in them.
@@ -16,8 +18,7 @@ class Cells:
         self, centres_scene: Float[np.ndarray, "v 3"], weight: Int64[np.ndarray, " v"], side_scene: float
     ) -> None:
         """Args: centres_scene: of parts of the surface; weight: how much each counts; side_scene: of a cube."""
-        corner = np.floor(centres_scene / side_scene).astype(np.int64)
-        of_part = np.unique(corner, axis=0, return_inverse=True)[1].reshape(-1)
+        of_part = voxel_grid(centres_scene, side_scene).of_point
         total = np.bincount(of_part, weights=weight)
         self._count = len(total)
         self._of_part = torch.from_numpy(of_part)

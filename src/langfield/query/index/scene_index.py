@@ -22,7 +22,7 @@ from langfield.query.observed_scales import (
     raster,
     raster_stride,
 )
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 
 VIEWS_ASKED = 16
 MOST_HITS = 8
@@ -70,7 +70,7 @@ class Outlook:
         surface.listen_to(atlas.seen.any(dim=0).cpu().numpy())
         return cls(surface, cells, atlas, _typical(surface.centres_scene, seen), seen.crop_angles.cpu().numpy())
 
-    def ask(self, asked: Phrases) -> "Evidence":
+    def ask(self, asked: EncodedPhrases) -> "Evidence":
         """What is known of at least one phrase, at scales that photos showed its places at."""
         scores, cells, levels = [], [], []
         for part in self._in_parts(asked):
@@ -82,12 +82,12 @@ class Outlook:
         smooth = self.surface.smoothed(torch.cat(scores))
         return Evidence(torch.cat(cells).cpu().numpy(), smooth.cpu().numpy(), torch.cat(levels).cpu().numpy())
 
-    def in_cells(self, asked: Phrases) -> Float[np.ndarray, "p c"]:
+    def in_cells(self, asked: EncodedPhrases) -> Float[np.ndarray, "p c"]:
         """`Evidence.in_cells` alone."""
         found = [self._of_cells(self.atlas.relevancy(part))[0] for part in self._in_parts(asked)]
         return torch.cat(found).cpu().numpy()
 
-    def _in_parts(self, asked: Phrases) -> list[Phrases]:
+    def _in_parts(self, asked: EncodedPhrases) -> list[EncodedPhrases]:
         """So many phrases at once that their relevancy at all levels takes 0.3 GB."""
         at_once = max(_NUMBERS_AT_ONCE // max(self.atlas.seen.numel(), 1), 1)
         return [asked[first : first + at_once] for first in range(0, len(asked), at_once)]
@@ -154,15 +154,9 @@ def look_around(
     count = min(VIEWS_ASKED, len(cameras))
     started, views = time.perf_counter(), []
     for number in range(count):
-        views.append(look(shrunk(cameras[number * len(cameras) // count], RASTER_SIDE_PX)))
+        views.append(look(cameras[number * len(cameras) // count].fit_within(RASTER_SIDE_PX)))
         progress(ProgressEvent("looking", number + 1, count, "views", time.perf_counter() - started))
     return Outlook.of_views(views, seen, progress)
-
-
-def shrunk(camera: Camera, longest_px: int) -> Camera:
-    """The same view with its longest side at most `longest_px`."""
-    factor = min(1.0, longest_px / max(camera.width_px, camera.height_px))
-    return camera.resized(max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor)))
 
 
 @dataclass(frozen=True)

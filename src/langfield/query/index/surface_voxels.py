@@ -24,6 +24,7 @@ from scipy.sparse import coo_array, csr_array, diags_array
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from langfield.core.voxels import voxel_grid
 from langfield.query.index.smoothing import Smoother
 
 ACCEPTED, INSIDE, FEWEST_CUBES = 0.6, 0.4, 8  # see `Surface.regions`
@@ -77,11 +78,8 @@ class Surface:
         side_scene: float,
     ) -> None:
         """Args: points_scene: finite. normals: unit, towards the camera. view: which picture each point is from."""
-        corner = np.floor(points_scene / side_scene).astype(np.int64)
-        corner -= corner.min(axis=0, initial=0)
-        extent = corner.max(axis=0, initial=0) + 1
-        keys = (corner[:, 0] * extent[1] + corner[:, 1]) * extent[2] + corner[:, 2]
-        _, cube, count = np.unique(keys, return_inverse=True, return_counts=True)
+        grid = voxel_grid(points_scene, side_scene)
+        cube, count = grid.of_point, grid.count
         views = int(view.max(initial=0)) + 1
         seen_by = np.bincount(np.unique(cube * views + view) // views, minlength=len(count))
         kept = seen_by >= min(FEWEST_VIEWS, views)

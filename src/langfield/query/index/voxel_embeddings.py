@@ -1,6 +1,6 @@
 """What a scene's surface was seen as: an embedding for each small cube of it and each size of crop, made once.
 
-Phrases are compared with these: a product of two small tables, whatever the scene is made of. Embeddings are averaged
+EncodedPhrases are compared with these: a product of two small tables, whatever the scene is made of. Embeddings are averaged
 over half the crop that they are about, and over all pictures, before a phrase is known. The length of such a mean is 1
 where all agree; where pictures contradict each other more than is usual in the scene, answers are doubted.
 """
@@ -18,7 +18,7 @@ from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.query.index.surface_voxels import Surface
 from langfield.query.language_view import LanguageView
 from langfield.query.observed_scales import SeenScales, box_mean, raster, smoothing_side
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 
 _DOUBT = 2.0  # of log-odds, for a mean whose length is 1 less than usual; between 1 and 4 it changes little
 _CLIPPED = 1e-6
@@ -51,7 +51,7 @@ class Atlas:
         return cls(unit.half(), seen, torch.where(seen, _DOUBT * (usual[:, None] - agreement), 0))
 
     @torch.no_grad()
-    def relevancy(self, phrases: Phrases) -> Float[Tensor, "l p v"]:
+    def relevancy(self, phrases: EncodedPhrases) -> Float[Tensor, "l p v"]:
         """The relevancy of each phrase in each cube at each level; 0 where nothing was seen.
 
         Cost: 2 · L · V · D · P multiplications. Memory: 4 · L · P · V bytes, and one level's embeddings in float32.
