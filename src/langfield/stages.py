@@ -174,10 +174,10 @@ def make_features(
 
 def fresh_method(info: RunInfo, device: torch.device) -> Method:
     """The run's method as training begins with it; the run's seed alone says what is random in it."""
-    context = config_from_json(MethodContext, dict(info.method_context), "method.context")
+    context = config_from_json(MethodContext, dict(info.model_context), "model.context")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stream_seed(info.seed, "method"))
-        return create_method(info.method, info.method_config, context).to(device)
+        return create_method(info.model, info.model_config, context).to(device)
 
 
 def fit(

@@ -46,9 +46,9 @@ def session(method: Wall | None = None, *, language: bool = True) -> Session:
     views = tuple(RunView(f"{i}.jpg", "train", c.moved(WORLD_FROM_SCENE)) for i, c in enumerate(cameras))
     info = RunInfo(
         seed=0,
-        method="fake",
-        method_config={},
-        method_context={},
+        model="fake",
+        model_config={},
+        model_context={},
         training_config={},
         encoders={"image_text": CARD.to_json()},
         scene_path="nowhere",

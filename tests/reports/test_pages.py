@@ -53,7 +53,7 @@ EVALUATION = {
 }  # fmt: skip
 DOCUMENT = {
     "created": "2026-01-02T03:04:05+00:00",
-    "method": {"name": HOSTILE, "config": {HOSTILE: HOSTILE}},
+    "model": {"name": HOSTILE, "config": {HOSTILE: HOSTILE}},
     "scene": {"path": f"/x/{HOSTILE.replace('/', '|')}", "views": [{"split": "train"}]},
 }
 METRICS = {"seconds": 65.0, "memory_bytes": 2**30, "device": "cpu", "stages": {"training": 60.0, HOSTILE: 5.0}}
@@ -163,7 +163,7 @@ NONSENSE = {key: ["x"] for key in EVALUATION}
 
 
 @pytest.mark.parametrize("evaluation", [{}, NULLS, NONSENSE, {"psnr": float("nan"), "per_view": [None, {}]}])
-@pytest.mark.parametrize("document", [{}, {"scene": None, "method": [], "training": {"preset": None}}])
+@pytest.mark.parametrize("document", [{}, {"scene": None, "model": [], "training": {"preset": None}}])
 def test_a_page_without_figures_is_a_page(evaluation: dict, document: dict):
     facts = RunFacts("run", document, {}, {}, 0)
     bare = ReportContent(facts, evaluation, [], [], [], "0.1", "today")

@@ -26,10 +26,9 @@ from langfield.reports.phrase_sections import Box, PhrasePictures
 from langfield.reports.report_page import ViewPictures
 from langfield.reports.run_facts import RunFacts, training_curves
 from langfield.runs.atomic import read_json
-from langfield.runs.directory import Run, load_run
+from langfield.runs.directory import load_run
 
 _RENDER_SIDE_PX = {"cuda": PICTURE_SIDE_PX, "cpu": 320}
-_NEEDED_TO_ASK = ("model.safetensors", "language.safetensors")
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,8 @@ def run_facts(path: Path, name: str) -> RunFacts:
         metrics = read_json(path / "metrics.json")
     except (OSError, RunError):
         metrics = {}
-    return RunFacts(name, run.info.document(), metrics, _curves(path / "events.jsonl"), _bytes_to_ask(run))
+    size = run.files["model.safetensors"].size
+    return RunFacts(name, run.info.document(), metrics, _curves(path / "events.jsonl"), size)
 
 
 def _curves(path: Path) -> dict[str, Any]:
@@ -98,10 +98,6 @@ def _curves(path: Path) -> dict[str, Any]:
             return training_curves(lines)
     except OSError:
         return {}
-
-
-def _bytes_to_ask(run: Run) -> int:
-    return sum(record.size for name, record in run.files.items() if name in _NEEDED_TO_ASK)
 
 
 def view_pictures(measured: MeasuredRun, views: Iterable[View], progress: Progress) -> list[ViewPictures]:

@@ -71,7 +71,7 @@ class ReportContent:
 def report_page(content: ReportContent) -> str:
     """The page as text."""
     facts = content.facts
-    title = f"{facts.scene_name}, {facts.text('method.name') or 'run'}"
+    title = f"{facts.scene_name}, {facts.text('model.name') or 'run'}"
     return document(
         f"{title}: langfield report",
         tag("header", tag("h1", title), _header(facts), lines(*content.notes)),
@@ -141,7 +141,7 @@ def _header(facts: RunFacts) -> Markup:
         [
             ("scene", facts.scene_name),
             ("photos", f"{splits.count('train')} to train, {splits.count('test')} to test" if splits else None),
-            ("method", facts.text("method.name")),
+            ("method", facts.text("model.name")),
             ("preset", facts.text("training.preset")),
             ("encoder", None if spec is None else shown_spec(spec)),
             ("dense encoder", None if dense is None else shown_spec(dense)),

@@ -47,12 +47,6 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     write_bytes(path, json_bytes(document))
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """As `write_bytes`, in the safetensors format."""
-    stage_tensors(path, tensors)
-    commit(path)
-
-
 def staged(path: Path) -> Path:
     """Where the next `path` is written before it is renamed."""
     return path.with_name(f".{path.name}.new")

@@ -8,9 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
+from langfield.core.config import config_to_json
 from langfield.core.errors import TrainingError
-from langfield.runs.directory import TensorFile, has_run, load_run, lock_run, save_run, settle
-from langfield.runs.info import RunInfo, check_same_run
+from langfield.runs.directory import has_run, load_run, lock_run, save_run, settle
+from langfield.runs.info import RunInfo
+from langfield.runs.migration import TensorFile
+from langfield.runs.same_run import check_same_run
+from langfield.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,6 @@ def open_checkpoints(path: Path, info: RunInfo) -> Iterator[Checkpoints]:
         settle(path)
         if has_run(path):
             saved = load_run(path).info
-            check_same_run(saved, info, path)
+            check_same_run(saved, info, path, config_to_json(TrainingConfig()))
             info = replace(info, created=saved.created, package_version=saved.package_version)
         yield Checkpoints(path, info)

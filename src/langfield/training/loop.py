@@ -18,6 +18,7 @@ from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.models.base import Model
 from langfield.models.batches import PhotoBatch, RayBatch
 from langfield.training.checkpoints import Checkpoints, Snapshot
+from langfield.training.config import TrainingConfig
 from langfield.training.graphs import StepGraphs
 from langfield.training.guard import Meter, NanGuard
 from langfield.training.optimiser import Optimiser
@@ -28,31 +29,6 @@ MOST_BAD_STEPS = 50  # so many in a row, and the training goes back to the last 
 _LONGEST_SILENCE_S = 1.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How a model is trained.
-
-    Attributes:
-        steps: how many steps in all.
-        rays: rays in a step.
-        head_rays: how many of them carry targets besides colour; None for all.
-        seed: of everything random.
-        bf16: run the model in bfloat16 where torch thinks it safe; None to do so on CUDA only.
-        cuda_graphs: on CUDA, record steps and launch them whole (same results, less time).
-        save_every: seconds between saves.
-        report_every: steps between reports, each of which waits for the device (a report is due every second anyway).
-    """
-
-    steps: int = 30_000
-    rays: int = 4096
-    head_rays: int | None = None
-    seed: int = 0
-    bf16: bool | None = None
-    cuda_graphs: bool = True
-    save_every: float = 300.0
-    report_every: int = 50
 
 
 @dataclass(frozen=True)
