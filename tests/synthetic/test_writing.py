@@ -15,7 +15,7 @@ from tests.synthetic.small_scenes import CENTRE, RADIUS, WHITE
 
 from langfield.core.errors import UsageError
 from langfield.data.scene import open_scene
-from langfield.evaluation.labels.label_files import open_labels
+from langfield.evaluation.labels.layouts import open_labels
 
 
 @pytest.fixture(scope="module")
