@@ -32,8 +32,8 @@ from langfield.core.progress import silent
 from langfield.data.images import decode_image
 from langfield.data.scene import open_scene
 from langfield.data.views import View
-from langfield.evaluation.labels.label_files import open_labels
-from langfield.evaluation.labels.labels import Label, Labels
+from langfield.evaluation.labels.base import Label, Labels
+from langfield.evaluation.labels.layouts import open_labels
 from langfield.evaluation.masks import ious, lerf_ovs_masks
 from langfield.evaluation.metrics import resized_maps
 from langfield.evaluation.protocols.names import HEADLINE_KINDS

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from tests.answers import hit_at
 
-from langfield.evaluation.by_phrase import PhraseInView, PhraseResult
+from langfield.evaluation.phrase_results import PhraseInView, PhraseResult
 from langfield.query.answers import Answer
 from langfield.reports.compare_page import CompareContent, compare_page
 from langfield.reports.comparison import Entry, Figure, Tally, figures, most_different, tallies

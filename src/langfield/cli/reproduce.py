@@ -14,11 +14,11 @@ from langfield.core.errors import DataError, UsageError
 from langfield.evaluation.protocols.names import ASKED_IN, ProtocolName
 
 if TYPE_CHECKING:
-    from langfield.cli.contact_sheet import SheetRow
     from langfield.data.literature.catalogue import CatalogueScene
     from langfield.data.scene import Scene
     from langfield.query.answers import Answer
     from langfield.query.session import Session
+    from langfield.reports.contact_sheet import SheetRow
 
 PhraseGroup = Literal["paper", "failures", "free", "all"]
 _ROWS_IN_BLOCK = 8
@@ -136,10 +136,10 @@ def _ask_and_draw(
     session: "Session", photos: "Scene", asked: Sequence[Asked], title: str, path: Path, console: Console
 ) -> "list[Answer]":
     """The answers; and the sheet of them, each in the photo that shows it best."""
-    from langfield.cli.answer_pictures import best_views, photo_row
-    from langfield.cli.contact_sheet import contact_sheet
     from langfield.cli.files import make_folder, write_picture
     from langfield.core.progress import ProgressEvent
+    from langfield.reports.answer_pictures import best_views, photo_row
+    from langfield.reports.contact_sheet import contact_sheet
 
     make_folder(path.parent)
     answers = session.query([question.phrase for question in asked], progress=console.progress)
@@ -163,7 +163,7 @@ def planned(
     test photos in any case. Raises DataError for labels that cannot be used.
     """
     from langfield.data.literature.layouts import labels_folder
-    from langfield.evaluation.labels.label_files import open_labels
+    from langfield.evaluation.labels.layouts import open_labels
 
     labels = labels_folder(scene, folder)
     opened = None if labels is None else open_labels(labels, photos.views)
@@ -227,8 +227,8 @@ def _protocols_of(scene: "CatalogueScene", measured: dict[str, Any]) -> dict[str
 
 
 def _tell(result: dict[str, Any], asked: Sequence[Asked], answers: "Sequence[Answer]", console: Console) -> None:
-    from langfield.cli.answer_pictures import verdict
     from langfield.data.literature.catalogue import METRICS
+    from langfield.reports.answer_pictures import verdict
 
     rows = []
     for question, answer in zip(asked, answers, strict=True):

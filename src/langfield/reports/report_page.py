@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from langfield.evaluation.by_phrase import PhraseResult
+from langfield.evaluation.phrase_results import PhraseResult
 from langfield.query.pictures import depth_picture
 from langfield.reports.markup import Markup, joined, tag
 from langfield.reports.page_parts import (

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from langfield.api import OpenedToMeasure
-from langfield.cli.answer_pictures import best_views
 from langfield.core.cameras import Camera
 from langfield.core.errors import RunError
 from langfield.core.progress import Progress, ProgressEvent
 from langfield.data.images import decode_image
 from langfield.data.views import View
-from langfield.evaluation.by_phrase import PhraseRecorder, PhraseResult
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.labels.label_files import open_labels
-from langfield.evaluation.labels.labels import Labels
+from langfield.evaluation.labels.base import Labels
+from langfield.evaluation.labels.layouts import open_labels
+from langfield.evaluation.phrase_results import PhraseRecorder, PhraseResult
 from langfield.query.session import Session
+from langfield.reports.answer_pictures import best_views
 from langfield.reports.page_parts import PICTURE_SIDE_PX
 from langfield.reports.phrase_sections import Box, PhrasePictures
 from langfield.reports.report_page import ViewPictures
