@@ -8,7 +8,7 @@ several sizes count together (`Atlas.together`).
 """
 
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.core.observed_scales import ObservedScales

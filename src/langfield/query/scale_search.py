@@ -13,8 +13,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.models.base import AskableView
-from langfield.query.observed_scales import raster, raster_stride
 from langfield.models.relevancy import EncodedPhrases
+from langfield.query.observed_scales import raster, raster_stride
 
 
 @dataclass(frozen=True)

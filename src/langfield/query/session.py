@@ -22,6 +22,7 @@ from langfield.encoders.base import ImageTextEncoder
 from langfield.models.base import AskableView, Model, Rendered
 from langfield.models.config import ModelContext
 from langfield.models.registry import create_model
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.answers import Answer, Hit, ViewAnswers
 from langfield.query.index.elements_in_voxels import Elements
 from langfield.query.index.scene_index import Found, Outlook, look_around
@@ -29,7 +30,6 @@ from langfield.query.index.surface_voxels import Region
 from langfield.query.phrase_encoder import Wording
 from langfield.query.pictures import to_uint8
 from langfield.query.presence import FEWEST_NOUNS, Background, best_score, common_nouns, distinct
-from langfield.models.relevancy import EncodedPhrases
 from langfield.query.view_answers import OnRaster, found_as_lerf, found_on_surface, hits_on_surface
 from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView

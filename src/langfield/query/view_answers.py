@@ -9,12 +9,12 @@ from jaxtyping import Bool, Float, Int64
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from langfield.core.observed_scales import ObservedScales
+from langfield.models.base import AskableView
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.index.scene_index import Found
 from langfield.query.index.surface_voxels import Surface
-from langfield.models.base import AskableView
-from langfield.core.observed_scales import ObservedScales
 from langfield.query.observed_scales import raster, raster_stride, relevancy_at_levels
-from langfield.models.relevancy import EncodedPhrases
 from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales_quickly
 
 _DECISION = 0.5
@@ -41,7 +41,9 @@ def found_as_lerf(view: AskableView, asked: EncodedPhrases) -> InView:
     return InView(maps, maps, maps > _DECISION, scale[:, None, None].expand_as(maps), _xy(pixel, view), score)
 
 
-def found_on_surface(on_raster: "OnRaster", asked: EncodedPhrases, found: Sequence[Found], seen: ObservedScales) -> InView:
+def found_on_surface(
+    on_raster: "OnRaster", asked: EncodedPhrases, found: Sequence[Found], seen: ObservedScales
+) -> InView:
     """Raw relevancy at each phrase's scale; and what the scene's surface says of it, read at the pixels.
 
     Cost: an evaluation of the picture for each distinct level.

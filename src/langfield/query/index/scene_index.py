@@ -10,19 +10,19 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
+from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.models.base import AskableView
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.index.coarse_cells import Cells
 from langfield.query.index.surface_voxels import Region, Surface, normals_towards_camera
 from langfield.query.index.voxel_embeddings import Atlas, make_atlas
-from langfield.models.base import AskableView
-from langfield.core.observed_scales import ObservedScales
 from langfield.query.observed_scales import (
     RASTER_SIDE_PX,
     SMOOTHED_SHARE_OF_CROP,
     raster,
     raster_stride,
 )
-from langfield.models.relevancy import EncodedPhrases
 
 VIEWS_ASKED = 16
 MOST_HITS = 8

@@ -1,6 +1,6 @@
 """What a scene's surface was seen as: an embedding for each small cube of it and each size of crop, made once.
 
-EncodedPhrases are compared with these: a product of two small tables, whatever the scene is made of. Embeddings are averaged
+Phrases are compared with these: a product of two small tables, whatever the scene is made of. Embeddings are averaged
 over half the crop that they are about, and over all pictures, before a phrase is known. The length of such a mean is 1
 where all agree; where pictures contradict each other more than is usual in the scene, answers are doubted.
 """
@@ -14,12 +14,12 @@ import torch
 from jaxtyping import Bool, Float, Float16, Int64
 from torch import Tensor
 
-from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.query.index.surface_voxels import Surface
-from langfield.models.base import AskableView
 from langfield.core.observed_scales import ObservedScales
-from langfield.query.observed_scales import box_mean, raster, smoothing_side
+from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.models.base import AskableView
 from langfield.models.relevancy import EncodedPhrases
+from langfield.query.index.surface_voxels import Surface
+from langfield.query.observed_scales import box_mean, raster, smoothing_side
 
 _DOUBT = 2.0  # of log-odds, for a mean whose length is 1 less than usual; between 1 and 4 it changes little
 _CLIPPED = 1e-6
