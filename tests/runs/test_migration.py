@@ -12,8 +12,8 @@ from run_states import an_info
 from safetensors import safe_open
 
 from langfield.core.config import config_from_json, config_to_json
-from langfield.models.base import MethodContext as ModelContext
-from langfield.models.registry import METHODS as MODELS
+from langfield.models.config import ModelContext
+from langfield.models.registry import MODELS
 from langfield.runs.directory import load_run, save_run, settle
 from langfield.runs.info import RunInfo
 from langfield.runs.migration import SCHEMA_VERSION, TensorFile, upgrade_document, upgraded_names
@@ -272,8 +272,8 @@ def test_the_config_of_a_run_of_schema_1_is_a_config(name: str):
                 "radiance.grid.table": "radiance.grid.table",
                 "proposals.0.grid.table": "sampler.networks.0.grid.table",
                 "language_grid.grids.0.table": "feature_grid.grids.0.table",
-                "language.of_features.bias": "heads.language.of_features.bias",
-                "dense.network.0.weight": "heads.dense.network.0.weight",
+                "language.of_features.bias": "heads.language.field.of_features.bias",
+                "dense.network.0.weight": "heads.dense.field.network.0.weight",
             },
         ),
         (

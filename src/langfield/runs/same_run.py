@@ -6,8 +6,8 @@ from typing import Any
 
 from langfield.core.config import config_from_json, config_to_json
 from langfield.core.errors import RunError
-from langfield.models.base import MethodContext as ModelContext
-from langfield.models.registry import METHODS as MODELS
+from langfield.models.config import ModelContext
+from langfield.models.registry import MODELS
 from langfield.runs.info import RunInfo
 from langfield.runs.migration import Document
 
