@@ -12,8 +12,8 @@ from run_states import an_info
 from safetensors import safe_open
 
 from langfield.core.config import config_from_json, config_to_json
-from langfield.models.base import MethodContext as ModelContext
-from langfield.models.registry import METHODS as MODELS
+from langfield.models.config import ModelContext
+from langfield.models.registry import MODELS
 from langfield.runs.directory import load_run, save_run, settle
 from langfield.runs.info import RunInfo
 from langfield.runs.migration import SCHEMA_VERSION, TensorFile, upgrade_document, upgraded_names
@@ -272,8 +272,8 @@ def test_the_config_of_a_run_of_schema_1_is_a_config(name: str):
                 "radiance.grid.table": "radiance.grid.table",
                 "proposals.0.grid.table": "sampler.networks.0.grid.table",
                 "language_grid.grids.0.table": "feature_grid.grids.0.table",
-                "language.of_features.bias": "heads.language.of_features.bias",
-                "dense.network.0.weight": "heads.dense.network.0.weight",
+                "language.of_features.bias": "heads.language.field.of_features.bias",
+                "dense.network.0.weight": "heads.dense.field.network.0.weight",
             },
         ),
         (
@@ -345,8 +345,8 @@ def test_the_next_save_of_a_run_of_schema_1_writes_schema_2(tmp_path):
     save_schema_1(tmp_path, "splat", SPLAT | {"growth": DENSITY}, old, {"constant/0/step": torch.ones(())})
     loaded = load_run(tmp_path, training=True)
     assert loaded.tensors("training").keys() == {"sh0/0/step"}
-    tensors = {file: loaded.tensors(file) for file in ("model", "training")}
-    save_run(tmp_path, loaded.info, tensors, loaded.training_document())
+    model, training = loaded.tensors("model"), loaded.tensors("training")
+    save_run(tmp_path, loaded.info, {"model": model, "training": training}, loaded.training_document())
     document = json.loads((tmp_path / "run.json").read_text())
     assert document["schema_version"] == 2
     assert document["model"]["config"]["strategy"]["type"] == "adaptive_density"
@@ -361,10 +361,9 @@ def test_the_next_save_of_a_run_of_schema_1_writes_schema_2(tmp_path):
 def test_after_a_torn_first_save_of_schema_2_the_state_of_schema_1_opens(tmp_path):
     save_schema_1(tmp_path, "lift", FIELD | VOXELS, {"proposals.0": torch.ones(3)}, {})
     shutil.copytree(tmp_path, tmp_path / "previous")
-    newer = {"model": {"sampler.networks.0": torch.zeros(3)}, "training": {}}
     other = tmp_path / "other"
     other.mkdir()
-    save_run(other, load_run(tmp_path).info, newer, {})
+    save_run(other, load_run(tmp_path).info, {"model": {"sampler.networks.0": torch.zeros(3)}, "training": {}}, {})
     (tmp_path / "run.json").write_bytes((other / "run.json").read_bytes())  # and no file that it lists
     loaded = load_run(tmp_path)
     assert (loaded.folder, loaded.schema_version) == (tmp_path / "previous", 1)
