@@ -130,7 +130,7 @@ def _checked(layout: "Layout") -> dict[str, Any]:
         "folder": str(layout.folder),
         "complete": not layout.missing and problem is None,
         "missing": list(layout.missing),
-        "lacking": list(layout.lacking),
+        "lacking": list(layout.missing_optional),
         "problem": problem,
         "notes": list(notes),
     }

@@ -23,7 +23,7 @@ TEATIME, OVS, BED = (catalogue().find(name) for name in ("teatime", "lerf-ovs/te
 def test_a_lerf_capture_is_complete_and_opens(tmp_path: Path):
     write_lerf_scene(tmp_path)
     layout = look_for(TEATIME, tmp_path)
-    assert (layout.folder, layout.missing, layout.lacking) == (tmp_path, (), ())
+    assert (layout.folder, layout.missing, layout.missing_optional) == (tmp_path, (), ())
     scene = open_scene(layout.folder)
     assert (scene.kind, len(scene.views), scene.test) == ("nerfstudio", 9, (0, 8))
     assert labels_folder(TEATIME, tmp_path) is None
@@ -32,13 +32,13 @@ def test_a_lerf_capture_is_complete_and_opens(tmp_path: Path):
 def test_a_lerf_ovs_scene_is_complete_and_opens_and_has_labels(tmp_path: Path, monkeypatch):
     folder = write_lerf_ovs_scene(tmp_path, "teatime")
     layout = look_for(OVS, folder)
-    assert (layout.folder, layout.missing, layout.lacking) == (folder, (), ())
+    assert (layout.folder, layout.missing, layout.missing_optional) == (folder, (), ())
     scene = open_scene(layout.folder)
     assert (scene.kind, len(scene.views), scene.test) == ("colmap", 9, (0, 8))
     assert labels_folder(OVS, folder) == tmp_path / "label" / "teatime"
     monkeypatch.chdir(folder)
     here = look_for(OVS, Path())
-    assert (here.missing, here.lacking) == ((), ())
+    assert (here.missing, here.missing_optional) == ((), ())
     labels = labels_folder(OVS, Path())
     assert labels is not None
     assert labels.samefile(tmp_path / "label" / "teatime")
@@ -48,7 +48,7 @@ def test_a_3d_ovs_scene_is_complete_and_brings_its_phrases(tmp_path: Path):
     write_3d_ovs_scene(tmp_path, "\ufeffred bag\n\n white wall \nred bag\n")
     layout = look_for(BED, tmp_path)
     assert layout.missing == ()
-    assert layout.lacking == ("masks, only to evaluate: no segmentations/*/*.png",)
+    assert layout.missing_optional == ("masks, only to evaluate: no segmentations/*/*.png",)
     assert labels_folder(BED, tmp_path) is None  # the classes alone label nothing
     assert open_scene(tmp_path).kind == "colmap"
     assert phrases_of(BED, tmp_path) == {"paper": ("red bag", "white wall"), "failures": (), "free": ()}
@@ -59,7 +59,7 @@ def test_a_lerf_mask_scene_is_complete_and_trains_on_images_train(tmp_path: Path
     write_lerf_mask_scene(tmp_path)
     ramen = catalogue().find("lerf-mask/ramen")
     layout = look_for(ramen, tmp_path)
-    assert (layout.missing, layout.lacking) == ((), ())
+    assert (layout.missing, layout.missing_optional) == ((), ())
     assert labels_folder(ramen, tmp_path) == tmp_path / "test_mask"
     scene = open_scene(tmp_path)
     assert [scene.views[index].name for index in scene.test] == ["test_0.jpg", "test_1.jpg", "test_2.jpg"]
@@ -105,7 +105,7 @@ def test_missing_labels_keep_nobody_from_training(tmp_path: Path):
     write_colmap_scene(tmp_path / "teatime")
     layout = look_for(OVS, tmp_path / "teatime")
     assert layout.missing == ()
-    assert layout.lacking == ("labels, only to evaluate: no ../label/teatime/*.json",)
+    assert layout.missing_optional == ("labels, only to evaluate: no ../label/teatime/*.json",)
     assert labels_folder(OVS, layout.folder) is None
 
 

@@ -18,13 +18,13 @@ class Layout:
 
     Attributes:
         folder: the scene's own one.
-        missing: a line for each thing that it needs and has not.
-        lacking: the same for things that only some purposes need.
+        missing: a line for each thing that is needed and not there.
+        missing_optional: a line for each thing that is not there and that training and asking do without.
     """
 
     folder: Path
     missing: tuple[str, ...]
-    lacking: tuple[str, ...]
+    missing_optional: tuple[str, ...]
 
 
 def look_for(scene: CatalogueScene, folder: Path) -> Layout:

@@ -1,4 +1,4 @@
-"""Zip archives from strangers: everything that an archive declares is checked before anything of it is written.
+"""Unpacking zip archives that nobody vouches for: what an archive declares is checked before any of it is written.
 
 An archive comes out whole, in a folder that was not there before, or not at all.
 """
@@ -52,7 +52,7 @@ class Unpacked:
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _ZipEntry:
     info: zipfile.ZipInfo
     parts: tuple[str, ...]
 
@@ -97,11 +97,11 @@ def unpack_zip(
     return Unpacked(len(kept), sum(entry.info.file_size for entry in kept), digest)
 
 
-def _checked(infos: Sequence[zipfile.ZipInfo], archive: Path, limits: UnpackLimits) -> list[_Entry]:
+def _checked(infos: Sequence[zipfile.ZipInfo], archive: Path, limits: UnpackLimits) -> list[_ZipEntry]:
     """The entries with names that are safe to write, or DataError."""
     if len(infos) > limits.files:
         raise DataError(f"has {len(infos)} entries, at most {limits.files} are unpacked", archive)
-    entries = [_Entry(info, parts) for info in infos if (parts := _parts(info, archive))]
+    entries = [_ZipEntry(info, parts) for info in infos if (parts := _parts(info, archive))]
     for entry in entries:
         _check_kind(entry.info, archive, limits)
     _check_collisions(entries, archive)
@@ -154,7 +154,7 @@ def _check_kind(info: zipfile.ZipInfo, archive: Path, limits: UnpackLimits) -> N
         )
 
 
-def _check_collisions(entries: Sequence[_Entry], archive: Path) -> None:
+def _check_collisions(entries: Sequence[_ZipEntry], archive: Path) -> None:
     """No file twice, nor differing only in case, nor where another entry needs a folder."""
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
     for entry in entries:
@@ -177,7 +177,7 @@ def _folded(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _write_all(
-    opened: zipfile.ZipFile, entries: Sequence[_Entry], archive: Path, out: Path, progress: Progress
+    opened: zipfile.ZipFile, entries: Sequence[_ZipEntry], archive: Path, out: Path, progress: Progress
 ) -> None:
     """Write into a folder beside `out`, and rename that when all of it is there."""
     total = sum(entry.info.file_size for entry in entries)
