@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -83,6 +83,7 @@ class ParamGroup:
     rectified: bool = False
 
 
+@runtime_checkable
 class OptimiserAccess(Protocol):
     """What a model may see of the optimiser after a step."""
 

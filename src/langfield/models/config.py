@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 
@@ -52,6 +52,6 @@ class ModelConfig:
         """
         return
 
-    def with_capacity(self, gaussians: int, sh_degree: int) -> Self:
+    def with_capacity(self, gaussians: int, sh_degree: int) -> "ModelConfig":
         """The config of a model with room for exactly so many Gaussians. UsageError if it holds none."""
         raise UsageError(f"the model {self.model} holds no Gaussians; use one that does, as of the preset splat")

@@ -8,6 +8,7 @@ from langfield.core.config import config_from_json
 from langfield.core.errors import UsageError
 from langfield.models.base import Model
 from langfield.models.config import ModelConfig, ModelContext
+from langfield.models.gaussians import adaptive_density  # noqa: F401  a strategy that configs may name
 from langfield.models.gaussians.splat import Splat, SplatConfig
 from langfield.models.nerf.lerf import Lerf, LerfConfig
 from langfield.models.voxels.voxel_lift import VoxelLift, VoxelLiftConfig
