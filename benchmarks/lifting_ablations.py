@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from langfield.training.splat_lifting import lift_language
 from torch import Tensor
 
-from langfield.pipelines.opening import OpenedToMeasure, open_to_measure
 from langfield.core.config import config_from_json, config_to_json
 from langfield.core.errors import LangfieldError
 from langfield.core.progress import silent
@@ -42,10 +42,10 @@ from langfield.evaluation.evaluator import evaluate
 from langfield.evaluation.result import Report
 from langfield.features.pyramid import PyramidFeatures, PyramidRecipe
 from langfield.fields.language_map import LanguageMap
-from langfield.models.base import MethodContext
+from langfield.models.config import ModelContext
 from langfield.models.gaussians.splat import LiftingConfig, Splat
+from langfield.pipelines.opening import OpenedToMeasure, open_to_measure
 from langfield.pipelines.stages import crop_angles, evenly, make_features
-from langfield.training.splat_lifting import lift_language
 from measuring import machine, synchronise, table
 
 _GROUPS = ("base", "kept", "min_contribution", "coherence", "robust", "codes", "per_crop", "side", "levels")
@@ -65,7 +65,9 @@ class Values:
     most_alone: int = 99  # levels that are tried alone
 
 
-_SMALL = Values(kept=(1,), min_contribution=(0.0,), coherence=(0.0,), codes=(4,), per_crop=(1,), side=(24,), most_alone=1)
+_SMALL = Values(
+    kept=(1,), min_contribution=(0.0,), coherence=(0.0,), codes=(4,), per_crop=(1,), side=(24,), most_alone=1
+)
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,9 @@ class Ablation:
     def __init__(self, opened: OpenedToMeasure, say: Callable[[str], None] = print) -> None:
         """Encode the crops that the run was lifted from. Raises SystemExit for a run that was not."""
         session, training = opened.session, opened.session.info.training_config
-        if not isinstance(session.method, Splat) or "pyramid" not in training:
+        if not isinstance(session.model, Splat) or "pyramid" not in training:
             raise SystemExit("only runs of Gaussians that crops were lifted to can be lifted again")
-        self.opened, self.method, self.device = opened, session.method, session.device
+        self.opened, self.method, self.device = opened, session.model, session.device
         self.scene: Scene = opened.scene
         self.views = evenly(self.scene.train, training["feature_views"])
         ratios, stride_ratio = (training["pyramid"][name] for name in ("tile_ratios", "stride_ratio"))
@@ -180,7 +182,7 @@ class Ablation:
         session, info = self.opened.session, self.opened.session.info
         self.method.language = language
         recipe = _of_levels(self.recipe, setting.levels)
-        context = config_from_json(MethodContext, dict(info.model_context), "model.context")
+        context = config_from_json(ModelContext, dict(info.model_context), "model.context")
         context = replace(context, crop_angles=crop_angles(self.scene, self.views, recipe))
         made = replace(
             info,

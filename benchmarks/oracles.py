@@ -154,7 +154,7 @@ def _said_of(session: Session, crops: list[_Crop], lifted: torch.Tensor) -> dict
     resized = [torch.nn.functional.interpolate(crop.picture[None], (side, side), mode="bilinear")[0] for crop in crops]
     seen = session.encoder.encode_images(torch.stack(resized).to(session.device)).float().cpu()
     found = {"encoder": seen, "lifted": lifted}
-    method = session.method
+    method = session.model
     if isinstance(method, Splat) and len(method.language.codebook):
         codebook = method.language.codebook.float().cpu()
         codes, shares = nearest_codes(seen, codebook, method.config.lifting.codes_per_crop)

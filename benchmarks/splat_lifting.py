@@ -5,13 +5,13 @@ import time
 from pathlib import Path
 
 import torch
+from langfield.training.splat_lifting import lift_language
 
 from langfield.core.sampling import every_nth_to_fit
 from langfield.core.transforms import Similarity
 from langfield.data.views import Scene, View
 from langfield.features.pyramid import LERF_TILE_RATIOS, PyramidFeatures, PyramidRecipe
 from langfield.models.gaussians.splat import Splat
-from langfield.training.splat_lifting import lift_language
 from measuring import kernels, peak_memory, synchronise, table
 from splat_scenes import EMBED_DIM, made_splat, orbit
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from itertools import cycle
 
 import torch
+from langfield.query.splat_view import SplatView, render_splat_view
 
 from langfield.encoders.registry import load_image_text
 from langfield.models.gaussians.splat import Splat
-from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy
 from langfield.models.relevancy import EncodedPhrases
-from langfield.query.splat_view import SplatView, render_splat_view
+from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy
 from measuring import latency_ms, milliseconds, peak_memory, table
 from splat_scenes import EMBED_DIM, made_splat, orbit
 

@@ -25,7 +25,7 @@ from langfield.evaluation.masks import ious
 from langfield.evaluation.metrics import ssim
 from langfield.features.bank import build_features
 from langfield.features.pyramid import PyramidRecipe
-from langfield.models.base import Photo
+from langfield.models.batches import Photo
 from langfield.models.gaussians.splat import LiftingConfig
 from langfield.models.presets import PRESETS
 from langfield.query.index.surface_voxels import ACCEPTED, FEWEST_CUBES, INSIDE

@@ -14,8 +14,8 @@ from langfield.features.bank import build_features
 from langfield.features.pyramid import LERF_PYRAMID
 from langfield.models.nerf.lerf import Lerf, LerfConfig
 from langfield.models.registry import METHODS
-from langfield.runs.directory import lock_run
 from langfield.pipelines.stages import check_gpu_memory, feature_bytes
+from langfield.runs.directory import lock_run
 
 
 def test_what_speaks_against_a_training_is_found_before_a_crop_is_encoded(

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from langfield.core.errors import UsageError
-from langfield.pipelines.run_making import chosen_recipe
 from langfield.models.presets import PRESETS, preset_for
 from langfield.models.registry import method_name
+from langfield.pipelines.run_making import chosen_recipe
 
 
 @pytest.mark.parametrize(

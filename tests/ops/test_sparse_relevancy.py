@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from langfield.models.relevancy import relevancy
 from langfield.ops import reference
 from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
-from langfield.models.relevancy import relevancy
 
 DIM = 16
 

@@ -6,7 +6,7 @@ from tests.query.fake_world import PHRASES, Wall, camera_at
 
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import EncoderCard
-from langfield.models.base import MethodContext
+from langfield.models.config import ModelContext
 from langfield.query.session import Session
 from langfield.runs.info import RunInfo, RunView
 
@@ -56,7 +56,7 @@ def session(method: Wall | None = None, *, language: bool = True) -> Session:
         scene_from_world=WORLD_FROM_SCENE.inverse().matrix,
         views=views,
     )
-    context = MethodContext(photos=4, embed_dim=4, crop_angles=(0.04, 0.4) if language else None)
+    context = ModelContext(photos=4, target_dims={"embedding": 4}, crop_angles=(0.04, 0.4) if language else None)
     made = Session(info, method or Wall(), context, torch.device("cpu"))
     made._wording._encoder = Texts()  # type: ignore[assignment]
     return made

@@ -2,11 +2,11 @@
 
 import numpy as np
 import torch
+from langfield.query.language_view import render_language_view
 from tests.query.fake_world import PHRASES, SIZE, THING, Wall, camera_at
 
-from langfield.query.index.scene_index import Outlook
-from langfield.query.language_view import render_language_view
 from langfield.core.observed_scales import ObservedScales
+from langfield.query.index.scene_index import Outlook
 from langfield.renderers.volume import SurfaceSamples
 
 SEEN = ObservedScales(torch.tensor([0.05, 0.15]), torch.tensor([[0.0, 0.0, 0.0], [0.3, 0.0, 0.0]]))

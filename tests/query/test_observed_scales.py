@@ -2,11 +2,11 @@
 
 import numpy as np
 import torch
+from langfield.query.language_view import RayView, render_language_view
 from tests.query.fake_world import BAIT, PHRASES, SIZE, THING, Wall, camera_at
 
-from langfield.query.index.scene_index import Outlook
-from langfield.query.language_view import RayView, render_language_view
 from langfield.core.observed_scales import ObservedScales
+from langfield.query.index.scene_index import Outlook
 from langfield.query.observed_scales import (
     box_mean,
     raster,

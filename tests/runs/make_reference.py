@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from langfield.query.language_view import LanguageMethod, ready
 from tests.cli.conftest import write_encoder
 from tests.data.scenes import write_ball_scene
 from tests.models.gaussians.test_splat import CONFIG, GROWTH
@@ -20,9 +21,8 @@ import langfield
 from langfield.features.pyramid import PyramidRecipe
 from langfield.models.gaussians.splat import LiftingConfig
 from langfield.models.presets import LIFT, NANO, PRESETS, Preset
-from langfield.query.language_view import LanguageMethod, ready
-from langfield.query.observed_scales import relevancy_at_every_level
 from langfield.models.relevancy import EncodedPhrases
+from langfield.query.observed_scales import relevancy_at_every_level
 from langfield.query.session import Session
 
 FOLDER = Path(__file__).parent / "reference"
@@ -34,10 +34,10 @@ def shown(run: Path) -> dict[str, np.ndarray]:
     session = Session.open(run, device="cpu")
     camera = session.views[0].camera.fit_within(32)
     rgb, depth_world = session.picture(camera)
-    dim = session._context.embed_dim
+    dim = session._model.context.target_dims.get("embedding")
     generator = torch.Generator().manual_seed(0)
     said = torch.nn.functional.normalize(torch.randn(4, dim or 0, generator=generator), dim=-1)
-    phrases, method = EncodedPhrases(("a", "b"), said[:2], said[2:], 10.0), session.method
+    phrases, method = EncodedPhrases(("a", "b"), said[:2], said[2:], 10.0), session.model
     phrases = ready(method, phrases) if isinstance(method, LanguageMethod) else phrases
     maps = relevancy_at_every_level(session._view(camera), phrases, session.seen_scales())
     return {"rgb": rgb, "depth_world": depth_world, "relevancy": maps.half().cpu().numpy()}
@@ -55,7 +55,7 @@ def _presets() -> dict[str, Preset]:
     lift = replace(LIFT, radiance=radiance, proposals=proposals)
     return {
         "splat": replace(PRESETS["splat"], config=gaussians, steps=40, pyramid=pyramid),
-        "lerf": replace(PRESETS["nano"], config=lerf, steps=60, rays=256, language_rays=64, pyramid=pyramid),
+        "lerf": replace(PRESETS["nano"], config=lerf, steps=60, rays=256, head_rays=64, pyramid=pyramid),
         "lift": replace(PRESETS["lift"], config=lift, steps=60, rays=256, pyramid=pyramid),
     }
 

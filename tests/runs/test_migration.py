@@ -82,19 +82,19 @@ LERF_NOW = FIELD_NOW | {
 }
 VOXELS = {"voxels": {"resolution": 64, "scales": 2, "least_weight": 0.5}, "lifted_side_px": 96}
 SPLAT = {
-    "gaussians": {"capacity": 330, "sh_degree": 1, "first_opacity": 0.5, "first_scale": 0.25},
+    "gaussians": {"capacity": 330, "sh_degree": 1, "init_opacity": 0.5, "init_scale": 0.25},
     "lifting": {"codes": 8, "codes_per_crop": 2, "codes_kept": 4, "side_px": 32, "least_light": 0.2, "robust": True},
     "photos_per_step": 1,
     "half_size_until": 0,
     "exposure": True,
-    "similarity_weight": 0.2,
+    "ssim_weight": 0.2,
     "opacity_weight": 0.01,
     "scale_weight": 0.02,
-    "harmonics_every": 60,
+    "sh_degree_every": 60,
     "means_lr": 0.002,
     "means_lr_share": 0.01,
-    "constant_lr": 0.03,
-    "directed_lr": 0.004,
+    "sh0_lr": 0.03,
+    "shN_lr": 0.004,
     "extent": 1.1,
 }
 SPLAT_NOW = {
@@ -156,7 +156,7 @@ DENSITY_NOW = {
 
 def of_schema_1(name: str, config: dict, **training) -> dict:
     context = {"photos": 9, "embed_dim": 32, "dense_dim": None, "crop_angles": [0.1, 0.5]}
-    document = an_info(training_config={"steps": 40, "language_rays": 64} | training).document()
+    document = an_info(training_config={"steps": 40, "head_rays": 64} | training).document()
     del document["model"]
     return document | {"schema_version": 1, "method": {"name": name, "config": config, "context": context}}
 
@@ -219,7 +219,7 @@ def test_what_heads_learn_stands_by_its_name(dims, dims_now):
 
 def test_a_training_is_told_in_present_words():
     baked = {"run": "/runs/field", "method": "lift"}
-    training = upgrade_document(of_schema_1("splat", SPLAT, language_rays=None, baked=baked))["training"]
+    training = upgrade_document(of_schema_1("splat", SPLAT, head_rays=None, baked=baked))["training"]
     assert training == {"steps": 40, "head_rays": None, "baked": {"run": "/runs/field", "model": "voxel_lift"}}
     training = upgrade_document(of_schema_1("splat", SPLAT, baked=baked | {"method": "lerf"}))["training"]
     assert training["baked"] == {"run": "/runs/field", "model": "lerf"}

@@ -9,10 +9,11 @@ import torch
 from tests.data.scenes import BALLS, NOTHING, arc_cameras, draw
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.observed_scales import ObservedScales
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import EncoderCard
-from langfield.models.base import MethodContext, Rendered
-from langfield.core.observed_scales import ObservedScales
+from langfield.models.base import Rendered
+from langfield.models.config import ModelContext
 from langfield.query.session import Session
 from langfield.renderers.volume import SurfaceSamples
 from langfield.runs.info import RunInfo, RunView
@@ -103,7 +104,7 @@ def session(method: BallField | None = None, scene_from_world: Similarity | None
         RunView(f"{i}.jpg", "test" if i == 11 else "train", camera.moved(place.inverse()))
         for i, camera in enumerate(cameras())
     ]
-    context = MethodContext(photos=11, embed_dim=DIMENSIONS, crop_angles=ANGLES)
+    context = ModelContext(photos=11, target_dims={"embedding": DIMENSIONS}, crop_angles=ANGLES)
     info = RunInfo(
         seed=0,
         model="lerf",

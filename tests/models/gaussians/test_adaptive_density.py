@@ -8,7 +8,7 @@ from tests.models.gaussians.test_mcmc import CAMERA, drawn, few, nothing, pictur
 
 from langfield.fields.gaussians import Gaussians
 from langfield.models.gaussians.adaptive_density import (
-    DensificationConfig,
+    AdaptiveDensityConfig,
     Slopes,
     after_step,
     densify,
@@ -18,7 +18,7 @@ from langfield.models.gaussians.adaptive_density import (
 from langfield.ops.gaussians.rasterize import Footprints
 from langfield.renderers.splat import blend_all
 
-CONFIG = DensificationConfig(start=2, every=5, stop=40, slope=0.5, small=0.1, huge=0.4, huge_after=20, reset_every=0)
+CONFIG = AdaptiveDensityConfig(start=2, every=5, stop=40, slope=0.5, small=0.1, huge=0.4, huge_after=20, reset_every=0)
 EXTENT = 1.0
 
 
@@ -59,7 +59,7 @@ def test_twins_look_as_the_one_did():
     with torch.no_grad():
         gaussians.opacity_logits[:6] = torch.linspace(-3, 4, 6)
     before, opacity = picture(gaussians), gaussians.opacities().clone()
-    config = DensificationConfig(small=10.0)
+    config = AdaptiveDensityConfig(small=10.0)
     assert densify(gaussians, torch.ones(6), nothing, config, EXTENT, drawn()) == 6
     assert gaussians.count == 12
     both = 1 - (1 - gaussians.opacities()[:6]) * (1 - gaussians.opacities()[6:])
@@ -76,7 +76,7 @@ def test_at_their_centre_twins_look_exactly_as_the_one_did():
         gaussians.log_scales[0] = math.log(0.2)
         gaussians.opacity_logits[0] = 1.0
         before = picture(gaussians)[12, 16]
-        densify(gaussians, torch.ones(1), nothing, DensificationConfig(small=10.0), EXTENT, drawn())
+        densify(gaussians, torch.ones(1), nothing, AdaptiveDensityConfig(small=10.0), EXTENT, drawn())
         torch.testing.assert_close(picture(gaussians)[12, 16], before, rtol=1e-4, atol=1e-5)
 
 
@@ -205,7 +205,7 @@ def test_opacities_are_brought_down_and_forget_their_momentum():
     with torch.no_grad():
         gaussians.opacity_logits[0] = -7.0
     moments = marked(gaussians)
-    config = DensificationConfig(start=0, every=1000, stop=100, reset_every=7)
+    config = AdaptiveDensityConfig(start=0, every=1000, stop=100, reset_every=7)
     for step in (0, 5):
         after_step(gaussians, Slopes(40), [], lambda p: moments[id(p)], config, EXTENT, step, drawn())
         assert gaussians.opacities()[1:].min() > 0.4

@@ -4,18 +4,19 @@ from dataclasses import replace
 
 import pytest
 import torch
-
-from langfield.core.cameras import Camera, Cameras
-from langfield.models.base import Method, MethodContext, RayBatch
-from langfield.models.presets import LIFT
-from langfield.models.registry import create_method
-from langfield.models.voxels.voxel_lift import Lift, PhotoEmbeddings
 from langfield.query.language_view import CodedMethod, LanguageMethod, PixelSamples, ready, render_language_view
-from langfield.models.relevancy import EncodedPhrases
 from langfield.training.lifting import LiftingMethod
 
+from langfield.core.cameras import Camera, Cameras
+from langfield.models.batches import RayBatch
+from langfield.models.config import ModelContext
+from langfield.models.presets import LIFT
+from langfield.models.registry import create_model
+from langfield.models.relevancy import EncodedPhrases
+from langfield.models.voxels.voxel_lift import PhotoEmbeddings
+
 TINY = replace(LIFT, chunk_rays=64, sampling=replace(LIFT.sampling, anneal_steps=10))
-CONTEXT = MethodContext(photos=1, embed_dim=4)
+CONTEXT = ModelContext(photos=1, target_dims={"embedding": 4})
 CAMERA = Camera(torch.eye(4).double().numpy(), 16, 16, 16.0, 16.0, 8.0, 8.0)
 LEFT, RIGHT = torch.eye(4)[:2]
 
@@ -53,7 +54,7 @@ def lifted() -> Lift:
 def test_it_is_what_the_protocols_ask_for(lifted: Lift):
     for protocol in (Method, LanguageMethod, CodedMethod, LiftingMethod):
         assert isinstance(lifted, protocol)
-    assert isinstance(create_method("lift", TINY, CONTEXT), Lift)
+    assert isinstance(create_model("lift", TINY, CONTEXT), Lift)
 
 
 def test_each_side_answers_what_its_pixels_said(lifted: Lift):

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from langfield.query.language_view import render_language_view
 from tests.query.fake_world import PHRASES, Wall, camera_at
 
+from langfield.core.observed_scales import ObservedScales
+from langfield.models.relevancy import relevancy
 from langfield.query.index.scene_index import Outlook
 from langfield.query.index.voxel_embeddings import Atlas
-from langfield.query.language_view import render_language_view
-from langfield.core.observed_scales import ObservedScales
 from langfield.query.observed_scales import raster
-from langfield.models.relevancy import relevancy
 
 CENTRES = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]])
 

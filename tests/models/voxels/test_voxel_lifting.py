@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from langfield.query.language_view import PixelSamples, ready, render_language_view
+from langfield.training.lifting import _photo, lift_language
 from tests.data.scenes import BALLS, draw, write_ball_scene
 
 from langfield.data.pixels import PixelPool
@@ -10,13 +12,10 @@ from langfield.data.scene import open_scene
 from langfield.encoders.base import EncoderCard
 from langfield.features.bank import build_features
 from langfield.features.pyramid import PyramidRecipe
-from langfield.models.base import MethodContext
+from langfield.models.config import ModelContext
 from langfield.models.presets import LIFT
-from langfield.models.voxels.voxel_lift import Lift
-from langfield.query.language_view import PixelSamples, ready, render_language_view
 from langfield.models.relevancy import EncodedPhrases
-from langfield.training.batches import BatchSource
-from langfield.training.lifting import _photo, lift_language
+from langfield.training.batches import RaySource
 from langfield.training.loop import TrainingConfig, train
 
 COLOURS = ("red", "green", "blue")
@@ -46,12 +45,12 @@ def asked(tmp_path_factory: pytest.TempPathFactory):
     scene = open_scene(folder / "scene")
     encoder = ColourEncoder()
     torch.manual_seed(0)
-    method = Lift(LIFT, MethodContext(photos=len(scene.train), embed_dim=4))
+    method = Lift(LIFT, ModelContext(photos=len(scene.train), embed_dim=4))
     recipe = PyramidRecipe((0.15, 0.3), 0.5)
     bank = build_features(scene, scene.train, encoder, recipe=recipe, cache_dir=folder / "cache")
     with PixelPool(scene, scene.train, encoder.device, 2**28, 0) as pool:
         pool.prepare(0)
-        batches = BatchSource(scene, pool, None, encoder.device, 384)
+        batches = RaySource(scene, pool, None, encoder.device, 384)
         train(method, batches, TrainingConfig(steps=STEPS, rays=384))
     seen = []
     lift_language(method, scene, bank.pyramid, scene.train, seen.append)

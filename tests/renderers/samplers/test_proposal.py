@@ -1,15 +1,30 @@
 """Where rays are sampled: spacing, inversion of histograms, and what resampling must keep."""
 
+import pytest
 import torch
 
 from langfield.core.rays import Rays
-from langfield.renderers.sampling import (
-    SamplingConfig,
-    distance_from_spacing,
-    resample,
-    sample_rays,
-    stratified_edges,
-)
+from langfield.fields.radiance import DensityConfig
+from langfield.renderers.samplers.base import distance_from_spacing, stratified_edges
+from langfield.renderers.samplers.proposal import ProposalSampler, ProposalSamplerConfig, resample
+
+
+class Density(torch.nn.Module):
+    """A density that is known."""
+
+    def __init__(self, density) -> None:
+        super().__init__()
+        self.density = density
+
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        return self.density(points)
+
+
+def sampler(density, proposal_samples: tuple[int, ...], samples: int) -> ProposalSampler:
+    networks = tuple(DensityConfig(levels=1, log2_rows=4) for _ in proposal_samples)
+    made = ProposalSampler(ProposalSamplerConfig(networks, proposal_samples, samples))
+    made.networks = torch.nn.ModuleList(Density(density) for _ in proposal_samples)
+    return made
 
 
 def some_rays(n: int) -> Rays:
@@ -70,8 +85,7 @@ def test_samples_find_a_wall_that_only_the_proposal_knows():
         distance = points.norm(dim=-1)
         return torch.where((distance > 1.95) & (distance < 2.05), 100.0, 0.0)
 
-    config = SamplingConfig(proposals=(512,), samples=32)
-    samples, rounds = sample_rays(some_rays(10), [wall], config, None, None, False)
+    samples, rounds = sampler(wall, (512,), 32)(some_rays(10))
     near_wall = (samples.t_middle > 1.8) & (samples.t_middle < 2.2)
     assert near_wall.double().mean() > 0.6
     assert rounds[0][1].sum(dim=-1).min() > 0.99
@@ -84,7 +98,24 @@ def test_evaluation_repeats_bit_for_bit():
     def fog(points: torch.Tensor) -> torch.Tensor:
         return torch.full((len(points),), 0.5)
 
-    config = SamplingConfig(proposals=(16, 8), samples=4)
-    first, _ = sample_rays(rays, [fog, fog], config, None, None, False)
-    second, _ = sample_rays(rays, [fog, fog], config, None, None, False)
+    made = sampler(fog, (16, 8), 4)
+    first, _ = made(rays)
+    second, _ = made(rays)
     assert torch.equal(first.t_edges, second.t_edges)
+
+
+def test_networks_train_at_every_step_first_and_at_every_fifth_later():
+    made = ProposalSampler(ProposalSamplerConfig(warmup_steps=1000, update_every=5, anneal_steps=300))
+    trains = [made.trains_at(step) for step in range(3000)]
+    assert all(trains[:200])
+    assert sum(trains[1000:]) == 400
+    assert made.phase(0) is None
+    assert made.phase(2000) is True
+    assert made.phase(2001) is False
+
+
+def test_as_many_counts_as_networks_are_needed():
+    one = (DensityConfig(),)
+    with pytest.raises(ValueError, match="proposal_samples has 2 counts for 1 networks; give one count for each"):
+        ProposalSamplerConfig(networks=one)
+    assert ProposalSamplerConfig(networks=one, proposal_samples=(64,)).samples == 48

@@ -6,26 +6,26 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from langfield.query.splat_view import SplatView, render_splat_view
+from langfield.training.splat_lifting import lift_language
 from PIL import Image
 from tests.data.scenes import draw, write_ball_scene
 from tests.models.gaussians.test_splat import CONFIG, GROWTH, begin
 from tests.training.test_lifting import COLOURS, ColourEncoder
 
+from langfield.core.observed_scales import ObservedScales
 from langfield.data.scene import open_scene
 from langfield.features.bank import build_features
 from langfield.features.pyramid import PyramidRecipe
-from langfield.models.base import MethodContext
+from langfield.models.config import ModelContext
 from langfield.models.gaussians.mcmc import after_step
 from langfield.models.gaussians.splat import LiftingConfig, Splat
-from langfield.core.observed_scales import ObservedScales
-from langfield.query.observed_scales import relevancy_at_levels
 from langfield.models.relevancy import EncodedPhrases
-from langfield.query.splat_view import SplatView, render_splat_view
+from langfield.query.observed_scales import relevancy_at_levels
 from langfield.renderers.splat import Look
 from langfield.training.loop import TrainingConfig, train
 from langfield.training.optimiser import learning_rate
 from langfield.training.photos import PhotoSource
-from langfield.training.splat_lifting import lift_language
 
 RATIOS = (0.15, 0.3)
 SPLAT = replace(CONFIG, lifting=LiftingConfig(codes=12, side_px=48, min_contribution=0.2))
@@ -37,7 +37,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory):
     written = write_ball_scene(folder / "scene", n_views=25, width_px=64, height_px=48, n_points=800)
     scene = open_scene(folder / "scene")
     torch.manual_seed(0)
-    method = Splat(SPLAT, MethodContext(photos=len(scene.train), embed_dim=4))
+    method = Splat(SPLAT, ModelContext(photos=len(scene.train), embed_dim=4))
     begin(method, scene)
     with PhotoSource(scene, scene.train, "cpu", 2**30, 0) as photos:
 

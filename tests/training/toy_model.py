@@ -1,4 +1,4 @@
-"""A method small enough to train in a test: it learns a photo's colour from the direction of a ray."""
+"""A model small enough to train in a test: it learns a photo's colour from the direction of a ray."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,22 +8,23 @@ from torch import nn
 
 from langfield.core.cameras import Camera
 from langfield.core.rays import Rays
-from langfield.models.base import ParamGroup, RayBatch, Rendered
+from langfield.models.base import AskableView, Model, Rendered
+from langfield.models.batches import ParamGroup, RayBatch
+from langfield.models.config import ModelConfig, ModelContext
 from langfield.runs.info import RunInfo
-from langfield.training.loop import TrainingConfig
+from langfield.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
-class ToyConfig:
+class ToyConfig(ModelConfig):
     width: int = 8
 
 
-class ToyMethod(nn.Module):
+class ToyModel(Model):
     name = "toy"
 
     def __init__(self, config: ToyConfig = ToyConfig()) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config, ModelContext(photos=1))
         generator = torch.Generator().manual_seed(1)
         self.first = nn.Parameter(torch.randn(3, config.width, generator=generator))
         self.second = nn.Parameter(torch.randn(config.width, 3, generator=generator))
@@ -38,7 +39,7 @@ class ToyMethod(nn.Module):
 
     def loss(self, batch: RayBatch, step: int) -> dict[str, torch.Tensor]:
         rgb = (batch.rays.directions @ self.first).tanh() @ self.second
-        mse = torch.nn.functional.mse_loss(rgb, batch.rgb)
+        mse = torch.nn.functional.mse_loss(rgb, batch.targets["rgb"])
         terms = {"rgb": mse, "_mse": mse.detach()}
         if step % 3 == 0:
             terms["size"] = 1e-6 * self.first.square().sum()
@@ -47,7 +48,18 @@ class ToyMethod(nn.Module):
     def phase(self, step: int) -> bool:
         return step % 3 == 0
 
-    def render(self, camera: Camera, outputs: Sequence[str]) -> Rendered:
+    @property
+    def device(self) -> torch.device:
+        return self.first.device
+
+    @property
+    def answers_phrases(self) -> bool:
+        return False
+
+    def render(self, camera: Camera, outputs: Sequence[str] = ()) -> Rendered:
+        raise NotImplementedError
+
+    def view(self, camera: Camera) -> AskableView:
         raise NotImplementedError
 
 
@@ -67,10 +79,10 @@ class ToyBatches:
         photo = torch.zeros(self.rays, dtype=torch.int64, device=self.device)
         self.seen.append(directions)
         rays = Rays(torch.zeros_like(directions), directions, photo, torch.ones_like(directions[:, 0]))
-        return RayBatch(rays, 0.5 + 0.5 * torch.sin(2 * directions))
+        return RayBatch(rays, {"rgb": 0.5 + 0.5 * torch.sin(2 * directions)})
 
 
-class Poisoned(ToyMethod):
+class Poisoned(ToyModel):
     """Its loss is not finite at some calls, counted from 0 over everything (a step may come twice)."""
 
     def __init__(self, bad_calls, how="loss") -> None:
