@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.observed_scales import ObservedScales
 from langfield.models.base import Rendered
 from langfield.query.relevancy import Phrases
 from langfield.renderers.volume import SurfaceSamples
@@ -60,3 +61,8 @@ def camera_at(x: float, y: float, width: int = 64, height: int = 48) -> Camera:
     pose = np.eye(4)
     pose[:2, 3] = x, y
     return Camera(pose, width, height, 0.9 * width, 0.9 * width, width / 2, height / 2)
+
+
+def observed_scales() -> ObservedScales:
+    """Photos from z = 0 with crops of 0.05 … 0.5 of a picture as high as it is far."""
+    return ObservedScales.between(0.04, 0.4, torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]]))

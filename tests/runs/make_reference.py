@@ -20,9 +20,9 @@ import langfield
 from langfield.features.pyramid import PyramidRecipe
 from langfield.models.gaussians.splat import LiftingConfig
 from langfield.models.presets import LIFT, NANO, PRESETS, Preset
+from langfield.query.crop_levels import relevancy_at_all_crop_levels
 from langfield.query.index.scene_index import shrunk
 from langfield.query.language_view import LanguageMethod, ready
-from langfield.query.observed_scales import relevancy_at_every_level
 from langfield.query.relevancy import Phrases
 from langfield.query.session import Session
 
@@ -40,7 +40,7 @@ def shown(run: Path) -> dict[str, np.ndarray]:
     said = torch.nn.functional.normalize(torch.randn(4, dim or 0, generator=generator), dim=-1)
     phrases, method = Phrases(("a", "b"), said[:2], said[2:], 10.0), session.method
     phrases = ready(method, phrases) if isinstance(method, LanguageMethod) else phrases
-    maps = relevancy_at_every_level(session._view(camera), phrases, session.seen_scales())
+    maps = relevancy_at_all_crop_levels(session._view(camera), phrases, session.seen_scales())
     return {"rgb": rgb, "depth_world": depth_world, "relevancy": maps.half().cpu().numpy()}
 
 

@@ -11,13 +11,14 @@ from tests.data.scenes import draw, write_ball_scene
 from tests.models.gaussians.test_splat import CONFIG, GROWTH, begin
 from tests.training.test_lifting import COLOURS, ColourEncoder
 
+from langfield.core.observed_scales import ObservedScales
 from langfield.data.scene import open_scene
 from langfield.features.bank import build_features
 from langfield.features.pyramid import PyramidRecipe
 from langfield.models.base import MethodContext
 from langfield.models.gaussians.mcmc import after_step
 from langfield.models.gaussians.splat import LiftingConfig, Splat
-from langfield.query.observed_scales import SeenScales, relevancy_at_levels
+from langfield.query.crop_levels import relevancy_at_crop_levels
 from langfield.query.relevancy import Phrases
 from langfield.query.splat_view import SplatView, render_splat_view
 from langfield.renderers.splat import Look
@@ -134,14 +135,14 @@ def test_only_phrases_that_are_new_are_splatted(asked, monkeypatch):
     view = render_splat_view(method, scene.views[0].camera.moved(scene.scene_from_world))
     negatives, drawn, splatted = encoder.encode_texts(["object"]), [], SplatView._splatted
     monkeypatch.setattr(SplatView, "_splatted", lambda own, asked: drawn.extend(asked.texts) or splatted(own, asked))
-    seen = SeenScales.between(*method.language.crop_angles.tolist(), torch.zeros(1, 3))
+    seen = ObservedScales.between(*method.language.crop_angles.tolist(), torch.zeros(1, 3))
     phrases = Phrases(COLOURS, encoder.encode_texts(COLOURS), negatives, 10.0)
     level = torch.arange(len(COLOURS)) % len(seen.crop_angles)
-    found, _ = relevancy_at_levels(view, phrases, seen, level)
+    found, _ = relevancy_at_crop_levels(view, phrases, seen, level)
     assert sorted(drawn) == sorted(COLOURS)
     view.levels(phrases)
     assert len(drawn) == len(COLOURS)
-    alone, _ = relevancy_at_levels(view, phrases[1:2], seen, level[1:2])
+    alone, _ = relevancy_at_crop_levels(view, phrases[1:2], seen, level[1:2])
     torch.testing.assert_close(alone[0], found[1])
     more = Phrases((COLOURS[0], "new"), encoder.encode_texts([COLOURS[0], COLOURS[1]]), negatives, 10.0)
     view.levels(more)

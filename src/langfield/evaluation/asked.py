@@ -8,9 +8,9 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from langfield.core.cameras import Camera
+from langfield.core.observed_scales import CROP_LEVELS
 from langfield.core.progress import Progress, silent
 from langfield.query.answers import Answer, ViewAnswers
-from langfield.query.observed_scales import LEVELS
 from langfield.query.session import Protocol as AskedProtocol
 
 # Maps of all phrases of one question, in bytes: more phrases than fit are asked in several questions.
@@ -63,7 +63,7 @@ def asked_at_levels(
     session: AskedAtLevels, camera: Camera, phrases: Sequence[str]
 ) -> Iterator[tuple[Sequence[str], Float32[Tensor, "l p h w"]]]:
     """As many phrases at once as fit, and their maps at each level."""
-    for part in _parts(phrases, camera, maps=LEVELS):
+    for part in _parts(phrases, camera, maps=CROP_LEVELS):
         yield part, session.level_maps(camera, part)
 
 

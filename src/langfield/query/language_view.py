@@ -120,11 +120,6 @@ class LanguageView(ABC):
     def pixels(self) -> int:
         return self.camera.width_px * self.camera.height_px
 
-    @property
-    def height_over_focal(self) -> float:
-        """Picture height over focal length: a crop of fraction c at distance t is c · t times this high."""
-        return self.camera.height_px / self.camera.fy_px
-
     @abstractmethod
     def of_pixels(self, pixels: Int64[Tensor, " q"]) -> AskedPixels:
         """Some pixels, by increasing flat index."""

@@ -14,6 +14,7 @@ from langfield.core.cameras import Camera
 from langfield.core.config import config_from_json
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
+from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, silent
 from langfield.core.splats import Splats
 from langfield.core.transforms import Similarity
@@ -22,9 +23,9 @@ from langfield.models.base import MethodContext, Rendered
 from langfield.models.gaussians.splat import Splat
 from langfield.models.registry import create_method
 from langfield.query.answers import Answer, Hit, ViewAnswers
-from langfield.query.index.elements_in_voxels import Elements
-from langfield.query.index.scene_index import Found, Outlook, look_around
-from langfield.query.index.surface_voxels import Region
+from langfield.query.index.elements_in_voxels import ElementVoxels
+from langfield.query.index.regions import Region
+from langfield.query.index.scene_index import PhraseMatch, SceneIndex, build_scene_index
 from langfield.query.language_view import (
     CodedMethod,
     LanguageMethod,
@@ -33,13 +34,12 @@ from langfield.query.language_view import (
     render_language_view,
 )
 from langfield.query.level_maps import level_maps
-from langfield.query.observed_scales import SeenScales
-from langfield.query.phrase_encoder import Wording
+from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.pictures import to_uint8
-from langfield.query.presence import FEWEST_NOUNS, Background, best_score, common_nouns, distinct
+from langfield.query.presence import MIN_NOUNS, PresenceCalibration, common_nouns, distinct_texts, uncalibrated_presence
 from langfield.query.relevancy import Phrases
 from langfield.query.splat_view import SplatView, render_splat_view
-from langfield.query.view_answers import OnRaster, found_as_lerf, found_on_surface, hits_on_surface
+from langfield.query.view_answers import VoxelInterpolator, hit_masks_in_view, score_view_as_lerf, score_view_from_index
 from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView
 
@@ -75,13 +75,13 @@ class Session:
         self._context = context
         self._scene_from_world = Similarity.from_matrix(info.scene_from_world)
         card = None if context.crop_angles is None else info.encoders.get("image_text")
-        self._wording = Wording(card, device, encoder)
+        self._wording = PhraseEncoder(card, device, encoder)
         self._rendered: OrderedDict[str, LanguageView] = OrderedDict()
-        self._outlook: Outlook | None = None
-        self._on_raster: OnRaster | None = None
-        self._sorted: Elements | None = None
-        self._backgrounds: dict[tuple[str, ...], Background | None] = {}
-        self._known: dict[tuple[str, tuple[str, ...]], Found] = {}
+        self._outlook: SceneIndex | None = None
+        self._on_raster: VoxelInterpolator | None = None
+        self._sorted: ElementVoxels | None = None
+        self._backgrounds: dict[tuple[str, ...], PresenceCalibration | None] = {}
+        self._known: dict[tuple[str, tuple[str, ...]], PhraseMatch] = {}
 
     @classmethod
     def open(cls, run: str | Path, *, device: str = "auto", encoder: str | None = None) -> "Session":
@@ -146,10 +146,10 @@ class Session:
         asked = self._ready(self._phrases(phrases, negatives))
         view = self._view(camera)
         if protocol == "lerf":
-            found = found_as_lerf(view, asked)
+            found = score_view_as_lerf(view, asked)
         else:
             known = self._found(phrases, negatives)
-            found = found_on_surface(self._raster(view), asked, known, self.seen_scales())
+            found = score_view_from_index(self._raster(view), asked, known, self.seen_scales())
         rgb, depth_world = self._as_world(view.rendered)
         return ViewAnswers(
             phrases=tuple(phrases),
@@ -171,7 +171,7 @@ class Session:
         No two share any, and together they are the phrase's mask in `ask_view`.
         """
         (found,) = self._found([phrase], negatives)
-        return hits_on_surface(self._raster(self._view(camera)), found).cpu().numpy()
+        return hit_masks_in_view(self._raster(self._view(camera)), found).cpu().numpy()
 
     def level_maps(
         self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, raw: bool = False
@@ -219,74 +219,74 @@ class Session:
         """Which elements belong to each of a phrase's hits, best first; an empty list for what is not there.
 
         Elements are the N Gaussians of `splats`; of runs that have none, the N points of `surface`. No two hits share
-        any. A Gaussian belongs to where its mean is nearest to, within 1.5 cube sides: see
-        `langfield.query.index.surface_voxels`.
+        any. A Gaussian belongs to where its mean is nearest to, within 1.5 voxel sides: see
+        `langfield.query.index.elements_in_voxels`.
         """
         (found,) = self._found([phrase], negatives)
-        return [self._elements().of(region) for region in found.hits]
+        return [self._elements().mask_of(region) for region in found.hits]
 
     def surface(self) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
         """The points that questions look at, in the world frame, and their colours."""
-        surface = self._outlook_of_views(silent).surface
+        surface = self._outlook_of_views(silent).voxels
         points_world = self._scene_from_world.inverse().points(surface.points_scene.astype(np.float64))
-        return points_world, to_uint8(surface.rgb)
+        return points_world, to_uint8(surface.points_rgb)
 
-    def _elements(self) -> Elements:
+    def _elements(self) -> ElementVoxels:
         """Made once, for all phrases."""
         if self._sorted is None:
-            surface = self._outlook_of_views(silent).surface
+            surface = self._outlook_of_views(silent).voxels
             if isinstance(self._method, Splat):
                 gaussians = self._method.gaussians
                 means_scene = gaussians.means.detach()[: gaussians.count].double().cpu().numpy()
-                self._sorted = Elements.near(means_scene, surface)
+                self._sorted = ElementVoxels.nearest(means_scene, surface)
             else:
-                self._sorted = Elements.of_surface(surface)
+                self._sorted = ElementVoxels.of_surface_points(surface)
         return self._sorted
 
     def _found(
         self, phrases: Sequence[str], negatives: Sequence[str] | None, progress: Progress = silent
-    ) -> list[Found]:
+    ) -> list[PhraseMatch]:
         """What is known of phrases, asked once each."""
         self._check(phrases, negatives)
-        against = self._wording.against(negatives)
+        against = self._wording.negatives(negatives)
         new = [text for text in dict.fromkeys(phrases) if (text, against) not in self._known]
         outlook, background = self._outlook_of_views(progress), self._background(negatives, progress)
         for start in range(0, len(new), PHRASES_AT_ONCE):
             texts = new[start : start + PHRASES_AT_ONCE]
-            evidence = outlook.ask(self._phrases(texts, negatives))
-            judge = best_score if background is None else background.presence
-            presence = judge(evidence.in_cells)
+            evidence = outlook.score(self._phrases(texts, negatives))
+            judge = uncalibrated_presence if background is None else background.presence
+            presence = judge(evidence.cell_relevancy)
             for i, text in enumerate(texts):
-                regions = outlook.surface.regions(evidence.on_surface[i])
-                row = evidence.on_surface[i].copy()  # a view would keep the whole table alive
-                known = Found(float(presence[i]), row, int(evidence.level[i]), regions)
+                regions = outlook.graph.regions(evidence.voxel_relevancy[i])
+                row = evidence.voxel_relevancy[i].copy()  # a view would keep the whole table alive
+                known = PhraseMatch(float(presence[i]), row, int(evidence.crop_level[i]), regions)
                 self._known[text, against] = known
         found = [self._known[text, against] for text in phrases]
         while len(self._known) > _PHRASES_KNOWN:
             del self._known[next(iter(self._known))]
         return found
 
-    def _outlook_of_views(self, progress: Progress) -> Outlook:
+    def _outlook_of_views(self, progress: Progress) -> SceneIndex:
         """Made once, for all phrases."""
         if self._outlook is None:
             cameras = [view.camera for view in self.train_views()]
-            self._outlook = look_around(cameras, self._look, self.seen_scales(), progress)
+            self._outlook = build_scene_index(cameras, self._look, self.seen_scales(), progress)
         return self._outlook
 
-    def _background(self, negatives: Sequence[str] | None, progress: Progress) -> Background | None:
+    def _background(self, negatives: Sequence[str] | None, progress: Progress) -> PresenceCalibration | None:
         """What the scene answers to phrases in general, against these negatives; None where no surface is seen, or the
         encoder knows too few words to tell."""
-        outlook, against = self._outlook_of_views(progress), self._wording.against(negatives)
-        if not len(outlook.surface):
+        outlook, against = self._outlook_of_views(progress), self._wording.negatives(negatives)
+        if not len(outlook.voxels):
             return None
         if against not in self._backgrounds:
             nouns = self._phrases(common_nouns(), negatives)
-            different = nouns[distinct(nouns.embeddings)]
-            enough = len(different) >= FEWEST_NOUNS
-            self._backgrounds[against] = Background.of_nouns(outlook.in_cells(different)) if enough else None
+            different = nouns[distinct_texts(nouns.embeddings)]
+            enough = len(different) >= MIN_NOUNS
+            self._backgrounds[against] = PresenceCalibration.fit(outlook.cell_relevancy(different)) if enough else None
         return self._backgrounds[against]
 
-    def _answer(self, phrase: str, found: Found) -> Answer:
+    def _answer(self, phrase: str, found: PhraseMatch) -> Answer:
         hits = tuple(self._hit(region, found) for region in found.hits)
         return Answer(
             phrase=phrase,
@@ -297,16 +297,16 @@ class Session:
             hits=hits,
         )
 
-    def _hit(self, region: Region, found: Found) -> Hit:
+    def _hit(self, region: Region, found: PhraseMatch) -> Hit:
         assert self._outlook is not None
-        surface, world_from_scene = self._outlook.surface, self._scene_from_world.inverse()
+        surface, world_from_scene = self._outlook.voxels, self._scene_from_world.inverse()
         points_world, core_world = (
-            world_from_scene.points(surface.points_of(cubes)) for cubes in (region.cubes, region.core)
+            world_from_scene.points(surface.points_in(voxels)) for voxels in (region.voxels, region.core)
         )
-        scale_world = self._outlook.scale_scene(found.level, region.cubes) / self._scene_from_world.scale
-        count = self._elements().count(region)
+        scale_world = self._outlook.crop_height_scene(found.crop_level, region.voxels) / self._scene_from_world.scale
+        count = self._elements().count_in(region)
         cameras = [(view.name, view.camera) for view in self.views]
-        return Hit.of_points(points_world, core_world, region.peak, scale_world, count, cameras)
+        return Hit.from_points(points_world, core_world, region.peak, scale_world, count, cameras)
 
     # -- another representation --------------------------------------------------------------------------------------
 
@@ -336,7 +336,7 @@ class Session:
 
     def _phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> Phrases:
         self._check(phrases, negatives)
-        return self._wording.phrases(phrases, negatives)
+        return self._wording.encode(phrases, negatives)
 
     def _check(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> None:
         """Raise UsageError for a question without words, or to a run without language."""
@@ -349,7 +349,7 @@ class Session:
         """The phrases as this method's pictures are asked them fastest."""
         return asked if isinstance(self._method, Splat) else ready(self._method, asked)
 
-    def seen_scales(self) -> SeenScales:
+    def seen_scales(self) -> ObservedScales:
         """Which scales training saw. UsageError for a run without language."""
         _ = self._wording.card  # without language no photo was cropped
         assert self._context.crop_angles is not None
@@ -357,7 +357,7 @@ class Session:
         step = -(-len(train) // _CAMERAS_FOR_DISTANCE)
         centres = np.stack([view.camera.world_from_camera[:3, 3] for view in train[::step]])
         scene = torch.from_numpy(self._scene_from_world.points(centres)).float().to(self.device)
-        return SeenScales.between(*self._context.crop_angles, scene)
+        return ObservedScales.between(*self._context.crop_angles, scene)
 
     def train_views(self) -> list[RunView]:
         """The photos that were trained on; all, if the run does not say."""
@@ -374,10 +374,10 @@ class Session:
         self._rendered.move_to_end(key)
         return self._rendered[key]
 
-    def _raster(self, view: LanguageView) -> OnRaster:
+    def _raster(self, view: LanguageView) -> VoxelInterpolator:
         """Where the surface lies in the picture that was asked last; kept for further phrases."""
         if self._on_raster is None or self._on_raster.view is not view:
-            self._on_raster = OnRaster.of(view, self._outlook_of_views(silent).surface)
+            self._on_raster = VoxelInterpolator.of(view, self._outlook_of_views(silent).voxels)
         return self._on_raster
 
     def _look(self, camera: Camera) -> LanguageView:

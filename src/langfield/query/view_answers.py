@@ -9,18 +9,20 @@ from jaxtyping import Bool, Float, Int64
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from langfield.query.index.scene_index import Found
-from langfield.query.index.surface_voxels import Surface
+from langfield.core.observed_scales import ObservedScales
+from langfield.query.crop_levels import relevancy_at_crop_levels
+from langfield.query.index.raster import raster_pixels, raster_stride
+from langfield.query.index.scene_index import PhraseMatch
+from langfield.query.index.surface_voxels import SurfaceVoxels
 from langfield.query.language_view import LanguageView
-from langfield.query.observed_scales import SeenScales, raster, raster_stride, relevancy_at_levels
 from langfield.query.relevancy import Phrases
-from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales_quickly
+from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales_coarse_to_fine
 
 _DECISION = 0.5
 
 
 @dataclass(frozen=True)
-class InView:
+class ViewScores:
     """P phrases in a picture of H × W pixels: see `langfield.query.answers.ViewAnswers`."""
 
     relevancy: Float[Tensor, "p h w"]
@@ -31,34 +33,36 @@ class InView:
     score: Float[Tensor, " p"]
 
 
-def found_as_lerf(view: LanguageView, asked: Phrases) -> InView:
+def score_view_as_lerf(view: LanguageView, asked: Phrases) -> ViewScores:
     """The one pixel that is best over 30 scales, and the picture at its scale (LERF, Kerr et al. 2023, §3.5)."""
     scales = lerf_scales().to(view.distance_scene.device)
-    scale = scales[search_scales_quickly(view, asked, scales).index]
+    scale = scales[search_scales_coarse_to_fine(view, asked, scales).scale_index]
     maps = relevancy_at_scales(view, asked, scale)
     score, pixel = maps.reshape(len(asked), -1).max(dim=1)
-    return InView(maps, maps, maps > _DECISION, scale[:, None, None].expand_as(maps), _xy(pixel, view), score)
+    return ViewScores(maps, maps, maps > _DECISION, scale[:, None, None].expand_as(maps), _xy(pixel, view), score)
 
 
-def found_on_surface(on_raster: "OnRaster", asked: Phrases, found: Sequence[Found], seen: SeenScales) -> InView:
+def score_view_from_index(
+    on_raster: "VoxelInterpolator", asked: Phrases, found: Sequence[PhraseMatch], seen: ObservedScales
+) -> ViewScores:
     """Raw relevancy at each phrase's scale; and what the scene's surface says of it, read at the pixels.
 
     Cost: an evaluation of the picture for each distinct level.
     """
     view, surface, device = on_raster.view, on_raster.surface, on_raster.view.distance_scene.device
-    level = torch.tensor([phrase.level for phrase in found], dtype=torch.int64, device=device)
-    relevancy, scale = relevancy_at_levels(view, asked, seen, level)
-    values = np.stack([phrase.on_surface for phrase in found], axis=1)
+    level = torch.tensor([phrase.crop_level for phrase in found], dtype=torch.int64, device=device)
+    relevancy, scale = relevancy_at_crop_levels(view, asked, seen, level)
+    values = np.stack([phrase.voxel_relevancy for phrase in found], axis=1)
     elsewhere = np.median(values, axis=0) if len(surface) else np.zeros(len(found))
     refined = np.where(on_raster.near[:, None], on_raster.reader @ values, elsewhere)
     score, cell = torch.from_numpy(refined.astype(np.float32)).to(device).max(dim=0)
     masks = on_raster.in_picture(on_raster.reader @ _membership(found, len(surface))) > _DECISION
     best_xy_px = _xy(on_raster.pixels[cell], view)
-    return InView(relevancy, on_raster.in_picture(refined), masks, scale, best_xy_px, score)
+    return ViewScores(relevancy, on_raster.in_picture(refined), masks, scale, best_xy_px, score)
 
 
-def hits_on_surface(on_raster: "OnRaster", found: Found) -> Bool[Tensor, "k h w"]:
-    """The mask that `found_on_surface` finds for one phrase, taken apart: each pixel is of the hit most of it is of."""
+def hit_masks_in_view(on_raster: "VoxelInterpolator", found: PhraseMatch) -> Bool[Tensor, "k h w"]:
+    """The mask of `score_view_from_index` for one phrase, taken apart: each pixel is of the hit most of it is of."""
     view, surface = on_raster.view, on_raster.surface
     size = (view.camera.height_px, view.camera.width_px)
     if not found.hits:
@@ -66,35 +70,34 @@ def hits_on_surface(on_raster: "OnRaster", found: Found) -> Bool[Tensor, "k h w"
     mask = on_raster.in_picture(on_raster.reader @ _membership([found], len(surface)))[0] > _DECISION
     member = np.zeros((len(surface), len(found.hits)))
     for number, region in enumerate(found.hits):
-        member[region.cubes, number] = 1
+        member[region.voxels, number] = 1
     most = on_raster.in_picture(on_raster.reader @ member).argmax(dim=0)
     return mask & (most == torch.arange(len(found.hits), device=most.device)[:, None, None])
 
 
 @dataclass(frozen=True)
-class OnRaster:
-    """A raster of a picture's pixels, and how values of a surface's cubes are read there.
+class VoxelInterpolator:
+    """A raster of a picture's pixels, and how values of a surface's voxels are read there.
 
     Cost: a search of neighbours for at most 160 × 160 points; then a sparse product for each question.
 
     Attributes:
         pixels: flat indices; shape: rows and columns.
-        reader, near: see `Surface.read_at`.
+        reader, near: see `SurfaceVoxels.interpolation_at`.
     """
 
     view: LanguageView
-    surface: Surface
+    surface: SurfaceVoxels
     pixels: Int64[Tensor, " n"]
     shape: tuple[int, int]
     reader: csr_array
     near: Bool[np.ndarray, " n"]
 
     @classmethod
-    def of(cls, view: LanguageView, surface: Surface) -> "OnRaster":
-        pixels, shape = raster(view, raster_stride(view))
-        return cls(
-            view, surface, pixels, shape, *surface.read_at(view.points_scene[pixels].cpu().numpy().astype(np.float64))
-        )
+    def of(cls, view: LanguageView, surface: SurfaceVoxels) -> "VoxelInterpolator":
+        pixels, shape = raster_pixels(view, raster_stride(view))
+        points_scene = view.points_scene[pixels].cpu().numpy().astype(np.float64)
+        return cls(view, surface, pixels, shape, *surface.interpolation_at(points_scene))
 
     def in_picture(self, values: Float[np.ndarray, "n c"]) -> Float[Tensor, "c h w"]:
         """Values of the raster on every pixel, bilinear between."""
@@ -104,12 +107,12 @@ class OnRaster:
         return torch.nn.functional.interpolate(maps, size, mode="bilinear", align_corners=False)[0]
 
 
-def _membership(found: Sequence[Found], cubes: int) -> Float[np.ndarray, "v p"]:
-    """1 in the cubes of each phrase's hits."""
-    member = np.zeros((cubes, len(found)))
+def _membership(found: Sequence[PhraseMatch], voxels: int) -> Float[np.ndarray, "v p"]:
+    """1 in the voxels of each phrase's hits."""
+    member = np.zeros((voxels, len(found)))
     for number, phrase in enumerate(found):
         for region in phrase.hits:
-            member[region.cubes, number] = 1
+            member[region.voxels, number] = 1
     return member
 
 

@@ -9,10 +9,10 @@ import torch
 from tests.data.scenes import BALLS, NOTHING, arc_cameras, draw
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.observed_scales import ObservedScales
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import EncoderCard
 from langfield.models.base import MethodContext, Rendered
-from langfield.query.observed_scales import SeenScales
 from langfield.query.session import Session
 from langfield.renderers.volume import SurfaceSamples
 from langfield.runs.info import RunInfo, RunView
@@ -90,9 +90,9 @@ def cameras(count: int = 12, width_px: int = 64, height_px: int = 48) -> list[Ca
     return arc_cameras(count, width_px, height_px)
 
 
-def seen_scales() -> SeenScales:
+def seen_scales() -> ObservedScales:
     centres = np.stack([camera.world_from_camera[:3, 3] for camera in cameras()])
-    return SeenScales.between(*ANGLES, torch.from_numpy(centres).float())
+    return ObservedScales.between(*ANGLES, torch.from_numpy(centres).float())
 
 
 def session(method: BallField | None = None, scene_from_world: Similarity | None = None) -> Session:

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.errors import RunError
+from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.models.base import Rendered
 from langfield.query.language_view import LanguageMethod, surface_of
-from langfield.query.observed_scales import SeenScales
 from langfield.renderers.volume import SurfaceSamples, join_samples
 
 SIDE_SHARE_OF_CROP = 1 / 8
@@ -65,7 +65,7 @@ class Cubes:
         factor: 1 for cubes of `SIDE_SHARE_OF_CROP`; larger ones are fewer.
     """
 
-    seen: SeenScales
+    seen: ObservedScales
     factor: float = 1.0
 
     def sides(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
