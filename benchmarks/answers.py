@@ -9,7 +9,6 @@ import time
 
 import torch
 
-from langfield.query.index.scene_index import shrunk
 from langfield.query.scale_search import (
     lerf_scales,
     relevancy_at_scales,
@@ -33,7 +32,7 @@ def main() -> None:
     same_scale = same_pixel = total = 0
     whole_seconds, quick_seconds = [], []
     for view in [v for v in session.views if v.split == "test"][: arguments.views]:
-        made = session._view(shrunk(view.camera, arguments.side))
+        made = session._view(view.camera.fit_within(arguments.side))
         whole, seconds = timed(lambda made=made: search_scales(made, asked, scales))
         whole_seconds.append(seconds)
         quick, seconds = timed(lambda made=made: search_scales_coarse_to_fine(made, asked, scales))
@@ -53,7 +52,7 @@ def main() -> None:
 
 
 def times_of_phrases(session: Session, phrases: list[str], side: int) -> None:
-    camera = shrunk(next(v for v in session.views if v.split == "test").camera, side)
+    camera = next(v for v in session.views if v.split == "test").camera.fit_within(side)
     session.ask_view(camera, phrases[:1])
     rows = {"langfield": [], "lerf": []}
     for protocol, seconds in rows.items():

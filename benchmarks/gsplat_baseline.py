@@ -54,8 +54,8 @@ class Settings:
     """
 
     max_steps: int = 30_000
-    first_opacity: float = 0.1
-    first_scale: float = 1.0
+    init_opacity: float = 0.1
+    init_scale: float = 1.0
     random_points: int = 100_000
     random_reach: float = 3.0
     sh_degree: int = 3
@@ -134,9 +134,9 @@ class GsplatScene:
         directed = torch.zeros(count, harmonics.count(settings.sh_degree) - 1, 3)
         values = {
             "means": points,
-            "scales": (_spacing(points) * settings.first_scale).log()[:, None].repeat(1, 3),
+            "scales": (_spacing(points) * settings.init_scale).log()[:, None].repeat(1, 3),
             "quats": torch.rand(count, 4),
-            "opacities": torch.full((count,), settings.first_opacity).logit(),
+            "opacities": torch.full((count,), settings.init_opacity).logit(),
             "sh0": ((rgb - 0.5) / harmonics.CONSTANT)[:, None],
             "shN": directed,
         }

@@ -7,7 +7,7 @@ from the cache) once. Settings come in groups (--groups takes some):
 
     base        as the run was lifted
     kept        sparse codes of a Gaussian at a level
-    least_light pixels of light without which a Gaussian says nothing (of the picture lifted from: see side)
+    min_contribution pixels of light without which a Gaussian says nothing (of the picture lifted from: see side)
     coherence   share of its weights' length that an element's mean must have, not to count as a contradiction
     robust      without the trimming of weights about the median
     codes       rows of the codebook
@@ -18,7 +18,7 @@ from the cache) once. Settings come in groups (--groups takes some):
 
 For each it prints localisation and mIoU (by LERF-OVS's rule) of the kinds object, attribute and synonym, and presence's
 AUROC, all as `langfield eval` counts them; seconds to lift and to evaluate, and bytes of language. Settings that differ
-only in what is kept of the same sums (kept, least_light, coherence, robust) share them; each counts the time of all of
+only in what is kept of the same sums (kept, min_contribution, coherence, robust) share them; each counts the time of all of
 it. --out is written anew after each setting, so that a run that is stopped loses one.
 """
 
@@ -48,7 +48,7 @@ from langfield.stages import crop_angles, evenly, make_features
 from langfield.training.splat_lifting import lift_language
 from measuring import machine, synchronise, table
 
-_GROUPS = ("base", "kept", "least_light", "coherence", "robust", "codes", "per_crop", "side", "levels")
+_GROUPS = ("base", "kept", "min_contribution", "coherence", "robust", "codes", "per_crop", "side", "levels")
 _SHOWN = ("setting", "localisation", "miou", "auroc", "lift_s", "eval_s", "language_bytes")
 
 
@@ -57,7 +57,7 @@ class Values:
     """What is tried besides the run's own settings."""
 
     kept: tuple[int, ...] = (1, 2, 4, 8)
-    least_light: tuple[float, ...] = (0.0, 0.5, 2.0, 8.0)
+    min_contribution: tuple[float, ...] = (0.0, 0.5, 2.0, 8.0)
     coherence: tuple[float, ...] = (0.0, 0.25, 0.75)  # 0.5 is the usual one
     codes: tuple[int, ...] = (32, 64, 128, 256, 512)
     per_crop: tuple[int, ...] = (1, 2, 4)
@@ -65,7 +65,7 @@ class Values:
     most_alone: int = 99  # levels that are tried alone
 
 
-_SMALL = Values(kept=(1,), least_light=(0.0,), coherence=(0.0,), codes=(4,), per_crop=(1,), side=(24,), most_alone=1)
+_SMALL = Values(kept=(1,), min_contribution=(0.0,), coherence=(0.0,), codes=(4,), per_crop=(1,), side=(24,), most_alone=1)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def settings(base: LiftingConfig, ratios: Sequence[float], values: Values) -> li
         found.extend(Setting(group, name, replace(base, **change), every) for name, change in changed)
 
     tried("kept", ((f"{n} kept", {"codes_kept": n}) for n in values.kept))
-    tried("least_light", ((f"light {x:g} px", {"least_light": x}) for x in values.least_light))
+    tried("min_contribution", ((f"light {x:g} px", {"min_contribution": x}) for x in values.min_contribution))
     for x in values.coherence:
         found.append(Setting("coherence", f"coherence {x:g}", base, every, (("least_coherence", x),)))
     tried("robust", [("robust" if not base.robust else "not robust", {"robust": not base.robust})])
@@ -153,7 +153,7 @@ class Ablation:
                 weighing_s = self._since(start)
             for setting in alike:
                 begun, own = time.perf_counter(), setting.lifting
-                asked = {"keep": own.codes_kept, "least_light": own.least_light, "robust": own.robust}
+                asked = {"keep": own.codes_kept, "min_contribution": own.min_contribution, "robust": own.robust}
                 asked |= dict(setting.choices)
                 made = LanguageMap.from_weights(codebook, weights, *of_elements, **(choices | asked))
                 maps.append((made.to(self.device), self._since(begun)))

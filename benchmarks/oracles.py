@@ -41,7 +41,6 @@ from langfield.features.codebook import nearest_codes
 from langfield.models.gaussians.splat import Splat
 from langfield.query.answers import ViewAnswers
 from langfield.query.index.raster import raster_pixels
-from langfield.query.index.scene_index import shrunk
 from langfield.query.session import Session
 
 _CUTS = 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9
@@ -65,7 +64,7 @@ def main() -> None:
     pending = []
     for view in views:
         asked = _asked(labels, view)
-        camera = shrunk(view.camera, arguments.side)
+        camera = view.camera.fit_within(arguments.side)
         answers = session.ask_view(camera, [label.phrase for label in asked])
         truth = torch.from_numpy(np.stack([label.mask for label in asked]))
         things = _things(labels, view)

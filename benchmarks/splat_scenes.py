@@ -71,7 +71,7 @@ def _fill(gaussians: Gaussians, means: Tensor, normals: Tensor, spacing: Tensor,
             faint, 0.01 + 0.2 * torch.rand(count, generator=generator), 0.6 + 0.39 * torch.rand(count)
         )
         gaussians.opacity_logits.copy_(opacity.logit())
-        gaussians.colors_constant.copy_(torch.rand(count, 3, generator=generator))
+        gaussians.sh0.copy_(torch.rand(count, 3, generator=generator))
 
 
 def orbit(count: int, width_px: int, height_px: int) -> list[Camera]:

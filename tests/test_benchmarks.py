@@ -226,7 +226,7 @@ def ablations(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 
 def lifted_run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[Path, Path]:
     """A scene, and a run of a few Gaussians of it that language was lifted to."""
-    lifting = LiftingConfig(codes=8, side_px=32, least_light=0.2)
+    lifting = LiftingConfig(codes=8, side_px=32, min_contribution=0.2)
     config = replace(CONFIG, gaussians=replace(CONFIG.gaussians, capacity=220), lifting=lifting)
     pyramid = PyramidRecipe((0.2, 0.35, 0.5), 0.5)
     small = replace(PRESETS["splat"], config=config, steps=6, pyramid=pyramid, feature_views=3)
@@ -284,7 +284,7 @@ def test_settings_are_lifted_together_where_they_share_sums(ablations: ModuleTyp
     assert len({(setting.lifting, setting.levels, setting.choices) for setting in every}) == len(every)
     together = ablations.sharing(every)
     assert sum(map(len, together)) == len(every)
-    assert {setting.group for setting in together[0]} == {"base", "kept", "least_light", "coherence", "robust"}
+    assert {setting.group for setting in together[0]} == {"base", "kept", "min_contribution", "coherence", "robust"}
     assert all(len(alike) == 1 for alike in together[1:])
 
 

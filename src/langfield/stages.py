@@ -38,7 +38,7 @@ from langfield.training.batches import BatchSource
 from langfield.training.checkpoints import Checkpoints
 from langfield.training.lifting import LiftingMethod, lift_language
 from langfield.training.photos import PhotoSource
-from langfield.training.randomness import stream_seed
+from langfield.core.randomness import stream_seed
 from langfield.training.splat_lifting import lift_language as lift_gaussians
 
 _PIXEL_BYTES = {"cuda": 4 * 2**30, "cpu": 2 * 2**30}

@@ -22,7 +22,6 @@ from langfield.cli.answer_pictures import write_answers
 from langfield.cli.main import main
 from langfield.core.progress import silent
 from langfield.query.best_views import views_of_point
-from langfield.query.index.scene_index import shrunk
 
 
 def test_training_says_what_it_did(trained: Trained):
@@ -258,7 +257,7 @@ def test_on_a_cpu_answers_are_shown_small(trained: Trained, tmp_path: Path, monk
 
     def ask_smaller(camera, phrases, negatives):
         asked.append((camera.width_px, camera.height_px))
-        return ask(shrunk(camera, 24), phrases, negatives=negatives)
+        return ask(camera.fit_within(24), phrases, negatives=negatives)
 
     monkeypatch.setattr(run, "ask_view", ask_smaller)
     write_answers(run, answers, None, tmp_path, silent)

@@ -37,7 +37,7 @@ class Lifted:
 @pytest.fixture(scope="module")
 def lifted(tmp_path_factory: pytest.TempPathFactory, encoder: str):
     folder = tmp_path_factory.mktemp("lifted")
-    config = SplatConfig(lifting=LiftingConfig(codes=8, side_px=32, least_light=0.05))
+    config = SplatConfig(lifting=LiftingConfig(codes=8, side_px=32, min_contribution=0.05))
     small = replace(PRESETS["splat"], config=config, pyramid=PyramidRecipe((0.2, 0.5), 0.5))
     scene = write_ball_scene(folder / "scene", n_views=9, width_px=48, height_px=36)
     splat = write_rows(folder / "theirs.ply", columns_of(ball_splats(2000)))

@@ -21,7 +21,7 @@ from langfield.models.base import PhotoBatch
 from langfield.models.gaussians.adaptive_density import DensificationConfig
 from langfield.models.gaussians.splat import LiftingConfig, Splat
 from langfield.models.presets import PRESETS
-from langfield.query.relevancy import relevancy
+from langfield.models.relevancy import relevancy
 
 STEPS = 12
 
@@ -32,7 +32,7 @@ def tiny_splat(monkeypatch) -> None:
         CONFIG,
         gaussians=replace(CONFIG.gaussians, capacity=330),
         growth=replace(GROWTH, start=4, every=4),
-        lifting=LiftingConfig(codes=8, side_px=32, least_light=0.2),
+        lifting=LiftingConfig(codes=8, side_px=32, min_contribution=0.2),
     )
     small = replace(PRESETS["splat"], config=config, steps=STEPS, pyramid=PyramidRecipe((0.2, 0.5), 0.5))
     monkeypatch.setitem(PRESETS, "splat", small)

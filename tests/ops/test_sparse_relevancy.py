@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 
 from langfield.ops import reference
 from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
-from langfield.query.relevancy import relevancy
+from langfield.models.relevancy import relevancy
 
 DIM = 16
 

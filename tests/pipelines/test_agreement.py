@@ -9,7 +9,6 @@ from tests.models.conversion.ball_field import ANGLES, PHRASES, session
 
 from langfield.pipelines.agreement import _figures, compare
 from langfield.query.answers import ViewAnswers
-from langfield.query.index.scene_index import shrunk
 
 
 def answers(relevancy: list, best: list, score: list, grey: int = 100) -> ViewAnswers:
@@ -84,7 +83,7 @@ def test_what_cannot_be_told_is_null():
 def test_a_session_agrees_with_itself_and_encodes_texts_once():
     field = session()
     events = []
-    cameras = [shrunk(view.camera, 32) for view in field.views[:2]]
+    cameras = [view.camera.fit_within(32) for view in field.views[:2]]
     found = compare(field, field.beside(field.info, field.method), cameras, list(PHRASES), events.append)
     assert found.correlation == pytest.approx(1)
     assert found.difference == 0

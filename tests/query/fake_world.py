@@ -5,19 +5,23 @@ the point is near its centre and s is near its size; otherwise it shows wall (se
 shows the thing perfectly at scales that no photo ever had.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.observed_scales import ObservedScales
-from langfield.models.base import Rendered
-from langfield.query.relevancy import Phrases
+from langfield.models.base import AskableView, Rendered
+from langfield.models.geometry import distance_and_points
+from langfield.models.relevancy import EncodedPhrases
 from langfield.renderers.volume import SurfaceSamples
 
 THING = torch.tensor([0.8, 0.4, 4.0])
 SIZE = 0.6
 BAIT = torch.tensor([-1.0, -0.6, 4.0])
-PHRASES = Phrases(
+PHRASES = EncodedPhrases(
     texts=("thing", "wall", "nothing"),
     embeddings=torch.eye(4)[[0, 1, 3]],
     negatives=torch.nn.functional.normalize(torch.tensor([[0.0, 0.3, 1.0, 0.0], [0.2, 0.0, 1.0, 0.0]]), dim=-1),
@@ -26,7 +30,16 @@ PHRASES = Phrases(
 
 
 class Wall:
-    """A `LanguageMethod` in closed form."""
+    """A model in closed form."""
+
+    def view(self, camera: Camera) -> "WallView":
+        rendered, samples = self.surface(camera)
+        assert rendered.depth_scene is not None
+        assert samples is not None
+        return WallView(camera, rendered, *distance_and_points(rendered.depth_scene, camera), self, samples)
+
+    def boundary_features(self, samples: SurfaceSamples) -> torch.Tensor | None:
+        return None
 
     def surface(self, camera: Camera, *, keep_samples: bool = True) -> tuple[Rendered, SurfaceSamples | None]:
         pixels = camera.pixel_centres().reshape(-1, 2)
@@ -54,6 +67,42 @@ class Wall:
         thing = torch.where(bait, torch.tensor(1.5), thing)
         out = torch.stack([thing, 0.5 * torch.ones_like(thing), 0.2 * torch.ones_like(thing), 0 * thing], dim=-1)
         return torch.nn.functional.normalize(out, dim=-1)
+
+
+@dataclass(frozen=True)
+class WallPixels:
+    """Some pixels of a view of the wall."""
+
+    wall: Wall
+    samples: SurfaceSamples
+
+    def embedding(self, scale_scene: torch.Tensor) -> torch.Tensor:
+        return self.wall.embed(self.samples, scale_scene)
+
+    def at(self, scale_scene: torch.Tensor) -> Callable[[EncodedPhrases], torch.Tensor]:
+        embedding = self.embedding(scale_scene)
+        return lambda phrases: phrases.relevancy(embedding)
+
+
+@dataclass(frozen=True)
+class WallView(AskableView):
+    """A camera that looks at the wall."""
+
+    wall: Wall
+    samples: SurfaceSamples
+
+    def of_pixels(self, pixels: torch.Tensor) -> WallPixels:
+        return WallPixels(self.wall, self.samples.of_rays(pixels)[0])
+
+    def embedding(self, scale_scene: torch.Tensor) -> torch.Tensor:
+        return self.wall.embed(self.samples, scale_scene)
+
+    def relevancy(self, phrases: EncodedPhrases, scale_scene: torch.Tensor) -> torch.Tensor:
+        relevancy = phrases.relevancy(self.embedding(scale_scene))
+        return relevancy.T.reshape(len(phrases), self.camera.height_px, self.camera.width_px)
+
+    def boundary_features(self, pixels: torch.Tensor) -> torch.Tensor | None:
+        return self.wall.boundary_features(self.samples.of_rays(pixels)[0])
 
 
 def camera_at(x: float, y: float, width: int = 64, height: int = 48) -> Camera:

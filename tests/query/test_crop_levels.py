@@ -1,14 +1,13 @@
 """Relevancy pictures at crop levels are the plain evaluation."""
 
 import torch
-from tests.query.fake_world import PHRASES, Wall, camera_at, observed_scales
+from tests.query.fake_world import PHRASES, Wall, WallView, camera_at, observed_scales
 
 from langfield.query.crop_levels import relevancy_at_all_crop_levels, relevancy_at_crop_levels
-from langfield.query.language_view import RayView, render_language_view
 
 
-def view() -> RayView:
-    return render_language_view(Wall(), camera_at(0, 0))
+def view() -> WallView:
+    return Wall().view(camera_at(0, 0))
 
 
 def test_pictures_at_a_level_are_the_plain_evaluation():
@@ -21,7 +20,7 @@ def test_pictures_at_a_level_are_the_plain_evaluation():
 
 
 def test_pictures_at_every_level_are_those_at_each(monkeypatch):
-    monkeypatch.setattr("langfield.query.language_view.LanguageView.pixels_at_once", 1000)  # four parts
+    monkeypatch.setattr("langfield.models.base.AskableView.pixels_at_once", 1000)  # four parts
     made, scales = view(), observed_scales()
     every = relevancy_at_all_crop_levels(made, PHRASES, scales)
     assert every.shape == (len(scales.crop_angles), 3, 48, 64)

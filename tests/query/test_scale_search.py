@@ -3,7 +3,6 @@
 import torch
 from tests.query.fake_world import BAIT, PHRASES, Wall, camera_at
 
-from langfield.query.language_view import render_language_view
 from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales, search_scales_coarse_to_fine
 
 SCALES = torch.linspace(0, 4, 30)
@@ -17,7 +16,7 @@ def test_lerf_scales_start_at_nothing_and_are_even():
 
 
 def test_the_whole_search_is_the_loop_over_scales_and_pixels():
-    made = render_language_view(Wall(), camera_at(0, 0))
+    made = Wall().view(camera_at(0, 0))
     found = search_scales(made, PHRASES, SCALES)
     for p in range(3):
         highest = [float(PHRASES.relevancy(made.embedding(s.expand(made.pixels)))[:, p].max()) for s in SCALES]
@@ -30,7 +29,7 @@ def test_the_quick_search_agrees_where_things_are_larger_than_its_raster():
         def embed(self, samples, scale_scene, features=None):
             return super().embed(samples, scale_scene.clamp(max=3), features)
 
-    made = render_language_view(NoBait(), camera_at(0, 0))
+    made = NoBait().view(camera_at(0, 0))
     whole, quick = search_scales(made, PHRASES, SCALES), search_scales_coarse_to_fine(made, PHRASES, SCALES)
     assert torch.equal(whole.scale_index, quick.scale_index)
     torch.testing.assert_close(whole.max_relevancy[0], quick.max_relevancy[0])
@@ -40,7 +39,7 @@ def test_the_quick_search_agrees_where_things_are_larger_than_its_raster():
 
 
 def test_lerfs_search_takes_the_bait():
-    view = render_language_view(Wall(), camera_at(0, 0))
+    view = Wall().view(camera_at(0, 0))
     search = search_scales(view, PHRASES, SCALES)
     picture = relevancy_at_scales(view, PHRASES, SCALES[search.scale_index])[0]
     assert (view.points_scene[picture.argmax()] - BAIT).norm() < 0.1

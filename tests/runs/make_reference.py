@@ -20,10 +20,9 @@ import langfield
 from langfield.features.pyramid import PyramidRecipe
 from langfield.models.gaussians.splat import LiftingConfig
 from langfield.models.presets import LIFT, NANO, PRESETS, Preset
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.crop_levels import relevancy_at_all_crop_levels
-from langfield.query.index.scene_index import shrunk
 from langfield.query.language_view import LanguageMethod, ready
-from langfield.query.relevancy import Phrases
 from langfield.query.session import Session
 
 FOLDER = Path(__file__).parent / "reference"
@@ -33,12 +32,12 @@ FILES = "run.json", "model.safetensors"
 def shown(run: Path) -> dict[str, np.ndarray]:
     """The first view of a run: its picture, its z-depth in world units, and relevancy of two phrases at each level."""
     session = Session.open(run, device="cpu")
-    camera = shrunk(session.views[0].camera, 32)
+    camera = session.views[0].camera.fit_within(32)
     rgb, depth_world = session.picture(camera)
     dim = session._context.embed_dim
     generator = torch.Generator().manual_seed(0)
     said = torch.nn.functional.normalize(torch.randn(4, dim or 0, generator=generator), dim=-1)
-    phrases, method = Phrases(("a", "b"), said[:2], said[2:], 10.0), session.method
+    phrases, method = EncodedPhrases(("a", "b"), said[:2], said[2:], 10.0), session.method
     phrases = ready(method, phrases) if isinstance(method, LanguageMethod) else phrases
     maps = relevancy_at_all_crop_levels(session._view(camera), phrases, session.seen_scales())
     return {"rgb": rgb, "depth_world": depth_world, "relevancy": maps.half().cpu().numpy()}
@@ -46,7 +45,7 @@ def shown(run: Path) -> dict[str, np.ndarray]:
 
 def _presets() -> dict[str, Preset]:
     pyramid = PyramidRecipe((0.2, 0.5), 0.5)
-    lifting, growth = LiftingConfig(codes=8, side_px=32, least_light=0.2), replace(GROWTH, start=4, every=4)
+    lifting, growth = LiftingConfig(codes=8, side_px=32, min_contribution=0.2), replace(GROWTH, start=4, every=4)
     gaussians = replace(CONFIG, gaussians=replace(CONFIG.gaussians, capacity=330), growth=growth, lifting=lifting)
     radiance = replace(NANO.radiance, levels=3, features=2, log2_rows=9, max_resolution=32)
     proposals = (replace(NANO.proposals[0], levels=2, log2_rows=9, max_resolution=24),)

@@ -14,7 +14,7 @@ from langfield.models.base import MethodContext
 from langfield.models.presets import LIFT
 from langfield.models.voxels.voxel_lift import Lift
 from langfield.query.language_view import PixelSamples, ready, render_language_view
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 from langfield.training.batches import BatchSource
 from langfield.training.lifting import _photo, lift_language
 from langfield.training.loop import TrainingConfig, train
@@ -73,7 +73,7 @@ def test_masked_pixels_are_not_lifted(tmp_path):
 @pytest.mark.parametrize("colour", COLOURS)
 def test_the_most_relevant_pixels_of_an_unseen_view_are_on_the_ball(asked, colour: str):
     written, scene, method, encoder = asked
-    phrases = Phrases((colour,), encoder.encode_texts([colour]), encoder.encode_texts(["object"]), 10.0)
+    phrases = EncodedPhrases((colour,), encoder.encode_texts([colour]), encoder.encode_texts(["object"]), 10.0)
     phrases = ready(method, phrases)
     right = []
     for index in scene.test:

@@ -18,7 +18,7 @@ from langfield.training.checkpoints import open_checkpoints
 from langfield.training.event_log import EventLog
 from langfield.training.loop import MOST_BAD_STEPS, TrainingConfig, train
 from langfield.training.optimiser import Optimiser
-from langfield.training.randomness import stream_seed
+from langfield.core.randomness import stream_seed
 
 
 def train_in(path, steps, method=None, **options):

@@ -6,6 +6,8 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from langfield.query.splat_view import SplatView, render_splat_view
+from langfield.training.splat_lifting import lift_language
 from PIL import Image
 from tests.data.scenes import draw, write_ball_scene
 from tests.models.gaussians.test_splat import CONFIG, GROWTH, begin
@@ -18,17 +20,15 @@ from langfield.features.pyramid import PyramidRecipe
 from langfield.models.base import MethodContext
 from langfield.models.gaussians.mcmc import after_step
 from langfield.models.gaussians.splat import LiftingConfig, Splat
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.crop_levels import relevancy_at_crop_levels
-from langfield.query.relevancy import Phrases
-from langfield.query.splat_view import SplatView, render_splat_view
 from langfield.renderers.splat import Look
 from langfield.training.loop import TrainingConfig, train
 from langfield.training.optimiser import learning_rate
 from langfield.training.photos import PhotoSource
-from langfield.training.splat_lifting import lift_language
 
 RATIOS = (0.15, 0.3)
-SPLAT = replace(CONFIG, lifting=LiftingConfig(codes=12, side_px=48, least_light=0.2))
+SPLAT = replace(CONFIG, lifting=LiftingConfig(codes=12, side_px=48, min_contribution=0.2))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_pulling_back_is_the_transpose_of_splatting(asked):
 @pytest.mark.parametrize("colour", COLOURS)
 def test_the_most_relevant_pixels_of_an_unseen_view_are_on_the_ball(asked, colour: str):
     written, scene, method, encoder, _ = asked
-    phrases = Phrases((colour,), encoder.encode_texts([colour]), encoder.encode_texts(["object"]), 10.0)
+    phrases = EncodedPhrases((colour,), encoder.encode_texts([colour]), encoder.encode_texts(["object"]), 10.0)
     right = []
     for index in scene.test[1:]:
         _, ids, _ = draw(written.cameras[index])
@@ -108,7 +108,7 @@ def test_language_is_small_and_loaded_again(asked):
     fresh = Splat(SPLAT, method.context)
     fresh.load_state_dict(method.state_dict())
     camera = scene.views[0].camera.moved(scene.scene_from_world)
-    phrases = Phrases(("red",), encoder.encode_texts(["red"]), encoder.encode_texts(["object"]), 10.0)
+    phrases = EncodedPhrases(("red",), encoder.encode_texts(["red"]), encoder.encode_texts(["object"]), 10.0)
     views = [render_splat_view(each, camera) for each in (method, fresh)]
     assert torch.equal(views[0].levels(phrases), views[1].levels(phrases))
 
@@ -117,7 +117,7 @@ def test_what_was_splatted_is_asked_again_without_splatting(asked, monkeypatch):
     _, scene, method, encoder, _ = asked
     view = render_splat_view(method, scene.views[0].camera.moved(scene.scene_from_world))
     negatives = encoder.encode_texts(["object"])
-    phrases = Phrases(("red", "green"), encoder.encode_texts(["red", "green"]), negatives, 10.0)
+    phrases = EncodedPhrases(("red", "green"), encoder.encode_texts(["red", "green"]), negatives, 10.0)
     both, splats, blend = view.levels(phrases), [], Look.blend
     monkeypatch.setattr(Look, "blend", lambda *arguments: splats.append(1) or blend(*arguments))
     again = replace(phrases, negatives=negatives.clone())
@@ -136,7 +136,7 @@ def test_only_phrases_that_are_new_are_splatted(asked, monkeypatch):
     negatives, drawn, splatted = encoder.encode_texts(["object"]), [], SplatView._splatted
     monkeypatch.setattr(SplatView, "_splatted", lambda own, asked: drawn.extend(asked.texts) or splatted(own, asked))
     seen = ObservedScales.between(*method.language.crop_angles.tolist(), torch.zeros(1, 3))
-    phrases = Phrases(COLOURS, encoder.encode_texts(COLOURS), negatives, 10.0)
+    phrases = EncodedPhrases(COLOURS, encoder.encode_texts(COLOURS), negatives, 10.0)
     level = torch.arange(len(COLOURS)) % len(seen.crop_angles)
     found, _ = relevancy_at_crop_levels(view, phrases, seen, level)
     assert sorted(drawn) == sorted(COLOURS)
@@ -144,7 +144,7 @@ def test_only_phrases_that_are_new_are_splatted(asked, monkeypatch):
     assert len(drawn) == len(COLOURS)
     alone, _ = relevancy_at_crop_levels(view, phrases[1:2], seen, level[1:2])
     torch.testing.assert_close(alone[0], found[1])
-    more = Phrases((COLOURS[0], "new"), encoder.encode_texts([COLOURS[0], COLOURS[1]]), negatives, 10.0)
+    more = EncodedPhrases((COLOURS[0], "new"), encoder.encode_texts([COLOURS[0], COLOURS[1]]), negatives, 10.0)
     view.levels(more)
     assert drawn[len(COLOURS) :] == ["new"]
 
@@ -164,7 +164,7 @@ def test_codes_through_a_bent_lens_are_the_features_through_it(asked):
 def test_pixels_between_levels_are_between_them(asked):
     _, scene, method, encoder, _ = asked
     view = render_splat_view(method, scene.views[scene.train[5]].camera.moved(scene.scene_from_world))
-    phrases = Phrases(("red",), encoder.encode_texts(["red"]), encoder.encode_texts(["object"]), 10.0)
+    phrases = EncodedPhrases(("red",), encoder.encode_texts(["red"]), encoder.encode_texts(["object"]), 10.0)
     levels = view.levels(phrases)[:, 0]
     small, large = (view.typical_distance * angle for angle in method.language.crop_angles)
     every = torch.arange(view.pixels)

@@ -10,7 +10,6 @@ from langfield.core.progress import Progress, ProgressEvent
 from langfield.data.images import decode_image
 from langfield.query.answers import Answer, ViewAnswers
 from langfield.query.best_views import views_of_point
-from langfield.query.index.scene_index import shrunk
 from langfield.query.pictures import composited, relevancy_picture
 from langfield.query.session import Session
 from langfield.runs.info import RunView
@@ -83,7 +82,7 @@ def best_views(session: Session, answers: Sequence[Answer], negatives: Sequence[
             askers.setdefault(candidate, []).append(number)
     best: list[tuple[float, int]] = [(-1.0, 0)] * len(answers)
     for candidate, numbers in askers.items():
-        camera = shrunk(cameras[candidate], _LOOK_SIDE_PX[session.device.type])
+        camera = cameras[candidate].fit_within(_LOOK_SIDE_PX[session.device.type])
         look = session.ask_view(camera, [answers[number].phrase for number in numbers], negatives=negatives)
         for number, score in zip(numbers, look.score, strict=True):
             if score > best[number][0]:
@@ -92,5 +91,5 @@ def best_views(session: Session, answers: Sequence[Answer], negatives: Sequence[
 
 
 def _seen(session: Session, answer: Answer, view: RunView, negatives: Sequence[str] | None) -> ViewAnswers:
-    camera = shrunk(view.camera, _PICTURE_SIDE_PX[session.device.type])
+    camera = view.camera.fit_within(_PICTURE_SIDE_PX[session.device.type])
     return session.ask_view(camera, [answer.phrase], negatives=negatives)

@@ -22,7 +22,7 @@ class Bake(RunOptions):
     """At most so many Gaussians. 200,000, if not given."""
 
     phrase: Texts = ()
-    """Phrases that both are asked to compare them. Those of the scene's queries.json or common nouns, if not given.
+    """EncodedPhrases that both are asked to compare them. Those of the scene's queries.json or common nouns, if not given.
     Takes all words up to the next option or --, and may be given again."""
 
     def run(self, console: Console) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Compare(OutputOptions):
     """Also write an HTML page with pictures here."""
 
     phrase: Texts = ()
-    """Phrases to show pictures of, each in quotes. Those in which the runs differ most, if not given. Takes all words
+    """EncodedPhrases to show pictures of, each in quotes. Those in which the runs differ most, if not given. Takes all words
     up to the next option or --, and may be given again."""
 
     scene: OptionalPath = None
@@ -122,7 +122,6 @@ class Compare(OutputOptions):
         """The page. Each run is opened once more, so that never more than one is in memory."""
         from langfield.cli.measured_run import (
             MeasuredRun,
-            evenly_spread,
             labels_of,
             now,
             phrase_pictures,
@@ -130,6 +129,7 @@ class Compare(OutputOptions):
             test_views,
             view_pictures,
         )
+        from langfield.core.sampling import subsample_evenly
         from langfield.reports.compare_page import CompareContent, compare_page
 
         by_run, views_by_run, names = [], [], []
@@ -142,7 +142,7 @@ class Compare(OutputOptions):
             wanted = [(entry.phrases[place], name) for place, name in zip(places, names, strict=True)]
             by_run.append(phrase_pictures(measured, wanted, console.progress))
             views_by_run.append(
-                view_pictures(measured, evenly_spread(test_views(opened), _VIEWS_SHOWN), console.progress)
+                view_pictures(measured, subsample_evenly(test_views(opened), _VIEWS_SHOWN), console.progress)
             )
         return compare_page(
             CompareContent(

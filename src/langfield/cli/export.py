@@ -35,7 +35,7 @@ class Export(RunOptions):
     the next option or --, and may be given again."""
 
     negative: Texts = ()
-    """Phrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given.
+    """EncodedPhrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given.
     Takes all words up to the next option or --, and may be given again."""
 
     views: Texts = ()

@@ -20,7 +20,6 @@ from langfield.evaluation.by_phrase import PhraseRecorder, PhraseResult
 from langfield.evaluation.evaluator import evaluate
 from langfield.evaluation.labels.label_files import open_labels
 from langfield.evaluation.labels.labels import Labels
-from langfield.query.index.scene_index import shrunk
 from langfield.query.session import Session
 from langfield.reports.page_parts import PICTURE_SIDE_PX
 from langfield.reports.phrase_sections import Box, PhrasePictures
@@ -151,15 +150,9 @@ def telling_views(measured: MeasuredRun, results: Sequence[PhraseResult]) -> lis
     return [names[result.phrase] if result.worst is None else result.worst.view for result in results]
 
 
-def evenly_spread(views: Sequence[View], count: int) -> list[View]:
-    """At most so many of the views."""
-    places = np.unique(np.linspace(0, len(views) - 1, count).round().astype(int)) if views else []
-    return [views[place] for place in places]
-
-
 def photo_of(view: View) -> np.ndarray:
     """The photo at the size that pages show."""
-    camera = shrunk(view.camera, PICTURE_SIDE_PX)
+    camera = view.camera.fit_within(PICTURE_SIDE_PX)
     return decode_image(view.image_path, (camera.width_px, camera.height_px))
 
 
@@ -168,7 +161,7 @@ def now() -> str:
 
 
 def _small(view: View, session: Session) -> Camera:
-    return shrunk(view.camera, _RENDER_SIDE_PX[session.device.type])
+    return view.camera.fit_within(_RENDER_SIDE_PX[session.device.type])
 
 
 def _boxes(labels: Labels | None, view: View) -> dict[str, tuple[Box, ...]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from langfield.cli.console import Console
-from langfield.cli.options import OptionalPath, Phrases, RunOptions, Texts, flat
+from langfield.cli.options import OptionalPath, EncodedPhrases, RunOptions, Texts, flat
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 class Query(RunOptions):
     """Say where phrases are in the scene, or that they are not there."""
 
-    phrases: Phrases
+    phrases: EncodedPhrases
     """What to look for, each phrase in quotes."""
 
     negative: Texts = ()
-    """Phrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given.
+    """EncodedPhrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given.
     Takes all words up to the next option or --, and may be given again."""
 
     out: OptionalPath = None

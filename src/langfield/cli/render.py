@@ -49,11 +49,11 @@ class Render(RunOptions):
     all words up to the next option or --, and may be given again."""
 
     phrase: Texts = ()
-    """Phrases for relevancy, refined, composited and mask, each in quotes. Takes all words up to the next option or --,
+    """EncodedPhrases for relevancy, refined, composited and mask, each in quotes. Takes all words up to the next option or --,
     and may be given again."""
 
     negative: Texts = ()
-    """Phrases that the asked ones compete with. The encoder's own, if not given. Takes all words up to the next option
+    """EncodedPhrases that the asked ones compete with. The encoder's own, if not given. Takes all words up to the next option
     or --, and may be given again."""
 
     views: Texts = ()

@@ -26,7 +26,7 @@ class ReportCommand(RunOptions):
     """The file to write. report.html in the run directory, if not given."""
 
     phrase: Texts = ()
-    """Phrases to show pictures of, each in quotes. Of those that the scene's queries.json knows, the worst and some
+    """EncodedPhrases to show pictures of, each in quotes. Of those that the scene's queries.json knows, the worst and some
     others, if not given. Takes all words up to the next option or --, and may be given again."""
 
     scene: OptionalPath = None
@@ -50,7 +50,6 @@ class ReportCommand(RunOptions):
         from langfield import api
         from langfield.cli.files import make_folder
         from langfield.cli.measured_run import (
-            evenly_spread,
             measure,
             now,
             phrase_pictures,
@@ -58,6 +57,7 @@ class ReportCommand(RunOptions):
             telling_views,
             view_pictures,
         )
+        from langfield.core.sampling import subsample_evenly
         from langfield.reports.report_page import ReportContent, report_page
 
         opened = api.open_to_measure(
@@ -77,7 +77,9 @@ class ReportCommand(RunOptions):
             facts=run_facts(self.path, self.path.absolute().name),
             evaluation=measured.evaluation,
             phrases=measured.phrases,
-            view_pictures=view_pictures(measured, evenly_spread(measured.test_views, _VIEWS_SHOWN), console.progress),
+            view_pictures=view_pictures(
+                measured, subsample_evenly(measured.test_views, _VIEWS_SHOWN), console.progress
+            ),
             phrase_pictures=phrase_pictures(
                 measured, list(zip(shown, telling_views(measured, shown), strict=True)), console.progress
             ),

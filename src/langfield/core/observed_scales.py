@@ -19,8 +19,8 @@ _POINTS_AT_ONCE = 2**16
 class ObservedScales:
     """Crop sizes as angles, and the places of the photos that were cropped.
 
-    A crop of angle a shows, at the distance t along the optical axis, a square a · t high. A level of the pyramid thus
-    has its own height at every point of the scene: a · `typical_distance`.
+    A crop of angle a shows, at the distance t along the optical axis, a square a · t high: LERF's scale. A crop level
+    thus has its own scale at every point of the scene, a · `typical_distance`.
 
     Attributes:
         crop_angles: (L,) crop height over focal length, both in pixels; smallest crop first.

@@ -100,7 +100,7 @@ SPLAT_QUALITY = replace(
 )
 # The first paper's way of growing: larger and fainter Gaussians to begin with, nothing that weighs on them.
 SPLAT_CLASSIC = SplatConfig(
-    gaussians=GaussianConfig(capacity=3_000_000, first_opacity=0.1, first_scale=1.0),
+    gaussians=GaussianConfig(capacity=3_000_000, init_opacity=0.1, init_scale=1.0),
     growth=DensificationConfig(),
     opacity_weight=0.0,
     scale_weight=0.0,

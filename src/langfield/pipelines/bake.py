@@ -14,6 +14,7 @@ from langfield.core.cameras import Camera
 from langfield.core.config import config_from_json, config_to_json
 from langfield.core.errors import RunError
 from langfield.core.progress import Progress
+from langfield.core.sampling import every_nth_to_fit
 from langfield.core.transforms import Similarity
 from langfield.fields.gaussians import GaussianConfig, Gaussians
 from langfield.models.base import MethodContext
@@ -22,7 +23,6 @@ from langfield.models.conversion.language import code_language
 from langfield.models.conversion.surface_observations import Cubes, look, looking_cameras
 from langfield.models.gaussians.splat import Splat, SplatConfig
 from langfield.pipelines.agreement import Agreement, compare
-from langfield.query.index.scene_index import shrunk
 from langfield.query.language_view import LanguageMethod
 from langfield.query.presence import common_nouns
 from langfield.query.session import Session
@@ -145,8 +145,7 @@ def _bake(
     seen = session.seen_scales()
     scene_from_world = Similarity.from_matrix(session.info.scene_from_world)
     photos = session.train_views()
-    chosen = photos[:: -(-len(photos) // _VIEWS)]
-    cameras = [view.camera.moved(scene_from_world) for view in chosen]
+    cameras = [view.camera.moved(scene_from_world) for view in every_nth_to_fit(photos, _VIEWS)]
     cubes = Cubes(seen)
     sightings = look(method, looking_cameras(cameras, float(seen.crop_angles[0]), most), cubes, progress)
     elements, _ = gather_elements(sightings, cubes, most)
@@ -173,7 +172,7 @@ def _check_drawing(session: Session) -> None:
     one = Gaussians(GaussianConfig(capacity=1, sh_degree=0)).to(session.device)
     one.count = 1
     with torch.no_grad():
-        splat(one, shrunk(session.views[0].camera, 8).straightened(), torch.zeros(1, 1, device=session.device))
+        splat(one, session.views[0].camera.fit_within(8).straightened(), torch.zeros(1, 1, device=session.device))
 
 
 def _check_replaceable(out: Path) -> None:
@@ -196,5 +195,5 @@ def _info(info: RunInfo, run: Path, baked: Splat) -> RunInfo:
 def _compared(session: Session) -> list[Camera]:
     """A few small cameras of photos that were held out; of others where none were."""
     held_out = [view for view in session.views if view.split == "test"] or session.train_views()
-    some = held_out[:: -(-len(held_out) // _COMPARED_VIEWS)]
-    return [shrunk(view.camera, _COMPARED_SIDE_PX[session.device.type]) for view in some]
+    longest_px = _COMPARED_SIDE_PX[session.device.type]
+    return [view.camera.fit_within(longest_px) for view in every_nth_to_fit(held_out, _COMPARED_VIEWS)]

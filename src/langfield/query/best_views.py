@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.sampling import subsample_evenly
 from langfield.core.transforms import Similarity
 
 _MAX_VIEWS = 4
@@ -19,7 +20,7 @@ def views_of_point(cameras: Sequence[Camera], position_world: tuple[float, float
     it nearer to an edge, the most central first. Without a point, or where no camera has it in its picture: cameras
     spread evenly over all.
     """
-    spread = np.unique(np.linspace(0, len(cameras) - 1, _MAX_VIEWS).round().astype(int)).tolist()
+    spread = subsample_evenly(range(len(cameras)), _MAX_VIEWS)
     if position_world is None:
         return spread
     # In a frame about the point, so that far-away world origins cost no digits.

@@ -10,12 +10,12 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from langfield.core.observed_scales import ObservedScales
-from langfield.query.language_view import LanguageView
-from langfield.query.relevancy import Phrases
+from langfield.models.base import AskableView
+from langfield.models.relevancy import EncodedPhrases
 
 
 def relevancy_at_crop_levels(
-    view: LanguageView, phrases: Phrases, scales: ObservedScales, crop_level: Int64[Tensor, " p"]
+    view: AskableView, phrases: EncodedPhrases, scales: ObservedScales, crop_level: Int64[Tensor, " p"]
 ) -> tuple[Float[Tensor, "p h w"], Float[Tensor, "p h w"]]:
     """LERF's relevancy of every pixel for P phrases, each at its own crop level; unsmoothed.
 
@@ -41,7 +41,7 @@ def relevancy_at_crop_levels(
 
 
 def relevancy_at_all_crop_levels(
-    view: LanguageView, phrases: Phrases, scales: ObservedScales
+    view: AskableView, phrases: EncodedPhrases, scales: ObservedScales
 ) -> Float32[Tensor, "l p h w"]:
     """LERF's relevancy of every pixel for P phrases at each of the L crop levels; unsmoothed, in [0, 1].
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.models.base import Rendered
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 from langfield.renderers.volume import SurfaceSamples
 
 PIXELS_AT_ONCE = 2**17
@@ -58,7 +58,7 @@ class CodedMethod(LanguageMethod, Protocol):
     ) -> tuple[Int64[Tensor, "m k"], Float[Tensor, "m k"]]: ...
 
 
-def ready(method: LanguageMethod, phrases: Phrases) -> Phrases:
+def ready(method: LanguageMethod, phrases: EncodedPhrases) -> EncodedPhrases:
     """The phrases as this method is asked them fastest."""
     return phrases.with_codes(method.codes) if isinstance(method, CodedMethod) else phrases
 
@@ -75,7 +75,7 @@ class PixelSamples:
         """Unit embeddings, each pixel at its own scale."""
         return self.method.embed(self.samples, scale_scene, self.features)
 
-    def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[Phrases], Float[Tensor, "q p"]]:
+    def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[EncodedPhrases], Float[Tensor, "q p"]]:
         """Each pixel at its own scale, ready to be asked for the relevancy of several groups of phrases."""
         if isinstance(self.method, CodedMethod):
             rows, weights = self.method.mix(self.samples, scale_scene)
@@ -92,7 +92,7 @@ class AskedPixels(Protocol):
         """Unit embeddings, each pixel at its own scale; 0 where there is none."""
         ...
 
-    def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[Phrases], Float[Tensor, "q p"]]:
+    def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[EncodedPhrases], Float[Tensor, "q p"]]:
         """Each pixel at its own scale, ready to be asked for the relevancy of several groups of phrases."""
         ...
 
@@ -125,7 +125,7 @@ class LanguageView(ABC):
         """Some pixels, by increasing flat index."""
 
     @abstractmethod
-    def relevancy(self, phrases: Phrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
+    def relevancy(self, phrases: EncodedPhrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
         """Relevancy pictures with each pixel at its own scale."""
 
     def dense(self, pixels: Int64[Tensor, " q"]) -> Float[Tensor, "q s"] | None:
@@ -158,7 +158,7 @@ class RayView(LanguageView):
         part = self.samples if pixels is None else self.samples.of_rays(pixels)[0]
         return self.method.embed(part, scale_scene)
 
-    def relevancy(self, phrases: Phrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
+    def relevancy(self, phrases: EncodedPhrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
         """Relevancy pictures with each pixel at its own scale; a part of the picture is embedded at a time."""
         parts = []
         for part in torch.arange(self.pixels, device=scale_scene.device).split(self.pixels_at_once):
@@ -168,7 +168,7 @@ class RayView(LanguageView):
 
 
 def _mixed(
-    phrases: Phrases, samples: SurfaceSamples, rows: Int64[Tensor, "m k"], weights: Float[Tensor, "m k"]
+    phrases: EncodedPhrases, samples: SurfaceSamples, rows: Int64[Tensor, "m k"], weights: Float[Tensor, "m k"]
 ) -> Float[Tensor, "q p"]:
     """Relevancy of rays from that of the codes: weighted means over their samples."""
     assert phrases.of_codes is not None, "phrases must be made `ready` for a coded method"

@@ -5,14 +5,14 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from langfield.core.observed_scales import ObservedScales
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.crop_levels import relevancy_at_all_crop_levels
 from langfield.query.language_view import LanguageView
-from langfield.query.relevancy import Phrases
 from langfield.query.splat_view import SplatView
 
 
 @torch.no_grad()
-def level_maps(view: LanguageView, phrases: Phrases, seen: ObservedScales) -> Float32[Tensor, "l p h w"]:
+def level_maps(view: LanguageView, phrases: EncodedPhrases, seen: ObservedScales) -> Float32[Tensor, "l p h w"]:
     """Raw relevancy of P phrases on every pixel at L levels, on the view's device.
 
     Levels are the sizes of crops: of Gaussians those that language was lifted at (`SplatView.levels`), of fields those

@@ -10,7 +10,7 @@ from torch import Tensor
 from langfield.core.errors import RunError, UsageError
 from langfield.encoders.base import EncoderCard, ImageTextEncoder
 from langfield.encoders.registry import load_image_text
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 
 
 class PhraseEncoder:
@@ -69,14 +69,16 @@ class PhraseEncoder:
             raise UsageError("relevancy needs at least one negative phrase")
         return chosen
 
-    def encode(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> Phrases:
+    def encode(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> EncodedPhrases:
         """P phrases and their negatives (None: the card's) as unit embeddings, with the card's temperature.
 
         UsageError for what `check` and `negatives` refuse.
         """
         self.check(phrases, negatives)
         chosen = self.negatives(negatives)
-        return Phrases(tuple(phrases), self._embeddings(phrases), self._embeddings(chosen), self.card.temperature)
+        return EncodedPhrases(
+            tuple(phrases), self._embeddings(phrases), self._embeddings(chosen), self.card.temperature
+        )
 
     def _embeddings(self, texts: Sequence[str]) -> Float[Tensor, "p d"]:
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]

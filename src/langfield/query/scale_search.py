@@ -1,7 +1,7 @@
 """The query scale at which a phrase is most relevant in a picture: LERF's search (Kerr et al. 2023, §3.5).
 
 LERF tries 30 scales and takes, for each phrase, the one with the highest relevancy of any pixel. Its code renders the
-picture 30 times for that and once more for the result. Here rays are rendered once (`LanguageView`), and
+picture 30 times for that and once more for the result. Here rays are rendered once (`AskableView`), and
 `search_scales_coarse_to_fine` asks every scale on a sparse raster first, then on more pixels only where that scale can
 still win. `docs/benchmarks.md` has its agreement with the exhaustive search.
 """
@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from langfield.models.base import AskableView
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.index.raster import raster_pixels, raster_stride
-from langfield.query.language_view import LanguageView
-from langfield.query.relevancy import Phrases
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def lerf_scales(count: int = 30, largest_scene: float = 0.75) -> Float[Tensor, "
     return torch.linspace(0, largest_scene, count)
 
 
-def search_scales(view: LanguageView, phrases: Phrases, scales_scene: Float[Tensor, " s"]) -> ScaleSearch:
+def search_scales(view: AskableView, phrases: EncodedPhrases, scales_scene: Float[Tensor, " s"]) -> ScaleSearch:
     """Ask every pixel at every scale, as LERF does. Cost: S evaluations of the picture.
 
     Args:
@@ -51,8 +51,8 @@ def search_scales(view: LanguageView, phrases: Phrases, scales_scene: Float[Tens
 
 
 def search_scales_coarse_to_fine(
-    view: LanguageView,
-    phrases: Phrases,
+    view: AskableView,
+    phrases: EncodedPhrases,
     scales_scene: Float[Tensor, " s"],
     *,
     margin: float = 0.05,
@@ -85,7 +85,7 @@ def search_scales_coarse_to_fine(
 
 
 def relevancy_at_scales(
-    view: LanguageView, phrases: Phrases, scale_scene: Float[Tensor, " p"]
+    view: AskableView, phrases: EncodedPhrases, scale_scene: Float[Tensor, " p"]
 ) -> Float[Tensor, "p h w"]:
     """The relevancy picture of each phrase at a query scale of its own.
 
@@ -102,11 +102,11 @@ def relevancy_at_scales(
     return out
 
 
-def _picture(view: LanguageView, phrases: Phrases, scale: Float[Tensor, ""]) -> Float[Tensor, "p h w"]:
+def _picture(view: AskableView, phrases: EncodedPhrases, scale: Float[Tensor, ""]) -> Float[Tensor, "p h w"]:
     return view.relevancy(phrases, scale.to(view.distance_scene.device).expand(view.pixels))
 
 
-def _cell_pixels(view: LanguageView, centres: Int64[Tensor, " n"], stride: int) -> Int64[Tensor, " m"]:
+def _cell_pixels(view: AskableView, centres: Int64[Tensor, " n"], stride: int) -> Int64[Tensor, " m"]:
     """Flat indices, rising, of all pixels in the raster cells about some raster pixels (`centres`, flat indices)."""
     width, height = view.camera.width_px, view.camera.height_px
     offset = torch.arange(stride, device=centres.device) - stride // 2

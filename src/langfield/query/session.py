@@ -22,6 +22,7 @@ from langfield.encoders.base import ImageTextEncoder
 from langfield.models.base import MethodContext, Rendered
 from langfield.models.gaussians.splat import Splat
 from langfield.models.registry import create_method
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.answers import Answer, Hit, ViewAnswers
 from langfield.query.index.elements_in_voxels import ElementVoxels
 from langfield.query.index.regions import Region
@@ -37,7 +38,6 @@ from langfield.query.level_maps import level_maps
 from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.pictures import to_uint8
 from langfield.query.presence import MIN_NOUNS, PresenceCalibration, common_nouns, distinct_texts, uncalibrated_presence
-from langfield.query.relevancy import Phrases
 from langfield.query.splat_view import SplatView, render_splat_view
 from langfield.query.view_answers import VoxelInterpolator, hit_masks_in_view, score_view_as_lerf, score_view_from_index
 from langfield.runs.directory import load_run
@@ -334,7 +334,7 @@ class Session:
         """The run's image-text encoder, loaded when first needed. RunError if it is another one now."""
         return self._wording.encoder
 
-    def _phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> Phrases:
+    def _phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> EncodedPhrases:
         self._check(phrases, negatives)
         return self._wording.encode(phrases, negatives)
 
@@ -345,7 +345,7 @@ class Session:
         if coded or (isinstance(self._method, Splat) and not len(self._method.language.codebook)):
             raise UsageError("this run has no language yet: let the command that trains it finish")
 
-    def _ready(self, asked: Phrases) -> Phrases:
+    def _ready(self, asked: EncodedPhrases) -> EncodedPhrases:
         """The phrases as this method's pictures are asked them fastest."""
         return asked if isinstance(self._method, Splat) else ready(self._method, asked)
 

@@ -10,12 +10,12 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from langfield.core.observed_scales import ObservedScales
+from langfield.models.base import AskableView
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.crop_levels import relevancy_at_crop_levels
 from langfield.query.index.raster import raster_pixels, raster_stride
 from langfield.query.index.scene_index import PhraseMatch
 from langfield.query.index.surface_voxels import SurfaceVoxels
-from langfield.query.language_view import LanguageView
-from langfield.query.relevancy import Phrases
 from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales_coarse_to_fine
 
 _DECISION = 0.5
@@ -33,7 +33,7 @@ class ViewScores:
     score: Float[Tensor, " p"]
 
 
-def score_view_as_lerf(view: LanguageView, asked: Phrases) -> ViewScores:
+def score_view_as_lerf(view: AskableView, asked: EncodedPhrases) -> ViewScores:
     """The one pixel that is best over 30 scales, and the picture at its scale (LERF, Kerr et al. 2023, §3.5)."""
     scales = lerf_scales().to(view.distance_scene.device)
     scale = scales[search_scales_coarse_to_fine(view, asked, scales).scale_index]
@@ -43,7 +43,7 @@ def score_view_as_lerf(view: LanguageView, asked: Phrases) -> ViewScores:
 
 
 def score_view_from_index(
-    on_raster: "VoxelInterpolator", asked: Phrases, found: Sequence[PhraseMatch], seen: ObservedScales
+    on_raster: "VoxelInterpolator", asked: EncodedPhrases, found: Sequence[PhraseMatch], seen: ObservedScales
 ) -> ViewScores:
     """Raw relevancy at each phrase's scale; and what the scene's surface says of it, read at the pixels.
 
@@ -86,7 +86,7 @@ class VoxelInterpolator:
         reader, near: see `SurfaceVoxels.interpolation_at`.
     """
 
-    view: LanguageView
+    view: AskableView
     surface: SurfaceVoxels
     pixels: Int64[Tensor, " n"]
     shape: tuple[int, int]
@@ -94,7 +94,7 @@ class VoxelInterpolator:
     near: Bool[np.ndarray, " n"]
 
     @classmethod
-    def of(cls, view: LanguageView, surface: SurfaceVoxels) -> "VoxelInterpolator":
+    def of(cls, view: AskableView, surface: SurfaceVoxels) -> "VoxelInterpolator":
         pixels, shape = raster_pixels(view, raster_stride(view))
         points_scene = view.points_scene[pixels].cpu().numpy().astype(np.float64)
         return cls(view, surface, pixels, shape, *surface.interpolation_at(points_scene))
@@ -116,7 +116,7 @@ def _membership(found: Sequence[PhraseMatch], voxels: int) -> Float[np.ndarray, 
     return member
 
 
-def _xy(pixel: Int64[Tensor, " p"], view: LanguageView) -> Float[Tensor, "p 2"]:
+def _xy(pixel: Int64[Tensor, " p"], view: AskableView) -> Float[Tensor, "p 2"]:
     """Pixel centres of flat indices."""
     width = view.camera.width_px
     return torch.stack([pixel % width, pixel // width], dim=-1).double() + 0.5

@@ -20,7 +20,7 @@ from langfield.training.checkpoints import Checkpoints, Snapshot
 from langfield.training.graphs import StepGraphs
 from langfield.training.guard import Meter, NanGuard
 from langfield.training.optimiser import Optimiser
-from langfield.training.randomness import stream_seed
+from langfield.core.randomness import stream_seed
 from langfield.training.signals import interruptible
 
 MOST_BAD_STEPS = 50  # so many in a row, and the training goes back to the last saved state

@@ -113,10 +113,10 @@ def test_only_what_is_pulled_about_multiplies():
 
 def test_what_is_pulled_most_takes_the_last_room():
     gaussians = few(capacity=8)
-    colours = gaussians.colors_constant[:6].detach().clone()
+    colours = gaussians.sh0[:6].detach().clone()
     slopes = torch.tensor([0.6, 0.9, 0.0, 0.7, 2.0, 0.8])
     assert densify(gaussians, slopes, nothing, CONFIG, EXTENT, drawn()) == 2
-    assert torch.equal(gaussians.colors_constant[6:8], colours[[1, 4]])
+    assert torch.equal(gaussians.sh0[6:8], colours[[1, 4]])
     assert densify(gaussians, torch.ones(8), nothing, CONFIG, EXTENT, drawn()) == 0
     assert int(gaussians.filled) == gaussians.count == 8
 
@@ -165,12 +165,12 @@ def test_faint_ones_go_at_once_huge_ones_later_and_what_is_no_number_too():
         gaussians.opacity_logits[0] = -9.0
         gaussians.opacity_logits[1] = torch.nan
         gaussians.log_scales[2] = math.log(0.5)
-        colours = gaussians.colors_constant[:6].clone()
+        colours = gaussians.sh0[:6].clone()
     slopes = Slopes(40)
     after_step(gaussians, slopes, [], nothing, CONFIG, EXTENT, 20, drawn())
-    assert torch.equal(gaussians.colors_constant[: gaussians.count], colours[2:])
+    assert torch.equal(gaussians.sh0[: gaussians.count], colours[2:])
     after_step(gaussians, slopes, [], nothing, CONFIG, EXTENT, 25, drawn())
-    assert torch.equal(gaussians.colors_constant[: gaussians.count], colours[3:])
+    assert torch.equal(gaussians.sh0[: gaussians.count], colours[3:])
 
 
 def test_slopes_are_means_over_the_pictures_that_show_a_gaussian():

@@ -22,7 +22,7 @@ from langfield.training.photos import PhotoSource
 
 # A few hundred steps on tiny pictures: rates are ten times 3DGS's.
 CONFIG = SplatConfig(
-    GaussianConfig(capacity=1200, sh_degree=1, first_scale=0.5),
+    GaussianConfig(capacity=1200, sh_degree=1, init_scale=0.5),
     harmonics_every=60,
     opacity_weight=1e-3,
     scale_weight=1e-3,
@@ -129,8 +129,8 @@ def test_what_may_not_be_used_teaches_nothing():
         method.zero_grad()
         terms = method.loss(PhotoBatch((Photo(0, camera, photo, used),)), 0)
         (terms["l1"] + terms["similarity"]).backward()
-        assert method.gaussians.colors_constant.grad is not None
-        return method.gaussians.colors_constant.grad.clone()
+        assert method.gaussians.sh0.grad is not None
+        return method.gaussians.sh0.grad.clone()
 
     assert torch.equal(gradient(0.0), gradient(1.0))
     assert gradient(0.0).abs().sum() > 0

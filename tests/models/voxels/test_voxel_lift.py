@@ -11,7 +11,7 @@ from langfield.models.presets import LIFT
 from langfield.models.registry import create_method
 from langfield.models.voxels.voxel_lift import Lift, PhotoEmbeddings
 from langfield.query.language_view import CodedMethod, LanguageMethod, PixelSamples, ready, render_language_view
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 from langfield.training.lifting import LiftingMethod
 
 TINY = replace(LIFT, chunk_rays=64, sampling=replace(LIFT.sampling, anneal_steps=10))
@@ -70,7 +70,7 @@ def test_each_side_answers_what_its_pixels_said(lifted: Lift):
 
 
 def test_asking_the_codes_and_asking_embeddings_agree_where_codes_agree(lifted: Lift):
-    phrases = Phrases(("left", "right"), torch.stack([LEFT, RIGHT]), torch.eye(4)[2:], 10.0)
+    phrases = EncodedPhrases(("left", "right"), torch.stack([LEFT, RIGHT]), torch.eye(4)[2:], 10.0)
     view = render_language_view(lifted, CAMERA)
     scale = torch.full((256,), 0.2)
     plain = phrases.relevancy(view.embedding(scale))
@@ -86,7 +86,7 @@ def test_asking_the_codes_and_asking_embeddings_agree_where_codes_agree(lifted: 
 
 
 def test_a_place_that_nothing_was_lifted_to_is_not_relevant(lifted: Lift):
-    phrases = Phrases(("left",), LEFT[None], torch.eye(4)[2:], 10.0)
+    phrases = EncodedPhrases(("left",), LEFT[None], torch.eye(4)[2:], 10.0)
     samples = replace(
         render_language_view(lifted, CAMERA).samples, points=torch.full((1, 3), 50.0), weights=torch.ones(1),
         ray=torch.zeros(1, dtype=torch.int64), rays=1,

@@ -6,7 +6,6 @@ from tests.query.fake_world import PHRASES, SIZE, THING, Wall, camera_at
 
 from langfield.core.observed_scales import ObservedScales
 from langfield.query.index.scene_index import SceneIndex
-from langfield.query.language_view import render_language_view
 from langfield.renderers.volume import SurfaceSamples
 
 SEEN = ObservedScales(torch.tensor([0.05, 0.15]), torch.tensor([[0.0, 0.0, 0.0], [0.3, 0.0, 0.0]]))
@@ -19,17 +18,20 @@ class PatternedWall(Wall):
     def __init__(self, has_dense: bool = True) -> None:
         self.has_dense = has_dense
 
-    def dense_features(self, samples: SurfaceSamples) -> torch.Tensor:
+    def boundary_features(self, samples: SurfaceSamples) -> torch.Tensor | None:
+        if not self.has_dense:
+            return None
         noise = torch.randn(samples.rays, 6, generator=torch.Generator().manual_seed(samples.rays))
         return torch.where(samples.points[:, :1] < BORDER_X, 5.0, -5.0) + 0.1 * noise
 
 
 def indexed(wall: Wall) -> SceneIndex:
-    return SceneIndex.from_views([render_language_view(wall, camera_at(x, 0, 64, 48)) for x in (0.0, 0.3)], SEEN)
+    return SceneIndex.from_views([wall.view(camera_at(x, 0, 64, 48)) for x in (0.0, 0.3)], SEEN)
 
 
 def test_dense_features_of_voxels_are_the_means_of_what_their_points_show():
     dense = indexed(PatternedWall()).graph.boundary_features
+    assert dense is not None
     plain = indexed(Wall())
     assert dense.shape == (len(plain.voxels), 6)
     x = plain.voxels.centres_scene[:, 0]

@@ -5,7 +5,6 @@ import torch
 from tests.query.fake_world import Wall, camera_at
 
 from langfield.query.index.raster import box_mean, normals_towards_camera, raster_pixels
-from langfield.query.language_view import render_language_view
 
 
 def test_box_mean_is_the_mean_over_what_lies_in_the_picture():
@@ -17,7 +16,7 @@ def test_box_mean_is_the_mean_over_what_lies_in_the_picture():
 
 
 def test_a_raster_has_every_strideth_pixel():
-    pixels, shape = raster_pixels(render_language_view(Wall(), camera_at(0, 0)), 4)
+    pixels, shape = raster_pixels(Wall().view(camera_at(0, 0)), 4)
     assert shape == (12, 16)
     assert pixels[0] == 2 * 64 + 2
     assert pixels[17] == 6 * 64 + 2 + 4

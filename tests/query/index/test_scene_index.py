@@ -9,7 +9,6 @@ from tests.query.fake_world import PHRASES, SIZE, THING, Wall, camera_at, observ
 
 from langfield.core.observed_scales import ObservedScales
 from langfield.query.index.scene_index import SceneIndex
-from langfield.query.language_view import render_language_view
 
 CENTRES = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]])
 
@@ -25,7 +24,7 @@ def best(index: SceneIndex) -> tuple[torch.Tensor, float, torch.Tensor]:
 
 def test_scales_that_no_photo_had_are_not_asked():
     """Where LERF's search takes the bait: see `test_scale_search`."""
-    view = render_language_view(Wall(), camera_at(0, 0))
+    view = Wall().view(camera_at(0, 0))
     where, scale, score = best(SceneIndex.from_views([view], observed_scales()))
     assert (where - THING).norm() < 0.2
     assert score[0] > 0.9
@@ -35,10 +34,10 @@ def test_scales_that_no_photo_had_are_not_asked():
 
 def test_a_crop_is_averaged_at_its_own_size_from_near_and_far():
     """A camera at half the typical distance sees crops twice as large: the place and scale found stay the same."""
-    far = render_language_view(Wall(), camera_at(0, 0, 128, 96))
+    far = Wall().view(camera_at(0, 0, 128, 96))
     near_camera = camera_at(0, 0, 128, 96)
     near_camera.world_from_camera[2, 3] = 2.0
-    near = render_language_view(Wall(), near_camera)
+    near = Wall().view(near_camera)
     (far_where, far_scale, far_score), (near_where, near_scale, near_score) = (
         best(SceneIndex.from_views([v], observed_scales())) for v in (far, near)
     )
@@ -49,7 +48,7 @@ def test_a_crop_is_averaged_at_its_own_size_from_near_and_far():
 
 def test_questions_are_what_the_embeddings_give_however_many_are_asked_at_once(monkeypatch: pytest.MonkeyPatch):
     seen = ObservedScales(torch.tensor([0.04, 0.1, 0.3]), CENTRES)
-    index = SceneIndex.from_views([render_language_view(Wall(), camera_at(x, 0, 64, 48)) for x in (0.0, 0.3)], seen)
+    index = SceneIndex.from_views([Wall().view(camera_at(x, 0, 64, 48)) for x in (0.0, 0.3)], seen)
     every = index.embeddings.relevancy(PHRASES)
     in_cells = torch.stack([index.cells.means(level) for level in every])
     best = in_cells.amax(dim=2).argmax(dim=0)
@@ -68,7 +67,7 @@ def test_questions_are_what_the_embeddings_give_however_many_are_asked_at_once(m
 
 
 def test_what_only_the_smallest_crops_show_counts_half_where_others_saw_the_place():
-    wall = [render_language_view(Wall(), camera_at(0, 0, 64, 48))]
+    wall = [Wall().view(camera_at(0, 0, 64, 48))]
     index = SceneIndex.from_views(wall, ObservedScales(torch.tensor([0.04, 0.1, 0.3]), CENTRES))
     every = torch.zeros(3, 3, len(index.voxels))
     every[0, 0], every[2, 1] = 0.8, 0.8
@@ -88,7 +87,7 @@ def test_what_only_the_smallest_crops_show_counts_half_where_others_saw_the_plac
 
 def test_a_scale_is_of_the_voxels_that_are_meant():
     seen = ObservedScales(torch.tensor([0.1, 0.2]), torch.zeros(1, 3))
-    index = SceneIndex.from_views([render_language_view(Wall(), camera_at(0, 0, 32, 24))], seen)
+    index = SceneIndex.from_views([Wall().view(camera_at(0, 0, 32, 24))], seen)
     far = np.argsort(index.typical_distance_scene)[-3:]
     assert index.crop_height_scene(1, far) == pytest.approx(
         0.2 * float(np.sort(index.typical_distance_scene)[-2]), rel=1e-5

@@ -90,8 +90,8 @@ def bump(sign: float) -> SurfaceVoxels:
     grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
     points = np.c_[grid, -sign * abs(grid[:, 0])]
     normals = np.c_[sign * np.sign(grid[:, 0]), np.zeros(len(grid)), np.ones(len(grid))] / np.sqrt(2)
-    twice = [np.concatenate([part, part]) for part in (points, np.full(points.shape, 0.5), normals)]
-    return voxelise_surface(*twice, np.repeat([0, 1], len(points)), 0.1)
+    points, normals = np.concatenate([points, points]), np.concatenate([normals, normals])
+    return voxelise_surface(points, np.full(points.shape, 0.5), normals, np.repeat([0, 1], len(grid)), 0.1)
 
 
 def test_a_thing_ends_where_the_surface_is_concave():

@@ -4,18 +4,17 @@ import torch
 from tests.query.fake_world import PHRASES, Wall, camera_at
 
 from langfield.core.observed_scales import ObservedScales
+from langfield.models.relevancy import relevancy
 from langfield.query.index.raster import raster_pixels
 from langfield.query.index.scene_index import SceneIndex
 from langfield.query.index.voxel_embeddings import VoxelEmbeddings
-from langfield.query.language_view import render_language_view
-from langfield.query.relevancy import relevancy
 
 CENTRES = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]])
 
 
 def test_means_are_those_of_a_loop_over_voxels():
     seen = ObservedScales(torch.tensor([0.002, 0.3]), CENTRES)  # at the first, less than a pixel is averaged over
-    views = [render_language_view(Wall(), camera_at(x, 0, 32, 24)) for x in (0.0, 0.3)]
+    views = [Wall().view(camera_at(x, 0, 32, 24)) for x in (0.0, 0.3)]
     index = SceneIndex.from_views(views, seen)
     voxels = index.voxels
     points, embedded = [], []

@@ -18,7 +18,6 @@ from langfield.evaluation.metrics import Lpips, in_any_box, in_mask, psnr, resiz
 from langfield.evaluation.protocols.names import HEADLINE_KINDS
 from langfield.evaluation.result import ViewResult
 from langfield.query.answers import ViewAnswers
-from langfield.query.index.scene_index import shrunk
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Pointing:
         # LERF's evidence for presence is a view's own, so that every phrase must be asked in every view.
         everything = self.labels is not None and self.protocol == "lerf"
         asked = [phrase.text for phrase in self.labels.phrases] if self.labels and everything else list(by_phrase)
-        camera = view.camera if self.max_side_px is None else shrunk(view.camera, self.max_side_px)
+        camera = view.camera.fit_within(self.max_side_px)
         picture = None
         for answers in asked_in_views(self.session, camera, asked, self.protocol):
             if answers.rgb.shape[1::-1] == view.size_px:

@@ -142,7 +142,7 @@ def gaussians_of(elements: Elements) -> Gaussians:
         gaussians.rotations.copy_(torch.from_numpy(rotations))
         gaussians.log_scales.copy_(torch.from_numpy(scales).log())
         gaussians.opacity_logits.fill_(float(np.log(_OPACITY / (1 - _OPACITY))))
-        gaussians.colors_constant.copy_((elements.rgb - 0.5) / harmonics.CONSTANT)
+        gaussians.sh0.copy_((elements.rgb - 0.5) / harmonics.CONSTANT)
     return gaussians.to(elements.points.device)
 
 

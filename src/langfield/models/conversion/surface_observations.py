@@ -17,6 +17,8 @@ from langfield.core.cameras import Camera, Cameras
 from langfield.core.errors import RunError
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.core.sampling import every_nth_to_fit
+from langfield.core.voxels import voxel_keys
 from langfield.models.base import Rendered
 from langfield.query.language_view import LanguageMethod, surface_of
 from langfield.renderers.volume import SurfaceSamples, join_samples
@@ -26,7 +28,7 @@ _PIXELS_PER_SIDE = 2
 _PIXELS_PER_ELEMENT = 16  # looked at in all, of the most elements wanted
 _WITNESSES = 16  # views that may say that nothing is there
 DEPTH_SLACK = 3  # in sides: what is less far apart along a ray counts as the same surface
-_MOST_CELLS = 2**17  # either way along an axis; keys are 64 bits
+_KEY_BITS = 18  # an axis; an octave takes 8 more
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,9 @@ class Cubes:
     def keys(self, points: Float[Tensor, "n 3"]) -> tuple[Int64[Tensor, " n"], Float[Tensor, "n 3"]]:
         """A number for each point's cube, and the cube's centre."""
         octave, side = self._octaves(points), self.sides(points)[:, None]
-        corner = (points / side).floor().clamp(-_MOST_CELLS, _MOST_CELLS - 1)
-        x, y, z = (corner.long() + _MOST_CELLS).unbind(-1)
-        key = (((octave.long() + 128) * 2 * _MOST_CELLS + x) * 2 * _MOST_CELLS + y) * 2 * _MOST_CELLS + z
+        most = 2 ** (_KEY_BITS - 1)
+        corner = (points / side).floor().clamp(-most, most - 1)
+        key = (octave.long() + 128) << (3 * _KEY_BITS) | voxel_keys(corner.long(), _KEY_BITS)
         return key, (corner + 0.5) * side
 
     def _octaves(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
@@ -130,8 +132,7 @@ def look(method: LanguageMethod, cameras: Sequence[Camera], cubes: Cubes, progre
     )
     if not len(together):
         raise RunError("shows no surface to its training photos' cameras: train it longer, or check the photos' poses")
-    every = range(0, len(cameras), -(-len(cameras) // _WITNESSES))
-    witnesses = [(cameras[i], depths[i]) for i in every]
+    witnesses = every_nth_to_fit(list(zip(cameras, depths, strict=True)), _WITNESSES)
     return together.chosen(_believed(together.points, cubes.sides(together.points), witnesses))
 
 

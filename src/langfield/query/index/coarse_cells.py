@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from langfield.core.voxels import voxel_grid
+
 
 class CoarseCells:
     """C cubes of space (cells) that hold voxels of a surface; each voxel is in the cell that its centre is in.
@@ -21,8 +23,7 @@ class CoarseCells:
     def __init__(
         self, centres_scene: Float[np.ndarray, "v 3"], point_counts: Int64[np.ndarray, " v"], side_scene: float
     ) -> None:
-        corner = np.floor(centres_scene / side_scene).astype(np.int64)
-        cell = np.unique(corner, axis=0, return_inverse=True)[1].reshape(-1)
+        cell = voxel_grid(centres_scene, side_scene).of_point
         total = np.bincount(cell, weights=point_counts)
         self._count = len(total)
         self._cell = torch.from_numpy(cell)

@@ -12,26 +12,26 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.core.observed_scales import ObservedScales
-from langfield.query.language_view import LanguageView
+from langfield.models.base import AskableView
 
 MAX_RASTER_SIDE = 160  # cells
 BOX_SHARE_OF_CROP = 0.5  # side of the box that embeddings are averaged over, of the crop's side
 _MIN_BOX_CELLS = 3  # the box over the smallest crops is at least so many cells wide, where the picture has the pixels
 
 
-def raster_stride(view: LanguageView) -> int:
+def raster_stride(view: AskableView) -> int:
     """The stride, in pixels, of a raster of at most 160 cells a side."""
     return max(1, -(-max(view.camera.height_px, view.camera.width_px) // MAX_RASTER_SIDE))
 
 
-def index_stride(view: LanguageView, scales: ObservedScales) -> int:
+def index_stride(view: AskableView, scales: ObservedScales) -> int:
     """The stride, in pixels, at which the index reads a view: at most 160 cells a side, and about three cells across
     the box that the smallest crops are averaged over. A finer raster would cost more and show no more."""
     box_px = BOX_SHARE_OF_CROP * float(scales.crop_angles[0]) * view.camera.fy_px
     return max(raster_stride(view), int(box_px / _MIN_BOX_CELLS))
 
 
-def raster_pixels(view: LanguageView, stride: int) -> tuple[Int64[Tensor, " n"], tuple[int, int]]:
+def raster_pixels(view: AskableView, stride: int) -> tuple[Int64[Tensor, " n"], tuple[int, int]]:
     """Flat indices of every `stride`-th pixel both ways, row by row; and the raster's rows and columns."""
     device = view.distance_scene.device
     rows = torch.arange(stride // 2, view.camera.height_px, stride, device=device)
@@ -55,7 +55,7 @@ class RasterSurface:
         spacing_scene: (K,) distance between the points of neighbouring cells across the line of sight.
     """
 
-    view: LanguageView
+    view: AskableView
     stride: int
     pixels: Int64[Tensor, " n"]
     shape: tuple[int, int]
@@ -66,7 +66,7 @@ class RasterSurface:
     spacing_scene: Float[np.ndarray, " k"]
 
     @classmethod
-    def from_view(cls, view: LanguageView, stride: int) -> "RasterSurface":
+    def from_view(cls, view: AskableView, stride: int) -> "RasterSurface":
         """Read what a view rendered. The view must hold rgb."""
         assert view.rendered.rgb is not None
         camera = view.camera
@@ -122,7 +122,7 @@ def box_mean(maps: Float[Tensor, "p h w"], side: float) -> Float[Tensor, "p h w"
 
 
 def box_side(
-    view: LanguageView, typical_distance: Float[Tensor, " n"], pixels: Int64[Tensor, " n"], angle: float, stride: int
+    view: AskableView, typical_distance: Float[Tensor, " n"], pixels: Int64[Tensor, " n"], angle: float, stride: int
 ) -> float:
     """Half the side of a crop as it looks in this view, in raster cells.
 

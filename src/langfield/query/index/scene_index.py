@@ -16,14 +16,14 @@ from torch import Tensor
 from langfield.core.cameras import Camera
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.models.base import AskableView
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.index.coarse_cells import CoarseCells
 from langfield.query.index.raster import MAX_RASTER_SIDE, RasterSurface, index_stride
 from langfield.query.index.regions import Region
 from langfield.query.index.surface_graph import SurfaceGraph
 from langfield.query.index.surface_voxels import SurfaceVoxels, voxelise_surface
-from langfield.query.index.voxel_embeddings import VoxelEmbeddings, embed_voxels, mean_dense_features
-from langfield.query.language_view import LanguageView
-from langfield.query.relevancy import Phrases
+from langfield.query.index.voxel_embeddings import VoxelEmbeddings, embed_voxels, mean_boundary_features
 
 MAX_VIEWS = 16
 MAX_HITS = 8
@@ -54,7 +54,7 @@ class SceneIndex:
 
     @classmethod
     def from_views(
-        cls, views: Sequence[LanguageView], scales: ObservedScales, progress: Progress = silent
+        cls, views: Sequence[AskableView], scales: ObservedScales, progress: Progress = silent
     ) -> "SceneIndex":
         """Index what rendered views of the scene frame show. Cost: see `embed_voxels`.
 
@@ -72,7 +72,7 @@ class SceneIndex:
             spacing = float(np.median(np.concatenate([raster.spacing_scene for raster in rasters])))
         side = max(crop / _VOXELS_PER_CROP, _SPACINGS_PER_VOXEL * spacing)
         voxels = voxelise_surface(points, rgb, normals, view_of_point, side)
-        boundary_features = mean_dense_features(rasters, voxels)
+        boundary_features = mean_boundary_features(rasters, voxels)
         embeddings = embed_voxels(rasters, voxels, scales, progress)
         observed = embeddings.observed.any(dim=0).cpu().numpy()
         return cls(
@@ -84,7 +84,7 @@ class SceneIndex:
             crop_angles=scales.crop_angles.cpu().numpy(),
         )
 
-    def score(self, phrases: Phrases) -> "PhraseScores":
+    def score(self, phrases: EncodedPhrases) -> "PhraseScores":
         """Relevancy of at least one phrase on the whole surface.
 
         Cost: that of `VoxelEmbeddings.relevancy` and of `SurfaceGraph.smoothed`.
@@ -99,7 +99,7 @@ class SceneIndex:
         smoothed = self.graph.smoothed(torch.cat(of_voxels))
         return PhraseScores(torch.cat(of_cells).cpu().numpy(), smoothed.cpu().numpy(), torch.cat(levels).cpu().numpy())
 
-    def cell_relevancy(self, phrases: Phrases) -> Float[np.ndarray, "p c"]:
+    def cell_relevancy(self, phrases: EncodedPhrases) -> Float[np.ndarray, "p c"]:
         """`PhraseScores.cell_relevancy` alone: without smoothing."""
         parts = [self._pooled_in_cells(self.embeddings.relevancy(part))[0] for part in self._batches(phrases)]
         return torch.cat(parts).cpu().numpy()
@@ -108,7 +108,7 @@ class SceneIndex:
         """The height (scene units) of a level's crops at some voxels: crop angle × median typical distance."""
         return float(self.crop_angles[crop_level] * np.median(self.typical_distance_scene[voxels]))
 
-    def _batches(self, phrases: Phrases) -> list[Phrases]:
+    def _batches(self, phrases: EncodedPhrases) -> list[EncodedPhrases]:
         """So many phrases at once that their relevancy at all levels takes 0.3 GB."""
         at_once = max(_NUMBERS_AT_ONCE // max(self.embeddings.observed.numel(), 1), 1)
         return [phrases[first : first + at_once] for first in range(0, len(phrases), at_once)]
@@ -174,7 +174,7 @@ class PhraseMatch:
 
 def build_scene_index(
     cameras: Sequence[Camera],
-    render: Callable[[Camera], LanguageView],
+    render: Callable[[Camera], AskableView],
     scales: ObservedScales,
     progress: Progress = silent,
 ) -> SceneIndex:
@@ -188,15 +188,9 @@ def build_scene_index(
     count = min(MAX_VIEWS, len(cameras))
     started, views = time.perf_counter(), []
     for number in range(count):
-        views.append(render(shrunk(cameras[number * len(cameras) // count], MAX_RASTER_SIDE)))
+        views.append(render(cameras[number * len(cameras) // count].fit_within(MAX_RASTER_SIDE)))
         progress(ProgressEvent("looking", number + 1, count, "views", time.perf_counter() - started))
     return SceneIndex.from_views(views, scales, progress)
-
-
-def shrunk(camera: Camera, longest_px: int) -> Camera:
-    """The same view with its longest side at most `longest_px`."""
-    factor = min(1.0, longest_px / max(camera.width_px, camera.height_px))
-    return camera.resized(max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor)))
 
 
 def _typical_distance(points_scene: Float[np.ndarray, "n 3"], scales: ObservedScales) -> Float[np.ndarray, " n"]:

@@ -8,6 +8,8 @@ from jaxtyping import Bool, Float, Int64
 from scipy.sparse import coo_array, csr_array
 from scipy.spatial import KDTree
 
+from langfield.core.voxels import voxel_grid
+
 _MIN_VIEWS = 2  # what one picture alone shows may not be there
 _NEIGHBOUR_RADIUS = 1.8  # voxel sides: neighbours share a face, an edge or a corner
 _INTERPOLATED = 4  # nearest voxels that a value at a point is a mean of
@@ -110,18 +112,14 @@ def voxelise_surface(
         view: number of the picture that shows each point.
         side_scene: length of a voxel's edge, scene units.
     """
-    corner = np.floor(points_scene / side_scene).astype(np.int64)
-    corner -= corner.min(axis=0, initial=0)
-    extent = corner.max(axis=0, initial=0) + 1
-    keys = (corner[:, 0] * extent[1] + corner[:, 1]) * extent[2] + corner[:, 2]
-    _, occupied, count = np.unique(keys, return_inverse=True, return_counts=True)
+    grid = voxel_grid(points_scene, side_scene)
     views = int(view.max(initial=0)) + 1
-    seen_by = np.bincount(np.unique(occupied * views + view) // views, minlength=len(count))
+    seen_by = np.bincount(np.unique(grid.of_point * views + view) // views, minlength=len(grid))
     kept = seen_by >= min(_MIN_VIEWS, views)
     if not kept.any():
         kept[:] = True
-    voxel = np.where(kept, np.cumsum(kept) - 1, -1)[occupied]
-    point_counts = count[kept]
+    voxel = np.where(kept, np.cumsum(kept) - 1, -1)[grid.of_point]
+    point_counts = grid.count[kept]
     inside = voxel >= 0
     normal = _means(normals, voxel, point_counts)
     return SurfaceVoxels(

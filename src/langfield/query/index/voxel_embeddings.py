@@ -17,9 +17,9 @@ from torch import Tensor
 
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.index.raster import RasterSurface, box_mean, box_side
 from langfield.query.index.surface_voxels import SurfaceVoxels
-from langfield.query.relevancy import Phrases
 
 _PENALTY = 2.0  # log-odds for a mean that is 1 shorter than usual; between 1 and 4 it changes little
 _CLIPPED = 1e-6  # relevancy is kept so far from 0 and 1
@@ -59,7 +59,7 @@ class VoxelEmbeddings:
         return cls(unit.half(), observed, penalty)
 
     @torch.no_grad()
-    def relevancy(self, phrases: Phrases) -> Float[Tensor, "l p v"]:
+    def relevancy(self, phrases: EncodedPhrases) -> Float[Tensor, "l p v"]:
         """LERF's relevancy of P phrases in each voxel at each crop level, less the penalty; 0 where not observed.
 
         Cost: 2 · L · V · D · (P + negatives) operations. Memory: 4 · L · P · V bytes, and one level's vectors in
@@ -135,10 +135,9 @@ def embed_voxels(
     return VoxelEmbeddings.from_means(means[..., :-1], means[..., -1])
 
 
-def mean_dense_features(rasters: Sequence[RasterSurface], voxels: SurfaceVoxels) -> Float[np.ndarray, "v s"] | None:
-    """The mean self-supervised features (DINO) of each voxel's points; None where the run holds none.
-
-    Memory: V × S numbers, and one raster's features.
+def mean_boundary_features(rasters: Sequence[RasterSurface], voxels: SurfaceVoxels) -> Float[np.ndarray, "v s"] | None:
+    """The mean boundary features (`AskableView.boundary_features`: DINO) of each voxel's points; None where the run
+    holds none. Memory: V × S numbers, and one raster's features.
 
     Args:
         rasters: in the order in which their points were given to `voxelise_surface`.
@@ -146,12 +145,12 @@ def mean_dense_features(rasters: Sequence[RasterSurface], voxels: SurfaceVoxels)
     sums: Tensor | None = None
     first = 0
     for raster in rasters:
-        dense = raster.view.dense(raster.pixels[raster.kept])
-        if dense is None:
+        features = raster.view.boundary_features(raster.pixels[raster.kept])
+        if features is None:
             return None
-        voxel = torch.from_numpy(voxels.voxel_of_input[first : first + len(raster.kept)]).to(dense.device)
+        voxel = torch.from_numpy(voxels.voxel_of_input[first : first + len(raster.kept)]).to(features.device)
         first += len(raster.kept)
         if sums is None:
-            sums = torch.zeros(len(voxels), dense.shape[1], device=dense.device)
-        sums.index_add_(0, voxel.clamp_min(0), dense.float() * (voxel >= 0)[:, None])
+            sums = torch.zeros(len(voxels), features.shape[1], device=features.device)
+        sums.index_add_(0, voxel.clamp_min(0), features.float() * (voxel >= 0)[:, None])
     return None if sums is None else sums.cpu().numpy() / voxels.point_counts[:, None]

@@ -2,7 +2,7 @@
 
 import torch
 
-from langfield.query.relevancy import Phrases, relevancy
+from langfield.models.relevancy import EncodedPhrases, relevancy
 
 
 def unit(n: int, d: int, seed: int) -> torch.Tensor:
@@ -29,7 +29,7 @@ def test_more_negatives_never_raise_it():
 
 
 def test_some_of_the_phrases_answer_as_among_all():
-    phrases = Phrases(("a", "b", "c"), unit(3, 6, 1), unit(4, 6, 2), 10.0)
+    phrases = EncodedPhrases(("a", "b", "c"), unit(3, 6, 1), unit(4, 6, 2), 10.0)
     f = unit(5, 6, 0)
     part = phrases[torch.tensor([2, 0])]
     assert part.texts == ("c", "a")

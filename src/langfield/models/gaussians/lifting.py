@@ -1,5 +1,5 @@
 """Language for Gaussians in closed form: crops are coded by a small codebook, and each Gaussian takes the codes of the
-pixels that it shows, weighted by its share of their light (Occam's LGS, Cheng et al. 2024; sparse codes: LangSplatV2).
+pixels that it shows, weighted by its contribution to them (Occam's LGS, Cheng et al. 2024; sparse codes: LangSplatV2).
 
 Nothing of N × embedding size is ever held: a level's weights are N × codes, and levels come one after the other.
 """
@@ -15,9 +15,8 @@ from torch import Tensor
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.errors import TrainingError
 from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.data.images import decode_mask
-from langfield.data.views import Scene
 from langfield.features.codebook import learn_codebook, nearest_codes
+from langfield.features.photos import TrainingPhotos
 from langfield.features.pyramid import PyramidFeatures
 from langfield.models.gaussians.splat import Splat
 
@@ -42,13 +41,12 @@ class _Alike:
 
 @torch.no_grad()
 def lift_language(
-    method: Splat,
-    scene: Scene,
+    model: Splat,
+    photos: TrainingPhotos,
     pyramid: PyramidFeatures,
-    view_indices: Sequence[int],
     progress: Progress = silent,
 ) -> None:
-    """Give the method the language of the views that `pyramid` was made for.
+    """Give the model the language of the photos that `pyramid` was made for.
 
     Cost: a projection of each view for as many levels as fit into 2 GiB of weights (N × codes numbers a level), a pass
     over its pairs of a pixel and a Gaussian for each level, and a splat and its gradient for the light. What pixels say
@@ -56,7 +54,7 @@ def lift_language(
 
     Raises TrainingError if no photo shows a Gaussian.
     """
-    config, device = method.config.lifting, pyramid.rows.device
+    config, device, view_indices = model.config.lifting, pyramid.rows.device, photos.view_indices
     start, done = time.monotonic(), 0
     total = len(view_indices) * (pyramid.levels + 1)
 
@@ -68,17 +66,17 @@ def lift_language(
     codebook = learn_codebook(lambda: pyramid.rows.split(_ROWS_AT_ONCE), config.codes)
     codes, shares = nearest_codes_of_rows(pyramid.rows, codebook, config.codes_per_crop)
     coded = codes.int(), shares
-    groups = _alike(scene, pyramid, view_indices, config.side_px, device)
+    groups = _alike(photos, pyramid, config.side_px, device)
     first_row = dict(zip(view_indices, pyramid.first_row.cpu()[_places(pyramid, view_indices)].tolist(), strict=True))
-    count = method.gaussians.count
+    count = model.gaussians.count
     light, distance = torch.zeros(2, count, device=device)
     for group in groups:
         used = group.used.float().reshape(*reversed(group.size_px), 1)
         for camera in group.cameras:
-            seen = method.pulled_back(camera, used)[:, 0]
+            seen = model.pulled_back(camera, used)[:, 0]
             eye = torch.tensor(camera.world_from_camera[:3, 3], device=device).float()
             light += seen
-            distance += seen * (method.gaussians.means[:count] - eye).norm(dim=-1)
+            distance += seen * (model.gaussians.means[:count] - eye).norm(dim=-1)
             tell(1)
     if not light.any():
         raise TrainingError("no photo shows a Gaussian to lift language to; check poses and learning rates")
@@ -89,23 +87,23 @@ def lift_language(
             levels = chosen.tolist()
             found = [torch.zeros(count, len(codebook), device=device) for _ in levels]
             for group in groups:
-                said = [method.pixel_rows(group.cameras[0], *_said(group, pyramid, level)) for level in levels]
+                said = [model.pixel_rows(group.cameras[0], *_said(group, pyramid, level)) for level in levels]
                 for index, camera in zip(group.indices, group.cameras, strict=True):
-                    projected = method.look(camera).projected  # a pinhole's: nothing is bent
+                    projected = model.look(camera).projected  # a pinhole's: nothing is bent
                     for level, of_pixels, of_level in zip(levels, said, found, strict=True):
                         projected.lift_codes(of_pixels, first_row[index][level], *coded, of_level)
                     tell(len(found))
             while found:
                 yield found.pop(0)
 
-    method.take_language(
+    model.take_language(
         codebook,
         weights(),
         light,
         distance / light.clamp_min(1e-9),
-        _crop_angles(scene, pyramid, view_indices).to(device),
+        _crop_angles(photos, pyramid).to(device),
         keep=config.codes_kept,
-        least_light=config.least_light,
+        min_contribution=config.min_contribution,
         robust=config.robust,
     )
 
@@ -118,37 +116,30 @@ def nearest_codes_of_rows(
     return torch.cat([codes for codes, _ in coded]), torch.cat([shares for _, shares in coded])
 
 
-def _alike(
-    scene: Scene, pyramid: PyramidFeatures, view_indices: Sequence[int], side_px: int, device: torch.device
-) -> list[_Alike]:
-    """The photos straightened and shrunk, those together that share all that does not depend on the pose."""
+def _alike(photos: TrainingPhotos, pyramid: PyramidFeatures, side_px: int, device: torch.device) -> list[_Alike]:
+    """The photos undistorted and shrunk, those together that share all that does not depend on the pose."""
     groups: dict[tuple[object, ...], list[int]] = {}
     grids = torch.cat([pyramid.grid.flatten(1), pyramid.stride_px, pyramid.origin_px], dim=1).cpu()
-    for index, grid in zip(view_indices, grids[_places(pyramid, view_indices)].tolist(), strict=True):
-        view = scene.views[index]
-        groups.setdefault((view.camera.optics, view.mask_path, *grid), []).append(index)
-    return [_group(scene, indices, side_px, device) for indices in groups.values()]
+    indices = photos.view_indices
+    for index, grid in zip(indices, grids[_places(pyramid, indices)].tolist(), strict=True):
+        groups.setdefault((*photos.optics(index), *grid), []).append(index)
+    return [_group(photos, indices, side_px, device) for indices in groups.values()]
 
 
-def _group(scene: Scene, indices: list[int], side_px: int, device: torch.device) -> _Alike:
+def _group(photos: TrainingPhotos, indices: list[int], side_px: int, device: torch.device) -> _Alike:
     """Photos of equal optics and mask; pixels that they do not show, or that the mask forbids, are not used."""
-    view, cameras = scene.views[indices[0]], []
-    for index in indices:
-        camera = scene.views[index].camera.moved(scene.scene_from_world)
-        factor = min(1.0, side_px / max(camera.width_px, camera.height_px))
-        size = max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor))
-        cameras.append(camera.straightened().resized(*size))
+    cameras = [photos.camera(index).straightened().fit_within(side_px) for index in indices]
     pixels = cameras[0].pixel_centres(device).reshape(-1, 2)
     rays = Cameras.from_list(cameras[:1], device).rays(
         torch.zeros(len(pixels), dtype=torch.int64, device=device), pixels
     )
-    photo = view.camera.moved(scene.scene_from_world)
+    photo, mask = photos.camera(indices[0]), photos.mask(indices[0])
+    size_px = photo.width_px, photo.height_px
     xy, _ = Cameras.from_list([photo], device).project(0, rays.origins + rays.directions)
-    used = ((xy >= 0) & (xy < torch.tensor(view.size_px, device=device))).all(dim=-1)
-    if view.mask_path is not None:
-        mask = torch.from_numpy(decode_mask(view.mask_path, view.size_px)).to(device)
-        column, row = (xy[:, axis].long().clamp(0, side - 1) for axis, side in enumerate(view.size_px))
-        used &= mask[row, column]
+    used = ((xy >= 0) & (xy < torch.tensor(size_px, device=device))).all(dim=-1)
+    if mask is not None:
+        column, row = (xy[:, axis].long().clamp(0, side - 1) for axis, side in enumerate(size_px))
+        used &= torch.from_numpy(mask).to(device)[row, column]
     return _Alike(indices, cameras, xy, used)
 
 
@@ -163,8 +154,8 @@ def _places(pyramid: PyramidFeatures, view_indices: Sequence[int]) -> Int64[Tens
     return pyramid.place.cpu()[list(view_indices)]
 
 
-def _crop_angles(scene: Scene, pyramid: PyramidFeatures, view_indices: Sequence[int]) -> Float[Tensor, " l"]:
-    """Crop height over focal length at each level, the mean over the views."""
-    cameras = [scene.views[index].camera for index in view_indices]
+def _crop_angles(photos: TrainingPhotos, pyramid: PyramidFeatures) -> Float[Tensor, " l"]:
+    """Crop height over focal length at each level, the mean over the photos."""
+    cameras = [photos.camera(index) for index in photos.view_indices]
     ratio = torch.tensor([camera.height_px / camera.fy_px for camera in cameras])
-    return (pyramid.fraction.cpu()[_places(pyramid, view_indices)] * ratio[:, None]).mean(dim=0)
+    return (pyramid.fraction.cpu()[_places(pyramid, photos.view_indices)] * ratio[:, None]).mean(dim=0)

@@ -6,18 +6,22 @@ Nothing is as wide as an embedding: codes are compared with the phrases once, el
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from jaxtyping import Float, Float16, Int16, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.models.gaussians.splat import Splat
 from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
-from langfield.query.language_view import LanguageView, surface_of
-from langfield.query.relevancy import Phrases
+from langfield.core.observed_scales import ObservedScales
+from langfield.models.base import AskableView
+from langfield.models.geometry import distance_and_points
+from langfield.models.relevancy import EncodedPhrases
 from langfield.renderers.splat import Look
+
+if TYPE_CHECKING:
+    from langfield.models.gaussians.splat import Splat
 
 _ASKED_BYTES = 2**29  # of relevancy pictures kept
 _CHANNELS_AT_ONCE = 64  # numbers an element has at once
@@ -25,7 +29,7 @@ _LEAST_ALPHA = 1e-3
 
 
 @dataclass(frozen=True)
-class SplatView(LanguageView):
+class SplatView(AskableView):
     """A camera of Gaussians.
 
     Attributes:
@@ -36,7 +40,7 @@ class SplatView(LanguageView):
 
     pixels_at_once: ClassVar[int] = 2**31  # a splat is of all of them
 
-    method: Splat
+    model: Any  # a `Splat`, which imports this module
     look: Look
     code: Int16[Tensor, "m l k"]
     share: Float16[Tensor, "m l k"]
@@ -47,13 +51,13 @@ class SplatView(LanguageView):
     def of_pixels(self, pixels: Int64[Tensor, " q"]) -> "_SplatPixels":
         return _SplatPixels(self, pixels)
 
-    def relevancy(self, phrases: Phrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
+    def relevancy(self, phrases: EncodedPhrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
         every = torch.arange(self.pixels, device=scale_scene.device)
         found = self.of_pixels(every).at(scale_scene)(phrases)
         return found.T.reshape(len(phrases), self.camera.height_px, self.camera.width_px)
 
     @torch.no_grad()
-    def levels(self, phrases: Phrases) -> Float[Tensor, "l p r"]:
+    def levels(self, phrases: EncodedPhrases) -> Float[Tensor, "l p r"]:
         """Relevancy pictures at each of the language's levels; those of phrases that were asked before, against the
         same negatives, are kept as long as there is room, so that asking them again splats nothing."""
         if not self._against or not torch.equal(self._against[0], phrases.negatives):
@@ -69,21 +73,26 @@ class SplatView(LanguageView):
         return found
 
     @torch.no_grad()
-    def strongest(self, phrases: Phrases) -> Float[Tensor, "p h w"]:
-        """Relevancy pictures in which every element answers at the level where it is most relevant: one number an
-        element and phrase, the quickest that can be asked."""
+    def crop_level_relevancy(self, phrases: EncodedPhrases, observed: ObservedScales) -> Float[Tensor, "l p h w"]:
+        """See `AskableView.crop_level_relevancy`: at the levels that language was lifted at."""
+        return self.levels(phrases).float().unflatten(-1, (self.camera.height_px, self.camera.width_px))
+
+    @torch.no_grad()
+    def quick_relevancy(self, phrases: EncodedPhrases) -> Float[Tensor, "p h w"]:
+        """See `AskableView.quick_relevancy`: every Gaussian answers at the crop level where it is most relevant, one
+        number for a Gaussian and phrase."""
         found, _ = sparse_relevancy(*self._question(phrases))
         return self._picture(found).permute(2, 0, 1)
 
     @torch.no_grad()
     def embeddings(self, level: int, pixels: Int64[Tensor, " q"]) -> Float[Tensor, "q d"]:
         """Unit embeddings of some pixels at one level."""
-        codebook = self.method.language.codebook.float()
+        codebook = self.model.language.codebook.float()
         mixed = self.look.splat_codes(self.code[:, level], self.share[:, level], len(codebook)).flatten(0, 1)
         return torch.nn.functional.normalize(mixed[pixels] @ codebook, dim=-1)
 
-    def _splatted(self, phrases: Phrases) -> Float[Tensor, "l p r"]:
-        levels = len(self.method.language.crop_angles)
+    def _splatted(self, phrases: EncodedPhrases) -> Float[Tensor, "l p r"]:
+        levels = len(self.model.language.crop_angles)
         parts = []
         for some in torch.arange(len(phrases)).split(max(_CHANNELS_AT_ONCE // max(levels, 1), 1)):
             of_elements = sparse_relevancy_levels(*self._question(phrases[some]))
@@ -91,9 +100,9 @@ class SplatView(LanguageView):
             parts.append(picture.reshape(self.pixels, levels, len(some)).permute(1, 2, 0))
         return torch.cat(parts, dim=1)
 
-    def _question(self, phrases: Phrases) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
+    def _question(self, phrases: EncodedPhrases) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
         """The arguments of `sparse_relevancy`."""
-        codebook = self.method.language.codebook.float()
+        codebook = self.model.language.codebook.float()
         dots = codebook @ phrases.embeddings.T, codebook @ phrases.negatives.T
         return *dots, self.code, self.share, phrases.temperature
 
@@ -112,9 +121,9 @@ class _SplatPixels:
     def embedding(self, scale_scene: Float[Tensor, " q"]) -> Float[Tensor, "q d"]:
         """See `AskedPixels.embedding`: between two levels a mean, linear in the logarithm of the scale."""
         low, high, share = self._between(scale_scene)
-        mixed = torch.zeros(len(self.pixels), self.view.method.language.codebook.shape[1], device=share.device)
+        mixed = torch.zeros(len(self.pixels), self.view.model.language.codebook.shape[1], device=share.device)
         used = set(torch.cat([low, high]).unique().tolist())
-        for level in range(len(self.view.method.language.crop_angles)):
+        for level in range(len(self.view.model.language.crop_angles)):
             weight = (low == level)[:, None] * (1 - share) + (high == level)[:, None] * share
             if level in used:
                 if level not in self._embedded:
@@ -122,11 +131,11 @@ class _SplatPixels:
                 mixed += weight * self._embedded[level]
         return torch.nn.functional.normalize(mixed, dim=-1)
 
-    def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[Phrases], Float[Tensor, "q p"]]:
+    def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[EncodedPhrases], Float[Tensor, "q p"]]:
         """See `AskedPixels.at`: between two levels, relevancy is linear in the logarithm of the scale."""
         low, high, share = self._between(scale_scene)
 
-        def ask(phrases: Phrases) -> Float[Tensor, "q p"]:
+        def ask(phrases: EncodedPhrases) -> Float[Tensor, "q p"]:
             levels = self.view.levels(phrases)
             return torch.lerp(levels[low, :, self.pixels], levels[high, :, self.pixels], share)
 
@@ -136,7 +145,7 @@ class _SplatPixels:
         self, scale_scene: Float[Tensor, " q"]
     ) -> tuple[Int64[Tensor, " q"], Int64[Tensor, " q"], Float[Tensor, "q 1"]]:
         """The two levels that a scale lies between, and how near it is to the higher one."""
-        angles = self.view.method.language.crop_angles
+        angles = self.view.model.language.crop_angles
         angle = scale_scene / self.view.typical_distance[self.pixels].clamp_min(1e-9)
         place = torch.searchsorted(angles, angle.contiguous()).clamp(1, max(len(angles) - 1, 1))
         low, high = place - 1, place.clamp(max=len(angles) - 1)
@@ -145,17 +154,18 @@ class _SplatPixels:
 
 
 @torch.no_grad()
-def render_splat_view(method: Splat, camera: Camera) -> SplatView:
+def render_splat_view(model: "Splat", camera: Camera) -> SplatView:
     """Render a camera of the scene frame once for all questions about it."""
-    look = method.look(camera)
-    rendered = method.drawn(look)
-    distance, points = surface_of(rendered, camera)
-    language = method.language
+    look = model.look(camera)
+    rendered = model.drawn(look)
+    assert rendered.depth_scene is not None
+    distance, points = distance_and_points(rendered.depth_scene, camera)
+    language = model.language
     answering = language.seen.float()
     far = torch.stack([language.distance.float() * answering, answering], dim=1)
     total, seen = look.blend(far)[0].reshape(-1, 2).unbind(-1)
     typical = torch.where(seen > _LEAST_ALPHA, total / seen.clamp_min(_LEAST_ALPHA), distance.nan_to_num(posinf=1.0))
     # Elsewhere than on a GPU finding what is hidden costs more than it spares.
-    elements = look.lit() if method.device.type == "cuda" else look.in_view()
+    elements = look.lit() if model.device.type == "cuda" else look.in_view()
     code, share = language.code[elements], language.share[elements]
-    return SplatView(camera, rendered, distance, points, method, look.only(elements), code, share, typical)
+    return SplatView(camera, rendered, distance, points, model, look.only(elements), code, share, typical)

@@ -28,14 +28,15 @@ def relevancy(
 
 
 @dataclass(frozen=True)
-class Phrases:
-    """What is asked, encoded.
+class EncodedPhrases:
+    """EncodedPhrases and their negatives as text embeddings: what a view of a model is asked with.
 
     Attributes:
-        texts: the phrases.
+        texts: the P phrases.
         embeddings, negatives: unit vectors.
-        temperature: of the encoder's card.
-        of_codes: relevancy of each of a method's codes (`CodedMethod`), once for all questions; None without them.
+        temperature: τ, of the encoder's card.
+        of_codes: (C, P) relevancy of each of a model's C codes, worked out once for all questions by
+            `Model.prepare_phrases`; None for models that do not need it.
     """
 
     texts: tuple[str, ...]
@@ -44,20 +45,21 @@ class Phrases:
     temperature: float
     of_codes: Float[Tensor, "c p"] | None = None
 
-    def with_codes(self, codes: Float[Tensor, "c d"]) -> "Phrases":
-        """The same with the relevancy of `codes`, which are embeddings; a code that is zero means nothing: 0."""
+    def with_codes(self, codes: Float[Tensor, "c d"]) -> "EncodedPhrases":
+        """The same with the relevancy of `codes`, which are embeddings; 0 for a code that is a zero vector."""
         parts = [self.relevancy(part.float()) * part.any(dim=-1, keepdim=True) for part in codes.split(2**14)]
         return replace(self, of_codes=torch.cat(parts) if parts else None)
 
     def relevancy(self, embedding: Float[Tensor, "n d"]) -> Float[Tensor, "n p"]:
+        """Relevancy of each phrase for each of some unit embeddings, see `relevancy`."""
         return relevancy(embedding, self.embeddings, self.negatives, self.temperature)
 
-    def __getitem__(self, index: "slice | Tensor") -> "Phrases":
+    def __getitem__(self, index: "slice | Tensor") -> "EncodedPhrases":
         """Some of the phrases, with the same negatives."""
         chosen = torch.arange(len(self.texts))[index.cpu() if isinstance(index, Tensor) else index].tolist()
         texts = tuple(self.texts[i] for i in chosen)
         of_codes = None if self.of_codes is None else self.of_codes[:, index]
-        return Phrases(texts, self.embeddings[index], self.negatives, self.temperature, of_codes)
+        return EncodedPhrases(texts, self.embeddings[index], self.negatives, self.temperature, of_codes)
 
     def __len__(self) -> int:
         return len(self.texts)
