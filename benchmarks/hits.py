@@ -18,8 +18,8 @@ import torch
 
 from langfield.core.progress import silent
 from langfield.core.transforms import Similarity
-from langfield.evaluation.labels.label_files import open_labels
-from langfield.evaluation.labels.labels import InstanceLabels
+from langfield.evaluation.labels.base import InstanceLabels
+from langfield.evaluation.labels.layouts import open_labels
 from langfield.evaluation.protocols.names import HEADLINE_KINDS
 from langfield.evaluation.protocols.positions import Things, most_pairs, open_things
 from langfield.query.answers import box_centre

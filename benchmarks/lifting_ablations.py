@@ -180,12 +180,12 @@ class Ablation:
         session, info = self.opened.session, self.opened.session.info
         self.method.language = language
         recipe = _of_levels(self.recipe, setting.levels)
-        context = config_from_json(MethodContext, dict(info.method_context), "method.context")
+        context = config_from_json(MethodContext, dict(info.model_context), "model.context")
         context = replace(context, crop_angles=crop_angles(self.scene, self.views, recipe))
         made = replace(
             info,
-            method_config=config_to_json(replace(self.method.config, lifting=setting.lifting)),
-            method_context=config_to_json(context),
+            model_config=config_to_json(replace(self.method.config, lifting=setting.lifting)),
+            model_context=config_to_json(context),
             training_config=dict(info.training_config) | {"pyramid": recipe.to_json()},
         )
         return evaluate(

@@ -32,8 +32,8 @@ from langfield.core.progress import silent
 from langfield.data.images import decode_image
 from langfield.data.scene import open_scene
 from langfield.data.views import View
-from langfield.evaluation.labels.label_files import open_labels
-from langfield.evaluation.labels.labels import Label, Labels
+from langfield.evaluation.labels.base import Label, Labels
+from langfield.evaluation.labels.layouts import open_labels
 from langfield.evaluation.masks import ious, lerf_ovs_masks
 from langfield.evaluation.metrics import resized_maps
 from langfield.evaluation.protocols.names import HEADLINE_KINDS
@@ -154,10 +154,10 @@ def _said_of(session: Session, crops: list[_Crop], lifted: torch.Tensor) -> dict
     resized = [torch.nn.functional.interpolate(crop.picture[None], (side, side), mode="bilinear")[0] for crop in crops]
     seen = session.encoder.encode_images(torch.stack(resized).to(session.device)).float().cpu()
     found = {"encoder": seen, "lifted": lifted}
-    method = session.method
-    if isinstance(method, Splat) and len(method.language.codebook):
-        codebook = method.language.codebook.float().cpu()
-        codes, shares = nearest_codes(seen, codebook, method.config.lifting.codes_per_crop)
+    model = session.model
+    if isinstance(model, Splat) and len(model.language.codebook):
+        codebook = model.language.codebook.float().cpu()
+        codes, shares = nearest_codes(seen, codebook, model.config.lifting.codes_per_crop)
         found["coded"] = (codebook[codes] * shares[:, :, None]).sum(dim=1)
     return found
 

@@ -12,7 +12,7 @@ from langfield.core.progress import Progress, silent
 from langfield.data.scene import Scene, open_scene
 from langfield.evaluation.evaluator import Report
 from langfield.evaluation.evaluator import evaluate as evaluate_session
-from langfield.evaluation.labels.label_files import find_labels, open_labels
+from langfield.evaluation.labels.layouts import find_labels, open_labels
 from langfield.evaluation.protocols.names import ProtocolName
 from langfield.features.bank import FeatureBank
 from langfield.making import KERNEL_LOG, Plan, TrainReport, absolute_spec, chosen_preset, make_run, opened_scene
@@ -186,7 +186,7 @@ def evaluate(
         encoder: as in `open_run`.
         allow_outside: also read files that lie outside the scene's folder.
         queries: labels; None is the scene's own `queries.json` if there is one, and for protocols that cannot do
-            without labels also its folders of labels (`langfield.evaluation.labels.label_files.find_labels`).
+            without labels also its folders of labels (`langfield.evaluation.labels.layouts.find_labels`).
         max_side_px: phrases are asked on a picture no longer than this; None is 160 on a CPU and no limit on CUDA.
 
     Raises:

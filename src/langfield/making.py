@@ -193,9 +193,9 @@ def _run_info(plan: Plan, views: Sequence[int], encoders: Encoders) -> RunInfo:
     features = {"pyramid": recipe.pyramid.to_json(), "feature_views": len(views)}
     return RunInfo(
         seed=config.seed,
-        method=method_name(recipe.config),
-        method_config=config_to_json(recipe.config),
-        method_context=config_to_json(context),
+        model=method_name(recipe.config),
+        model_config=config_to_json(recipe.config),
+        model_context=config_to_json(context),
         training_config=config_to_json(config) | {"preset": plan.preset, **features, **plan.source},
         encoders={"image_text": image_text.card.to_json()} | ({} if dense is None else {"dense": dense.card.to_json()}),
         scene_path=str(plan.scene_path.absolute()),  # so that `evaluate` finds it from anywhere

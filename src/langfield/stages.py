@@ -16,7 +16,6 @@ from langfield.core.config import config_from_json
 from langfield.core.errors import UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.splats import Splats
-from langfield.data.assembly import limited_size
 from langfield.data.formats.splat_ply import read_splat_ply
 from langfield.data.images import decode_image, decode_mask
 from langfield.data.pixels import PixelPool
@@ -101,9 +100,9 @@ def quick_psnr(method: Method, scene: Scene, device: torch.device, progress: Pro
     views = [scene.views[index] for index in evenly(scene.test, _LOOK_VIEWS)]
     start = time.monotonic()
     for done, view in enumerate(views, start=1):
-        size = limited_size(view.size_px, _LOOK_SIDE_PX[device.type])
-        camera = view.camera.resized(*size).moved(scene.scene_from_world)
-        rgb = method.render(camera, ["rgb"]).rgb
+        camera = view.camera.fit_within(_LOOK_SIDE_PX[device.type])
+        size = camera.width_px, camera.height_px
+        rgb = method.render(camera.moved(scene.scene_from_world), ["rgb"]).rgb
         assert rgb is not None
         used = None if view.mask_path is None else decode_mask(view.mask_path, size)
         if used is None or used.any():
@@ -175,10 +174,10 @@ def make_features(
 
 def fresh_method(info: RunInfo, device: torch.device) -> Method:
     """The run's method as training begins with it; the run's seed alone says what is random in it."""
-    context = config_from_json(MethodContext, dict(info.method_context), "method.context")
+    context = config_from_json(MethodContext, dict(info.model_context), "model.context")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stream_seed(info.seed, "method"))
-        return create_method(info.method, info.method_config, context).to(device)
+        return create_method(info.model, info.model_config, context).to(device)
 
 
 def fit(

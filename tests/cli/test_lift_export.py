@@ -58,8 +58,8 @@ def test_a_lift_leaves_a_run_of_no_steps_that_answers(lifted: Lifted, tmp_path: 
     assert {path.name for path in lifted.run.iterdir() if not path.name.startswith(".")} == RUN_FILES
     info = json.loads((lifted.run / "run.json").read_text())
     assert info["steps_done"] == 0
-    assert info["method"]["name"] == "splat"
-    assert info["method"]["config"]["gaussians"]["capacity"] == 2000
+    assert info["model"]["name"] == "splat"
+    assert info["model"]["config"]["gaussians"]["capacity"] == 2000
     run = str(lifted.run)
     answers = printed_json(capsys, ["query", run, "red ball", "--out", str(tmp_path / "out"), "--no-progress"])[
         "answers"

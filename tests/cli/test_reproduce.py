@@ -17,14 +17,14 @@ from tests.data.literature_scenes import (
 )
 
 from langfield.cli.console import Console
-from langfield.cli.contact_sheet import SheetRow, contact_sheet
 from langfield.cli.main import main
 from langfield.cli.reproduce import Asked, beside, chosen_phrases, measured_figures, percent, planned
 from langfield.core.errors import DataError
 from langfield.core.progress import silent
-from langfield.data.literature import catalogue
+from langfield.data.literature.catalogue import catalogue
 from langfield.data.scene import open_scene
 from langfield.models.presets import PRESETS
+from langfield.reports.contact_sheet import SheetRow, contact_sheet
 
 
 @pytest.fixture(autouse=True)

@@ -48,7 +48,7 @@ def test_a_run_of_gaussians_answers(tiny_splat, encoder: str, tmp_path: Path, ca
     report = printed_json(capsys, _train(scene, run, encoder))
     assert report["steps"] == STEPS
     assert report["preset"] == "splat"
-    assert json.loads((run / "run.json").read_text())["method"]["name"] == "splat"
+    assert json.loads((run / "run.json").read_text())["model"]["name"] == "splat"
     answers = printed_json(capsys, ["query", str(run), "red ball", "piano", "--out", str(tmp_path / "out")])["answers"]
     assert [answer["phrase"] for answer in answers] == ["red ball", "piano"]
     assert all(0 <= answer["presence"] <= 1 for answer in answers)

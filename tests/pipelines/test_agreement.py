@@ -99,14 +99,14 @@ def test_a_session_agrees_with_itself_and_encodes_texts_once():
             raise AssertionError("encoded already")
 
     field._wording._encoder = Deaf()  # type: ignore[assignment]
-    other = field.beside(replace(field.info, method="other"), field.method)
+    other = field.beside(replace(field.info, model="other"), field.method)
     other.ask_view(cameras[0], list(PHRASES))
     assert torch.stack(list(other._wording._texts.values())).shape[1] == 5
 
 
 def test_a_session_beside_another_asks_at_the_scales_that_its_own_info_says():
     field = session()
-    larger = dict(field.info.method_context) | {"crop_angles": [0.5, 0.75]}
-    other = field.beside(replace(field.info, method_context=larger), field.method)
+    larger = dict(field.info.model_context) | {"crop_angles": [0.5, 0.75]}
+    other = field.beside(replace(field.info, model_context=larger), field.method)
     assert other.seen_scales().crop_angles[[0, -1]].tolist() == [0.5, 0.75]
     torch.testing.assert_close(field.seen_scales().crop_angles[[0, -1]], torch.tensor(ANGLES))

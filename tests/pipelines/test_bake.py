@@ -68,8 +68,8 @@ def test_it_answers_as_the_field_does(baked):
 def test_the_run_says_what_it_is(baked):
     made, run, out, report = baked
     loaded = load_run(out)
-    assert loaded.info.method == "splat"
-    assert loaded.info.training_config["baked"] == {"run": str(run), "method": "lerf"}
+    assert loaded.info.model == "splat"
+    assert loaded.info.training_config["baked"] == {"run": str(run), "model": "lerf"}
     assert [view.name for view in loaded.info.views] == [view.name for view in made.info.views]
     written = json.loads((out / "metrics.json").read_text())
     assert written == json.loads(json.dumps(report.to_json()))

@@ -5,7 +5,7 @@ the point is near its centre and s is near its size; otherwise it shows wall (se
 shows the thing perfectly at scales that no photo ever had.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,9 @@ import torch
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.observed_scales import ObservedScales
-from langfield.models.base import AskableView, Rendered
+from langfield.models.base import AskableView, Model, Rendered
+from langfield.models.batches import ParamGroup
+from langfield.models.config import ModelContext
 from langfield.models.geometry import distance_and_points
 from langfield.models.relevancy import EncodedPhrases
 from langfield.renderers.volume import SurfaceSamples
@@ -29,19 +31,40 @@ PHRASES = EncodedPhrases(
 )
 
 
-class Wall:
-    """A model in closed form."""
+class Wall(Model):
+    """A field in closed form."""
+
+    name = "wall"
+
+    def __init__(self, language: bool = True) -> None:
+        super().__init__(None, ModelContext(4, {"embedding": 4}, (0.04, 0.4) if language else None))
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
+
+    @property
+    def answers_phrases(self) -> bool:
+        return True
+
+    def param_groups(self) -> list[ParamGroup]:
+        return []
+
+    def loss(self, batch: object, step: int) -> dict[str, torch.Tensor]:
+        raise AssertionError("nothing is learnt here")
+
+    def render(self, camera: Camera, outputs: Sequence[str] = ("rgb", "alpha", "depth")) -> Rendered:
+        return self.surface(camera)[0]
 
     def view(self, camera: Camera) -> "WallView":
         rendered, samples = self.surface(camera)
         assert rendered.depth_scene is not None
-        assert samples is not None
         return WallView(camera, rendered, *distance_and_points(rendered.depth_scene, camera), self, samples)
 
     def boundary_features(self, samples: SurfaceSamples) -> torch.Tensor | None:
         return None
 
-    def surface(self, camera: Camera, *, keep_samples: bool = True) -> tuple[Rendered, SurfaceSamples | None]:
+    def surface(self, camera: Camera) -> tuple[Rendered, SurfaceSamples]:
         pixels = camera.pixel_centres().reshape(-1, 2)
         rays = Cameras.from_list([camera]).rays(torch.zeros(len(pixels), dtype=torch.int64), pixels)
         distance = (4 - rays.origins[:, 2]) / rays.directions[:, 2]
@@ -54,16 +77,10 @@ class Wall:
         )
         return rendered, SurfaceSamples(points, torch.ones(len(points)), torch.arange(len(points)), len(points))
 
-    def language_features(self, samples: SurfaceSamples) -> torch.Tensor:
-        return samples.points
-
-    def embed(
-        self, samples: SurfaceSamples, scale_scene: torch.Tensor, features: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        features = samples.points if features is None else features
-        away = (features - THING).norm(dim=-1)
+    def embed(self, samples: SurfaceSamples, scale_scene: torch.Tensor) -> torch.Tensor:
+        away = (samples.points - THING).norm(dim=-1)
         thing = torch.exp(-((away / SIZE) ** 2) - ((scale_scene - SIZE) / SIZE) ** 2)
-        bait = ((features - BAIT).norm(dim=-1) < 0.05) & (scale_scene > 3)
+        bait = ((samples.points - BAIT).norm(dim=-1) < 0.05) & (scale_scene > 3)
         thing = torch.where(bait, torch.tensor(1.5), thing)
         out = torch.stack([thing, 0.5 * torch.ones_like(thing), 0.2 * torch.ones_like(thing), 0 * thing], dim=-1)
         return torch.nn.functional.normalize(out, dim=-1)

@@ -3,7 +3,7 @@
 import torch
 from tests.query.fake_world import PHRASES, Wall, WallView, camera_at, observed_scales
 
-from langfield.query.crop_levels import relevancy_at_all_crop_levels, relevancy_at_crop_levels
+from langfield.query.crop_levels import relevancy_at_crop_levels
 
 
 def view() -> WallView:
@@ -22,7 +22,7 @@ def test_pictures_at_a_level_are_the_plain_evaluation():
 def test_pictures_at_every_level_are_those_at_each(monkeypatch):
     monkeypatch.setattr("langfield.models.base.AskableView.pixels_at_once", 1000)  # four parts
     made, scales = view(), observed_scales()
-    every = relevancy_at_all_crop_levels(made, PHRASES, scales)
+    every = made.crop_level_relevancy(PHRASES, scales)
     assert every.shape == (len(scales.crop_angles), 3, 48, 64)
     for number in range(len(scales.crop_angles)):
         maps, _ = relevancy_at_crop_levels(made, PHRASES, scales, torch.full((3,), number))

@@ -26,8 +26,8 @@ def test_the_whole_search_is_the_loop_over_scales_and_pixels():
 
 def test_the_quick_search_agrees_where_things_are_larger_than_its_raster():
     class NoBait(Wall):
-        def embed(self, samples, scale_scene, features=None):
-            return super().embed(samples, scale_scene.clamp(max=3), features)
+        def embed(self, samples, scale_scene):
+            return super().embed(samples, scale_scene.clamp(max=3))
 
     made = NoBait().view(camera_at(0, 0))
     whole, quick = search_scales(made, PHRASES, SCALES), search_scales_coarse_to_fine(made, PHRASES, SCALES)

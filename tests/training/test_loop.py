@@ -216,8 +216,8 @@ def test_another_config_is_refused(tmp_path):
     train_in(tmp_path, 5)
     config = TrainingConfig(steps=5)
     with (
-        pytest.raises(RunError, match=r"method.config.width = 8, but 9 is asked for"),
-        open_checkpoints(tmp_path, toy_info(config, method_config={"width": 9})),
+        pytest.raises(RunError, match=r"model.config.width = 8, but 9 is asked for"),
+        open_checkpoints(tmp_path, toy_info(config, model_config={"width": 9})),
     ):
         pass
 

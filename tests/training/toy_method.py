@@ -94,9 +94,9 @@ class Poisoned(ToyMethod):
 def toy_info(config: TrainingConfig, **changes) -> RunInfo:
     info = RunInfo(
         seed=config.seed,
-        method="toy",
-        method_config={"width": 8},
-        method_context={"photos": 1},
+        model="toy",
+        model_config={"width": 8},
+        model_context={"photos": 1},
         training_config={"steps": config.steps, "rays": 32},
         encoders={},
         scene_path="toy",

@@ -16,7 +16,7 @@ from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
     from langfield.api import OpenedToMeasure
-    from langfield.evaluation.by_phrase import PhraseResult
+    from langfield.evaluation.phrase_results import PhraseResult
     from langfield.reports.comparison import Entry
 
 _MOST_RUNS = 6  # as many curves as a chart has colours and dashes for
@@ -59,8 +59,8 @@ class Compare(OutputOptions):
         """Measure each run, compare; returns what `--json` prints."""
         self._check()
         from langfield.cli.files import make_folder
-        from langfield.cli.measured_run import measure, run_facts
         from langfield.reports.comparison import Entry
+        from langfield.reports.page_pictures import measure, run_facts
         from langfield.reports.run_facts import differences
 
         facts = [run_facts(path, name) for path, name in zip(self.runs, names_of(self.runs), strict=True)]
@@ -120,7 +120,9 @@ class Compare(OutputOptions):
 
     def _page(self, entries: "Sequence[Entry]", console: Console) -> str:
         """The page. Each run is opened once more, so that never more than one is in memory."""
-        from langfield.cli.measured_run import (
+        from langfield.core.sampling import subsample_evenly
+        from langfield.reports.compare_page import CompareContent, compare_page
+        from langfield.reports.page_pictures import (
             MeasuredRun,
             labels_of,
             now,
@@ -129,8 +131,6 @@ class Compare(OutputOptions):
             test_views,
             view_pictures,
         )
-        from langfield.core.sampling import subsample_evenly
-        from langfield.reports.compare_page import CompareContent, compare_page
 
         by_run, views_by_run, names = [], [], []
         places = self._shown(entries)

@@ -10,8 +10,8 @@ from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions, T
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from langfield.cli.measured_run import MeasuredRun
-    from langfield.evaluation.by_phrase import PhraseResult
+    from langfield.evaluation.phrase_results import PhraseResult
+    from langfield.reports.page_pictures import MeasuredRun
 
 _PHRASES_SHOWN = 12  # with pictures, where none were asked for
 _MOST_PHRASES_SHOWN = 24
@@ -49,7 +49,8 @@ class ReportCommand(RunOptions):
             raise UsageError("a phrase is empty")
         from langfield import api
         from langfield.cli.files import make_folder
-        from langfield.cli.measured_run import (
+        from langfield.core.sampling import subsample_evenly
+        from langfield.reports.page_pictures import (
             measure,
             now,
             phrase_pictures,
@@ -57,7 +58,6 @@ class ReportCommand(RunOptions):
             telling_views,
             view_pictures,
         )
-        from langfield.core.sampling import subsample_evenly
         from langfield.reports.report_page import ReportContent, report_page
 
         opened = api.open_to_measure(
@@ -93,7 +93,7 @@ class ReportCommand(RunOptions):
         return {"run": str(self.path), **written, "evaluation": measured.evaluation or None, "phrases": phrases}
 
     def _shown(self, measured: "MeasuredRun") -> "list[PhraseResult]":
-        from langfield.evaluation.by_phrase import to_show, worst_first
+        from langfield.evaluation.phrase_results import to_show, worst_first
 
         if not any(self.phrase):
             return to_show(measured.phrases, _PHRASES_SHOWN)

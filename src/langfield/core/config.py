@@ -102,10 +102,11 @@ def _build_typed(family: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"{where} must be an object, got {value!r}")
     name = value.get("type", getattr(family, "type", None))
-    if name not in family.members:
-        known = ", ".join(sorted(family.members))
+    members = {known: member for known, member in family.members.items() if issubclass(member, family)}
+    if not isinstance(name, str) or name not in members:
+        known = ", ".join(sorted(members))
         raise ValueError(f"{where}.type is {name!r}; known are {known}, and what an imported module adds")
-    return _build_dataclass(family.members[name], {k: v for k, v in value.items() if k != "type"}, where)
+    return _build_dataclass(members[name], {k: v for k, v in value.items() if k != "type"}, where)
 
 
 def _build_dataclass(kind: Any, value: Any, where: str) -> Any:

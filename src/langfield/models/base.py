@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from langfield.core.cameras import Camera
 from langfield.core.config import TypedConfig
-from langfield.core.errors import RunError, UsageError
+from langfield.core.errors import UsageError
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, silent
 from langfield.core.splats import Splats
@@ -253,6 +253,7 @@ class Coupling(nn.Module, ABC):
 
 
 # -- the model itself ------------------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class Converted:

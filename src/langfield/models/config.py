@@ -45,9 +45,7 @@ class ModelConfig:
         """What its batches are made of."""
         return RayBatching()
 
-    def prepare_device(
-        self, device: torch.device, log: Path, progress: Progress, say: Callable[[str], None]
-    ) -> None:
+    def prepare_device(self, device: torch.device, log: Path, progress: Progress, say: Callable[[str], None]) -> None:
         """Have what the model needs on a device (compiled kernels), before anything long begins.
 
         Raises UsageError that says what is missing. Args: log: file for what compilers say.

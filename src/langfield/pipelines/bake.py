@@ -153,7 +153,7 @@ def _bake(
     laps.ended("surface")
     language, cosine = code_language(method, elements, seen.crop_angles, progress)
     laps.ended("language")
-    context = config_from_json(MethodContext, dict(session.info.method_context), "method.context")
+    context = config_from_json(MethodContext, dict(session.info.model_context), "model.context")
     baked = Splat(SplatConfig(gaussians=GaussianConfig(capacity=1, sh_degree=0)), context)
     baked.gaussians = gaussians_of(elements)
     baked.config = replace(baked.config, gaussians=baked.gaussians.config)
@@ -184,9 +184,9 @@ def _check_replaceable(out: Path) -> None:
 def _info(info: RunInfo, run: Path, baked: Splat) -> RunInfo:
     return replace(
         info,
-        method=Splat.name,
-        method_config=config_to_json(baked.config),
-        training_config=dict(info.training_config) | {_BAKED: {"run": str(run.absolute()), "method": info.method}},
+        model=Splat.name,
+        model_config=config_to_json(baked.config),
+        training_config=dict(info.training_config) | {_BAKED: {"run": str(run.absolute()), "model": info.model}},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         package_version=importlib.metadata.version("langfield"),
     )

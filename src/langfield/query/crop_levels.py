@@ -6,7 +6,7 @@ it does so worst. Here a pixel is asked at the heights of crops that showed it (
 """
 
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.core.observed_scales import ObservedScales
@@ -38,20 +38,3 @@ def relevancy_at_crop_levels(
             out[chosen[:, None], part] = relevancy.T
     query_scale = scales.crop_angles[crop_level][:, None] * distance
     return out.reshape(shape), query_scale.reshape(shape)
-
-
-def relevancy_at_all_crop_levels(
-    view: AskableView, phrases: EncodedPhrases, scales: ObservedScales
-) -> Float32[Tensor, "l p h w"]:
-    """LERF's relevancy of every pixel for P phrases at each of the L crop levels; unsmoothed, in [0, 1].
-
-    Cost: L evaluations of the picture. Memory: 4 · L · P · H · W bytes.
-    """
-    shape = (len(scales.crop_angles), len(phrases), view.camera.height_px, view.camera.width_px)
-    distance = scales.typical_distance(view.points_scene)
-    out = torch.empty(*shape[:2], view.pixels, device=distance.device)
-    for part in torch.arange(view.pixels, device=distance.device).split(view.pixels_at_once):
-        pixels = view.of_pixels(part)
-        for level, angle in enumerate(scales.crop_angles):
-            out[level, :, part] = pixels.at(angle * distance[part])(phrases).T
-    return out.reshape(shape)

@@ -19,26 +19,17 @@ from langfield.core.progress import Progress, silent
 from langfield.core.splats import Splats
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import ImageTextEncoder
-from langfield.models.base import MethodContext, Rendered
-from langfield.models.gaussians.splat import Splat
-from langfield.models.registry import create_method
+from langfield.models.base import AskableView, Model, Rendered
+from langfield.models.config import ModelContext
+from langfield.models.registry import create_model
 from langfield.models.relevancy import EncodedPhrases
 from langfield.query.answers import Answer, Hit, ViewAnswers
 from langfield.query.index.elements_in_voxels import ElementVoxels
 from langfield.query.index.regions import Region
 from langfield.query.index.scene_index import PhraseMatch, SceneIndex, build_scene_index
-from langfield.query.language_view import (
-    CodedMethod,
-    LanguageMethod,
-    LanguageView,
-    ready,
-    render_language_view,
-)
-from langfield.query.level_maps import level_maps
 from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.pictures import to_uint8
 from langfield.query.presence import MIN_NOUNS, PresenceCalibration, common_nouns, distinct_texts, uncalibrated_presence
-from langfield.query.splat_view import SplatView, render_splat_view
 from langfield.query.view_answers import VoxelInterpolator, hit_masks_in_view, score_view_as_lerf, score_view_from_index
 from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView
@@ -62,8 +53,7 @@ class Session:
     def __init__(
         self,
         info: RunInfo,
-        method: LanguageMethod | Splat,
-        context: MethodContext,
+        model: Model,
         device: torch.device,
         encoder: str | None = None,
     ) -> None:
@@ -71,12 +61,11 @@ class Session:
         self.info = info
         self.views: tuple[RunView, ...] = tuple(info.views)
         self.device = device
-        self._method = method
-        self._context = context
+        self._model = model
         self._scene_from_world = Similarity.from_matrix(info.scene_from_world)
-        card = None if context.crop_angles is None else info.encoders.get("image_text")
+        card = None if model.context.crop_angles is None else info.encoders.get("image_text")
         self._wording = PhraseEncoder(card, device, encoder)
-        self._rendered: OrderedDict[str, LanguageView] = OrderedDict()
+        self._rendered: OrderedDict[str, AskableView] = OrderedDict()
         self._outlook: SceneIndex | None = None
         self._on_raster: VoxelInterpolator | None = None
         self._sorted: ElementVoxels | None = None
@@ -96,12 +85,10 @@ class Session:
         loaded = load_run(Path(run))
         where = resolve_device(device)
         try:
-            context = config_from_json(MethodContext, dict(loaded.info.method_context), "method.context")
-            method = create_method(loaded.info.method, loaded.info.method_config, context)
-            method.load_state_dict(loaded.tensors("model"))
-            method.to(where)
-            assert isinstance(method, LanguageMethod | Splat)
-            return cls(loaded.info, method, context, where, encoder)
+            context = config_from_json(ModelContext, dict(loaded.info.model_context), "model.context")
+            model = create_model(loaded.info.model, loaded.info.model_config, context)
+            model.load_state_dict(loaded.tensors("model"))
+            return cls(loaded.info, model.to(where), where, encoder)
         except (ValueError, RuntimeError) as error:
             raise RunError(f"cannot be opened by this langfield: {error}", Path(run)) from None
 
@@ -109,24 +96,22 @@ class Session:
 
     def picture(self, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         """Colour, and z-depth in world units (infinite where nothing is), seen by a camera of the world frame."""
-        moved = camera.moved(self._scene_from_world)
-        if isinstance(self._method, Splat):
-            return self._as_world(self._method.render(moved))
-        return self._as_world(self._method.surface(moved, keep_samples=False)[0])
+        return self._as_world(self._model.render(camera.moved(self._scene_from_world), ("rgb", "depth")))
 
     @property
     def has_splats(self) -> bool:
         """Whether the run is made of Gaussians."""
-        return isinstance(self._method, Splat)
+        return self._model.elements() is not None
 
     def splats(self) -> Splats:
-        """The run's Gaussians, in the world frame. UsageError for a run of a method that has none."""
-        if not isinstance(self._method, Splat):
+        """The run's Gaussians, in the world frame. UsageError for a run of a model that has none."""
+        elements = self._model.elements()
+        if elements is None:
             raise UsageError(
-                f"this run is of the method {self.info.method}, which has no Gaussians: "
+                f"this run is of the model {self.info.model}, which has no Gaussians: "
                 "export points, or train with --preset splat"
             )
-        return self._method.gaussians.splats(self._scene_from_world.inverse())
+        return elements.splats(self._scene_from_world.inverse())
 
     def ask_view(
         self,
@@ -143,7 +128,7 @@ class Session:
             protocol: "langfield" says what is known of the whole scene's surface; "lerf" takes the one pixel of this
                 picture that is best over 30 scales, as LERF does.
         """
-        asked = self._ready(self._phrases(phrases, negatives))
+        asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
         view = self._view(camera)
         if protocol == "lerf":
             found = score_view_as_lerf(view, asked)
@@ -180,12 +165,12 @@ class Session:
 
         A run answers with one level, `ViewAnswers.refined`: sizes of crops are taken together before neighbours are
         brought into line. `raw` gives relevancy as it is rendered, at each of the run's crop sizes from the smallest
-        to the largest: see `langfield.query.level_maps`.
+        to the largest: see `AskableView.crop_level_relevancy`.
         """
         if not raw:
             return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).refined).to(self.device)[None]
-        asked = self._ready(self._phrases(phrases, negatives))
-        return level_maps(self._view(camera), asked, self.seen_scales())
+        asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
+        return self._view(camera).crop_level_relevancy(asked, self.seen_scales())
 
     def quick_relevancy(
         self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None
@@ -194,14 +179,13 @@ class Session:
 
         Of Gaussians each is drawn by where it is most relevant, as one number: for looking around and typing, 0.6 ms a
         phrase on an H200. It takes no account of the sizes of crops that fit together, nor of the scene's surface, so
-        it is no answer: `ask_view` is. Runs of other methods draw what `ask_view` calls `relevancy`.
+        it is no answer: `ask_view` is. Runs of other models draw what `ask_view` calls `relevancy`.
         """
-        if not isinstance(self._method, Splat):
-            return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).relevancy).to(self.device)
-        asked = self._phrases(phrases, negatives)
-        view = self._view(camera)
-        assert isinstance(view, SplatView)
-        return view.strongest(asked)
+        asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
+        quick = self._view(camera).quick_relevancy(asked)
+        if quick is not None:
+            return quick
+        return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).relevancy).to(self.device)
 
     # -- places --------------------------------------------------------------------------------------------------
 
@@ -227,20 +211,19 @@ class Session:
 
     def surface(self) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
         """The points that questions look at, in the world frame, and their colours."""
-        surface = self._outlook_of_views(silent).voxels
-        points_world = self._scene_from_world.inverse().points(surface.points_scene.astype(np.float64))
-        return points_world, to_uint8(surface.points_rgb)
+        voxels = self._outlook_of_views(silent).voxels
+        points_world = self._scene_from_world.inverse().points(voxels.points_scene.astype(np.float64))
+        return points_world, to_uint8(voxels.points_rgb)
 
     def _elements(self) -> ElementVoxels:
         """Made once, for all phrases."""
         if self._sorted is None:
-            surface = self._outlook_of_views(silent).voxels
-            if isinstance(self._method, Splat):
-                gaussians = self._method.gaussians
-                means_scene = gaussians.means.detach()[: gaussians.count].double().cpu().numpy()
-                self._sorted = ElementVoxels.nearest(means_scene, surface)
+            voxels = self._outlook_of_views(silent).voxels
+            made_of = self._model.elements()
+            if made_of is None:
+                self._sorted = ElementVoxels.of_surface_points(voxels)
             else:
-                self._sorted = ElementVoxels.of_surface_points(surface)
+                self._sorted = ElementVoxels.nearest(made_of.positions_scene.double().cpu().numpy(), voxels)
         return self._sorted
 
     def _found(
@@ -299,9 +282,9 @@ class Session:
 
     def _hit(self, region: Region, found: PhraseMatch) -> Hit:
         assert self._outlook is not None
-        surface, world_from_scene = self._outlook.voxels, self._scene_from_world.inverse()
+        voxels, world_from_scene = self._outlook.voxels, self._scene_from_world.inverse()
         points_world, core_world = (
-            world_from_scene.points(surface.points_in(voxels)) for voxels in (region.voxels, region.core)
+            world_from_scene.points(voxels.points_in(part)) for part in (region.voxels, region.core)
         )
         scale_world = self._outlook.crop_height_scene(found.crop_level, region.voxels) / self._scene_from_world.scale
         count = self._elements().count_in(region)
@@ -311,19 +294,17 @@ class Session:
     # -- another representation --------------------------------------------------------------------------------------
 
     @property
-    def method(self) -> LanguageMethod | Splat:
+    def model(self) -> Model:
         """What the run holds, in the scene frame."""
-        return self._method
+        return self._model
 
     def prepare(self, phrases: Sequence[str]) -> None:
         """Encode phrases ahead. Whatever speaks against asking them is raised now: no language, no encoder, no text."""
         self._phrases(phrases, None)
 
-    def beside(self, info: RunInfo, method: LanguageMethod | Splat) -> "Session":
-        """The same scene held by another method, to be asked the same: encoder and encoded phrases are shared.
-        Which scales its training saw, the context in `info` says."""
-        context = config_from_json(MethodContext, dict(info.method_context), "method.context")
-        other = Session(info, method, context, self.device)
+    def beside(self, info: RunInfo, model: Model) -> "Session":
+        """The same scene held by another model, to be asked the same: encoder and encoded phrases are shared."""
+        other = Session(info, model, self.device)
         other._wording = self._wording
         return other
 
@@ -341,29 +322,26 @@ class Session:
     def _check(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> None:
         """Raise UsageError for a question without words, or to a run without language."""
         self._wording.check(phrases, negatives)
-        coded = isinstance(self._method, CodedMethod) and not len(self._method.codes)
-        if coded or (isinstance(self._method, Splat) and not len(self._method.language.codebook)):
+        _ = self._wording.card
+        if not self._model.answers_phrases:
             raise UsageError("this run has no language yet: let the command that trains it finish")
-
-    def _ready(self, asked: EncodedPhrases) -> EncodedPhrases:
-        """The phrases as this method's pictures are asked them fastest."""
-        return asked if isinstance(self._method, Splat) else ready(self._method, asked)
 
     def seen_scales(self) -> ObservedScales:
         """Which scales training saw. UsageError for a run without language."""
         _ = self._wording.card  # without language no photo was cropped
-        assert self._context.crop_angles is not None
+        crop_angles = self._model.context.crop_angles
+        assert crop_angles is not None
         train = self.train_views()
         step = -(-len(train) // _CAMERAS_FOR_DISTANCE)
         centres = np.stack([view.camera.world_from_camera[:3, 3] for view in train[::step]])
         scene = torch.from_numpy(self._scene_from_world.points(centres)).float().to(self.device)
-        return ObservedScales.between(*self._context.crop_angles, scene)
+        return ObservedScales.between(*crop_angles, scene)
 
     def train_views(self) -> list[RunView]:
         """The photos that were trained on; all, if the run does not say."""
         return [view for view in self.views if view.split == "train"] or list(self.views)
 
-    def _view(self, camera: Camera) -> LanguageView:
+    def _view(self, camera: Camera) -> AskableView:
         """The rendered view of a camera of the world frame; the last few are kept for further phrases."""
         key = str(camera.to_json())
         if key not in self._rendered:
@@ -374,17 +352,14 @@ class Session:
         self._rendered.move_to_end(key)
         return self._rendered[key]
 
-    def _raster(self, view: LanguageView) -> VoxelInterpolator:
+    def _raster(self, view: AskableView) -> VoxelInterpolator:
         """Where the surface lies in the picture that was asked last; kept for further phrases."""
         if self._on_raster is None or self._on_raster.view is not view:
             self._on_raster = VoxelInterpolator.of(view, self._outlook_of_views(silent).voxels)
         return self._on_raster
 
-    def _look(self, camera: Camera) -> LanguageView:
-        moved = camera.moved(self._scene_from_world)
-        if isinstance(self._method, Splat):
-            return render_splat_view(self._method, moved)
-        return render_language_view(self._method, moved)
+    def _look(self, camera: Camera) -> AskableView:
+        return self._model.view(camera.moved(self._scene_from_world))
 
     def _as_world(self, rendered: Rendered) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         assert rendered.rgb is not None

@@ -9,10 +9,10 @@ import torch
 from tests.data.scenes import BALLS, NOTHING, arc_cameras, draw
 
 from langfield.core.cameras import Camera, Cameras
-from langfield.core.observed_scales import ObservedScales
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import EncoderCard
 from langfield.models.base import MethodContext, Rendered
+from langfield.core.observed_scales import ObservedScales
 from langfield.query.session import Session
 from langfield.renderers.volume import SurfaceSamples
 from langfield.runs.info import RunInfo, RunView
@@ -106,9 +106,9 @@ def session(method: BallField | None = None, scene_from_world: Similarity | None
     context = MethodContext(photos=11, embed_dim=DIMENSIONS, crop_angles=ANGLES)
     info = RunInfo(
         seed=0,
-        method="lerf",
-        method_config={},
-        method_context={"photos": 11, "embed_dim": DIMENSIONS, "dense_dim": None, "crop_angles": list(ANGLES)},
+        model="lerf",
+        model_config={},
+        model_context={"photos": 11, "embed_dim": DIMENSIONS, "dense_dim": None, "crop_angles": list(ANGLES)},
         training_config={"steps": 1},
         encoders={"image_text": CARD.to_json()},
         scene_path="nowhere",

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.models.conversion.ball_field import ANGLES, BallField, cameras, seen_scales, to_surface
 
 from langfield.core.errors import RunError
-from langfield.core.observed_scales import ObservedScales
 from langfield.core.transforms import Similarity
 from langfield.models.conversion.surface_observations import SIDE_SHARE_OF_CROP, Cubes, look, looking_cameras
+from langfield.core.observed_scales import ObservedScales
 
 
 @pytest.fixture(scope="module")

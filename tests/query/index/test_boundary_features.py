@@ -16,6 +16,7 @@ class PatternedWall(Wall):
     """A wall of one colour, of two materials that only dense features tell apart; noisy ones."""
 
     def __init__(self, has_dense: bool = True) -> None:
+        super().__init__()
         self.has_dense = has_dense
 
     def boundary_features(self, samples: SurfaceSamples) -> torch.Tensor | None:

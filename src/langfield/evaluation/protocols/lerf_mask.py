@@ -13,11 +13,11 @@ from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from langfield.data.views import View
-from langfield.evaluation.asked import Asked, asked_in_views
-from langfield.evaluation.counting import Question
-from langfield.evaluation.labels.labels import Label, Labels, ViewLabels
+from langfield.evaluation.askable import Asked, asked_in_views
+from langfield.evaluation.labels.base import Label, Labels, ViewLabels
 from langfield.evaluation.masks import MaskRule, boundaries, ious
 from langfield.evaluation.metrics import resized_maps
+from langfield.evaluation.questions import Question
 from langfield.evaluation.result import ViewResult
 
 

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from langfield.core.errors import DataError
 from langfield.data.views import Scene, View
-from langfield.evaluation.asked import AskedAtLevels, asked_at_levels
-from langfield.evaluation.counting import Question
-from langfield.evaluation.labels.labels import Label, Labels, ViewLabels
+from langfield.evaluation.askable import AskedAtLevels, asked_at_levels
+from langfield.evaluation.labels.base import Label, Labels, ViewLabels
 from langfield.evaluation.masks import box_filtered, cut, ious
 from langfield.evaluation.metrics import resized_maps
+from langfield.evaluation.questions import Question
 from langfield.evaluation.result import ViewResult
 
 

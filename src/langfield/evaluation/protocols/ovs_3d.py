@@ -13,11 +13,11 @@ from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from langfield.data.views import View
-from langfield.evaluation.asked import AskedAtLevels, asked_at_levels
-from langfield.evaluation.counting import Question
-from langfield.evaluation.labels.labels import Labels
+from langfield.evaluation.askable import AskedAtLevels, asked_at_levels
+from langfield.evaluation.labels.base import Labels
 from langfield.evaluation.masks import ious
 from langfield.evaluation.metrics import resized_maps
+from langfield.evaluation.questions import Question
 from langfield.evaluation.result import ViewResult
 
 RULE: Final = "relevancy over 0.4, at the level with the highest mean there"

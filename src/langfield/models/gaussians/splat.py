@@ -100,15 +100,12 @@ class SplatConfig(ModelConfig):
     lr_steps: int = 30_000
     extent: float = 1.1
 
-
     @property
     def batching(self) -> PhotoBatching:
         """Whole photos."""
         return PhotoBatching(self.photos_per_step, self.half_size_until)
 
-    def prepare_device(
-        self, device: torch.device, log: Path, progress: Progress, say: Callable[[str], None]
-    ) -> None:
+    def prepare_device(self, device: torch.device, log: Path, progress: Progress, say: Callable[[str], None]) -> None:
         """See `ModelConfig.prepare_device`: on CUDA, gsplat's kernels."""
         if device.type == "cuda":
             gsplat_kernels.prepare(log, progress=progress, say=say)

@@ -13,11 +13,11 @@ from jaxtyping import Float, Float16, Int16, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
 from langfield.core.observed_scales import ObservedScales
 from langfield.models.base import AskableView
 from langfield.models.geometry import distance_and_points
 from langfield.models.relevancy import EncodedPhrases
+from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
 from langfield.renderers.splat import Look
 
 if TYPE_CHECKING:

@@ -92,9 +92,7 @@ class Lerf(VolumeModel[LerfConfig]):
         samples = self._head_samples(rays[:n], render, n)
         heads = {name: head for name, head in self._heads().items() if head.config.target in targets}
         outputs = {name: head(samples, targets) for name, head in heads.items()}
-        terms = {
-            name: head.config.weight * head.loss(outputs[name].rendered, targets) for name, head in heads.items()
-        }
+        terms = {name: head.config.weight * head.loss(outputs[name].rendered, targets) for name, head in heads.items()}
         for name, coupling in self.couplings.items():
             assert isinstance(coupling, Coupling)
             if all(head in outputs for head in coupling.heads):

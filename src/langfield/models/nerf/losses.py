@@ -1,6 +1,5 @@
 """Losses of the radiance and language fields, as pure functions."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 

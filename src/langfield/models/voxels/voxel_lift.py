@@ -190,7 +190,9 @@ class VoxelPixels(RayPixels):
 
         def ask(phrases: EncodedPhrases) -> Float[Tensor, "q p"]:
             assert phrases.of_codes is not None, "phrases must be prepared for this model"
-            of_sample = torch.nn.functional.embedding_bag(rows, phrases.of_codes, per_sample_weights=weights, mode="sum")
+            of_sample = torch.nn.functional.embedding_bag(
+                rows, phrases.of_codes, per_sample_weights=weights, mode="sum"
+            )
             out = torch.zeros(self.samples.rays, len(phrases), device=weights.device)
             return out.index_add_(0, self.samples.ray, of_sample)
 

@@ -7,9 +7,9 @@ from tests.data.scenes import write_ball_scene
 from tests.evaluation.test_evaluator import Oracle
 
 from langfield.data.scene import Scene, open_scene
-from langfield.evaluation.by_phrase import PhraseInView, PhraseRecorder, PhraseResult, to_show, worst_first
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.labels.label_files import open_labels
+from langfield.evaluation.labels.layouts import open_labels
+from langfield.evaluation.phrase_results import PhraseInView, PhraseRecorder, PhraseResult, to_show, worst_first
 from langfield.query.answers import Answer
 
 

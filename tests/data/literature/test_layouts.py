@@ -13,8 +13,8 @@ from tests.data.literature_scenes import (
 )
 
 from langfield.core.errors import DataError
-from langfield.data.layouts import labels_folder, look_for, phrases_of
-from langfield.data.literature import catalogue
+from langfield.data.literature.catalogue import catalogue
+from langfield.data.literature.layouts import labels_folder, look_for, phrases_of
 from langfield.data.scene import open_scene
 
 TEATIME, OVS, BED = (catalogue().find(name) for name in ("teatime", "lerf-ovs/teatime", "bed"))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from langfield.evaluation.counting import (
+from langfield.evaluation.questions import (
     Question,
     Tally,
     bootstrap_error,

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from langfield.core.errors import DataError, UsageError
-from langfield.data.literature import GROUPS, METRICS, catalogue, read_catalogue
+from langfield.data.literature.catalogue import GROUPS, METRICS, catalogue, read_catalogue
 from langfield.evaluation.protocols.names import ASKED_IN, PROTOCOLS, ProtocolName
 
 # As the list of wanted phrases was written, scene by scene.
@@ -30,7 +30,7 @@ FREE = {
     "cookbook, wooden, dark, yellow",
     "waldo kitchen": "holder, handle, drawer, pot",
 }
-OURS = Path(str(files("langfield").joinpath("data", "literature.json")))
+OURS = Path(str(files("langfield").joinpath("data", "literature", "catalogue.json")))
 
 
 @pytest.mark.parametrize(("group", "wanted"), [("paper", PAPER), ("failures", FAILURES), ("free", FREE)])
@@ -173,7 +173,7 @@ def changed(path: list, value: object) -> dict:
     ],
 )
 def test_a_wrong_catalogue_is_refused_with_the_place(tmp_path: Path, path: list, value: object, message: str):
-    file = tmp_path / "literature.json"
+    file = tmp_path / "catalogue.json"
     file.write_text(json.dumps(changed(path, value)))
     with pytest.raises(DataError) as error:
         read_catalogue(file)

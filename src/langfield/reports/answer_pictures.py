@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from langfield.cli.contact_sheet import SheetRow, contact_sheet
 from langfield.cli.files import make_folder, numbered_slugs, write_picture
 from langfield.core.progress import Progress, ProgressEvent
 from langfield.data.images import decode_image
@@ -12,6 +11,7 @@ from langfield.query.answers import Answer, ViewAnswers
 from langfield.query.best_views import views_of_point
 from langfield.query.pictures import composited, relevancy_picture
 from langfield.query.session import Session
+from langfield.reports.contact_sheet import SheetRow, contact_sheet
 from langfield.runs.info import RunView
 
 _LOOK_SIDE_PX = {"cuda": 160, "cpu": 80}

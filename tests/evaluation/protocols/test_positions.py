@@ -13,10 +13,10 @@ from tests.answers import hit_at
 from tests.data.scenes import BALLS, queries
 
 from langfield.core.errors import DataError
-from langfield.evaluation.counting import Question
-from langfield.evaluation.labels.label_files import open_labels
-from langfield.evaluation.labels.labels import InstanceLabels
+from langfield.evaluation.labels.base import InstanceLabels
+from langfield.evaluation.labels.layouts import open_labels
 from langfield.evaluation.protocols.positions import Things, box_ious, by_number, compared, most_pairs, open_things
+from langfield.evaluation.questions import Question
 from langfield.query.answers import Answer, Hit
 
 FUZZ = settings(deadline=None, max_examples=50)

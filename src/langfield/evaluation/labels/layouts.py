@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from langfield.core.errors import DataError
 from langfield.data.views import View
-from langfield.evaluation.labels.labels import Labels, open_instances, open_polygons
+from langfield.evaluation.labels.base import Labels, open_instances, open_polygons
 from langfield.evaluation.labels.mask_labels import CLASSES_FILE, open_3d_ovs, open_lerf_mask
 
 LabelLayout = Literal["queries.json", "LERF-OVS", "LERF-Mask", "3D-OVS"]

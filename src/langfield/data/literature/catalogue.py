@@ -1,6 +1,6 @@
 """The scenes of the literature: where they come from, how their folders look, what their papers asked and measured.
 
-All of it is in `literature.json`. What is not known there is null or says so; nothing is downloaded.
+All of it is in `catalogue.json`. What is not known there is null or says so; nothing is downloaded.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from langfield.core.errors import UsageError
-from langfield.data.validation import Json, read_json
+from langfield.core.json_files import Json, read_json
 
 GROUPS = ("paper", "failures", "free")
 METRICS = ("localisation", "miou", "boundary_iou")
@@ -159,7 +159,7 @@ class Catalogue:
 @cache
 def catalogue() -> Catalogue:
     """The catalogue that comes with langfield."""
-    return read_catalogue(Path(str(files("langfield").joinpath("data", "literature.json"))))
+    return read_catalogue(Path(str(files("langfield").joinpath("data", "literature", "catalogue.json"))))
 
 
 def read_catalogue(path: Path) -> Catalogue:

@@ -11,7 +11,7 @@ from tests.data.scenes import write_ball_scene
 
 from langfield.core.errors import DataError
 from langfield.data.scene import Scene, open_scene
-from langfield.evaluation.labels.label_files import find_labels, open_labels
+from langfield.evaluation.labels.layouts import find_labels, open_labels
 from langfield.evaluation.masks import box_filtered, half_smoothed, lerf_ovs_masks
 from langfield.evaluation.protocols.lerf_ovs import choose, hits_a_box, labelled_views
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from langfield.evaluation.labels.labels import BACKGROUND
+from langfield.evaluation.labels.base import BACKGROUND
 from langfield.evaluation.protocols.names import HEADLINE_KINDS
 
 RESAMPLES = 1000

@@ -1,37 +1,17 @@
-"""What all readers share: leaving out photos that are not there, sizes on disk, and the size photos are used at."""
+"""A scene's photos on disk: which are there, how large they are, and the size they are used at."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from langfield.core.errors import DataError
 from langfield.data.images import image_size, same_shape
 from langfield.data.validation import is_file
-from langfield.data.views import Points, View
+from langfield.data.views import View
 
 MIN_VIEWS = 2
-TEST_EVERY = 8
 _HEADER_READERS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What a reader found; `open_scene` makes the `Scene` of it.
-
-    Attributes:
-        root, kind, points: as in `Scene`.
-        views: in any order.
-        split: names of the views to train on and to test on; None if the files name none.
-        notes: lines for a person.
-    """
-
-    root: Path
-    kind: str
-    views: tuple[View, ...]
-    points: Points | None
-    split: tuple[frozenset[str], frozenset[str]] | None
-    notes: tuple[str, ...]
 
 
 def present_photos(paths: Sequence[Path], file: Path) -> tuple[list[int], list[str]]:
@@ -75,11 +55,10 @@ def fit_to_pictures(
                 raise _shape_error(view, size, file)
             rescaled.append((view, size))
             camera = camera.resized(*size)
-        used = limited_size(size, max_side_px)
-        if used != size:
-            shrunk.append((size, used))
-            camera = camera.resized(*used)
-        fitted.append(replace(view, camera=camera))
+        used = replace(view, camera=camera.fit_within(max_side_px))
+        if used.size_px != size:
+            shrunk.append((size, used.size_px))
+        fitted.append(used)
     notes = []
     if rescaled:
         view, size = rescaled[0]
@@ -91,14 +70,6 @@ def fit_to_pictures(
         notes.append(f"{len(shrunk)} photos are used resized, longest side {max_side_px} pixels")
         notes[-1] += f" (first: {_size_text(size)} to {_size_text(used)})"
     return tuple(fitted), notes
-
-
-def limited_size(size: tuple[int, int], max_side_px: int | None) -> tuple[int, int]:
-    """`size` scaled down so that no side exceeds `max_side_px`."""
-    longest = max(size)
-    if max_side_px is None or longest <= max_side_px:
-        return size
-    return max(1, round(size[0] * max_side_px / longest)), max(1, round(size[1] * max_side_px / longest))
 
 
 def _size_text(size: tuple[int, int]) -> str:

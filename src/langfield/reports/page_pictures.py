@@ -10,26 +10,25 @@ from typing import Any
 import numpy as np
 
 from langfield.api import OpenedToMeasure
-from langfield.cli.answer_pictures import best_views
 from langfield.core.cameras import Camera
 from langfield.core.errors import RunError
 from langfield.core.progress import Progress, ProgressEvent
 from langfield.data.images import decode_image
 from langfield.data.views import View
-from langfield.evaluation.by_phrase import PhraseRecorder, PhraseResult
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.labels.label_files import open_labels
-from langfield.evaluation.labels.labels import Labels
+from langfield.evaluation.labels.base import Labels
+from langfield.evaluation.labels.layouts import open_labels
+from langfield.evaluation.phrase_results import PhraseRecorder, PhraseResult
 from langfield.query.session import Session
+from langfield.reports.answer_pictures import best_views
 from langfield.reports.page_parts import PICTURE_SIDE_PX
 from langfield.reports.phrase_sections import Box, PhrasePictures
 from langfield.reports.report_page import ViewPictures
 from langfield.reports.run_facts import RunFacts, training_curves
 from langfield.runs.atomic import read_json
-from langfield.runs.directory import Run, load_run
+from langfield.runs.directory import load_run
 
 _RENDER_SIDE_PX = {"cuda": PICTURE_SIDE_PX, "cpu": 320}
-_NEEDED_TO_ASK = ("model.safetensors", "language.safetensors")
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,8 @@ def run_facts(path: Path, name: str) -> RunFacts:
         metrics = read_json(path / "metrics.json")
     except (OSError, RunError):
         metrics = {}
-    return RunFacts(name, run.info.document(), metrics, _curves(path / "events.jsonl"), _bytes_to_ask(run))
+    size = run.files["model.safetensors"].size
+    return RunFacts(name, run.info.document(), metrics, _curves(path / "events.jsonl"), size)
 
 
 def _curves(path: Path) -> dict[str, Any]:
@@ -98,10 +98,6 @@ def _curves(path: Path) -> dict[str, Any]:
             return training_curves(lines)
     except OSError:
         return {}
-
-
-def _bytes_to_ask(run: Run) -> int:
-    return sum(record.size for name, record in run.files.items() if name in _NEEDED_TO_ASK)
 
 
 def view_pictures(measured: MeasuredRun, views: Iterable[View], progress: Progress) -> list[ViewPictures]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langfield.evaluation.labels.labels import Phrase
+from langfield.evaluation.labels.base import Phrase
 from langfield.evaluation.protocols.presence import calibration_error, presence_figures, presence_question, reliability
 
 

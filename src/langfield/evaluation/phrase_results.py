@@ -12,8 +12,8 @@ from jaxtyping import Float32, UInt8
 from langfield.core.cameras import Camera
 from langfield.core.progress import Progress, silent
 from langfield.data.views import View
-from langfield.evaluation.asked import Asked
-from langfield.evaluation.labels.labels import ABSENT, Label, Labels, ViewLabels
+from langfield.evaluation.askable import Asked
+from langfield.evaluation.labels.base import ABSENT, Label, Labels, ViewLabels
 from langfield.evaluation.masks import ious, lerf_ovs_masks
 from langfield.evaluation.metrics import in_any_box, in_mask, resized_maps
 from langfield.query.answers import Answer, ViewAnswers

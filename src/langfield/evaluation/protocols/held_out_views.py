@@ -10,12 +10,12 @@ from jaxtyping import UInt8
 from langfield.core.cameras import Camera
 from langfield.data.images import decode_image, decode_mask
 from langfield.data.views import View
-from langfield.evaluation.asked import Asked, AskedProtocol, asked_in_views
-from langfield.evaluation.counting import Question
-from langfield.evaluation.labels.labels import Label, Labels, ViewLabels
+from langfield.evaluation.askable import Asked, AskedProtocol, asked_in_views
+from langfield.evaluation.labels.base import Label, Labels, ViewLabels
 from langfield.evaluation.masks import ANSWER_RULE, LERF_OVS_RULE, MaskRule, ious
 from langfield.evaluation.metrics import Lpips, in_any_box, in_mask, psnr, resized_maps, ssim
 from langfield.evaluation.protocols.names import HEADLINE_KINDS
+from langfield.evaluation.questions import Question
 from langfield.evaluation.result import ViewResult
 from langfield.query.answers import ViewAnswers
 

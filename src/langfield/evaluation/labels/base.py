@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float64, Int64
 from PIL import Image, ImageDraw
 
 from langfield.core.errors import DataError
+from langfield.core.json_files import Json, read_json
 from langfield.data.images import decode_image, same_shape
-from langfield.data.validation import Json, read_json
 from langfield.data.views import View
 
 # A thing that shows fewer pixels than this in a view is not asked for there (the benchmark scenes' rule).

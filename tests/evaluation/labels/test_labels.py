@@ -14,9 +14,9 @@ from tests.data.scenes import BALLS, draw, queries, write_ball_scene
 
 from langfield.core.errors import DataError
 from langfield.data.scene import Scene, open_scene
-from langfield.evaluation.labels import labels as labels_module
-from langfield.evaluation.labels.label_files import open_labels
-from langfield.evaluation.labels.labels import visible_box
+from langfield.evaluation.labels import base as labels_module
+from langfield.evaluation.labels.base import visible_box
+from langfield.evaluation.labels.layouts import open_labels
 
 WIDTH, HEIGHT = 160, 120
 

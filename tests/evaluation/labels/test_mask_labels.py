@@ -12,8 +12,8 @@ from tests.data.scenes import BALLS, arc_cameras, draw
 
 from langfield.core.errors import DataError
 from langfield.data.scene import Scene, open_scene
-from langfield.evaluation.labels.label_files import find_labels, label_layout, open_labels
-from langfield.evaluation.labels.labels import ViewLabels
+from langfield.evaluation.labels.base import ViewLabels
+from langfield.evaluation.labels.layouts import find_labels, label_layout, open_labels
 from langfield.evaluation.labels.mask_labels import part_boxes
 
 CLASSES = "red ball\ngreen ball\nblue ball\n"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from langfield.core.errors import DataError
 from langfield.core.progress import ProgressEvent
-from langfield.data.unpacking import UnpackLimits, unpack_zip
+from langfield.data.literature.unpacking import UnpackLimits, unpack_zip
 
 Entry = tuple[str, bytes]
 

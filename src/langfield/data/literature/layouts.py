@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from langfield.core.errors import DataError
-from langfield.data.literature import CatalogueScene, Need
+from langfield.data.literature.catalogue import CatalogueScene, Need
 
 MAX_PHRASES = 1000
 MAX_PHRASE_CHARS = 500
