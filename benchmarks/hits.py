@@ -60,8 +60,8 @@ def write(session: Session, scene: Path, out: Path) -> None:
         for phrase, things in zip(labels.phrases, open_things(path, labels), strict=True)
         if phrase.kind in HEADLINE_KINDS and len(things)
     ]
-    found = session._found([phrase.text for phrase, _ in kept], None)
-    voxels = session._outlook_of_views(silent).voxels
+    found = session._match([phrase.text for phrase, _ in kept], None)
+    voxels = session._scene_index(silent).voxels
     truth = [np.c_[np.full(len(t), i), t.centre, t.radius, t.height] for i, (_, t) in enumerate(kept)]
     np.savez_compressed(
         out,

@@ -175,7 +175,7 @@ class _OnSurface:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._index = session._outlook_of_views(silent)
+        self._index = session._scene_index(silent)
         self._voxels = self._index.voxels
         self._true: dict[str, np.ndarray] = {}
         self._seen = np.zeros(len(self._voxels))

@@ -56,5 +56,5 @@ def session(model: Wall | None = None, *, language: bool = True) -> Session:
         views=views,
     )
     made = Session(info, model or Wall(language), torch.device("cpu"))
-    made._wording._encoder = Texts()
+    made._phrase_encoder._encoder = Texts()
     return made
