@@ -33,7 +33,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from langfield.api import OpenedToMeasure, open_to_measure
+from langfield.pipelines.opening import OpenedToMeasure, open_to_measure
 from langfield.core.config import config_from_json, config_to_json
 from langfield.core.errors import LangfieldError
 from langfield.core.progress import silent
@@ -44,7 +44,7 @@ from langfield.features.pyramid import PyramidFeatures, PyramidRecipe
 from langfield.fields.language_map import LanguageMap
 from langfield.models.base import MethodContext
 from langfield.models.gaussians.splat import LiftingConfig, Splat
-from langfield.stages import crop_angles, evenly, make_features
+from langfield.pipelines.stages import crop_angles, evenly, make_features
 from langfield.training.splat_lifting import lift_language
 from measuring import machine, synchronise, table
 

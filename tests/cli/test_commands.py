@@ -198,7 +198,7 @@ def test_wrong_input_is_one_line_with_the_file_and_the_fix(trained: Trained, tmp
 
 
 def test_what_nobody_foresaw_ends_with_1_and_a_traceback(trained: Trained, monkeypatch, capsys):
-    monkeypatch.setattr("langfield.api.open_run", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr("langfield.open", lambda *args, **kwargs: 1 / 0)
     assert main(["query", str(trained.run), "mug", "--json"]) == 1
     said = capsys.readouterr()
     error = json.loads(said.out)["error"]
@@ -242,8 +242,8 @@ def test_only_a_training_goes_on_after_ctrl_c(trained: Trained, monkeypatch, cap
     def pressed(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("langfield.making.open_scene", pressed)
-    monkeypatch.setattr("langfield.api.open_run", pressed)
+    monkeypatch.setattr("langfield.pipelines.stages.open_scene", pressed)
+    monkeypatch.setattr("langfield.open", pressed)
     arguments = trained.arguments if command == "train" else ["query", str(trained.run), "mug"]
     assert main(arguments) == 130
     assert capsys.readouterr().err.splitlines()[-1] == f"langfield: {line}"

@@ -59,7 +59,7 @@ def test_a_report_is_a_page_and_figures(trained: Trained, tmp_path: Path, capsys
     for phrase in result["phrases"]:
         assert {"expected", "present", "presence", "right", "position", "hits", "total", "miou"} <= set(phrase)
     root = parsed(out)
-    assert headings(root) == ["EncodedPhrases", "Presence", "Every phrase", "Test views", "Training", "Make it again"]
+    assert headings(root) == ["Phrases", "Presence", "Every phrase", "Test views", "Training", "Make it again"]
     assert len(root.findall(".//section[@id='every-phrase']//table")[-1].findall("tbody/tr")) == len(labelled)
     assert len(root.findall(".//section[@id='test-views']//article")) == 2
     code = ["".join(element.itertext()) for element in root.iter("code")]

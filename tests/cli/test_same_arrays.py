@@ -28,7 +28,7 @@ NAMES = ("relevancy", "refined", "masks")
 @pytest.fixture
 def run(monkeypatch) -> Session:
     """A session of which the command line opens another one."""
-    monkeypatch.setattr("langfield.api.open_run", lambda *args, **kwargs: session())
+    monkeypatch.setattr("langfield.open", lambda *args, **kwargs: session())
     return session()
 
 

@@ -22,7 +22,7 @@ from langfield.models.presets import PRESETS
 from langfield.ops.gaussians import gsplat_kernels
 from langfield.ops.gaussians import rasterize as rasterize_module
 from langfield.ops.gaussians.rasterize import blend_all, project
-from langfield.stages import prepare_kernels
+from langfield.pipelines.stages import prepare_kernels
 
 
 @pytest.fixture(autouse=True)

@@ -22,14 +22,14 @@ class Bake(RunOptions):
     """At most so many Gaussians. 200,000, if not given."""
 
     phrase: Texts = ()
-    """EncodedPhrases that both are asked to compare them. Those of the scene's queries.json or common nouns, if not given.
+    """Phrases that both are asked to compare them. Those of the scene's queries.json or common nouns, if not given.
     Takes all words up to the next option or --, and may be given again."""
 
     def run(self, console: Console) -> dict[str, Any]:
         """Bake; returns what `--json` prints."""
-        from langfield import api
+        import langfield
 
-        report = api.bake(
+        report = langfield.bake(
             self.path,
             self.out,
             elements=self.elements,

@@ -15,8 +15,8 @@ from langfield.cli.report import check_page_name, write_page
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from langfield.api import OpenedToMeasure
     from langfield.evaluation.phrase_results import PhraseResult
+    from langfield.pipelines.opening import OpenedToMeasure
     from langfield.reports.comparison import Entry
 
 _MOST_RUNS = 6  # as many curves as a chart has colours and dashes for
@@ -37,7 +37,7 @@ class Compare(OutputOptions):
     """Also write an HTML page with pictures here."""
 
     phrase: Texts = ()
-    """EncodedPhrases to show pictures of, each in quotes. Those in which the runs differ most, if not given. Takes all words
+    """Phrases to show pictures of, each in quotes. Those in which the runs differ most, if not given. Takes all words
     up to the next option or --, and may be given again."""
 
     scene: OptionalPath = None
@@ -106,9 +106,9 @@ class Compare(OutputOptions):
                 )
 
     def _opened(self, path: Path, console: Console) -> "OpenedToMeasure":
-        from langfield import api
+        from langfield.pipelines.opening import open_to_measure
 
-        return api.open_to_measure(
+        return open_to_measure(
             path,
             scene=self.scene,
             allow_outside=self.allow_outside,

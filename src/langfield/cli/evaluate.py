@@ -34,9 +34,9 @@ class Eval(RunOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """Evaluate; returns what `--json` prints."""
-        from langfield import api
+        import langfield
 
-        report = api.evaluate(
+        report = langfield.evaluate(
             self.path,
             scene=self.scene,
             encoder=self.encoder,

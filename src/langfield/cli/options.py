@@ -22,7 +22,7 @@ Flag = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
 Texts = tyro.conf.UseAppendAction[
     Annotated[tuple[tuple[str, ...], ...], tyro.conf.arg(metavar="TEXT…", help_behavior_hint="")]
 ]
-EncodedPhrases = tyro.conf.Positional[
+Phrases = tyro.conf.Positional[
     Annotated[tuple[str, ...], tyro.conf.arg(metavar="PHRASE…", help_behavior_hint="")]
 ]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from langfield.cli.console import Console
-from langfield.cli.options import OptionalPath, EncodedPhrases, RunOptions, Texts, flat
+from langfield.cli.options import Phrases, OptionalPath, RunOptions, Texts, flat
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 class Query(RunOptions):
     """Say where phrases are in the scene, or that they are not there."""
 
-    phrases: EncodedPhrases
+    phrases: Phrases
     """What to look for, each phrase in quotes."""
 
     negative: Texts = ()
-    """EncodedPhrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given.
+    """Phrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given.
     Takes all words up to the next option or --, and may be given again."""
 
     out: OptionalPath = None
@@ -32,9 +32,9 @@ class Query(RunOptions):
             taken = "; --negative takes all words up to the next option or --" if any(self.negative) else ""
             example = "langfield query RUN 'wooden spoon' mug"
             raise UsageError(f"nothing to look for: add phrases, such as: {example}{taken}")
-        from langfield import api
+        import langfield
 
-        session = api.open_run(self.path, device=self.device, encoder=self.encoder)
+        session = langfield.open(self.path, device=self.device, encoder=self.encoder)
         negatives = flat(self.negative) or None
         if negatives is not None:  # so that a phrase that became one is seen
             console.say(f"against {', '.join(negatives)}")

@@ -26,7 +26,7 @@ class ReportCommand(RunOptions):
     """The file to write. report.html in the run directory, if not given."""
 
     phrase: Texts = ()
-    """EncodedPhrases to show pictures of, each in quotes. Of those that the scene's queries.json knows, the worst and some
+    """Phrases to show pictures of, each in quotes. Of those that the scene's queries.json knows, the worst and some
     others, if not given. Takes all words up to the next option or --, and may be given again."""
 
     scene: OptionalPath = None
@@ -47,9 +47,9 @@ class ReportCommand(RunOptions):
         check_page_name(out)
         if any(not phrase.strip() for phrase in flat(self.phrase)):
             raise UsageError("a phrase is empty")
-        from langfield import api
         from langfield.cli.files import make_folder
         from langfield.core.sampling import subsample_evenly
+        from langfield.pipelines.opening import open_to_measure
         from langfield.reports.page_pictures import (
             measure,
             now,
@@ -60,7 +60,7 @@ class ReportCommand(RunOptions):
         )
         from langfield.reports.report_page import ReportContent, report_page
 
-        opened = api.open_to_measure(
+        opened = open_to_measure(
             self.path,
             scene=self.scene,
             encoder=self.encoder,

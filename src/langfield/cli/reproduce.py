@@ -79,13 +79,13 @@ class Reproduce(OutputOptions):
     def _reproduced(
         self, scene: "CatalogueScene", folder: Path, asked: Sequence[Asked], out: Path, console: Console
     ) -> dict[str, Any]:
-        from langfield import api
+        import langfield
         from langfield.data.scene import open_scene
         from langfield.runs.atomic import write_json
 
         run, photos = out / "run", open_scene(folder)
         plan = planned(scene, folder, photos, console)  # labels that cannot be used are found before the training
-        trained = api.train(
+        trained = langfield.train(
             folder,
             run,
             preset=self.preset,
@@ -98,7 +98,7 @@ class Reproduce(OutputOptions):
         sheet = out / "sheet.png"
         title = f"{scene.name}, preset {trained.preset}"
         # The opened run goes before measuring opens its own: both would need the memory.
-        answers = _ask_and_draw(api.open_run(run, device=self.device), photos, asked, title, sheet, console)
+        answers = _ask_and_draw(langfield.open(run, device=self.device), photos, asked, title, sheet, console)
         measured = measured_figures(plan, folder, run, self.device, console)
         result = {
             "scene": scene.name,
@@ -189,10 +189,10 @@ def measured_figures(
     plan: Mapping[ProtocolName, Path | None], folder: Path, run: Path, device: str, console: Console
 ) -> dict[str, Any]:
     """Reports of `langfield eval` by protocol."""
-    from langfield import api
+    import langfield
 
     return {
-        protocol: api.evaluate(
+        protocol: langfield.evaluate(
             run, scene=folder, queries=labels, protocol=protocol, device=device, progress=console.progress
         ).to_json()
         for protocol, labels in plan.items()

@@ -1,4 +1,4 @@
-"""The photos that a model learns from, as it may read them: cameras in the scene frame, pixels, masks, the point cloud."""
+"""The photos that a model learns from, as it may read them: cameras in the scene frame, pixels, masks, points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -32,7 +32,7 @@ class TargetSource(Protocol):
 
 
 class EncoderTargets:
-    """What encoders say of pixels: "embedding", "crop_angle", "dense", as far as there are features and they are wanted.
+    """What encoders say of pixels: "embedding" with "crop_angle", and "dense", as far as they are wanted.
 
     Each pixel gets one pyramid level, uniform in [0, L − 1] with fractions, as in LERF (Kerr et al. 2023, §3.3).
     "embedding" is the unit image-text embedding of a crop about the pixel, "crop_angle" the crop's height over the

@@ -265,6 +265,7 @@ class Converted:
         voxel_side_scene: usual (median) side of the voxels that the surface was thinned by, scene units.
         coding_cosine: mean cosine between the field's embeddings of the elements and the coded ones.
         language_bytes: what the language takes in memory.
+        seconds: that finding the "surface" and coding the "language" took.
     """
 
     model: "Model"
@@ -274,6 +275,7 @@ class Converted:
     voxel_side_scene: float
     coding_cosine: float
     language_bytes: int
+    seconds: Mapping[str, float]
 
 
 class Model(nn.Module, ABC):
@@ -304,6 +306,10 @@ class Model(nn.Module, ABC):
     def targets(self) -> frozenset[str]:
         """Names of the targets that its batches must bring."""
         return frozenset({"rgb"})
+
+    def target_sources(self, photos: TrainingPhotos, device: torch.device) -> list[TargetSource]:
+        """Where those targets come from that no encoder makes."""
+        return []
 
     @abstractmethod
     def param_groups(self) -> list[ParamGroup]:

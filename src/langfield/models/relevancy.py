@@ -29,7 +29,7 @@ def relevancy(
 
 @dataclass(frozen=True)
 class EncodedPhrases:
-    """EncodedPhrases and their negatives as text embeddings: what a view of a model is asked with.
+    """Phrases and their negatives as text embeddings: what a view of a model is asked with.
 
     Attributes:
         texts: the P phrases.

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from langfield import api
 from langfield.core.json_files import read_json
 from langfield.core.progress import Progress, silent
+from langfield.pipelines.opening import open_run
+from langfield.pipelines.train import train
 from langfield.query.answers import Answer
 from langfield.query.session import Session
 
@@ -63,9 +64,9 @@ def run_demo(
     """
     truth = read_json(scene / "queries.json").value
     start = time.perf_counter()
-    api.train(scene, out / "run", preset="lift", encoder=encoder, device=device, progress=progress, say=say)
+    train(scene, out / "run", preset="lift", encoder=encoder, device=device, progress=progress, say=say)
     trained = time.perf_counter()
-    session = api.open_run(out / "run", device=device)
+    session = open_run(out / "run", device=device)
     asked = [query for query in truth["queries"] if query["kind"] != "background"]
     answers = session.query([query["text"] for query in asked], progress=progress)
     done = time.perf_counter()

@@ -89,7 +89,7 @@ def _tally_table(entries: Sequence[Entry]) -> Markup:
             counts = [Cell(str(count), count) for count in (tally.better, tally.same, tally.worse)]
             rows.append((None, [Cell(entry.facts.name), Cell(MEASURES[measure]), *counts]))
     columns = [Column("run"), Column("by"), *(Column(name, numeric=True) for name in ("better", "same", "worse"))]
-    return table(f"EncodedPhrases against {entries[0].facts.name}.", columns, rows)
+    return table(f"Phrases against {entries[0].facts.name}.", columns, rows)
 
 
 def _phrase_rows(content: CompareContent) -> list[Markup]:

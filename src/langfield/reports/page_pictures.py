@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from langfield.api import OpenedToMeasure
 from langfield.core.cameras import Camera
 from langfield.core.errors import RunError
 from langfield.core.progress import Progress, ProgressEvent
@@ -19,6 +18,7 @@ from langfield.evaluation.evaluator import evaluate
 from langfield.evaluation.labels.base import Labels
 from langfield.evaluation.labels.layouts import open_labels
 from langfield.evaluation.phrase_results import PhraseRecorder, PhraseResult
+from langfield.pipelines.opening import OpenedToMeasure
 from langfield.query.session import Session
 from langfield.reports.answer_pictures import best_views
 from langfield.reports.page_parts import PICTURE_SIDE_PX

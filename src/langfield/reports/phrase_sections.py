@@ -57,7 +57,7 @@ def pictures_section(shown: Sequence[PhrasePictures], phrases: Sequence[PhraseRe
     by_text = {result.phrase: result for result in phrases}
     rows = [_phrase_row(pictures, by_text.get(pictures.phrase)) for pictures in shown]
     return section(
-        "EncodedPhrases",
+        "Phrases",
         lines(
             "The worst first. Each phrase is shown in the test view where it did worst, or, where it was compared in "
             "none, in the photo that shows its answer best. The ring is the answer; dashed boxes are what was meant."

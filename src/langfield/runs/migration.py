@@ -119,7 +119,8 @@ _CONFIG_CHANGES_2 = {"lerf": _lerf_config_2, "voxel_lift": _voxel_lift_config_2,
 
 _RADIANCE_TENSORS = {"proposals": "sampler.networks"}
 _MODEL_TENSORS_2: dict[str, Renames] = {
-    "lerf": _RADIANCE_TENSORS | {"language_grid": "feature_grid", "language": "heads.language.field", "dense": "heads.dense.field"},
+    "lerf": _RADIANCE_TENSORS
+    | {"language_grid": "feature_grid", "language": "heads.language.field", "dense": "heads.dense.field"},
     "voxel_lift": _RADIANCE_TENSORS,
     "splat": {
         "gaussians.colors_constant": "gaussians.sh0",

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from langfield.core.errors import Interrupted, LangfieldError, RunError, TrainingError
 from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.core.randomness import stream_seed
 from langfield.models.base import Model
 from langfield.models.batches import PhotoBatch, RayBatch
 from langfield.training.checkpoints import Checkpoints, Snapshot
@@ -22,7 +23,6 @@ from langfield.training.config import TrainingConfig
 from langfield.training.graphs import StepGraphs
 from langfield.training.guard import Meter, NanGuard
 from langfield.training.optimiser import Optimiser
-from langfield.core.randomness import stream_seed
 from langfield.training.signals import interruptible
 
 MOST_BAD_STEPS = 50  # so many in a row, and the training goes back to the last saved state

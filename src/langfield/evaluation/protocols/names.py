@@ -34,6 +34,6 @@ ASKED_IN: Final[dict[ProtocolName, AskedIn]] = {
     "presence": "the scene",
 }
 
-# EncodedPhrases that name a thing the scene has. Background has no edges; long-tail and abstract phrases have more answers
+# Phrases that name a thing the scene has. Background has no edges; long-tail and abstract phrases have more answers
 # than labels say.
 HEADLINE_KINDS: Final = ("object", "attribute", "synonym")

@@ -1,5 +1,6 @@
 """A radiance field made into Gaussians: its surface as elements, and what it says of them as sparse codes."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,9 +32,11 @@ def gaussians_of_field(
     Raises:
         RunError: no camera sees a surface, or the field says nothing of any.
     """
+    started = time.perf_counter()
     voxels = CropSizedVoxels(observed)
     rasters = observation_cameras(cameras, float(observed.crop_angles[0]), most)
     elements, _ = gather_elements(observe_surface(model, rasters, voxels, progress), voxels, most)
+    found = time.perf_counter()
     language, cosine = code_language(model, elements, observed.crop_angles, progress)
     baked = Splat(SplatConfig(gaussians=GaussianConfig(capacity=1, sh_degree=0)), model.context)
     baked.gaussians = gaussians_of(elements)
@@ -47,4 +50,5 @@ def gaussians_of_field(
         voxel_side_scene=float(elements.sides.median()),
         coding_cosine=cosine,
         language_bytes=language.memory_bytes,
+        seconds={"surface": found - started, "language": time.perf_counter() - found},
     )

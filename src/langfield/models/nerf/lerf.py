@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from langfield.core.cameras import Camera
 from langfield.core.rays import Rays
+from langfield.features.photos import TrainingPhotos
+from langfield.features.targets import TargetSource
 from langfield.fields.language import FeatureGrid, FeatureGridConfig
 from langfield.models.base import Coupling, CouplingConfig, Head, HeadConfig, HeadSamples, Rendered
 from langfield.models.batches import ParamGroup, RayBatch
@@ -68,6 +70,11 @@ class Lerf(VolumeModel[LerfConfig]):
     def targets(self) -> frozenset[str]:
         """See `Model.targets`: colour, and what its heads learn from."""
         return frozenset({"rgb", *(head.config.target for head in self._heads().values())})
+
+    def target_sources(self, photos: TrainingPhotos, device: torch.device) -> list[TargetSource]:
+        """See `Model.target_sources`: what its heads bring themselves."""
+        sources = [head.config.target_source(photos, device) for head in self._heads().values()]
+        return [source for source in sources if source is not None]
 
     def param_groups(self) -> list[ParamGroup]:
         """Those of the radiance field, and "heads" with the feature grid."""
