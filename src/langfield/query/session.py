@@ -353,7 +353,7 @@ class Session:
         return self._rendered[key]
 
     def _voxel_interpolator(self, view: AskableView) -> VoxelInterpolator:
-        """Interpolates the index's voxels at the pixels of a view; that of the last view is kept for further phrases."""
+        """Interpolates the index's voxels at the pixels of a view; the last view's is kept."""
         if self._interpolator is None or self._interpolator.view is not view:
             self._interpolator = VoxelInterpolator.for_view(view, self._scene_index(silent).voxels)
         return self._interpolator
