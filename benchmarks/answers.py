@@ -13,7 +13,7 @@ from langfield.query.scale_search import (
     lerf_scales,
     relevancy_at_scales,
     search_scales,
-    search_scales_quickly,
+    search_scales_coarse_to_fine,
 )
 from langfield.query.session import Session
 
@@ -35,13 +35,13 @@ def main() -> None:
         made = session._view(view.camera.fit_within(arguments.side))
         whole, seconds = timed(lambda made=made: search_scales(made, asked, scales))
         whole_seconds.append(seconds)
-        quick, seconds = timed(lambda made=made: search_scales_quickly(made, asked, scales))
+        quick, seconds = timed(lambda made=made: search_scales_coarse_to_fine(made, asked, scales))
         quick_seconds.append(seconds)
         pixels = [
-            relevancy_at_scales(made, asked, scales[found.index]).reshape(len(asked), -1).argmax(dim=1)
+            relevancy_at_scales(made, asked, scales[found.scale_index]).reshape(len(asked), -1).argmax(dim=1)
             for found in (whole, quick)
         ]
-        same_scale += int((whole.index == quick.index).sum())
+        same_scale += int((whole.scale_index == quick.scale_index).sum())
         same_pixel += int((pixels[0] == pixels[1]).sum())
         total += len(asked)
     print(

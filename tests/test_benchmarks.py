@@ -28,7 +28,7 @@ from langfield.features.pyramid import PyramidRecipe
 from langfield.models.batches import Photo
 from langfield.models.gaussians.splat import LiftingConfig
 from langfield.models.presets import PRESETS
-from langfield.query.index.surface_voxels import ACCEPTED, FEWEST_CUBES, INSIDE
+from langfield.query.index.regions import GROW_SHARE, MIN_VOXELS, PEAK_SHARE
 from langfield.query.session import Session
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -326,7 +326,7 @@ def test_hits_are_the_sessions_under_the_usual_rule(
     (tmp_path / "queries.json").write_text(json.dumps(document))
     hits.write(asked, tmp_path, tmp_path / "hits.npz")
     dump = hits.Dump(tmp_path / "hits.npz")
-    rows = dump.counts(ACCEPTED, INSIDE, FEWEST_CUBES)
+    rows = dump.counts(PEAK_SHARE, GROW_SHARE, MIN_VOXELS)
     assert [row[:3] for row in rows] == [(a.phrase, len(a.hits), 1) for a in answers]
     assert rows[0][4]  # the thing was put where the answer is
     hits.compared([dump, dump])

@@ -19,8 +19,8 @@ from langfield.data.formats.splat_ply import read_splat_ply
 from langfield.features.pyramid import PyramidRecipe
 from langfield.models.gaussians.splat import LiftingConfig, SplatConfig
 from langfield.models.presets import PRESETS
-from langfield.query.index.elements_in_voxels import Elements
-from langfield.query.presence import Background
+from langfield.query.index.elements_in_voxels import ElementVoxels
+from langfield.query.presence import PresenceCalibration
 
 RUN_FILES = {"run.json", "model.safetensors", "metrics.json", "events.jsonl"}
 
@@ -104,7 +104,8 @@ def test_gaussians_come_out_as_they_went_in(lifted: Lifted, tmp_path: Path, caps
 
 
 def test_an_objects_gaussians_and_the_others_are_all(lifted: Lifted, tmp_path: Path, capsys, monkeypatch):
-    monkeypatch.setattr(Background, "presence", lambda self, score: np.full(len(score), 0.9))  # its encoder is random
+    # Its encoder is random.
+    monkeypatch.setattr(PresenceCalibration, "presence", lambda self, score: np.full(len(score), 0.9))
     run = langfield.open(lifted.run, device="cpu")
     hits = run.elements("red ball")
     (answer,) = run.query(["red ball"])
@@ -128,8 +129,8 @@ def test_an_objects_gaussians_and_the_others_are_all(lifted: Lifted, tmp_path: P
 
 
 def test_where_no_gaussian_lies_no_file_is_made(lifted: Lifted, tmp_path: Path, capsys, monkeypatch):
-    monkeypatch.setattr(Background, "presence", lambda self, score: np.full(len(score), 0.9))
-    monkeypatch.setattr(Elements, "of", lambda self, region: np.zeros(2000, dtype=bool))
+    monkeypatch.setattr(PresenceCalibration, "presence", lambda self, score: np.full(len(score), 0.9))
+    monkeypatch.setattr(ElementVoxels, "mask_of", lambda self, region: np.zeros(2000, dtype=bool))
     out = tmp_path / "alone.ply"
     arguments = ["export", str(lifted.run), "--format", "object", "--phrase", "red ball", "--out", str(out)]
     assert main([*arguments, "--no-progress"]) == 0

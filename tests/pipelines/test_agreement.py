@@ -98,10 +98,10 @@ def test_a_session_agrees_with_itself_and_encodes_texts_once():
         def encode_texts(self, texts):
             raise AssertionError("encoded already")
 
-    field._wording._encoder = Deaf()  # type: ignore[assignment]
+    field._phrase_encoder._encoder = Deaf()  # type: ignore[assignment]
     other = field.beside(replace(field.info, model="other"), field.method)
     other.ask_view(cameras[0], list(PHRASES))
-    assert torch.stack(list(other._wording._texts.values())).shape[1] == 5
+    assert torch.stack(list(other._phrase_encoder._texts.values())).shape[1] == 5
 
 
 def test_a_session_beside_another_asks_at_the_scales_that_its_own_info_says():

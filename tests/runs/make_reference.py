@@ -12,17 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from langfield.query.language_view import LanguageMethod, ready
 from tests.cli.conftest import write_encoder
 from tests.data.scenes import write_ball_scene
 from tests.models.gaussians.test_splat import CONFIG, GROWTH
 
 import langfield
 from langfield.features.pyramid import PyramidRecipe
+from langfield.models.base import AskableView
 from langfield.models.gaussians.splat import LiftingConfig
 from langfield.models.presets import LIFT, NANO, PRESETS, Preset
 from langfield.models.relevancy import EncodedPhrases
-from langfield.query.observed_scales import relevancy_at_every_level
 from langfield.query.session import Session
 
 FOLDER = Path(__file__).parent / "reference"
@@ -34,12 +33,12 @@ def shown(run: Path) -> dict[str, np.ndarray]:
     session = Session.open(run, device="cpu")
     camera = session.views[0].camera.fit_within(32)
     rgb, depth_world = session.picture(camera)
-    dim = session._model.context.target_dims.get("embedding")
+    dim = session.model.context.target_dims.get("embedding", 0)
     generator = torch.Generator().manual_seed(0)
-    said = torch.nn.functional.normalize(torch.randn(4, dim or 0, generator=generator), dim=-1)
-    phrases, method = EncodedPhrases(("a", "b"), said[:2], said[2:], 10.0), session.model
-    phrases = ready(method, phrases) if isinstance(method, LanguageMethod) else phrases
-    maps = relevancy_at_every_level(session._view(camera), phrases, session.seen_scales())
+    said = torch.nn.functional.normalize(torch.randn(4, dim, generator=generator), dim=-1)
+    phrases = session.model.prepare_phrases(EncodedPhrases(("a", "b"), said[:2], said[2:], 10.0))
+    # The levels of `seen_scales`, of Gaussians too, which have levels of their own.
+    maps = AskableView.crop_level_relevancy(session._view(camera), phrases, session.seen_scales())
     return {"rgb": rgb, "depth_world": depth_world, "relevancy": maps.half().cpu().numpy()}
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from langfield.cli.console import Console
-from langfield.cli.options import Phrases, OptionalPath, RunOptions, Texts, flat
+from langfield.cli.options import OptionalPath, Phrases, RunOptions, Texts, flat
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:

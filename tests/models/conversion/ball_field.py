@@ -118,5 +118,5 @@ def session(method: BallField | None = None, scene_from_world: Similarity | None
         views=views,
     )
     made = Session(info, method or BallField(), context, torch.device("cpu"))
-    made._wording._encoder = Texts()  # type: ignore[assignment]
+    made._phrase_encoder._encoder = Texts()  # type: ignore[assignment]
     return made

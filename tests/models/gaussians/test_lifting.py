@@ -21,7 +21,7 @@ from langfield.models.config import ModelContext
 from langfield.models.gaussians.mcmc import after_step
 from langfield.models.gaussians.splat import LiftingConfig, Splat
 from langfield.models.relevancy import EncodedPhrases
-from langfield.query.observed_scales import relevancy_at_levels
+from langfield.query.crop_levels import relevancy_at_crop_levels
 from langfield.renderers.splat import Look
 from langfield.training.loop import TrainingConfig, train
 from langfield.training.optimiser import learning_rate
@@ -138,11 +138,11 @@ def test_only_phrases_that_are_new_are_splatted(asked, monkeypatch):
     seen = ObservedScales.between(*method.language.crop_angles.tolist(), torch.zeros(1, 3))
     phrases = EncodedPhrases(COLOURS, encoder.encode_texts(COLOURS), negatives, 10.0)
     level = torch.arange(len(COLOURS)) % len(seen.crop_angles)
-    found, _ = relevancy_at_levels(view, phrases, seen, level)
+    found, _ = relevancy_at_crop_levels(view, phrases, seen, level)
     assert sorted(drawn) == sorted(COLOURS)
     view.levels(phrases)
     assert len(drawn) == len(COLOURS)
-    alone, _ = relevancy_at_levels(view, phrases[1:2], seen, level[1:2])
+    alone, _ = relevancy_at_crop_levels(view, phrases[1:2], seen, level[1:2])
     torch.testing.assert_close(alone[0], found[1])
     more = EncodedPhrases((COLOURS[0], "new"), encoder.encode_texts([COLOURS[0], COLOURS[1]]), negatives, 10.0)
     view.levels(more)
