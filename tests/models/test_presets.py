@@ -58,11 +58,11 @@ def test_what_is_asked_for_wins(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "gsplat", ModuleType("gsplat"))
     assert choose(preset="lerf-lite") == ("lerf-lite", [])
     assert choose(method="splat", preset="splat-fast", device="cpu") == ("splat-fast", [])
-    assert choose(method="lift") == (
+    assert choose(method="voxel_lift") == (
         "lift",
-        ["preset lift, because the method lift is asked for; --preset chooses another one"],
+        ["preset lift, because the method voxel_lift is asked for; --preset chooses another one"],
     )
     with pytest.raises(UsageError, match="preset nano is of the method lerf, not splat; leave one out"):
         choose(method="splat", preset="nano")
-    with pytest.raises(UsageError, match="unknown method 'nerf'; known are auto, lerf, lift, splat"):
+    with pytest.raises(UsageError, match="unknown method 'nerf'; known are auto, lerf, splat, voxel_lift"):
         choose(method="nerf")

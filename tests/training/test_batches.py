@@ -12,6 +12,7 @@ from langfield.data.views import Scene, View
 from langfield.features.bank import FeatureBank, FeatureReport
 from langfield.features.dense import DenseFeatures
 from langfield.features.pyramid import PyramidFeatures, PyramidRecipe
+from langfield.features.targets import EncoderTargets
 from langfield.training.batches import JITTER_COLUMNS, RaySource
 
 SIZES = ((20, 30), (40, 24), (32, 32), (16, 48))
@@ -54,7 +55,9 @@ def bank() -> FeatureBank:
 
 
 def source(scene, bank, rays=200, head_rays=None, seed=0) -> RaySource:
-    batches = RaySource(scene, PixelPool(scene, TRAIN, "cpu", 1 << 20, seed=0), bank, "cpu", rays, head_rays)
+    wanted, cameras = frozenset({"rgb", "embedding", "dense"}), Cameras.from_list(scene.cameras_scene())
+    targets = [] if bank is None else [EncoderTargets(bank, cameras, wanted)]
+    batches = RaySource(scene, PixelPool(scene, TRAIN, "cpu", 1 << 20, seed=0), "cpu", rays, targets, head_rays)
     batches.generator.manual_seed(seed)
     return batches
 
@@ -77,7 +80,7 @@ def test_rays_go_through_the_pixels_that_the_colours_are_of(scene):
         seen, depth = cameras.project(index, at)
         torch.testing.assert_close(seen, xy[of], rtol=0, atol=1e-3)
         torch.testing.assert_close(depth, 3 * batch.rays.z_per_distance[of], rtol=1e-5, atol=1e-6)
-    assert batch.targets["embedding"] is batch.targets["crop_angle"] is batch.targets["dense"] is None
+    assert batch.targets.keys() == {"rgb"}
 
 
 def test_features_are_of_the_pixels_at_the_level_that_the_crop_angle_says(scene, bank):
@@ -109,8 +112,7 @@ def test_the_first_rays_carry_the_features(scene, bank, asked, given):
 
 def test_without_a_dense_encoder_there_are_no_dense_features(scene, bank):
     batch = source(scene, FeatureBank(bank.pyramid, None, bank.report)).batch(0)
-    assert batch.targets["dense"] is None
-    assert batch.targets["embedding"] is not None
+    assert batch.targets.keys() == {"rgb", "embedding", "crop_angle"}
 
 
 def test_the_generator_says_it_all(scene, bank):
@@ -118,6 +120,8 @@ def test_the_generator_says_it_all(scene, bank):
     first.batch(0)
     second.generator.set_state(first.generator.get_state())
     a, b, c = first.batch(1), second.batch(1), other.batch(1)
-    for name in ("rgb", "embedding", "crop_angle", "dense", "jitter"):
-        assert torch.equal(getattr(a, name), getattr(b, name))
-        assert not torch.equal(getattr(a, name), getattr(c, name))
+    of_a, of_b, of_c = ({**batch.targets, "jitter": batch.jitter} for batch in (a, b, c))
+    assert of_a.keys() == of_b.keys() == of_c.keys() == {"rgb", "embedding", "crop_angle", "dense", "jitter"}
+    for name in of_a:
+        assert torch.equal(of_a[name], of_b[name])
+        assert not torch.equal(of_a[name], of_c[name])

@@ -10,22 +10,24 @@ from itertools import pairwise
 
 import pytest
 import torch
-from toy_method import Poisoned, ToyBatches, ToyConfig, ToyModel, bits, toy_info
+from tests.training.toy_model import Poisoned, ToyBatches, ToyConfig, ToyModel, bits, toy_info
 
 from langfield.core.errors import Interrupted, RunError, TrainingError
 from langfield.core.randomness import stream_seed
+from langfield.models.batches import OptimiserAccess
 from langfield.runs.directory import load_run
 from langfield.training.checkpoints import open_checkpoints
+from langfield.training.config import TrainingConfig
 from langfield.training.event_log import EventLog
-from langfield.training.loop import MOST_BAD_STEPS, TrainingConfig, train
+from langfield.training.loop import MOST_BAD_STEPS, train
 from langfield.training.optimiser import Optimiser
 
 
-def train_in(path, steps, method=None, **options):
+def train_in(path, steps, model=None, **options):
     config = TrainingConfig(steps=steps, rays=32, report_every=10, save_every=options.pop("save_every", 300.0))
-    method = method or ToyModel()
+    model = model or ToyModel()
     with open_checkpoints(path, toy_info(config)) as checkpoints:
-        return method, train(method, ToyBatches(), config, checkpoints, **options)
+        return model, train(model, ToyBatches(), config, checkpoints, **options)
 
 
 def saved_bits(path):
@@ -59,7 +61,7 @@ def test_20_and_20_steps_are_40_bit_for_bit(tmp_path):
 
 def test_a_run_of_one_seed_repeats_and_of_another_does_not(tmp_path):
     first, second = (
-        train(method, ToyBatches(), TrainingConfig(steps=5)) and method for method in (ToyModel(), ToyModel())
+        train(model, ToyBatches(), TrainingConfig(steps=5)) and model for model in (ToyModel(), ToyModel())
     )
     other = ToyModel()
     train(other, ToyBatches(), TrainingConfig(steps=5, seed=1))
@@ -86,27 +88,42 @@ def test_the_seconds_of_all_sessions_count(tmp_path):
 
 def parameters_without_step(k):
     """40 steps by hand, the optimiser not called at step k."""
-    method, batches = ToyModel(), ToyBatches()
+    model, batches = ToyModel(), ToyBatches()
     batches.generator.manual_seed(stream_seed(0, "batches"))
-    optimiser = Optimiser(method.param_groups())
+    optimiser = Optimiser(model.param_groups())
     for step in range(40):
-        terms = method.loss(batches.batch(step), step)
+        terms = model.loss(batches.batch(step), step)
         (terms["rgb"] + terms.get("size", 0)).backward()
         if step == k:
-            for parameter in method.parameters():
+            for parameter in model.parameters():
                 parameter.grad = None
             continue
         optimiser.set_rates(step)
         optimiser.step(torch.tensor(0.0))
-    return bits(method.state_dict()), bits(optimiser.state())
+    return bits(model.state_dict()), bits(optimiser.state())
+
+
+@pytest.mark.parametrize("how", ["loss", "gradient"])
+def test_the_model_is_told_after_each_step_whether_it_was_bad(how):
+    told, batches = [], ToyBatches()
+
+    class Told(Poisoned):
+        def after_step(self, step, optimiser, bad, generator):
+            assert bad.device == self.device
+            assert generator is batches.generator
+            assert isinstance(optimiser, OptimiserAccess)
+            told.append((step, bool(bad)))
+
+    train(Told({0, 3, 4, 11}, how), batches, TrainingConfig(steps=12))
+    assert told == [(step, step in {0, 3, 4, 11}) for step in range(12)]
 
 
 @pytest.mark.parametrize("how", ["loss", "gradient"])
 @pytest.mark.parametrize("k", [0, 7, 12])
 def test_a_step_that_is_not_finite_is_skipped_and_counted(tmp_path, how, k):
-    method, result = train_in(tmp_path, 40, Poisoned({k}, how))
+    model, result = train_in(tmp_path, 40, Poisoned({k}, how))
     parameters, moments = parameters_without_step(k)
-    assert bits(method.state_dict()) == parameters
+    assert bits(model.state_dict()) == parameters
     assert {name: value for name, value in saved_bits(tmp_path)[0].items() if name in moments} == moments
     assert result.metrics["bad_steps"] == 1
     assert load_run(tmp_path, training=True).training_document()["bad_steps"] == 1
@@ -115,18 +132,18 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted(tmp_path, how, k):
 
 def test_it_goes_back_once_and_on_with_other_batches(tmp_path, caplog):
     train_in(tmp_path, 20)
-    method, batches = Poisoned(range(5, 5 + MOST_BAD_STEPS)), ToyBatches()
+    model, batches = Poisoned(range(5, 5 + MOST_BAD_STEPS)), ToyBatches()
     config = TrainingConfig(steps=100, rays=32, report_every=5)
     with open_checkpoints(tmp_path, toy_info(config)) as checkpoints, caplog.at_level(logging.WARNING):
-        result = train(method, batches, config, checkpoints)
+        result = train(model, batches, config, checkpoints)
     assert caplog.messages == [
         f"{tmp_path}: loss or gradients were not finite for the last 50 steps up to step 75; going back to step 20, "
         "on with other batches"
     ]
     assert (result.steps, result.metrics["bad_steps"]) == (100, MOST_BAD_STEPS)
-    assert method.calls == 5 + MOST_BAD_STEPS + 80
+    assert model.calls == 5 + MOST_BAD_STEPS + 80
     assert len({tensor.numpy().tobytes() for tensor in batches.seen}) == len(batches.seen)
-    assert all(torch.isfinite(parameter).all() for parameter in method.parameters())
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
 
 
 def test_it_gives_up_when_it_happens_again_and_keeps_the_good_state(tmp_path):
@@ -160,17 +177,17 @@ def test_it_saves_as_often_as_asked(tmp_path, monkeypatch):
 
 def test_a_state_that_is_not_finite_is_never_saved(tmp_path):
     """Bad steps change nothing; but what follows a step may."""
-    method = ToyModel()
 
-    def spoil(step, optimiser):
-        if step == 12:
-            with torch.no_grad():
-                method.second[0, 0] = float("nan")
+    class Spoilt(ToyModel):
+        def after_step(self, step, optimiser, bad, generator):
+            if step == 12:
+                with torch.no_grad():
+                    self.second[0, 0] = float("nan")
 
     train_in(tmp_path, 10)
     good = saved_bits(tmp_path)
     with pytest.raises(TrainingError) as caught:
-        train_in(tmp_path, 20, method, after_step=spoil)
+        train_in(tmp_path, 20, Spoilt())
     assert str(caught.value) == (
         f"{tmp_path}: second holds numbers that are not finite after step 20, so that is not saved; check poses and "
         "learning rates"
@@ -205,11 +222,11 @@ def test_a_full_disk_is_known_before_the_first_step(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    method = Poisoned(())
+    model = Poisoned(())
     monkeypatch.setattr("os.write", full)
     with pytest.raises(RunError, match=r"No space left on device; \d+ bytes are needed, \d+ bytes are free there"):
-        train_in(tmp_path / "run", 5, method)
-    assert method.calls == 0
+        train_in(tmp_path / "run", 5, model)
+    assert model.calls == 0
 
 
 def test_another_config_is_refused(tmp_path):
@@ -226,7 +243,7 @@ def test_a_model_of_another_size_is_refused_in_one_line(tmp_path):
     train_in(tmp_path, 5)
     with pytest.raises(RunError) as caught:
         train_in(tmp_path, 10, ToyModel(ToyConfig(width=9)))
-    assert "the saved model does not fit the method: size mismatch for second" in str(caught.value)
+    assert "the saved model does not fit this one: size mismatch for second" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -288,22 +305,22 @@ def test_events_go_to_the_run_directory(tmp_path):
 
 
 def test_the_last_work_is_done_once_saved_and_done_anew_after_more_steps(tmp_path):
-    method, calls = ToyModel(), []
+    model, calls = ToyModel(), []
 
     def work():
         calls.append(1)
         time.sleep(0.05)
         with torch.no_grad():
-            method.first += 1
+            model.first += 1
 
     before = None
     for steps, times, again in ((5, 1, True), (5, 1, False), (8, 2, True)):
-        _, result = train_in(tmp_path, steps, method, finish=work)
+        _, result = train_in(tmp_path, steps, model, finish=work)
         assert len(calls) == times
         assert (0.05 <= result.last_work_seconds < result.seconds) if again else result.last_work_seconds == 0
-        assert torch.equal(load_run(tmp_path).tensors("model")["first"], method.first)
-        assert before is None or steps > 5 or torch.equal(before, method.first)
-        before = method.first.detach().clone()
+        assert torch.equal(load_run(tmp_path).tensors("model")["first"], model.first)
+        assert before is None or steps > 5 or torch.equal(before, model.first)
+        before = model.first.detach().clone()
 
 
 def test_the_steps_are_saved_before_the_last_work_begins(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_method import bits
+from tests.training.toy_model import bits
 
 from langfield.core.errors import RunError
 from langfield.models.batches import ParamGroup

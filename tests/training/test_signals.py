@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
@@ -16,10 +15,11 @@ from langfield.training.signals import interruptible
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from toy_method import ToyBatches, ToyModel, toy_info
+from tests.training.toy_model import ToyBatches, ToyModel, toy_info
 from langfield.core.errors import LangfieldError
 from langfield.training.checkpoints import open_checkpoints
-from langfield.training.loop import TrainingConfig, train
+from langfield.training.config import TrainingConfig
+from langfield.training.loop import train
 
 class Slow(ToyModel):
     def loss(self, batch, step):
@@ -38,7 +38,7 @@ except LangfieldError as error:
 
 
 def start(path, seconds_a_step):
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(path), str(seconds_a_step)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,

@@ -217,4 +217,4 @@ def default_preset(model: str, on_gpu: bool, has_gsplat: bool) -> tuple[str, str
     if model == "lerf":
         return ("lerf", "a GPU is there") if on_gpu else ("nano", "no GPU is used")
     first = next(name for name, recipe in PRESETS.items() if recipe.config.model == model)
-    return first, f"the model {model} is asked for"
+    return first, f"the method {model} is asked for"
