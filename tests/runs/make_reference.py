@@ -1,4 +1,4 @@
-"""Makes the runs in `reference/`: one of each method, as small as can be, and what they show.
+"""Makes the runs in `reference/`: one of each model, as small as can be, and what they show.
 
     python -m tests.runs.make_reference
 
@@ -20,9 +20,11 @@ import langfield
 from langfield.features.pyramid import PyramidRecipe
 from langfield.models.base import AskableView
 from langfield.models.gaussians.splat import LiftingConfig
-from langfield.models.presets import LIFT, NANO, PRESETS, Preset
+from langfield.models.nerf.heads import DenseHeadConfig, LanguageHeadConfig
+from langfield.models.presets import LIFT, NANO, PRESETS, TrainingRecipe
 from langfield.models.relevancy import EncodedPhrases
 from langfield.query.session import Session
+from langfield.renderers.samplers.proposal import ProposalSamplerConfig
 
 FOLDER = Path(__file__).parent / "reference"
 FILES = "run.json", "model.safetensors"
@@ -42,16 +44,24 @@ def shown(run: Path) -> dict[str, np.ndarray]:
     return {"rgb": rgb, "depth_world": depth_world, "relevancy": maps.half().cpu().numpy()}
 
 
-def _presets() -> dict[str, Preset]:
+def _presets() -> dict[str, TrainingRecipe]:
     pyramid = PyramidRecipe((0.2, 0.5), 0.5)
-    lifting, growth = LiftingConfig(codes=8, side_px=32, min_contribution=0.2), replace(GROWTH, start=4, every=4)
-    gaussians = replace(CONFIG, gaussians=replace(CONFIG.gaussians, capacity=330), growth=growth, lifting=lifting)
+    lifting = LiftingConfig(codes=8, side_px=32, min_contribution=0.2)
+    strategy = replace(GROWTH, refine_start=4, refine_every=4)
+    gaussians = replace(CONFIG, gaussians=replace(CONFIG.gaussians, capacity=330), strategy=strategy, lifting=lifting)
     radiance = replace(NANO.radiance, levels=3, features=2, log2_rows=9, max_resolution=32)
-    proposals = (replace(NANO.proposals[0], levels=2, log2_rows=9, max_resolution=24),)
-    grid = replace(NANO.language.grid, levels=(2,), resolutions=((8, 24),), log2_rows=9, features=2)
-    language = replace(NANO.language, grid=grid, width=16)
-    lerf = replace(NANO, radiance=radiance, proposals=proposals, language=language)
-    lift = replace(LIFT, radiance=radiance, proposals=proposals)
+    assert isinstance(NANO.sampler, ProposalSamplerConfig)
+    assert isinstance(LIFT.sampler, ProposalSamplerConfig)
+    networks = (replace(NANO.sampler.networks[0], levels=2, log2_rows=9, max_resolution=24),)
+    grid = replace(NANO.feature_grid, levels=(2,), resolutions=((8, 24),), log2_rows=9, features=2)
+    lerf = replace(
+        NANO,
+        radiance=radiance,
+        sampler=replace(NANO.sampler, networks=networks),
+        feature_grid=grid,
+        heads=(LanguageHeadConfig(width=16, layers=1), DenseHeadConfig()),
+    )
+    lift = replace(LIFT, radiance=radiance, sampler=replace(LIFT.sampler, networks=networks))
     return {
         "splat": replace(PRESETS["splat"], config=gaussians, steps=40, pyramid=pyramid),
         "lerf": replace(PRESETS["nano"], config=lerf, steps=60, rays=256, head_rays=64, pyramid=pyramid),

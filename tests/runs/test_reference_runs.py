@@ -9,7 +9,7 @@ from tests.runs.make_reference import FOLDER, shown
 RUNS = sorted(path for path in FOLDER.iterdir() if path.is_dir())
 
 
-def test_there_is_one_of_each_method():
+def test_there_is_one_of_each_model():
     assert {run.name for run in RUNS} >= {"splat", "lerf", "lift"}
 
 
