@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.models.conversion.ball_field import ANGLES, PHRASES, session
+from tests.models.conversion.ball_field import ANGLES, CONTEXT, PHRASES, BallField, session
 
 from langfield.pipelines.agreement import _figures, compare
 from langfield.query.answers import ViewAnswers
@@ -84,7 +84,7 @@ def test_a_session_agrees_with_itself_and_encodes_texts_once():
     field = session()
     events = []
     cameras = [view.camera.fit_within(32) for view in field.views[:2]]
-    found = compare(field, field.beside(field.info, field.method), cameras, list(PHRASES), events.append)
+    found = compare(field, field.beside(field.info, field.model), cameras, list(PHRASES), events.append)
     assert found.correlation == pytest.approx(1)
     assert found.difference == 0
     assert found.same_verdict == 1
@@ -99,14 +99,13 @@ def test_a_session_agrees_with_itself_and_encodes_texts_once():
             raise AssertionError("encoded already")
 
     field._phrase_encoder._encoder = Deaf()  # type: ignore[assignment]
-    other = field.beside(replace(field.info, model="other"), field.method)
+    other = field.beside(replace(field.info, model="other"), field.model)
     other.ask_view(cameras[0], list(PHRASES))
     assert torch.stack(list(other._phrase_encoder._texts.values())).shape[1] == 5
 
 
-def test_a_session_beside_another_asks_at_the_scales_that_its_own_info_says():
+def test_a_session_beside_another_asks_at_the_scales_that_its_own_model_saw():
     field = session()
-    larger = dict(field.info.model_context) | {"crop_angles": [0.5, 0.75]}
-    other = field.beside(replace(field.info, model_context=larger), field.method)
+    other = field.beside(field.info, BallField(context=replace(CONTEXT, crop_angles=(0.5, 0.75))))
     assert other.seen_scales().crop_angles[[0, -1]].tolist() == [0.5, 0.75]
     torch.testing.assert_close(field.seen_scales().crop_angles[[0, -1]], torch.tensor(ANGLES))

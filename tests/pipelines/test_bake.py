@@ -23,16 +23,19 @@ TURN = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
 WORLD_FROM_SCENE = Similarity(TURN, np.array([10.0, -5, 2]), 3.0)
 
 
-def field(folder: Path, method: BallField | None = None) -> tuple[Session, Path]:
+def field(folder: Path, model: BallField | None = None) -> tuple[Session, Path]:
     """The field's session, and a run directory of its size on disk."""
-    made, run = session(method, WORLD_FROM_SCENE.inverse()), folder / "run"
+    made, run = session(model, WORLD_FROM_SCENE.inverse()), folder / "run"
     run.mkdir()
     save_run(run, made.info, {"model": {"weights": torch.zeros(1000)}})
     return made, run
 
 
 def bake_it(made: Session, run: Path, out: Path, elements: int = 4000, phrases=tuple(PHRASES)):
-    return bake(made, run, out, elements=elements, phrases=phrases, progress=lambda _: None, say=lambda _: None)
+    """Bake the run, whose session is this one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("langfield.pipelines.bake.open_run", lambda opened, **_: {run: made}[opened])
+        return bake(run, out, elements=elements, phrases=phrases, progress=lambda _: None, say=lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -77,21 +80,21 @@ def test_the_run_says_what_it_is(baked):
     assert written["bytes"]["baked"] == (out / "model.safetensors").stat().st_size
     assert written["bytes"]["language"] < written["bytes"]["baked"]
     assert set(written["stages"]) == {"surface", "language", "saving", "agreement"}
-    method = Session.open(out, device="cpu").method
-    assert isinstance(method, Splat)
-    assert method.gaussians.count == report.elements == method.gaussians.config.capacity
-    away = to_surface(method.gaussians.means.detach()).amin(dim=-1)
+    model = Session.open(out, device="cpu").model
+    assert isinstance(model, Splat)
+    assert model.gaussians.count == report.elements == model.gaussians.config.capacity
+    away = to_surface(model.gaussians.means.detach()).amin(dim=-1)
     assert away.quantile(0.98) < 0.01
-    # Cubes of an eighth of the smallest crop's height: 0.2 times 1.3 away, three times as large in the world.
-    assert report.cubes_side_world == pytest.approx(3 * 0.2 * 1.3 / 8, rel=0.5)
+    # Voxels of an eighth of the smallest crop's height: 0.2 times 1.3 away, three times as large in the world.
+    assert report.voxel_side_world == pytest.approx(3 * 0.2 * 1.3 / 8, rel=0.5)
 
 
 def test_asked_at_a_levels_scale_an_element_says_that_level(baked):
     _, _, out, _ = baked
     opened = Session.open(out, device="cpu")
-    language = opened.method.language
+    language = opened.model.language
     torch.testing.assert_close(language.crop_angles, opened.seen_scales().crop_angles)
-    means = opened.method.gaussians.means.detach()
+    means = opened.model.gaussians.means.detach()
     torch.testing.assert_close(language.distance, opened.seen_scales().typical_distance(means).half())
 
 

@@ -25,10 +25,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory):
 
 def fit(scene, splats) -> SplatFit:
     config = SplatConfig(GaussianConfig(capacity=len(splats), sh_degree=splats.degree))
-    method = Splat(config, ModelContext(photos=len(scene.train)))
-    method.gaussians.take(splats, scene.scene_from_world)
+    model = Splat(config, ModelContext(photos=len(scene.train)))
+    model.gaussians.take(splats, scene.scene_from_world)
     told = []
-    found = splat_fit(method, scene, scene.train, told.append)
+    found = splat_fit(model, scene, scene.train, told.append)
     assert told[-1].done == told[-1].total == len(told) == 5
     return found
 
