@@ -1,7 +1,9 @@
-"""What `mkdocs build` fills in: each command's options on the page `command-line.md`, as its `--help` prints them.
+"""What `mkdocs build` fills in.
 
-The page has a line `<!-- options: COMMAND -->` for every command. A command without one, or a line for a command that
-is not there, fails the build.
+* `command-line.md` has a line `<!-- options: COMMAND -->` for every command: a table of its arguments, as its `--help`
+  prints them. A command without one, or a line for a command that is not there, fails the build.
+* `python.md` has a line `<!-- public API -->`: a mkdocstrings entry for each name of `langfield.__all__`. A name without
+  a definition fails the build.
 """
 
 import contextlib
@@ -15,8 +17,8 @@ from unittest.mock import patch
 
 from mkdocs.exceptions import PluginError
 
-_PAGE = "command-line.md"
 _MARK = re.compile(r"<!-- options: (\w+) -->")
+_PUBLIC = "<!-- public API -->"
 _WIDE = "4000"  # columns: so that the help wraps no line
 _OUTPUT = ("--help", "--json", "--no-progress")  # every command has these; the page says so once
 
@@ -31,13 +33,30 @@ class Argument:
 
 def on_page_markdown(markdown: str, *, page, config, files) -> str:
     """MkDocs calls this for every page before it is rendered."""
-    if page.file.src_uri != _PAGE:
-        return markdown
+    if page.file.src_uri == "command-line.md":
+        return with_options(markdown)
+    if page.file.src_uri == "python.md":
+        return with_public_names(markdown)
+    return markdown
+
+
+def with_options(markdown: str) -> str:
+    """The page of the command line with tables instead of marks."""
     commands = re.search(r"\{([\w,]+)\}", printed_help())[1].split(",")
     marked = _MARK.findall(markdown)
     if sorted(marked) != sorted(commands):
-        raise PluginError(f"docs/{_PAGE} must have one options mark for each of {commands}, has {marked}")
+        raise PluginError(f"docs/command-line.md must have one options mark for each of {commands}, has {marked}")
     return _MARK.sub(lambda mark: options_table(mark[1]), markdown)
+
+
+def with_public_names(markdown: str) -> str:
+    """The page of the Python API with an entry for each public name: functions first, each group by name."""
+    import langfield
+
+    if markdown.count(_PUBLIC) != 1:
+        raise PluginError(f"docs/python.md must have the line {_PUBLIC} once")
+    names = sorted(langfield.__all__, key=lambda name: (name[0].isupper(), name))
+    return markdown.replace(_PUBLIC, "\n\n".join(f"::: langfield.{name}" for name in names))
 
 
 def options_table(command: str) -> str:
