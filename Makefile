@@ -32,7 +32,7 @@ lint: setup
 
 # Strictly: a broken link, a missing heading or a command without documentation fails.
 docs: setup
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --clean
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
 demo: setup
 	$(BIN)/langfield demo

@@ -2,8 +2,8 @@
 
 * `command-line.md` has a line `<!-- options: COMMAND -->` for every command: a table of its arguments, as its `--help`
   prints them. A command without one, or a line for a command that is not there, fails the build.
-* `python.md` has a line `<!-- public API -->`: a mkdocstrings entry for each name of `langfield.__all__`. A name without
-  a definition fails the build.
+* `python.md` has a line `<!-- public API -->`: an entry for each name of `langfield.__all__`, made by mkdocstrings. A
+  name that is not defined fails the build.
 """
 
 import contextlib
