@@ -20,7 +20,7 @@ from langfield.models.gaussians.splat import LiftingConfig, Splat
 from langfield.query.observed_scales import SeenScales, relevancy_at_levels
 from langfield.query.relevancy import Phrases
 from langfield.query.splat_view import SplatView, render_splat_view
-from langfield.renderers.splat import Look
+from langfield.renderers.splat import CameraProjection
 from langfield.training.loop import TrainingConfig, train
 from langfield.training.optimiser import learning_rate
 from langfield.training.photos import PhotoSource
@@ -117,8 +117,8 @@ def test_what_was_splatted_is_asked_again_without_splatting(asked, monkeypatch):
     view = render_splat_view(method, scene.views[0].camera.moved(scene.scene_from_world))
     negatives = encoder.encode_texts(["object"])
     phrases = Phrases(("red", "green"), encoder.encode_texts(["red", "green"]), negatives, 10.0)
-    both, splats, blend = view.levels(phrases), [], Look.blend
-    monkeypatch.setattr(Look, "blend", lambda *arguments: splats.append(1) or blend(*arguments))
+    both, splats, blend = view.levels(phrases), [], CameraProjection.blend
+    monkeypatch.setattr(CameraProjection, "blend", lambda *arguments: splats.append(1) or blend(*arguments))
     again = replace(phrases, negatives=negatives.clone())
     assert torch.equal(view.levels(again[1:])[:, 0], both[:, 1])
     assert not splats

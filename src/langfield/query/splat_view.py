@@ -14,10 +14,10 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera
 from langfield.models.gaussians.splat import Splat
-from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
+from langfield.ops.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
 from langfield.query.language_view import LanguageView, surface_of
 from langfield.query.relevancy import Phrases
-from langfield.renderers.splat import Look
+from langfield.renderers.splat import CameraProjection
 
 _ASKED_BYTES = 2**29  # of relevancy pictures kept
 _CHANNELS_AT_ONCE = 64  # numbers an element has at once
@@ -37,7 +37,7 @@ class SplatView(LanguageView):
     pixels_at_once: ClassVar[int] = 2**31  # a splat is of all of them
 
     method: Splat
-    look: Look
+    look: CameraProjection
     code: Int16[Tensor, "m l k"]
     share: Float16[Tensor, "m l k"]
     typical_distance: Float[Tensor, " r"]
@@ -156,6 +156,6 @@ def render_splat_view(method: Splat, camera: Camera) -> SplatView:
     total, seen = look.blend(far)[0].reshape(-1, 2).unbind(-1)
     typical = torch.where(seen > _LEAST_ALPHA, total / seen.clamp_min(_LEAST_ALPHA), distance.nan_to_num(posinf=1.0))
     # Elsewhere than on a GPU finding what is hidden costs more than it spares.
-    elements = look.lit() if method.device.type == "cuda" else look.in_view()
+    elements = look.contributing() if method.device.type == "cuda" else look.in_view()
     code, share = language.code[elements], language.share[elements]
-    return SplatView(camera, rendered, distance, points, method, look.only(elements), code, share, typical)
+    return SplatView(camera, rendered, distance, points, method, look.subset(elements), code, share, typical)

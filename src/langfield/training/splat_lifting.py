@@ -91,7 +91,7 @@ def lift_language(
             for group in groups:
                 said = [method.pixel_rows(group.cameras[0], *_said(group, pyramid, level)) for level in levels]
                 for index, camera in zip(group.indices, group.cameras, strict=True):
-                    projected = method.look(camera).projected  # a pinhole's: nothing is bent
+                    projected = method.look(camera).undistorted  # a pinhole's: nothing is distorted
                     for level, of_pixels, of_level in zip(levels, said, found, strict=True):
                         projected.lift_codes(of_pixels, first_row[index][level], *coded, of_level)
                     tell(len(found))
@@ -137,7 +137,7 @@ def _group(scene: Scene, indices: list[int], side_px: int, device: torch.device)
         camera = scene.views[index].camera.moved(scene.scene_from_world)
         factor = min(1.0, side_px / max(camera.width_px, camera.height_px))
         size = max(1, round(camera.width_px * factor)), max(1, round(camera.height_px * factor))
-        cameras.append(camera.straightened().resized(*size))
+        cameras.append(camera.undistorted().resized(*size))
     pixels = cameras[0].pixel_centres(device).reshape(-1, 2)
     rays = Cameras.from_list(cameras[:1], device).rays(
         torch.zeros(len(pixels), dtype=torch.int64, device=device), pixels

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from langfield.fields.gaussians import Gaussians
 from langfield.models.gaussians.mcmc import Moments, shared_out
-from langfield.renderers.splat import Footprints
+from langfield.renderers.splat import Means2d
 
 _SHRUNK = 1.6  # what is split becomes so much smaller (Kerbl et al. 2023, §5.2)
 
@@ -64,11 +64,11 @@ class Slopes(nn.Module):
         self.register_buffer("pictures", torch.zeros(capacity))
 
     @torch.no_grad()
-    def add(self, footprints: Sequence[Footprints]) -> None:
+    def add(self, footprints: Sequence[Means2d]) -> None:
         """Count the pictures of a step whose loss is their mean. Gradients that are not finite do not count."""
         for footprint in footprints:
-            slope = footprint.slopes() * len(footprints)
-            shown = (footprint.radius_px > 0) & slope.isfinite()
+            slope = footprint.grad2d() * len(footprints)
+            shown = (footprint.radii_px > 0) & slope.isfinite()
             self.total[: len(slope)] += torch.where(shown, slope, 0)
             self.pictures[: len(slope)] += shown
 
@@ -86,7 +86,7 @@ class Slopes(nn.Module):
 def after_step(
     gaussians: Gaussians,
     slopes: Slopes,
-    footprints: Sequence[Footprints],
+    footprints: Sequence[Means2d],
     moments: Moments,
     config: DensificationConfig,
     extent: float,

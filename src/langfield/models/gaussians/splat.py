@@ -20,9 +20,9 @@ from langfield.models.base import MethodContext, ParamGroup, Photo, PhotoBatch, 
 from langfield.models.gaussians.adaptive_density import DensificationConfig, Slopes
 from langfield.models.gaussians.exposure import Exposure
 from langfield.models.gaussians.mcmc import GrowthConfig
-from langfield.ops.gaussians.pixel_rows import PixelRows
-from langfield.ops.ssim.structural_similarity import structural_similarity
-from langfield.renderers.splat import Footprints, Look, Splatted, blend_all, look
+from langfield.ops.gaussians.pixel_mixtures import PixelMixtures
+from langfield.ops.ssim import structural_similarity
+from langfield.renderers.splat import CameraProjection, Means2d, Splatted, blend_views, project_gaussians
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Splat(nn.Module):
         self.gaussians = Gaussians(config.gaussians)
         self.exposure = Exposure(context.photos) if config.exposure else None
         self.slopes = Slopes(config.gaussians.capacity) if isinstance(config.growth, DensificationConfig) else None
-        self.footprints: list[Footprints] = []  # of the last loss's pictures, while there are slopes to count
+        self.footprints: list[Means2d] = []  # of the last loss's pictures, while there are slopes to count
         self.language = LanguageMap.empty(0, 1, 1, 0, context.embed_dim or 0)
 
     @property
@@ -144,8 +144,8 @@ class Splat(nn.Module):
         watched = isinstance(growth, DensificationConfig) and step < growth.stop
         cameras = [photo.camera for photo in batch.photos]
         colors = self.gaussians.colors_to(_eyes(cameras, self.device), degree)
-        seen = blend_all(self.gaussians, cameras, colors, footprints=watched)
-        self.footprints = [picture.footprints for picture in seen if picture.footprints is not None]
+        seen = blend_views(self.gaussians, cameras, colors, keep_means2d=watched)
+        self.footprints = [picture.means2d for picture in seen if picture.means2d is not None]
         if self.exposure is None:
             return [picture.features for picture in seen]
         return [
@@ -178,16 +178,16 @@ class Splat(nn.Module):
     # -- rendering and lifting ------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def look(self, camera: Camera) -> Look:
+    def look(self, camera: Camera) -> CameraProjection:
         """The Gaussians as a camera of the scene frame, of any lens, sees them: to be drawn more than once."""
-        return look(self.gaussians, camera)
+        return project_gaussians(self.gaussians, camera)
 
     def render(self, camera: Camera, outputs: Sequence[str] = ("rgb", "alpha", "depth")) -> Rendered:
         """Render a camera of the scene frame, of any lens. Depth is infinite where less than half is stopped."""
         return self.drawn(self.look(camera))
 
     @torch.no_grad()
-    def drawn(self, seen: Look) -> Rendered:
+    def drawn(self, seen: CameraProjection) -> Rendered:
         """`render` for a look of these Gaussians."""
         picture = seen.splat(self._colors(seen.camera))
         depth = torch.where(picture.alpha > 0.5, picture.depth, torch.inf)
@@ -204,11 +204,11 @@ class Splat(nn.Module):
     def pulled_back(self, camera: Camera, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
         """For each Gaussian Σ over the pixels of its share of their light times their values: the transpose of
         `splat`, which is what closed-form lifting sums (Occam's LGS, Cheng et al. 2024, §3.2)."""
-        return self.look(camera).pulled_back(values)
+        return self.look(camera).backproject(values)
 
-    def pixel_rows(self, camera: Camera, rows: Int64[Tensor, "r j"], weights: Float[Tensor, "r j"]) -> PixelRows:
-        """What the camera's pixels say, as `Projected.lift_codes` takes it: the same for all cameras of its size."""
-        return PixelRows((camera.width_px, camera.height_px), rows, weights)
+    def pixel_rows(self, camera: Camera, rows: Int64[Tensor, "r j"], weights: Float[Tensor, "r j"]) -> PixelMixtures:
+        """What the camera's pixels say, for `ProjectedGaussians.lift_codes`: the same for all cameras of its size."""
+        return PixelMixtures((camera.width_px, camera.height_px), rows, weights)
 
 
 def _eyes(cameras: Sequence[Camera], device: torch.device) -> Float[Tensor, "v 3"]:
