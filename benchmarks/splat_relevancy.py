@@ -197,7 +197,8 @@ def _new_phrase(options: argparse.Namespace, size: tuple[int, int], device: torc
 def _tell(rows: list[dict], new: dict, size: tuple[int, int]) -> None:
     print(f"\nStages at {size[0]}x{size[1]}, ms (contributing: without what this picture hides)\n")
     keys = ["gaussians", "in_view", "contributing", "pairs", "pairs_contributing", "look_ms", "project_ms",
-            "project_floor_ms", "sort_ms", "sort_floor_ms", "contributing_ms", "relevancy_floor_ms", "memory_gb"]  # fmt: skip
+            "project_floor_ms", "sort_ms", "sort_floor_ms", "contributing_ms", "relevancy_floor_ms",
+            "memory_gb"]  # fmt: skip
     last = {row["gaussians"]: row for row in rows}.values()
     print(table(keys, [[row.get(key) for key in keys] for row in last]))
     print("\nKnown phrases, ms\n")

@@ -14,10 +14,10 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 @pytest.mark.parametrize(("count", "functions"), [(1, 0), (63, 3), (1000, 8), (100_003, 15)])
 @pytest.mark.parametrize("views", [1, 4])
 def test_colours_and_gradients_are_the_references(count: int, functions: int, views: int):
-    means, constant, directed, eyes = test_view_colors.given(count, functions, views, torch.float32)
+    means, sh0, shN, eyes = test_view_colors.given(count, functions, views, torch.float32)
     for degree in range({0: 1, 3: 2, 8: 3, 15: 4}[functions]):
-        fast = [v.cuda().requires_grad_() for v in (constant, directed)]
-        slow = [v.double().requires_grad_() for v in (constant, directed)]
+        fast = [v.cuda().requires_grad_() for v in (sh0, shN)]
+        slow = [v.double().requires_grad_() for v in (sh0, shN)]
         with torch.autocast("cuda", dtype=torch.bfloat16):
             a = view_colors(means.cuda(), *fast, eyes.cuda(), degree)
         b = view_colors_reference.view_colors(means.double(), *slow, eyes.double(), degree)

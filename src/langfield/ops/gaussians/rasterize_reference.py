@@ -58,8 +58,8 @@ def project(
     )
 
 
-class Gaussians2d(NamedTuple):
-    """M Gaussians as they are in a picture.
+class VisibleGaussians2d(NamedTuple):
+    """The M Gaussians in view as they are in the picture.
 
     Attributes:
         means2d_px: centres.
@@ -89,7 +89,7 @@ class ReferenceProjectedGaussians(ProjectedGaussians):
     camera: Camera
     total: int
     visible: Int64[Tensor, " m"]
-    gaussians: Gaussians2d
+    gaussians: VisibleGaussians2d
     opacities: Float[Tensor, " m"]
     radii_px: Float[Tensor, "m 2"]
     tiles: TilePairs
@@ -118,7 +118,7 @@ class ReferenceProjectedGaussians(ProjectedGaussians):
         new_index[indices] = torch.arange(len(indices), device=indices.device)
         visible = new_index[self.visible]
         chosen = torch.nonzero(visible >= 0)[:, 0]
-        gaussians = Gaussians2d(*(values.detach()[chosen] for values in self.gaussians))
+        gaussians = VisibleGaussians2d(*(values.detach()[chosen] for values in self.gaussians))
         radii_px, opacities = self.radii_px[chosen], self.opacities.detach()[chosen]
         tiles = tile_pairs(gaussians.means2d_px, radii_px, self.camera)
         return ReferenceProjectedGaussians(
@@ -192,7 +192,7 @@ def _sparse(columns: Shaped[Tensor, "r k"], values: Float[Tensor, "r k"], width:
 
 def _project(
     means: Float[Tensor, "m 3"], rotations: Float[Tensor, "m 4"], scales: Float[Tensor, "m 3"], camera: Camera
-) -> Gaussians2d:
+) -> VisibleGaussians2d:
     """Σ' = M Mᵀ + ε I, M = J W R S, of Gaussians with axes R and standard deviations S (Zwicker et al. 2001, §6)."""
     rotation, translation = camera_from_frame(camera, means)
     # No matrix product: its last rows may be rounded otherwise, and equal depths would no longer be equal.
@@ -215,7 +215,7 @@ def _project(
     determinant = bare + EPS2D_PX2 * (xx + yy) + EPS2D_PX2**2
     covariances_px2 = torch.stack([xx + EPS2D_PX2, xy, yy + EPS2D_PX2], dim=-1)
     conics = torch.stack([yy + EPS2D_PX2, -xy, xx + EPS2D_PX2], dim=-1) / determinant[:, None]
-    return Gaussians2d(plane * focal_px + centre_px, covariances_px2, conics, depths)
+    return VisibleGaussians2d(plane * focal_px + centre_px, covariances_px2, conics, depths)
 
 
 def _visible(
