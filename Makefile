@@ -1,5 +1,6 @@
-# setup: .venv with the tested versions, and langfield in it (editable)   test, lint, demo: what CI runs
-# demo: train on bundled photos, ask, draw   lock: choose the newest versions that pyproject.toml allows
+# setup: .venv with the tested versions, langfield and packages/synthetic in it (editable)
+# test, lint, demo: what CI runs   demo: train on bundled photos, ask, draw
+# lock: choose the newest versions that pyproject.toml allows
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -9,7 +10,7 @@ LOCKED := .venv/.locked
 
 setup: $(LOCKED)
 
-$(LOCKED): requirements.lock pyproject.toml
+$(LOCKED): requirements.lock pyproject.toml packages/synthetic/pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 		{ echo "langfield needs Python 3.11 or newer as $(PYTHON); try: make setup PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c "import ensurepip, venv" || \
@@ -17,7 +18,7 @@ $(LOCKED): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@echo "Installing what requirements.lock pins into .venv; torch is large, the first time takes minutes"
 	$(PIP) install --no-deps --require-hashes --requirement requirements.lock
-	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(PIP) install --no-deps --no-build-isolation --editable . --editable packages/synthetic
 	@touch $@
 
 # One thread for each of the two workers: more only wait for each other.

@@ -9,12 +9,11 @@ import time
 
 import torch
 
-from langfield.query.index.scene_index import shrunk
 from langfield.query.scale_search import (
     lerf_scales,
     relevancy_at_scales,
     search_scales,
-    search_scales_quickly,
+    search_scales_coarse_to_fine,
 )
 from langfield.query.session import Session
 
@@ -33,16 +32,16 @@ def main() -> None:
     same_scale = same_pixel = total = 0
     whole_seconds, quick_seconds = [], []
     for view in [v for v in session.views if v.split == "test"][: arguments.views]:
-        made = session._view(shrunk(view.camera, arguments.side))
+        made = session._view(view.camera.fit_within(arguments.side))
         whole, seconds = timed(lambda made=made: search_scales(made, asked, scales))
         whole_seconds.append(seconds)
-        quick, seconds = timed(lambda made=made: search_scales_quickly(made, asked, scales))
+        quick, seconds = timed(lambda made=made: search_scales_coarse_to_fine(made, asked, scales))
         quick_seconds.append(seconds)
         pixels = [
-            relevancy_at_scales(made, asked, scales[found.index]).reshape(len(asked), -1).argmax(dim=1)
+            relevancy_at_scales(made, asked, scales[found.scale_index]).reshape(len(asked), -1).argmax(dim=1)
             for found in (whole, quick)
         ]
-        same_scale += int((whole.index == quick.index).sum())
+        same_scale += int((whole.scale_index == quick.scale_index).sum())
         same_pixel += int((pixels[0] == pixels[1]).sum())
         total += len(asked)
     print(
@@ -53,7 +52,7 @@ def main() -> None:
 
 
 def times_of_phrases(session: Session, phrases: list[str], side: int) -> None:
-    camera = shrunk(next(v for v in session.views if v.split == "test").camera, side)
+    camera = next(v for v in session.views if v.split == "test").camera.fit_within(side)
     session.ask_view(camera, phrases[:1])
     rows = {"langfield": [], "lerf": []}
     for protocol, seconds in rows.items():

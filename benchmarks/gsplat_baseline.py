@@ -31,7 +31,8 @@ from langfield.core.cameras import Camera
 from langfield.core.transforms import Similarity, rotation_between
 from langfield.data.scene import open_scene
 from langfield.data.views import Scene
-from langfield.models.base import Photo, Rendered
+from langfield.models.base import Rendered
+from langfield.models.batches import Photo
 from langfield.ops.gaussians import gsplat_kernels
 from langfield.ops.spherical_harmonics import SH_C0, num_sh_bases
 from langfield.ops.ssim import reference
@@ -54,20 +55,20 @@ class Settings:
     """
 
     max_steps: int = 30_000
-    first_opacity: float = 0.1
-    first_scale: float = 1.0
+    init_opacity: float = 0.1
+    init_scale: float = 1.0
     random_points: int = 100_000
     random_reach: float = 3.0
     sh_degree: int = 3
-    harmonics_every: int = 1000
-    similarity_weight: float = 0.2
+    sh_degree_every: int = 1000
+    ssim_weight: float = 0.2
     means_lr: float = 1.6e-4
     means_lr_share: float = 0.01
     scales_lr: float = 5e-3
     opacities_lr: float = 5e-2
     quats_lr: float = 1e-3
-    constant_lr: float = 2.5e-3
-    directed_lr: float = 2.5e-3 / 20
+    sh0_lr: float = 2.5e-3
+    shN_lr: float = 2.5e-3 / 20
     adam_eps: float = 1e-15
 
 
@@ -134,9 +135,9 @@ class GsplatScene:
         directed = torch.zeros(count, num_sh_bases(settings.sh_degree) - 1, 3)
         values = {
             "means": points,
-            "scales": (_spacing(points) * settings.first_scale).log()[:, None].repeat(1, 3),
+            "scales": (_spacing(points) * settings.init_scale).log()[:, None].repeat(1, 3),
             "quats": torch.rand(count, 4),
-            "opacities": torch.full((count,), settings.first_opacity).logit(),
+            "opacities": torch.full((count,), settings.init_opacity).logit(),
             "sh0": ((rgb - 0.5) / SH_C0)[:, None],
             "shN": directed,
         }
@@ -150,8 +151,8 @@ class GsplatScene:
             "scales": c.scales_lr,
             "quats": c.quats_lr,
             "opacities": c.opacities_lr,
-            "sh0": c.constant_lr,
-            "shN": c.directed_lr,
+            "sh0": c.sh0_lr,
+            "shN": c.shN_lr,
         }
         return {
             name: torch.optim.Adam([{"params": self.params[name], "lr": rate}], eps=c.adam_eps, fused=True)
@@ -247,10 +248,10 @@ def training(
         told = gaussians.params, optimizers, strategy.initialize_state(scene_scale=scale)
         for step in range(steps):
             (photo,) = photos.batch(step).photos
-            degree = min(step // settings.harmonics_every, settings.sh_degree)
+            degree = min(step // settings.sh_degree_every, settings.sh_degree)
             picture, info = gaussians.draw(photo.camera, degree)
             strategy.step_pre_backward(*told, step, info)
-            _loss(picture, photo, settings.similarity_weight).backward()
+            _loss(picture, photo, settings.ssim_weight).backward()
             for optimizer in optimizers.values():
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)

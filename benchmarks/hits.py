@@ -1,12 +1,12 @@
-"""How well answers are counted: hits grown from what a scene's surface says, under other rules than the usual ones.
+"""How well hits are counted: regions grown from relevancy on a scene's surface, under other rules than the usual ones.
 
     python benchmarks/hits.py dump RUN SCENE --out hits.npz
     python benchmarks/hits.py compare breakfast.npz playdesk.npz …
 
-`dump` keeps what a run's surface says of the phrases of SCENE's queries.json (a few MB). `compare` needs no run and no
-GPU: for each rule it prints, over the phrases of kinds object, attribute and synonym that are there, the share whose
-number of hits is right (of one thing, of several), the mean F1 of hits and things, and the share of best hits within a
-thing's radius, all scenes together. A rule is set once for all of them.
+`dump` keeps the relevancy of the phrases of SCENE's queries.json on a run's surface (a few MB). `compare` needs no run
+and no GPU: for each rule it prints, over the phrases of kinds object, attribute and synonym that are there, the share
+whose number of hits is right (of one thing, of several), the mean F1 of hits and things, and the share of best hits
+within a thing's radius, all scenes together. A rule is set once for all of them.
 """
 
 import argparse
@@ -18,19 +18,19 @@ import torch
 
 from langfield.core.progress import silent
 from langfield.core.transforms import Similarity
-from langfield.evaluation.labels.label_files import open_labels
-from langfield.evaluation.labels.labels import InstanceLabels
+from langfield.evaluation.labels.base import InstanceLabels
+from langfield.evaluation.labels.layouts import open_labels
 from langfield.evaluation.protocols.names import HEADLINE_KINDS
 from langfield.evaluation.protocols.positions import Things, most_pairs, open_things
-from langfield.query.answers import middle
-from langfield.query.index.scene_index import MOST_HITS
-from langfield.query.index.surface_voxels import Surface
+from langfield.query.answers import box_centre
+from langfield.query.index.regions import adjacency, find_regions
+from langfield.query.index.scene_index import MAX_HITS
 from langfield.query.session import Session
 from measuring import table
 
-ACCEPTED = (0.4, 0.5, 0.6, 0.7)
-INSIDE = (0.3, 0.4, 0.5, 0.7)
-FEWEST = (8, 24)
+PEAK_SHARES = (0.4, 0.5, 0.6, 0.7)
+GROW_SHARES = (0.3, 0.4, 0.5, 0.7)
+MIN_VOXELS = (8, 24)
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def write(session: Session, scene: Path, out: Path) -> None:
-    """Keep the surface and what it says of the phrases."""
+    """Keep the surface's voxels and the phrases' relevancy there."""
     path = scene / "queries.json"
     labels = open_labels(path, [])
     assert isinstance(labels, InstanceLabels)
@@ -60,17 +60,15 @@ def write(session: Session, scene: Path, out: Path) -> None:
         for phrase, things in zip(labels.phrases, open_things(path, labels), strict=True)
         if phrase.kind in HEADLINE_KINDS and len(things)
     ]
-    found = session._found([phrase.text for phrase, _ in kept], None)
-    surface = session._outlook_of_views(silent).surface
-    inside = surface.of_point >= 0
-    assert len(surface.points_scene) == inside.sum()
+    found = session._match([phrase.text for phrase, _ in kept], None)
+    voxels = session._scene_index(silent).voxels
     truth = [np.c_[np.full(len(t), i), t.centre, t.radius, t.height] for i, (_, t) in enumerate(kept)]
     np.savez_compressed(
         out,
-        points=surface.points_scene.astype(np.float32),
-        cube=surface.cube.astype(np.int32),
-        pairs=surface._pairs.astype(np.int32),
-        values=np.stack([one.on_surface for one in found]).astype(np.float16),
+        points=voxels.points_scene.astype(np.float32),
+        voxel=voxels.points_voxel.astype(np.int32),
+        pairs=voxels.neighbour_pairs.astype(np.int32),
+        values=np.stack([one.voxel_relevancy for one in found]).astype(np.float16),
         presence=np.array([one.presence for one in found]),
         world_from_scene=session._scene_from_world.inverse().matrix,
         phrases=np.array([phrase.text for phrase, _ in kept]),
@@ -79,7 +77,7 @@ def write(session: Session, scene: Path, out: Path) -> None:
 
 
 class Dump:
-    """What `write` kept; `surface` can grow regions and has the points of cubes, and nothing else."""
+    """What `write` kept."""
 
     def __init__(self, path: Path) -> None:
         with np.load(path, allow_pickle=False) as kept:
@@ -88,25 +86,25 @@ class Dump:
             self.phrases = kept["phrases"].tolist()
             self.world_from_scene = Similarity.from_matrix(kept["world_from_scene"])
             rows = kept["things"]
-            self.surface = Surface.__new__(Surface)
-            self.surface.points_scene, self.surface.cube = kept["points"], kept["cube"].astype(np.int64)
-            self.surface.points_in_cubes = np.bincount(kept["cube"], minlength=self.values.shape[1])
-            self.surface.__dict__["_pairs"] = kept["pairs"].astype(np.int64)
+            self.points_scene, self.points_voxel = kept["points"].astype(np.float64), kept["voxel"]
+            self.neighbours = adjacency(kept["pairs"].astype(np.int64), self.values.shape[1])
         self.things = [
             Things(own[:, 1:4], own[:, 4], own[:, 5])
             for own in (rows[rows[:, 0] == number] for number in range(len(self.phrases)))
         ]
 
-    def counts(self, accepted: float, inside: float, fewest: int) -> list[tuple[str, int, int, float, bool]]:
+    def counts(self, peak_share: float, grow_share: float, min_voxels: int) -> list[tuple[str, int, int, float, bool]]:
         """Phrase, hits, things, F1, best hit within the radius: of phrases that are said to be there."""
         rows = []
         for phrase, values, presence, things in zip(self.phrases, self.values, self.presence, self.things, strict=True):
             if presence <= 0.5:
                 rows.append((phrase, 0, len(things), 0.0, False))
                 continue
-            regions = self.surface.regions(values, accepted=accepted, inside=inside, fewest_cubes=fewest)[:MOST_HITS]
-            cores = (self.surface.points_of(region.core) for region in regions)
-            centres = np.stack([middle(self.world_from_scene.points(core)) for core in cores])
+            regions = find_regions(
+                values, self.neighbours, peak_share=peak_share, grow_share=grow_share, min_voxels=min_voxels
+            )[:MAX_HITS]
+            cores = (self.points_scene[np.isin(self.points_voxel, region.core)] for region in regions)
+            centres = np.stack([box_centre(self.world_from_scene.points(core)) for core in cores])
             f1 = 2 * most_pairs(things.hold(centres)) / (len(regions) + len(things))
             near = bool((things.distance(centres[:1])[0] <= things.radius).any())
             rows.append((phrase, len(regions), len(things), f1, near))
@@ -115,18 +113,19 @@ class Dump:
 
 def compared(dumps: list[Dump]) -> None:
     lines = []
-    for accepted, inside, fewest in product(ACCEPTED, INSIDE, FEWEST):
-        every = [row for dump in dumps for row in dump.counts(accepted, inside, fewest)]
+    for peak_share, grow_share, min_voxels in product(PEAK_SHARES, GROW_SHARES, MIN_VOXELS):
+        every = [row for dump in dumps for row in dump.counts(peak_share, grow_share, min_voxels)]
         one = [row for row in every if row[2] == 1]
         several = [row for row in every if row[2] > 1]
         lines.append([
-            accepted, inside, fewest,
+            peak_share, grow_share, min_voxels,
             float(np.mean([hits == things for _, hits, things, _, _ in one])),
             f"{sum(hits == things for _, hits, things, _, _ in several)} of {len(several)}",
             float(np.mean([f1 for *_, f1, _ in every])),
             float(np.mean([near for *_, near in one])),
         ])  # fmt: skip
-    print(table(["accepted", "inside", "fewest", "count right, one", "several", "F1", "in radius, one"], lines))
+    rule = ["peak share", "grow share", "min voxels"]
+    print(table([*rule, "count right, one", "several", "F1", "in radius, one"], lines))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from the cache) once. Settings come in groups (--groups takes some):
 
     base        as the run was lifted
     kept        sparse codes of a Gaussian at a level
-    least_light pixels of light without which a Gaussian says nothing (of the picture lifted from: see side)
+    min_contribution pixels of light without which a Gaussian says nothing (of the picture lifted from: see side)
     coherence   share of its weights' length that an element's mean must have, not to count as a contradiction
     robust      without the trimming of weights about the median
     codes       rows of the codebook
@@ -18,7 +18,7 @@ from the cache) once. Settings come in groups (--groups takes some):
 
 For each it prints localisation and mIoU (by LERF-OVS's rule) of the kinds object, attribute and synonym, and presence's
 AUROC, all as `langfield eval` counts them; seconds to lift and to evaluate, and bytes of language. Settings that differ
-only in what is kept of the same sums (kept, least_light, coherence, robust) share them; each counts the time of all of
+only in what is kept of the same sums (kept, min_contribution, coherence, robust) share them; each counts the time of all of
 it. --out is written anew after each setting, so that a run that is stopped loses one.
 """
 
@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from langfield.training.splat_lifting import lift_language
 from torch import Tensor
 
-from langfield.api import OpenedToMeasure, open_to_measure
 from langfield.core.config import config_from_json, config_to_json
 from langfield.core.errors import LangfieldError
 from langfield.core.progress import silent
@@ -42,13 +42,13 @@ from langfield.evaluation.evaluator import evaluate
 from langfield.evaluation.result import Report
 from langfield.features.pyramid import PyramidFeatures, PyramidRecipe
 from langfield.fields.language_map import LanguageMap
-from langfield.models.base import MethodContext
+from langfield.models.config import ModelContext
 from langfield.models.gaussians.splat import LiftingConfig, Splat
-from langfield.stages import crop_angles, evenly, make_features
-from langfield.training.splat_lifting import lift_language
+from langfield.pipelines.opening import OpenedToMeasure, open_to_measure
+from langfield.pipelines.stages import crop_angles, evenly, make_features
 from measuring import machine, synchronise, table
 
-_GROUPS = ("base", "kept", "least_light", "coherence", "robust", "codes", "per_crop", "side", "levels")
+_GROUPS = ("base", "kept", "min_contribution", "coherence", "robust", "codes", "per_crop", "side", "levels")
 _SHOWN = ("setting", "localisation", "miou", "auroc", "lift_s", "eval_s", "language_bytes")
 
 
@@ -57,7 +57,7 @@ class Values:
     """What is tried besides the run's own settings."""
 
     kept: tuple[int, ...] = (1, 2, 4, 8)
-    least_light: tuple[float, ...] = (0.0, 0.5, 2.0, 8.0)
+    min_contribution: tuple[float, ...] = (0.0, 0.5, 2.0, 8.0)
     coherence: tuple[float, ...] = (0.0, 0.25, 0.75)  # 0.5 is the usual one
     codes: tuple[int, ...] = (32, 64, 128, 256, 512)
     per_crop: tuple[int, ...] = (1, 2, 4)
@@ -65,7 +65,9 @@ class Values:
     most_alone: int = 99  # levels that are tried alone
 
 
-_SMALL = Values(kept=(1,), least_light=(0.0,), coherence=(0.0,), codes=(4,), per_crop=(1,), side=(24,), most_alone=1)
+_SMALL = Values(
+    kept=(1,), min_contribution=(0.0,), coherence=(0.0,), codes=(4,), per_crop=(1,), side=(24,), most_alone=1
+)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def settings(base: LiftingConfig, ratios: Sequence[float], values: Values) -> li
         found.extend(Setting(group, name, replace(base, **change), every) for name, change in changed)
 
     tried("kept", ((f"{n} kept", {"codes_kept": n}) for n in values.kept))
-    tried("least_light", ((f"light {x:g} px", {"least_light": x}) for x in values.least_light))
+    tried("min_contribution", ((f"light {x:g} px", {"min_contribution": x}) for x in values.min_contribution))
     for x in values.coherence:
         found.append(Setting("coherence", f"coherence {x:g}", base, every, (("least_coherence", x),)))
     tried("robust", [("robust" if not base.robust else "not robust", {"robust": not base.robust})])
@@ -130,9 +132,9 @@ class Ablation:
     def __init__(self, opened: OpenedToMeasure, say: Callable[[str], None] = print) -> None:
         """Encode the crops that the run was lifted from. Raises SystemExit for a run that was not."""
         session, training = opened.session, opened.session.info.training_config
-        if not isinstance(session.method, Splat) or "pyramid" not in training:
+        if not isinstance(session.model, Splat) or "pyramid" not in training:
             raise SystemExit("only runs of Gaussians that crops were lifted to can be lifted again")
-        self.opened, self.method, self.device = opened, session.method, session.device
+        self.opened, self.method, self.device = opened, session.model, session.device
         self.scene: Scene = opened.scene
         self.views = evenly(self.scene.train, training["feature_views"])
         ratios, stride_ratio = (training["pyramid"][name] for name in ("tile_ratios", "stride_ratio"))
@@ -153,7 +155,7 @@ class Ablation:
                 weighing_s = self._since(start)
             for setting in alike:
                 begun, own = time.perf_counter(), setting.lifting
-                asked = {"keep": own.codes_kept, "least_light": own.least_light, "robust": own.robust}
+                asked = {"keep": own.codes_kept, "min_contribution": own.min_contribution, "robust": own.robust}
                 asked |= dict(setting.choices)
                 made = LanguageMap.from_weights(codebook, weights, *of_elements, **(choices | asked))
                 maps.append((made.to(self.device), self._since(begun)))
@@ -180,12 +182,12 @@ class Ablation:
         session, info = self.opened.session, self.opened.session.info
         self.method.language = language
         recipe = _of_levels(self.recipe, setting.levels)
-        context = config_from_json(MethodContext, dict(info.method_context), "method.context")
+        context = config_from_json(ModelContext, dict(info.model_context), "model.context")
         context = replace(context, crop_angles=crop_angles(self.scene, self.views, recipe))
         made = replace(
             info,
-            method_config=config_to_json(replace(self.method.config, lifting=setting.lifting)),
-            method_context=config_to_json(context),
+            model_config=config_to_json(replace(self.method.config, lifting=setting.lifting)),
+            model_context=config_to_json(context),
             training_config=dict(info.training_config) | {"pyramid": recipe.to_json()},
         )
         return evaluate(

@@ -32,16 +32,15 @@ from langfield.core.progress import silent
 from langfield.data.images import decode_image
 from langfield.data.scene import open_scene
 from langfield.data.views import View
-from langfield.evaluation.labels.label_files import open_labels
-from langfield.evaluation.labels.labels import Label, Labels
+from langfield.evaluation.labels.base import Label, Labels
+from langfield.evaluation.labels.layouts import open_labels
 from langfield.evaluation.masks import ious, lerf_ovs_masks
 from langfield.evaluation.metrics import resized_maps
 from langfield.evaluation.protocols.names import HEADLINE_KINDS
 from langfield.features.codebook import nearest_codes
 from langfield.models.gaussians.splat import Splat
 from langfield.query.answers import ViewAnswers
-from langfield.query.index.scene_index import shrunk
-from langfield.query.observed_scales import raster
+from langfield.query.index.raster import raster_pixels
 from langfield.query.session import Session
 
 _CUTS = 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9
@@ -65,7 +64,7 @@ def main() -> None:
     pending = []
     for view in views:
         asked = _asked(labels, view)
-        camera = shrunk(view.camera, arguments.side)
+        camera = view.camera.fit_within(arguments.side)
         answers = session.ask_view(camera, [label.phrase for label in asked])
         truth = torch.from_numpy(np.stack([label.mask for label in asked]))
         things = _things(labels, view)
@@ -155,10 +154,10 @@ def _said_of(session: Session, crops: list[_Crop], lifted: torch.Tensor) -> dict
     resized = [torch.nn.functional.interpolate(crop.picture[None], (side, side), mode="bilinear")[0] for crop in crops]
     seen = session.encoder.encode_images(torch.stack(resized).to(session.device)).float().cpu()
     found = {"encoder": seen, "lifted": lifted}
-    method = session.method
-    if isinstance(method, Splat) and len(method.language.codebook):
-        codebook = method.language.codebook.float().cpu()
-        codes, shares = nearest_codes(seen, codebook, method.config.lifting.codes_per_crop)
+    model = session.model
+    if isinstance(model, Splat) and len(model.language.codebook):
+        codebook = model.language.codebook.float().cpu()
+        codes, shares = nearest_codes(seen, codebook, model.config.lifting.codes_per_crop)
         found["coded"] = (codebook[codes] * shares[:, :, None]).sum(dim=1)
     return found
 
@@ -172,21 +171,21 @@ def _named(session: Session, labels: Labels, crops: list[_Crop], embeddings: tor
 
 
 class _OnSurface:
-    """The true share of each phrase in each cube of a session's surface, as the test views show it."""
+    """The true share of each phrase in each voxel of a session's surface, as the test views show it."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._outlook = session._outlook_of_views(silent)
-        self._surface = self._outlook.surface
+        self._index = session._scene_index(silent)
+        self._voxels = self._index.voxels
         self._true: dict[str, np.ndarray] = {}
-        self._seen = np.zeros(len(self._surface))
+        self._seen = np.zeros(len(self._voxels))
         self._levels: dict[str, np.ndarray] = {}
 
     def learn(self, camera, answers: ViewAnswers, asked: list[Label]):
         view = self._session._view(camera)
-        pixels, shape = raster(view, 1)
+        pixels, shape = raster_pixels(view, 1)
         self._height_over_focal = camera.height_px / camera.fy_px
-        reader, _ = self._surface.read_at(view.points_scene[pixels].cpu().numpy().astype(np.float64))
+        reader, _ = self._voxels.interpolation_at(view.points_scene[pixels].cpu().numpy().astype(np.float64))
         self._seen += reader.T @ np.ones(len(pixels))
         for label in asked:
             mask = _coarse(label.mask, shape)
@@ -199,18 +198,18 @@ class _OnSurface:
         said = []
         for crop in crops:
             inside = torch.from_numpy(reader.T @ _coarse(crop.label.mask, shape).ravel()).float()
-            angles = np.log(self._outlook.crop_angles)
+            angles = np.log(self._index.crop_angles)
             height = np.log(crop.height_share * self._height_over_focal)
-            embeddings = self._outlook.atlas.embeddings[int(np.abs(angles - height).argmin())].float().cpu()
+            embeddings = self._index.embeddings.vectors[int(np.abs(angles - height).argmin())].float().cpu()
             said.append(torch.nn.functional.normalize(inside @ embeddings, dim=0))
-        return torch.stack(said) if said else torch.zeros(0, self._outlook.atlas.embeddings.shape[2])
+        return torch.stack(said) if said else torch.zeros(0, self._index.embeddings.vectors.shape[2])
 
     def levels(self, read, asked: list[Label]) -> Iterator[Float32[np.ndarray, "p h w"]]:
         """Relevancy in line with the surface, of one level after the other."""
         reader, shape = read
         for text in {label.phrase for label in asked} - set(self._levels):
-            every = self._outlook.atlas.relevancy(self._session._phrases([text], None))[:, 0]
-            self._levels[text] = self._surface.smoothed(every).cpu().numpy()
+            every = self._index.embeddings.relevancy(self._session._phrases([text], None))[:, 0]
+            self._levels[text] = self._index.graph.smoothed(every).cpu().numpy()
         for values in np.stack([self._levels[label.phrase] for label in asked], axis=1):
             yield (reader @ values.T).T.reshape(-1, *shape).astype(np.float32)
 

@@ -115,5 +115,5 @@ def _write_room(folder: Path, photos: int, size: tuple[int, int], gaussians: int
     document = {"camera_model": "PINHOLE", **lens, "ply_file_path": "points3D.ply", "frames": frames}
     (folder / "transforms.json").write_text(json.dumps(document))
     means = room.gaussians.means.detach()[: room.gaussians.count].double().cpu().numpy()
-    colours = (room.gaussians.colors_constant.detach()[: len(means)].clamp(0, 1) * 255).byte().cpu().numpy()
+    colours = (room.gaussians.sh0.detach()[: len(means)].clamp(0, 1) * 255).byte().cpu().numpy()
     write_points_ply(folder / "points3D.ply", means, colours)

@@ -5,13 +5,13 @@ import time
 from pathlib import Path
 
 import torch
+from langfield.training.splat_lifting import lift_language
 
+from langfield.core.sampling import every_nth_to_fit
 from langfield.core.transforms import Similarity
 from langfield.data.views import Scene, View
 from langfield.features.pyramid import LERF_TILE_RATIOS, PyramidFeatures, PyramidRecipe
 from langfield.models.gaussians.splat import Splat
-from langfield.query.index.scene_index import shrunk
-from langfield.training.splat_lifting import lift_language
 from measuring import kernels, peak_memory, synchronise, table
 from splat_scenes import EMBED_DIM, made_splat, orbit
 
@@ -65,7 +65,7 @@ def _floor(method: Splat, scene: Scene, levels: int, machine: dict) -> dict[str,
     """The fewest bytes that the sums move as they are: 28 of each pair of tile and Gaussian and 32 of each pixel (four
     crops' numbers and weights) for each photo and level, and each Gaussian's weights of all codes once."""
     config, photos = method.config.lifting, len(scene.views)
-    cameras = [shrunk(view.camera, config.side_px) for view in scene.views[:: -(-photos // _VIEWS_COUNTED)]]
+    cameras = [view.camera.fit_within(config.side_px) for view in every_nth_to_fit(scene.views, _VIEWS_COUNTED)]
     pairs = sum(method.look(camera).undistorted.pairs for camera in cameras) / len(cameras)
     pixels = cameras[0].width_px * cameras[0].height_px
     moved = photos * levels * (28 * pairs + 32 * pixels) + levels * 4 * method.gaussians.count * config.codes

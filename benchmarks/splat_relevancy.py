@@ -5,12 +5,12 @@ from collections.abc import Callable
 from itertools import cycle
 
 import torch
+from langfield.query.splat_view import SplatView, render_splat_view
 
 from langfield.encoders.registry import load_image_text
 from langfield.models.gaussians.splat import Splat
+from langfield.models.relevancy import EncodedPhrases
 from langfield.ops.sparse_relevancy import sparse_relevancy
-from langfield.query.relevancy import Phrases
-from langfield.query.splat_view import SplatView, render_splat_view
 from measuring import latency_ms, milliseconds, peak_memory, table
 from splat_scenes import EMBED_DIM, made_splat, orbit
 
@@ -40,10 +40,10 @@ def measure(options: argparse.Namespace, device: torch.device, machine: dict) ->
     return {"size": size, "known": rows, "new_phrase": new}
 
 
-def asked(count: int, device: torch.device) -> Phrases:
+def asked(count: int, device: torch.device) -> EncodedPhrases:
     generator = torch.Generator().manual_seed(count)
     unit = [torch.nn.functional.normalize(torch.randn(n, EMBED_DIM, generator=generator), dim=-1) for n in (count, 4)]
-    return Phrases(tuple(map(str, range(count))), unit[0].to(device), unit[1].to(device), 10.0)
+    return EncodedPhrases(tuple(map(str, range(count))), unit[0].to(device), unit[1].to(device), 10.0)
 
 
 def _scene_figures(method: Splat, size: tuple[int, int], device: torch.device, machine: dict) -> dict[str, float]:
@@ -148,7 +148,7 @@ def _floors(view: SplatView, phrases: int, machine: dict) -> dict[str, float | s
     return found
 
 
-def _recorded(view: SplatView, phrases: Phrases, device: torch.device, calls: int) -> dict[str, float | str]:
+def _recorded(view: SplatView, phrases: EncodedPhrases, device: torch.device, calls: int) -> dict[str, float | str]:
     """The same as one CUDA graph: what the host's launches cost."""
     if device.type == "cpu":
         return {}
@@ -177,11 +177,11 @@ def _new_phrase(options: argparse.Namespace, size: tuple[int, int], device: torc
 
     def answered() -> torch.Tensor:
         embedding = torch.nn.functional.pad(encoded(), (0, EMBED_DIM))[:, :EMBED_DIM]
-        return view.strongest(Phrases(("new",), embedding, known.negatives, 10.0))
+        return view.strongest(EncodedPhrases(("new",), embedding, known.negatives, 10.0))
 
     def with_levels() -> torch.Tensor:
         embedding = torch.nn.functional.pad(encoded(), (0, EMBED_DIM))[:, :EMBED_DIM]
-        return view.levels(Phrases((str(next(numbers)),), embedding, known.negatives, 10.0))
+        return view.levels(EncodedPhrases((str(next(numbers)),), embedding, known.negatives, 10.0))
 
     with torch.no_grad():
         return {

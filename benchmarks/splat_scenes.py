@@ -7,7 +7,7 @@ from torch import Tensor
 from langfield.core.cameras import Camera
 from langfield.fields.gaussians import GaussianConfig, Gaussians
 from langfield.fields.language_map import LanguageMap
-from langfield.models.base import MethodContext
+from langfield.models.config import ModelContext
 from langfield.models.gaussians.splat import Splat, SplatConfig
 
 EMBED_DIM = 512
@@ -20,7 +20,9 @@ def made_splat(count: int, device: torch.device, levels: int = 7, codes: int = 1
     A Gaussian on a surface is flat, and as wide as its neighbours are apart; a third of them is faint.
     """
     generator = torch.Generator().manual_seed(count)
-    method = Splat(SplatConfig(GaussianConfig(capacity=count)), MethodContext(photos=1, embed_dim=EMBED_DIM))
+    method = Splat(
+        SplatConfig(GaussianConfig(capacity=count)), ModelContext(photos=1, target_dims={"embedding": EMBED_DIM})
+    )
     means, normals, spacing = _surfaces(count, generator)
     _fill(method.gaussians, means, normals, spacing, generator)
     code = torch.randint(0, codes, (count, levels, keep), generator=generator).to(torch.int16)
@@ -71,7 +73,7 @@ def _fill(gaussians: Gaussians, means: Tensor, normals: Tensor, spacing: Tensor,
             faint, 0.01 + 0.2 * torch.rand(count, generator=generator), 0.6 + 0.39 * torch.rand(count)
         )
         gaussians.opacity_logits.copy_(opacity.logit())
-        gaussians.colors_constant.copy_(torch.rand(count, 3, generator=generator))
+        gaussians.sh0.copy_(torch.rand(count, 3, generator=generator))
 
 
 def orbit(count: int, width_px: int, height_px: int) -> list[Camera]:

@@ -16,7 +16,8 @@ from langfield.core.errors import Interrupted
 from langfield.data.images import decode_image, decode_mask
 from langfield.data.scene import open_scene
 from langfield.data.views import Scene
-from langfield.models.base import MethodContext, Rendered
+from langfield.models.base import Rendered
+from langfield.models.config import ModelContext
 from langfield.models.gaussians.splat import Splat, SplatConfig
 from langfield.models.registry import preset
 from langfield.training import splatting
@@ -109,7 +110,7 @@ def train_measured(
     """Figures, the method, and (step, training seconds, PSNR, Gaussians) at each look at the test views. The clock runs
     from before the Gaussians begin, photos are decoded as they come, and stops for the looks."""
     torch.manual_seed(0)
-    method = Splat(config, MethodContext(photos=len(scene.train))).to(device)
+    method = Splat(config, ModelContext(photos=len(scene.train))).to(device)
     curve: list[tuple[int, float, float, int]] = []
     memory: dict[str, float] = {}
     synchronise(device)

@@ -25,10 +25,10 @@ from langfield.evaluation.masks import ious
 from langfield.evaluation.metrics import ssim
 from langfield.features.bank import build_features
 from langfield.features.pyramid import PyramidRecipe
-from langfield.models.base import Photo
+from langfield.models.batches import Photo
 from langfield.models.gaussians.splat import LiftingConfig
 from langfield.models.presets import PRESETS
-from langfield.query.index.surface_voxels import ACCEPTED, FEWEST_CUBES, INSIDE
+from langfield.query.index.regions import GROW_SHARE, MIN_VOXELS, PEAK_SHARE
 from langfield.query.session import Session
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
@@ -226,7 +226,7 @@ def ablations(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 
 def lifted_run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[Path, Path]:
     """A scene, and a run of a few Gaussians of it that language was lifted to."""
-    lifting = LiftingConfig(codes=8, side_px=32, least_light=0.2)
+    lifting = LiftingConfig(codes=8, side_px=32, min_contribution=0.2)
     config = replace(CONFIG, gaussians=replace(CONFIG.gaussians, capacity=220), lifting=lifting)
     pyramid = PyramidRecipe((0.2, 0.35, 0.5), 0.5)
     small = replace(PRESETS["splat"], config=config, steps=6, pyramid=pyramid, feature_views=3)
@@ -284,7 +284,7 @@ def test_settings_are_lifted_together_where_they_share_sums(ablations: ModuleTyp
     assert len({(setting.lifting, setting.levels, setting.choices) for setting in every}) == len(every)
     together = ablations.sharing(every)
     assert sum(map(len, together)) == len(every)
-    assert {setting.group for setting in together[0]} == {"base", "kept", "least_light", "coherence", "robust"}
+    assert {setting.group for setting in together[0]} == {"base", "kept", "min_contribution", "coherence", "robust"}
     assert all(len(alike) == 1 for alike in together[1:])
 
 
@@ -326,7 +326,7 @@ def test_hits_are_the_sessions_under_the_usual_rule(
     (tmp_path / "queries.json").write_text(json.dumps(document))
     hits.write(asked, tmp_path, tmp_path / "hits.npz")
     dump = hits.Dump(tmp_path / "hits.npz")
-    rows = dump.counts(ACCEPTED, INSIDE, FEWEST_CUBES)
+    rows = dump.counts(PEAK_SHARE, GROW_SHARE, MIN_VOXELS)
     assert [row[:3] for row in rows] == [(a.phrase, len(a.hits), 1) for a in answers]
     assert rows[0][4]  # the thing was put where the answer is
     hits.compared([dump, dump])

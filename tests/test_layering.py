@@ -21,7 +21,6 @@ ALLOWED: dict[str, set[str]] = {
     "baking": {"core", "ops", "features", "fields", "renderers", "methods", "runs", "query"},
     "viewer": {"core", "query"},
     "export": {"core", "query", "runs"},  # runs: files that are whole or not there (runs.atomic)
-    "synthetic": {"core"},
 }
 FREE = {"cli", "__init__", "api", "demo", "making", "stages"}  # the command line and the public API know everything
 

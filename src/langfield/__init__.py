@@ -8,21 +8,79 @@
         print(answer.phrase, answer.present, answer.position)
     langfield.evaluate("runs/kitchen").to_json()
 
-Importing the package is quick: torch is loaded when the first of these functions is used.
+What is named here is the public API; all else is internal. Importing the package is quick: torch is loaded when the
+first of these names is used.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langfield.api import bake, evaluate, lift, train
-    from langfield.api import open_run as open
+    from langfield.core.cameras import Camera
+    from langfield.core.errors import LangfieldError
+    from langfield.core.splats import Splats
+    from langfield.data.scene import open_scene
+    from langfield.data.views import Scene
+    from langfield.evaluation.result import Report
+    from langfield.pipelines.bake import BakeReport, bake
+    from langfield.pipelines.lift import lift
+    from langfield.pipelines.measure import evaluate
+    from langfield.pipelines.opening import open_run as open
+    from langfield.pipelines.run_making import TrainReport
+    from langfield.pipelines.train import train
+    from langfield.query.answers import Answer, Box, Hit, OrientedBox, ViewAnswers
+    from langfield.query.session import Session
+    from langfield.runs.info import RunView
 
-__all__ = ["bake", "evaluate", "lift", "open", "train"]
+# Where each public name is; `open` is called `open_run` where it is.
+_HOMES = {
+    "Answer": "query.answers",
+    "BakeReport": "pipelines.bake",
+    "Box": "query.answers",
+    "Camera": "core.cameras",
+    "Hit": "query.answers",
+    "LangfieldError": "core.errors",
+    "OrientedBox": "query.answers",
+    "Report": "evaluation.result",
+    "RunView": "runs.info",
+    "Scene": "data.views",
+    "Session": "query.session",
+    "Splats": "core.splats",
+    "TrainReport": "pipelines.run_making",
+    "ViewAnswers": "query.answers",
+    "bake": "pipelines.bake",
+    "evaluate": "pipelines.measure",
+    "lift": "pipelines.lift",
+    "open": "pipelines.opening",
+    "open_scene": "data.scene",
+    "train": "pipelines.train",
+}
+
+__all__ = [
+    "Answer",
+    "BakeReport",
+    "Box",
+    "Camera",
+    "Hit",
+    "LangfieldError",
+    "OrientedBox",
+    "Report",
+    "RunView",
+    "Scene",
+    "Session",
+    "Splats",
+    "TrainReport",
+    "ViewAnswers",
+    "bake",
+    "evaluate",
+    "lift",
+    "open",
+    "open_scene",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from langfield import api
-
-    return getattr(api, "open_run" if name == "open" else name)
+    return getattr(import_module(f"langfield.{_HOMES[name]}"), "open_run" if name == "open" else name)

@@ -18,11 +18,10 @@ from tests.cli.conftest import STEPS, Trained, failure, printed_json
 from tests.data.scenes import arc_cameras, write_ball_scene
 
 import langfield
-from langfield.cli.answer_pictures import write_answers
 from langfield.cli.main import main
 from langfield.core.progress import silent
 from langfield.query.best_views import views_of_point
-from langfield.query.index.scene_index import shrunk
+from langfield.reports.answer_pictures import write_answers
 
 
 def test_training_says_what_it_did(trained: Trained):
@@ -199,7 +198,7 @@ def test_wrong_input_is_one_line_with_the_file_and_the_fix(trained: Trained, tmp
 
 
 def test_what_nobody_foresaw_ends_with_1_and_a_traceback(trained: Trained, monkeypatch, capsys):
-    monkeypatch.setattr("langfield.api.open_run", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr("langfield.open", lambda *args, **kwargs: 1 / 0)
     assert main(["query", str(trained.run), "mug", "--json"]) == 1
     said = capsys.readouterr()
     error = json.loads(said.out)["error"]
@@ -243,8 +242,8 @@ def test_only_a_training_goes_on_after_ctrl_c(trained: Trained, monkeypatch, cap
     def pressed(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("langfield.making.open_scene", pressed)
-    monkeypatch.setattr("langfield.api.open_run", pressed)
+    monkeypatch.setattr("langfield.pipelines.stages.open_scene", pressed)
+    monkeypatch.setattr("langfield.open", pressed)
     arguments = trained.arguments if command == "train" else ["query", str(trained.run), "mug"]
     assert main(arguments) == 130
     assert capsys.readouterr().err.splitlines()[-1] == f"langfield: {line}"
@@ -258,7 +257,7 @@ def test_on_a_cpu_answers_are_shown_small(trained: Trained, tmp_path: Path, monk
 
     def ask_smaller(camera, phrases, negatives):
         asked.append((camera.width_px, camera.height_px))
-        return ask(shrunk(camera, 24), phrases, negatives=negatives)
+        return ask(camera.fit_within(24), phrases, negatives=negatives)
 
     monkeypatch.setattr(run, "ask_view", ask_smaller)
     write_answers(run, answers, None, tmp_path, silent)

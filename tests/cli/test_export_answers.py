@@ -21,7 +21,7 @@ from langfield.query.session import Session
 @pytest.fixture
 def run(monkeypatch) -> Session:
     """A session over two walls' photos, of which the command line opens another one."""
-    monkeypatch.setattr("langfield.api.open_run", lambda *args, **kwargs: session())
+    monkeypatch.setattr("langfield.open", lambda *args, **kwargs: session())
     return session()
 
 
@@ -111,7 +111,7 @@ def test_pictures_have_the_photos_size_and_lens(tmp_path: Path, capsys, monkeypa
         again.views = tuple(views)
         return again
 
-    monkeypatch.setattr("langfield.api.open_run", opened)
+    monkeypatch.setattr("langfield.open", opened)
     exported(capsys, "--format relevancy --phrase thing --views 2.jpg 0", tmp_path / "out")
     shapes = [np.load(tmp_path / "out" / name).shape for name in in_folder(tmp_path / "out") if name.endswith(".npy")]
     assert shapes == [(60, 80)] * 2 + [(48, 64)] * 2

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from langfield.cli.contact_sheet import SheetRow, contact_sheet
 from langfield.cli.files import make_folder, numbered_slugs, slug, write_picture
 from langfield.core.errors import DataError
+from langfield.reports.contact_sheet import SheetRow, contact_sheet
 
 
 @settings(deadline=None, max_examples=200)

@@ -19,8 +19,8 @@ from langfield.data.formats.splat_ply import read_splat_ply
 from langfield.features.pyramid import PyramidRecipe
 from langfield.models.gaussians.splat import LiftingConfig, SplatConfig
 from langfield.models.presets import PRESETS
-from langfield.query.index.elements_in_voxels import Elements
-from langfield.query.presence import Background
+from langfield.query.index.elements_in_voxels import ElementVoxels
+from langfield.query.presence import PresenceCalibration
 
 RUN_FILES = {"run.json", "model.safetensors", "metrics.json", "events.jsonl"}
 
@@ -37,7 +37,7 @@ class Lifted:
 @pytest.fixture(scope="module")
 def lifted(tmp_path_factory: pytest.TempPathFactory, encoder: str):
     folder = tmp_path_factory.mktemp("lifted")
-    config = SplatConfig(lifting=LiftingConfig(codes=8, side_px=32, least_light=0.05))
+    config = SplatConfig(lifting=LiftingConfig(codes=8, side_px=32, min_contribution=0.05))
     small = replace(PRESETS["splat"], config=config, pyramid=PyramidRecipe((0.2, 0.5), 0.5))
     scene = write_ball_scene(folder / "scene", n_views=9, width_px=48, height_px=36)
     splat = write_rows(folder / "theirs.ply", columns_of(ball_splats(2000)))
@@ -58,8 +58,8 @@ def test_a_lift_leaves_a_run_of_no_steps_that_answers(lifted: Lifted, tmp_path: 
     assert {path.name for path in lifted.run.iterdir() if not path.name.startswith(".")} == RUN_FILES
     info = json.loads((lifted.run / "run.json").read_text())
     assert info["steps_done"] == 0
-    assert info["method"]["name"] == "splat"
-    assert info["method"]["config"]["gaussians"]["capacity"] == 2000
+    assert info["model"]["name"] == "splat"
+    assert info["model"]["config"]["gaussians"]["capacity"] == 2000
     run = str(lifted.run)
     answers = printed_json(capsys, ["query", run, "red ball", "--out", str(tmp_path / "out"), "--no-progress"])[
         "answers"
@@ -104,7 +104,8 @@ def test_gaussians_come_out_as_they_went_in(lifted: Lifted, tmp_path: Path, caps
 
 
 def test_an_objects_gaussians_and_the_others_are_all(lifted: Lifted, tmp_path: Path, capsys, monkeypatch):
-    monkeypatch.setattr(Background, "presence", lambda self, score: np.full(len(score), 0.9))  # its encoder is random
+    # Its encoder is random.
+    monkeypatch.setattr(PresenceCalibration, "presence", lambda self, score: np.full(len(score), 0.9))
     run = langfield.open(lifted.run, device="cpu")
     hits = run.elements("red ball")
     (answer,) = run.query(["red ball"])
@@ -128,8 +129,8 @@ def test_an_objects_gaussians_and_the_others_are_all(lifted: Lifted, tmp_path: P
 
 
 def test_where_no_gaussian_lies_no_file_is_made(lifted: Lifted, tmp_path: Path, capsys, monkeypatch):
-    monkeypatch.setattr(Background, "presence", lambda self, score: np.full(len(score), 0.9))
-    monkeypatch.setattr(Elements, "of", lambda self, region: np.zeros(2000, dtype=bool))
+    monkeypatch.setattr(PresenceCalibration, "presence", lambda self, score: np.full(len(score), 0.9))
+    monkeypatch.setattr(ElementVoxels, "mask_of", lambda self, region: np.zeros(2000, dtype=bool))
     out = tmp_path / "alone.ply"
     arguments = ["export", str(lifted.run), "--format", "object", "--phrase", "red ball", "--out", str(out)]
     assert main([*arguments, "--no-progress"]) == 0

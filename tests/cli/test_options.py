@@ -14,14 +14,14 @@ from langfield.features.bank import build_features
 from langfield.features.pyramid import LERF_PYRAMID
 from langfield.models.nerf.lerf import Lerf, LerfConfig
 from langfield.models.registry import METHODS
+from langfield.pipelines.stages import check_gpu_memory, feature_bytes
 from langfield.runs.directory import lock_run
-from langfield.stages import check_gpu_memory, feature_bytes
 
 
 def test_what_speaks_against_a_training_is_found_before_a_crop_is_encoded(
     trained: Trained, tmp_path: Path, monkeypatch, capsys
 ):
-    monkeypatch.setattr("langfield.stages.build_features", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr("langfield.pipelines.stages.build_features", lambda *args, **kwargs: 1 / 0)
     write_ball_scene(tmp_path / "other", n_views=10, width_px=48, height_px=36)
     other = [str(tmp_path / "other") if word == str(trained.scene) else word for word in trained.arguments]
     assert failure(capsys, other).startswith(f"{trained.run}: holds a run of another scene, or of '{trained.scene}'")
@@ -39,7 +39,7 @@ def test_the_run_is_locked_while_photos_are_encoded(trained: Trained, tmp_path: 
         with lock_run(tmp_path):
             raise AssertionError("not locked")
 
-    monkeypatch.setattr("langfield.stages.build_features", another_one)
+    monkeypatch.setattr("langfield.pipelines.stages.build_features", another_one)
     assert failure(capsys, arguments) == (
         f"{tmp_path}: another process is writing this run; wait for it, or choose another folder"
     )

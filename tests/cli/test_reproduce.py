@@ -17,14 +17,14 @@ from tests.data.literature_scenes import (
 )
 
 from langfield.cli.console import Console
-from langfield.cli.contact_sheet import SheetRow, contact_sheet
 from langfield.cli.main import main
 from langfield.cli.reproduce import Asked, beside, chosen_phrases, measured_figures, percent, planned
 from langfield.core.errors import DataError
 from langfield.core.progress import silent
-from langfield.data.literature import catalogue
+from langfield.data.literature.catalogue import catalogue
 from langfield.data.scene import open_scene
 from langfield.models.presets import PRESETS
+from langfield.reports.contact_sheet import SheetRow, contact_sheet
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,7 @@ def test_a_labelled_scene_is_measured_and_set_beside_the_papers(tmp_path: Path, 
     assert set(result["protocols"]) == set(result["measured"])
     model = (out / "run" / "model.safetensors").read_bytes()
     kept = {protocol: SimpleNamespace(to_json=lambda r=report: r) for protocol, report in result["measured"].items()}
-    monkeypatch.setattr("langfield.api.evaluate", lambda run, protocol, **options: kept[protocol])
+    monkeypatch.setattr("langfield.evaluate", lambda run, protocol, **options: kept[protocol])
     assert main(command("lerf-ovs/teatime", folder, out, encoder)) == 0  # the run is there: nothing is trained again
     assert (out / "run" / "model.safetensors").read_bytes() == model
     said = capsys.readouterr()
@@ -121,7 +121,7 @@ def test_labels_are_asked_as_far_as_they_go(tmp_path: Path, monkeypatch):
         asked.append((options["protocol"], options["queries"]))
         return SimpleNamespace(to_json=lambda: {"protocol": options["protocol"]})
 
-    monkeypatch.setattr("langfield.api.evaluate", evaluate)
+    monkeypatch.setattr("langfield.evaluate", evaluate)
     measured = measured_figures({"langfield": None, "lerf-ovs": labels}, folder, tmp_path / "run", "cpu", console)
     assert asked == [("langfield", None), ("lerf-ovs", labels)]
     assert measured == {protocol: {"protocol": protocol} for protocol, _ in asked}

@@ -12,15 +12,15 @@ from tests.cli.conftest import Trained, printed_json
 from tests.query.fake_session import session
 
 import langfield
-from langfield.cli.answer_pictures import best_views
 from langfield.core.cameras import Camera
 from langfield.data.scene import open_scene
-from langfield.evaluation.by_phrase import PhraseRecorder
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.labels.label_files import open_labels
+from langfield.evaluation.labels.layouts import open_labels
+from langfield.evaluation.phrase_results import PhraseRecorder
 from langfield.query.answers import ViewAnswers
 from langfield.query.pictures import composited, relevancy_picture
 from langfield.query.session import Session
+from langfield.reports.answer_pictures import best_views
 
 NAMES = ("relevancy", "refined", "masks")
 
@@ -28,7 +28,7 @@ NAMES = ("relevancy", "refined", "masks")
 @pytest.fixture
 def run(monkeypatch) -> Session:
     """A session of which the command line opens another one."""
-    monkeypatch.setattr("langfield.api.open_run", lambda *args, **kwargs: session())
+    monkeypatch.setattr("langfield.open", lambda *args, **kwargs: session())
     return session()
 
 

@@ -10,7 +10,7 @@ from tests.cli.conftest import failure, printed_json
 from tests.data.literature_scenes import write_lerf_ovs_scene, write_lerf_scene
 
 from langfield.cli.main import main
-from langfield.data.literature import Catalogue, catalogue
+from langfield.data.literature.catalogue import Catalogue, catalogue
 
 
 def zipped(folder: Path, archive: Path) -> Path:
@@ -87,7 +87,9 @@ def test_an_archive_that_is_not_the_authors_is_refused_where_theirs_is_known(tmp
         file.writestr("a", os.urandom(9))
     ours = catalogue()
     known = [replace(s, data_set=replace(s.data_set, archive_sha256="0" * 64)) for s in ours.scenes]
-    monkeypatch.setattr("langfield.data.literature.catalogue", lambda: Catalogue(tuple(known), ours.protocols))
+    monkeypatch.setattr(
+        "langfield.data.literature.catalogue.catalogue", lambda: Catalogue(tuple(known), ours.protocols)
+    )
     arguments = ["scenes", "teatime", "--unpack", str(archive), "--out", str(tmp_path / "out")]
     assert failure(capsys, arguments).startswith(f"{archive}: is not the authors' archive: its SHA-256 is ")
     assert not (tmp_path / "out").exists()

@@ -17,11 +17,11 @@ import langfield
 from langfield.cli.main import main
 from langfield.core.transforms import Similarity
 from langfield.features.pyramid import PyramidRecipe
-from langfield.models.base import PhotoBatch
-from langfield.models.gaussians.adaptive_density import DensificationConfig
+from langfield.models.batches import PhotoBatch
+from langfield.models.gaussians.adaptive_density import AdaptiveDensityConfig
 from langfield.models.gaussians.splat import LiftingConfig, Splat
 from langfield.models.presets import PRESETS
-from langfield.query.relevancy import relevancy
+from langfield.models.relevancy import relevancy
 
 STEPS = 12
 
@@ -32,7 +32,7 @@ def tiny_splat(monkeypatch) -> None:
         CONFIG,
         gaussians=replace(CONFIG.gaussians, capacity=330),
         growth=replace(GROWTH, start=4, every=4),
-        lifting=LiftingConfig(codes=8, side_px=32, least_light=0.2),
+        lifting=LiftingConfig(codes=8, side_px=32, min_contribution=0.2),
     )
     small = replace(PRESETS["splat"], config=config, steps=STEPS, pyramid=PyramidRecipe((0.2, 0.5), 0.5))
     monkeypatch.setitem(PRESETS, "splat", small)
@@ -48,7 +48,7 @@ def test_a_run_of_gaussians_answers(tiny_splat, encoder: str, tmp_path: Path, ca
     report = printed_json(capsys, _train(scene, run, encoder))
     assert report["steps"] == STEPS
     assert report["preset"] == "splat"
-    assert json.loads((run / "run.json").read_text())["method"]["name"] == "splat"
+    assert json.loads((run / "run.json").read_text())["model"]["name"] == "splat"
     answers = printed_json(capsys, ["query", str(run), "red ball", "piano", "--out", str(tmp_path / "out")])["answers"]
     assert [answer["phrase"] for answer in answers] == ["red ball", "piano"]
     assert all(0 <= answer["presence"] <= 1 for answer in answers)
@@ -68,7 +68,7 @@ def test_quick_relevancy_is_each_gaussians_highest(tiny_splat, encoder: str, tmp
     scene = write_ball_scene(tmp_path / "scene", n_views=9, width_px=48, height_px=36).folder
     printed_json(capsys, _train(scene, tmp_path / "run", encoder))
     session = langfield.open(tmp_path / "run", device="cpu")
-    phrases, card, method = ["red ball", "piano"], session.encoder.card, session.method
+    phrases, card, method = ["red ball", "piano"], session.encoder.card, session.model
     assert isinstance(method, Splat)
     asked, negatives = session.encoder.encode_texts(phrases), session.encoder.encode_texts(list(card.negatives))
     every, language = torch.arange(method.gaussians.count), method.language
@@ -87,7 +87,7 @@ def test_quick_relevancy_is_each_gaussians_highest(tiny_splat, encoder: str, tmp
     assert not torch.equal(swapped[0], session.quick_relevancy(session.views[0].camera, ["piano"])[0])
 
 
-DENSE = DensificationConfig(start=1, every=3, stop=11, slope=0.0, small=0.01, huge=0.4, huge_after=6, reset_every=7)
+DENSE = AdaptiveDensityConfig(start=1, every=3, stop=11, slope=0.0, small=0.01, huge=0.4, huge_after=6, reset_every=7)
 
 
 @pytest.mark.parametrize("ways", [{}, {"growth": DENSE, "photos_per_step": 2, "half_size_until": 6, "exposure": True}])
@@ -185,7 +185,7 @@ def test_a_cloud_of_no_use_is_said_and_random_points_taken(
 
 @pytest.mark.parametrize("growth", [None, DENSE])
 def test_gaussians_that_all_die_are_said_and_leave_a_run_of_numbers(
-    growth: DensificationConfig | None, tiny_splat, monkeypatch, encoder: str, tmp_path: Path, capsys
+    growth: AdaptiveDensityConfig | None, tiny_splat, monkeypatch, encoder: str, tmp_path: Path, capsys
 ):
     small = PRESETS["splat"]
     if growth is not None:

@@ -175,3 +175,22 @@ def test_json_gives_the_camera_back_bit_for_bit(lens, seed):
     assert again.world_from_camera.tobytes() == camera.world_from_camera.tobytes()
     names = [f.name for f in fields(Camera) if f.name != "world_from_camera"]
     assert [getattr(again, name) for name in names] == [getattr(camera, name) for name in names]
+
+
+@cases
+@given(lenses, seeds, st.integers(1, 700))
+def test_a_camera_fits_within_a_longest_side_and_keeps_its_shape(lens, seed, longest_px):
+    camera = camera_of(lens, np.random.default_rng(seed))
+    small = camera.fit_within(longest_px)
+    sides, before = (small.width_px, small.height_px), (camera.width_px, camera.height_px)
+    assert max(sides) == min(max(before), longest_px)
+    assert small == camera.resized(*sides) or sides == before
+    shape = min(before) / max(before)
+    assert abs(min(sides) - max(1, shape * max(sides))) <= 0.5
+    assert (sides[0] >= sides[1]) == (before[0] >= before[1]) or sides[0] == sides[1]
+
+
+def test_a_camera_that_fits_stays_as_it_is():
+    camera = camera_of("opencv", np.random.default_rng(0))
+    assert camera.fit_within(None) is camera
+    assert camera.fit_within(max(camera.width_px, camera.height_px)) is camera

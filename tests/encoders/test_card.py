@@ -31,12 +31,27 @@ def test_relevancy_is_lerfs_by_default():
         ("mean", [0.1, 0.2], "must be three numbers each"),
         ("interpolation", "nearest", "interpolation must be bicubic or bilinear, got 'nearest'"),
         ("negatives", [1], "negatives of an encoder card must be phrases"),
-        ("more", 1, "keys of an encoder card must be"),
+        ("more", 1, "an encoder card has unknown keys: more"),
     ],
 )
 def test_a_card_that_is_none_is_refused(key, value, complaint):
     with pytest.raises(ValueError, match=complaint.replace("(", r"\(")):
         EncoderCard.from_json({**CARD.to_json(), key: value})
+
+
+def test_a_card_that_knew_fewer_keys_takes_their_defaults():
+    card = dataclasses.replace(CARD, temperature=3.0).to_json()
+    del card["temperature"]
+    del card["negatives"]
+    assert EncoderCard.from_json(card) == CARD
+
+
+def test_a_key_without_a_default_must_be_there():
+    card = CARD.to_json()
+    del card["mean"]
+    del card["embed_dim"]
+    with pytest.raises(ValueError, match="an encoder card lacks keys: embed_dim, mean"):
+        EncoderCard.from_json(card)
 
 
 def test_identity_ignores_what_does_not_change_embeddings():

@@ -18,8 +18,8 @@ from langfield.core.cameras import Camera
 from langfield.core.errors import DataError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.data.scene import Scene, open_scene
-from langfield.evaluation import asked as asked_module
-from langfield.evaluation.asked import Asked, AskedAtLevels, AskedProtocol
+from langfield.evaluation import askable as asked_module
+from langfield.evaluation.askable import Asked, AskedAtLevels, AskedProtocol
 from langfield.evaluation.evaluator import evaluate
 from langfield.evaluation.protocols.names import PROTOCOLS, ProtocolName
 from langfield.query.answers import Answer, Hit, ViewAnswers

@@ -74,7 +74,7 @@ def test_all_codes_kept_give_the_mean_of_what_was_seen():
 
 def test_elements_hardly_seen_are_not_answered_for():
     weights = torch.ones(3, 2)
-    mapped = made(torch.eye(2), weights, weights, light=torch.tensor([0.4, 0.5, 9.0]), least_light=0.5)
+    mapped = made(torch.eye(2), weights, weights, light=torch.tensor([0.4, 0.5, 9.0]), min_contribution=0.5)
     assert mapped.seen.tolist() == [False, True, True]
     assert not mapped.share[0].any()
     assert not mapped.embedding(torch.tensor([0]), 1).any()

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from langfield.core.cameras import Camera, Cameras
-from langfield.models.base import MethodContext, RayBatch
+from langfield.models.batches import RayBatch
+from langfield.models.config import ModelContext
 from langfield.models.nerf.lerf import Lerf
 from langfield.models.presets import NANO
 from langfield.training.loop import TrainingConfig, train
@@ -15,7 +16,7 @@ from langfield.training.loop import TrainingConfig, train
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 CONFIG = replace(NANO, sampling=replace(NANO.sampling, anneal_steps=20))
-CONTEXT = MethodContext(photos=2, embed_dim=8)
+CONTEXT = ModelContext(photos=2, target_dims={"embedding": 8})
 CAMERA = Camera(torch.eye(4).double().numpy(), 16, 16, 16.0, 16.0, 8.0, 8.0)
 
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from langfield.query.language_view import render_language_view
 from tests.models.voxels.test_voxel_lift import CAMERA, CONTEXT, LEFT, RIGHT, TINY, batch, photo
 
 from langfield.core.cameras import Cameras
-from langfield.models.voxels.voxel_lift import Lift, PhotoEmbeddings
-from langfield.query.language_view import render_language_view
+from langfield.models.voxels.voxel_lift import PhotoEmbeddings
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.training.toy_method import Poisoned, ToyBatches, ToyMethod, bits, toy_info
+from tests.training.toy_model import Poisoned, ToyBatches, ToyModel, bits, toy_info
 
 from langfield.training.checkpoints import open_checkpoints
 from langfield.training.loop import TrainingConfig, train
@@ -27,14 +27,14 @@ def test_no_step_waits_for_the_device(monkeypatch):
         config = TrainingConfig(steps=20, report_every=1000, cuda_graphs=False)
         # The only report is at the end: its first figure is read before `progress` is told, so it may wait.
         monkeypatch.setattr("langfield.training.loop._Session.report", lambda session: allow_waiting(None))
-        train(ToyMethod().cuda(), Watched(device="cuda"), config)
+        train(ToyModel().cuda(), Watched(device="cuda"), config)
     finally:
         allow_waiting(None)
 
 
 def test_halves_are_the_whole(tmp_path):
     def train_in(path, steps):
-        method, config = ToyMethod().cuda(), TrainingConfig(steps=steps)
+        method, config = ToyModel().cuda(), TrainingConfig(steps=steps)
         with open_checkpoints(path, toy_info(config)) as checkpoints:
             result = train(method, ToyBatches(device="cuda"), config, checkpoints)
         assert result.memory_bytes > 0
@@ -48,7 +48,7 @@ def test_halves_are_the_whole(tmp_path):
 
 
 def test_masked_steps_change_no_bit():
-    start, method = bits(ToyMethod().state_dict()), Poisoned(range(1000)).cuda()
+    start, method = bits(ToyModel().state_dict()), Poisoned(range(1000)).cuda()
     result = train(method, ToyBatches(device="cuda"), TrainingConfig(steps=20))
     assert bits(method.state_dict()) == start
     assert result.metrics["bad_steps"] == 20
@@ -58,7 +58,7 @@ def test_recorded_steps_are_the_steps():
     """The same numbers are drawn and the same parameters come out, through both of the method's phases."""
 
     def trained(cuda_graphs):
-        method, batches = ToyMethod().cuda(), ToyBatches(device="cuda")
+        method, batches = ToyModel().cuda(), ToyBatches(device="cuda")
         result = train(method, batches, TrainingConfig(steps=60, cuda_graphs=cuda_graphs))
         return method, batches, result
 

@@ -12,7 +12,8 @@ import torch
 from langfield.core.cameras import Camera
 from langfield.core.devices import sent
 from langfield.fields.gaussians import GaussianConfig
-from langfield.models.base import MethodContext, Photo, PhotoBatch
+from langfield.models.batches import Photo, PhotoBatch
+from langfield.models.config import ModelContext
 from langfield.models.gaussians.splat import Splat, SplatConfig
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -34,7 +35,7 @@ def test_the_loss_and_its_gradient_do_not_wait():
     rng, pose = np.random.default_rng(0), np.eye(4)
     pose[2, 3] = -2
     camera = Camera(pose, 64, 48, 60.0, 60.0, 32.0, 24.0)
-    method = Splat(SplatConfig(GaussianConfig(capacity=500), photos_per_step=2), MethodContext(photos=1)).cuda()
+    method = Splat(SplatConfig(GaussianConfig(capacity=500), photos_per_step=2), ModelContext(photos=1)).cuda()
     method.gaussians.begin(rng.uniform(-0.5, 0.5, (500, 3)), rng.uniform(0, 1, (500, 3)))
     batch = PhotoBatch((Photo(0, camera, torch.full((48, 64, 3), 0.5, device="cuda")),) * 2)
 

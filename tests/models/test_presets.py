@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from langfield.core.errors import UsageError
-from langfield.making import chosen_preset
 from langfield.models.presets import PRESETS, preset_for
 from langfield.models.registry import method_name
+from langfield.pipelines.run_making import chosen_recipe
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_the_preset_follows_from_method_and_hardware(method: str, on_gpu: bool, 
 
 def choose(method: str = "auto", preset: str | None = None, device: str = "cuda") -> tuple[str, list[str]]:
     said: list[str] = []
-    name, recipe = chosen_preset(method, preset, torch.device(device), None, None, said.append)
+    name, recipe = chosen_recipe(method, preset, torch.device(device), None, None, said.append)
     assert recipe == PRESETS[name]
     return name, said
 

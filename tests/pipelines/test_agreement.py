@@ -9,7 +9,6 @@ from tests.models.conversion.ball_field import ANGLES, PHRASES, session
 
 from langfield.pipelines.agreement import _figures, compare
 from langfield.query.answers import ViewAnswers
-from langfield.query.index.scene_index import shrunk
 
 
 def answers(relevancy: list, best: list, score: list, grey: int = 100) -> ViewAnswers:
@@ -84,7 +83,7 @@ def test_what_cannot_be_told_is_null():
 def test_a_session_agrees_with_itself_and_encodes_texts_once():
     field = session()
     events = []
-    cameras = [shrunk(view.camera, 32) for view in field.views[:2]]
+    cameras = [view.camera.fit_within(32) for view in field.views[:2]]
     found = compare(field, field.beside(field.info, field.method), cameras, list(PHRASES), events.append)
     assert found.correlation == pytest.approx(1)
     assert found.difference == 0
@@ -99,15 +98,15 @@ def test_a_session_agrees_with_itself_and_encodes_texts_once():
         def encode_texts(self, texts):
             raise AssertionError("encoded already")
 
-    field._wording._encoder = Deaf()  # type: ignore[assignment]
-    other = field.beside(replace(field.info, method="other"), field.method)
+    field._phrase_encoder._encoder = Deaf()  # type: ignore[assignment]
+    other = field.beside(replace(field.info, model="other"), field.method)
     other.ask_view(cameras[0], list(PHRASES))
-    assert torch.stack(list(other._wording._texts.values())).shape[1] == 5
+    assert torch.stack(list(other._phrase_encoder._texts.values())).shape[1] == 5
 
 
 def test_a_session_beside_another_asks_at_the_scales_that_its_own_info_says():
     field = session()
-    larger = dict(field.info.method_context) | {"crop_angles": [0.5, 0.75]}
-    other = field.beside(replace(field.info, method_context=larger), field.method)
+    larger = dict(field.info.model_context) | {"crop_angles": [0.5, 0.75]}
+    other = field.beside(replace(field.info, model_context=larger), field.method)
     assert other.seen_scales().crop_angles[[0, -1]].tolist() == [0.5, 0.75]
     torch.testing.assert_close(field.seen_scales().crop_angles[[0, -1]], torch.tensor(ANGLES))

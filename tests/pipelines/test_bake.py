@@ -54,7 +54,7 @@ def test_it_answers_as_the_field_does(baked):
     assert agreement.best_in_mask > 0.6
     assert agreement.mask_iou > 0.5
     opened = Session.open(out, device="cpu")
-    opened._wording._encoder = Texts()  # type: ignore[assignment]
+    opened._phrase_encoder._encoder = Texts()  # type: ignore[assignment]
     names = [ball.name for ball in BALLS]
     pairs = list(zip(opened.query(names), made.query(names), strict=True))
     assert all(abs(ours.presence - theirs.presence) < 0.15 for ours, theirs in pairs)
@@ -68,8 +68,8 @@ def test_it_answers_as_the_field_does(baked):
 def test_the_run_says_what_it_is(baked):
     made, run, out, report = baked
     loaded = load_run(out)
-    assert loaded.info.method == "splat"
-    assert loaded.info.training_config["baked"] == {"run": str(run), "method": "lerf"}
+    assert loaded.info.model == "splat"
+    assert loaded.info.training_config["baked"] == {"run": str(run), "model": "lerf"}
     assert [view.name for view in loaded.info.views] == [view.name for view in made.info.views]
     written = json.loads((out / "metrics.json").read_text())
     assert written == json.loads(json.dumps(report.to_json()))
@@ -151,7 +151,7 @@ def test_a_device_that_draws_no_gaussians_is_said_before_the_work(tmp_path: Path
 
 def test_a_run_without_language_is_refused(tmp_path: Path):
     made, run = field(tmp_path)
-    made._wording._document = None
+    made._phrase_encoder._document = None
     with pytest.raises(UsageError, match="this run was trained without language"):
         bake_it(made, run, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -11,7 +11,7 @@ from tests.data.splats import ball_splats
 from langfield.core.errors import DataError
 from langfield.data.scene import open_scene
 from langfield.fields.gaussians import GaussianConfig
-from langfield.models.base import MethodContext
+from langfield.models.config import ModelContext
 from langfield.models.gaussians.splat import Splat, SplatConfig
 from langfield.pipelines.splat_fit import SplatFit, check_fit, splat_fit
 
@@ -25,7 +25,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory):
 
 def fit(scene, splats) -> SplatFit:
     config = SplatConfig(GaussianConfig(capacity=len(splats), sh_degree=splats.degree))
-    method = Splat(config, MethodContext(photos=len(scene.train)))
+    method = Splat(config, ModelContext(photos=len(scene.train)))
     method.gaussians.take(splats, scene.scene_from_world)
     told = []
     found = splat_fit(method, scene, scene.train, told.append)

@@ -6,7 +6,6 @@ from tests.query.fake_world import PHRASES, Wall, camera_at
 
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import EncoderCard
-from langfield.models.base import MethodContext
 from langfield.query.session import Session
 from langfield.runs.info import RunInfo, RunView
 
@@ -41,14 +40,14 @@ class Texts:
         return torch.stack([known.get(text, known["nothing"]) for text in texts])
 
 
-def session(method: Wall | None = None, *, language: bool = True) -> Session:
+def session(model: Wall | None = None, *, language: bool = True) -> Session:
     cameras = [camera_at(x, y) for x, y in ((0, 0), (0.5, 0), (0, 0.4), (-0.5, 0.1))]
     views = tuple(RunView(f"{i}.jpg", "train", c.moved(WORLD_FROM_SCENE)) for i, c in enumerate(cameras))
     info = RunInfo(
         seed=0,
-        method="fake",
-        method_config={},
-        method_context={},
+        model="fake",
+        model_config={},
+        model_context={},
         training_config={},
         encoders={"image_text": CARD.to_json()},
         scene_path="nowhere",
@@ -56,7 +55,6 @@ def session(method: Wall | None = None, *, language: bool = True) -> Session:
         scene_from_world=WORLD_FROM_SCENE.inverse().matrix,
         views=views,
     )
-    context = MethodContext(photos=4, embed_dim=4, crop_angles=(0.04, 0.4) if language else None)
-    made = Session(info, method or Wall(), context, torch.device("cpu"))
-    made._wording._encoder = Texts()  # type: ignore[assignment]
+    made = Session(info, model or Wall(language), torch.device("cpu"))
+    made._phrase_encoder._encoder = Texts()
     return made

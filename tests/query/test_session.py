@@ -68,8 +68,8 @@ def test_many_phrases_are_answered_as_one_by_one():
 
 def test_where_nothing_is_to_be_seen_nothing_is_there():
     class Sky(Wall):
-        def surface(self, camera, *, keep_samples=True):
-            rendered, samples = super().surface(camera, keep_samples=keep_samples)
+        def surface(self, camera):
+            rendered, samples = super().surface(camera)
             assert rendered.depth_scene is not None
             nowhere = torch.full_like(rendered.depth_scene, torch.inf)
             return Rendered(rendered.rgb, rendered.alpha, nowhere), samples

@@ -4,7 +4,7 @@ import torch
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.rays import Rays
-from langfield.renderers.sampling import SamplingConfig
+from langfield.renderers.samplers.proposal import SamplingConfig
 from langfield.renderers.volume import (
     join_samples,
     median_distance,

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from tests.answers import hit_at
 
-from langfield.evaluation.by_phrase import PhraseInView, PhraseResult
+from langfield.evaluation.phrase_results import PhraseInView, PhraseResult
 from langfield.query.answers import Answer
 from langfield.reports.compare_page import CompareContent, compare_page
 from langfield.reports.comparison import Entry, Figure, Tally, figures, most_different, tallies
@@ -53,7 +53,7 @@ EVALUATION = {
 }  # fmt: skip
 DOCUMENT = {
     "created": "2026-01-02T03:04:05+00:00",
-    "method": {"name": HOSTILE, "config": {HOSTILE: HOSTILE}},
+    "model": {"name": HOSTILE, "config": {HOSTILE: HOSTILE}},
     "scene": {"path": f"/x/{HOSTILE.replace('/', '|')}", "views": [{"split": "train"}]},
 }
 METRICS = {"seconds": 65.0, "memory_bytes": 2**30, "device": "cpu", "stages": {"training": 60.0, HOSTILE: 5.0}}
@@ -163,7 +163,7 @@ NONSENSE = {key: ["x"] for key in EVALUATION}
 
 
 @pytest.mark.parametrize("evaluation", [{}, NULLS, NONSENSE, {"psnr": float("nan"), "per_view": [None, {}]}])
-@pytest.mark.parametrize("document", [{}, {"scene": None, "method": [], "training": {"preset": None}}])
+@pytest.mark.parametrize("document", [{}, {"scene": None, "model": [], "training": {"preset": None}}])
 def test_a_page_without_figures_is_a_page(evaluation: dict, document: dict):
     facts = RunFacts("run", document, {}, {}, 0)
     bare = ReportContent(facts, evaluation, [], [], [], "0.1", "today")

@@ -71,7 +71,7 @@ def test_numbers_are_finite_numbers():
 DOCUMENT = {
     "seed": 3,
     "created": "2026-01-02T03:04:05+00:00",
-    "method": {"name": "lerf", "config": {"lr": 0.01}},
+    "model": {"name": "lerf", "config": {"lr": 0.01}},
     "training": {"preset": "lerf", "steps": 30, "rays": 64},
     "encoders": {"image_text": {"spec": "openclip:local-dir:/home/ann/my models/b16"}},
     "scene": {"path": "/home/ann/it's a kitchen", "fingerprint": "f", "views": [{"split": "train"}, {"split": "test"}]},
@@ -104,23 +104,23 @@ def test_figures_for_others_name_no_folder_and_are_no_tables():
 
 def test_only_what_differs_is_listed_with_every_runs_value():
     other = json.loads(json.dumps(DOCUMENT)) | {"seed": 4, "created": "later"}
-    other["method"]["config"] = {"lr": 0.01, "levels": [1, 2]}
-    assert differences([DOCUMENT, other]) == {"seed": [3, 4], "method.config.levels": [None, [1, 2]]}
+    other["model"]["config"] = {"lr": 0.01, "levels": [1, 2]}
+    assert differences([DOCUMENT, other]) == {"seed": [3, 4], "model.config.levels": [None, [1, 2]]}
     assert differences([DOCUMENT, DOCUMENT]) == {}
 
 
 def test_a_run_of_gaussians_is_made_again_as_it_was_made():
     training = dict(DOCUMENT["training"]) | {"preset": "splat"}
-    trained = DOCUMENT | {"method": {"name": "splat"}, "training": training}
+    trained = DOCUMENT | {"model": {"name": "splat"}, "training": training}
     assert "--rays" not in commands(RunFacts("my run", trained, {}, {}, 0))[0]
-    lifted = DOCUMENT | {"method": {"name": "splat"}, "training": training | {"splat_sha256": "0"}}
+    lifted = DOCUMENT | {"model": {"name": "splat"}, "training": training | {"splat_sha256": "0"}}
     assert [shlex.split(command) for command in commands(RunFacts("my run", lifted, {}, {}, 0))] == [
         ["langfield", "lift", "it's a kitchen", "--splat", "GAUSSIANS.ply", "--out", "my run",
          "--encoder", "openclip:local-dir:b16"],
         ["langfield", "report", "my run"],
     ]  # fmt: skip
-    of_field = dict(DOCUMENT["training"]) | {"baked": {"run": "/home/ann/field", "method": "lerf"}}
-    baked = DOCUMENT | {"method": {"name": "splat"}, "training": of_field}
+    of_field = dict(DOCUMENT["training"]) | {"baked": {"run": "/home/ann/field", "model": "lerf"}}
+    baked = DOCUMENT | {"model": {"name": "splat"}, "training": of_field}
     train, bake, _ = (shlex.split(command) for command in commands(RunFacts("my run", baked, {}, {}, 0)))
     assert train[:5] == ["langfield", "train", "it's a kitchen", "--out", "field"]
     assert "--rays" in train

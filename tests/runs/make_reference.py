@@ -18,12 +18,10 @@ from tests.models.gaussians.test_splat import CONFIG, GROWTH
 
 import langfield
 from langfield.features.pyramid import PyramidRecipe
+from langfield.models.base import AskableView
 from langfield.models.gaussians.splat import LiftingConfig
 from langfield.models.presets import LIFT, NANO, PRESETS, Preset
-from langfield.query.index.scene_index import shrunk
-from langfield.query.language_view import LanguageMethod, ready
-from langfield.query.observed_scales import relevancy_at_every_level
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.session import Session
 
 FOLDER = Path(__file__).parent / "reference"
@@ -33,20 +31,20 @@ FILES = "run.json", "model.safetensors"
 def shown(run: Path) -> dict[str, np.ndarray]:
     """The first view of a run: its picture, its z-depth in world units, and relevancy of two phrases at each level."""
     session = Session.open(run, device="cpu")
-    camera = shrunk(session.views[0].camera, 32)
+    camera = session.views[0].camera.fit_within(32)
     rgb, depth_world = session.picture(camera)
-    dim = session._context.embed_dim
+    dim = session.model.context.target_dims.get("embedding", 0)
     generator = torch.Generator().manual_seed(0)
-    said = torch.nn.functional.normalize(torch.randn(4, dim or 0, generator=generator), dim=-1)
-    phrases, method = Phrases(("a", "b"), said[:2], said[2:], 10.0), session.method
-    phrases = ready(method, phrases) if isinstance(method, LanguageMethod) else phrases
-    maps = relevancy_at_every_level(session._view(camera), phrases, session.seen_scales())
+    said = torch.nn.functional.normalize(torch.randn(4, dim, generator=generator), dim=-1)
+    phrases = session.model.prepare_phrases(EncodedPhrases(("a", "b"), said[:2], said[2:], 10.0))
+    # The levels of `seen_scales`, of Gaussians too, which have levels of their own.
+    maps = AskableView.crop_level_relevancy(session._view(camera), phrases, session.seen_scales())
     return {"rgb": rgb, "depth_world": depth_world, "relevancy": maps.half().cpu().numpy()}
 
 
 def _presets() -> dict[str, Preset]:
     pyramid = PyramidRecipe((0.2, 0.5), 0.5)
-    lifting, growth = LiftingConfig(codes=8, side_px=32, least_light=0.2), replace(GROWTH, start=4, every=4)
+    lifting, growth = LiftingConfig(codes=8, side_px=32, min_contribution=0.2), replace(GROWTH, start=4, every=4)
     gaussians = replace(CONFIG, gaussians=replace(CONFIG.gaussians, capacity=330), growth=growth, lifting=lifting)
     radiance = replace(NANO.radiance, levels=3, features=2, log2_rows=9, max_resolution=32)
     proposals = (replace(NANO.proposals[0], levels=2, log2_rows=9, max_resolution=24),)
@@ -56,7 +54,7 @@ def _presets() -> dict[str, Preset]:
     lift = replace(LIFT, radiance=radiance, proposals=proposals)
     return {
         "splat": replace(PRESETS["splat"], config=gaussians, steps=40, pyramid=pyramid),
-        "lerf": replace(PRESETS["nano"], config=lerf, steps=60, rays=256, language_rays=64, pyramid=pyramid),
+        "lerf": replace(PRESETS["nano"], config=lerf, steps=60, rays=256, head_rays=64, pyramid=pyramid),
         "lift": replace(PRESETS["lift"], config=lift, steps=60, rays=256, pyramid=pyramid),
     }
 

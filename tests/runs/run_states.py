@@ -11,9 +11,9 @@ from langfield.runs.info import RunInfo
 def an_info(**changes) -> RunInfo:
     parts = {
         "seed": 7,
-        "method": "toy",
-        "method_config": {"levels": 4, "grid": {"low": 16, "resolutions": (16, 128)}},
-        "method_context": {"photos": 9, "embed_dim": 32, "dense_dim": None},
+        "model": "toy",
+        "model_config": {"levels": 4, "grid": {"low": 16, "resolutions": (16, 128)}},
+        "model_context": {"photos": 9, "target_dims": {"embedding": 32}, "crop_angles": None},
         "training_config": {"steps": 40, "rays": 64, "save_every": 300.0, "report_every": 50},
         "encoders": {"image_text": {"id": "builtin:mini", "dim": 32}},
         "scene_path": "photos/shelf",

@@ -15,13 +15,14 @@ from safetensors.torch import load_file
 
 from langfield.core.errors import RunError
 from langfield.runs.atomic import (
+    commit,
     read_json,
     record_of,
     stage_bytes,
+    stage_tensors,
     staged,
     write_bytes,
     write_json,
-    write_tensors,
     write_text,
 )
 
@@ -30,7 +31,8 @@ def test_writers_round_trip_and_leave_nothing_else(tmp_path):
     tensors = {"a": torch.arange(6.0).reshape(2, 3).T, "b": torch.tensor(3, dtype=torch.uint8)}
     write_text(tmp_path / "text", "größer\n")
     write_json(tmp_path / "json", {"pi": 3.141592653589793, "list": [1, None]})
-    write_tensors(tmp_path / "tensors", tensors)
+    stage_tensors(tmp_path / "tensors", tensors)
+    commit(tmp_path / "tensors")
     write_bytes(tmp_path / "text", b"again")
     assert (tmp_path / "text").read_bytes() == b"again"
     assert read_json(tmp_path / "json") == {"pi": 3.141592653589793, "list": [1, None]}
@@ -79,13 +81,14 @@ def test_a_failing_call_leaves_the_old_file_and_no_staged_one(tmp_path, monkeypa
 
 def test_tensors_that_do_not_fit_leave_the_old_ones(tmp_path):
     """A real limit, for the writing is done by a library: no file of this process may grow over 64 KiB."""
-    write_tensors(tmp_path / "model.safetensors", {"a": torch.ones(10)})
+    stage_tensors(tmp_path / "model.safetensors", {"a": torch.ones(10)})
+    commit(tmp_path / "model.safetensors")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
     try:
         with pytest.raises(RunError, match=r"model.safetensors: could not be written: .*400000 bytes are needed, \d+"):
-            write_tensors(tmp_path / "model.safetensors", {"a": torch.ones(100_000)})
+            stage_tensors(tmp_path / "model.safetensors", {"a": torch.ones(100_000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, ignored)

@@ -243,15 +243,15 @@ def test_any_changed_byte_is_a_run_error_or_changes_nothing_that_counts(tmp_path
     assert run_again.tensors("model")["weight"].tolist() == [1.0] * 50
 
 
-def test_a_newer_model_drops_the_older_ones_language(tmp_path):
+def test_a_model_that_was_made_drops_the_state_of_an_older_training(tmp_path):
     tensors = {"weight": torch.ones(3)}
-    save_run(tmp_path, an_info(), {"model": tensors, "language": tensors})
-    assert torch.equal(load_run(tmp_path).tensors("language")["weight"], torch.ones(3))
+    save_run(tmp_path, an_info(), {"model": tensors, "training": tensors})
+    assert torch.equal(load_run(tmp_path).tensors("training")["weight"], torch.ones(3))
     save_run(tmp_path, an_info(), {"model": tensors})
     run = load_run(tmp_path)
-    assert not (tmp_path / "language.safetensors").exists()
-    with pytest.raises(RunError, match=r"has no language.safetensors; it holds model.safetensors"):
-        run.tensors("language")
+    assert not (tmp_path / "training.safetensors").exists()
+    with pytest.raises(RunError, match=r"has no training.safetensors; it holds model.safetensors"):
+        run.tensors("training")
 
 
 def test_a_torn_save_is_said(tmp_path):
@@ -259,10 +259,10 @@ def test_a_torn_save_is_said(tmp_path):
     shutil.copytree(tmp_path, tmp_path / "previous")
     (tmp_path / "model.safetensors").write_bytes(b"half")
     run = load_run(tmp_path)
-    assert run.recovered
+    assert run.folder == tmp_path / "previous"
     assert state_of(run) == 1
     settle(tmp_path)
-    assert not load_run(tmp_path).recovered
+    assert load_run(tmp_path).folder == tmp_path
 
 
 def test_without_hard_links_files_are_copied(tmp_path, monkeypatch):

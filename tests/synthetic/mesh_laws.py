@@ -1,6 +1,7 @@
 """What is true of a mesh that encloses a body."""
 
 import numpy as np
+
 from langfield_synthetic.meshes import Mesh
 
 

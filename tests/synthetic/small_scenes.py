@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
+
+from langfield.core.cameras import Camera
 from langfield_synthetic.meshes import Mesh, ellipsoid, rounded_box
 from langfield_synthetic.rendering import FIRST_THING_ID, TABLE_ID, Rendering
 from langfield_synthetic.rooms import LightPanel, Room
 from langfield_synthetic.scenes import TableScene, Thing
 from langfield_synthetic.things import Kind, Look, Part, Surface
-
-from langfield.core.cameras import Camera
 
 RADIUS = 0.1
 CENTRE = np.array([0.0, 0.0, RADIUS])

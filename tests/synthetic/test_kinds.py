@@ -5,9 +5,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from tests.synthetic.mesh_laws import is_closed, volume
+
 from langfield_synthetic.kinds import KINDS
 from langfield_synthetic.things import COLOURS, SURFACES, Kind, Look, Part, kind, varied
-from tests.synthetic.mesh_laws import is_closed, volume
 
 MATERIALS = {"metal", "plastic", "ceramic", "wooden"}
 NOUNS = sorted(KINDS)

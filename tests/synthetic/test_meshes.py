@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from tests.synthetic.mesh_laws import is_closed, volume
+
 from langfield_synthetic.meshes import (
     Mesh,
     box_sides,
@@ -17,7 +19,6 @@ from langfield_synthetic.meshes import (
     torus,
     vessel,
 )
-from tests.synthetic.mesh_laws import is_closed, volume
 
 CUP = [(0.02, 0.0), (0.03, 0.04), (0.035, 0.09)]
 CLOSED = {

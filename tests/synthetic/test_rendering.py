@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from tests.synthetic import small_scenes
+from tests.synthetic.small_scenes import CENTRE, RADIUS
+
 from langfield_synthetic.meshes import box_sides, ellipsoid, grid_mesh, lathe, merged, rounded_box, vessel
 from langfield_synthetic.rendering import FIRST_THING_ID, Renderer, Rendering, use_mitsuba
 from langfield_synthetic.rooms import LightPanel
 from langfield_synthetic.scenes import TableScene, look_at
 from langfield_synthetic.things import Surface
-from tests.synthetic import small_scenes
-from tests.synthetic.small_scenes import CENTRE, RADIUS
 
 pytest.importorskip("mitsuba")
 EYE = np.array([0.3, -0.6, 0.4])

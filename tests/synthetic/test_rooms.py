@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from langfield_synthetic.rooms import make_room
 from langfield_synthetic.tables import FLOOR_Z
 from langfield_synthetic.things import COLOURS, SURFACES

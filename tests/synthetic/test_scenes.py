@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from langfield_synthetic.scenes import compose, look_at, random_cameras, ring_cameras
 from tests.synthetic import small_scenes
 
 from langfield.core.errors import UsageError
+from langfield_synthetic.scenes import compose, look_at, random_cameras, ring_cameras
 
 SEEDS = range(4)
 

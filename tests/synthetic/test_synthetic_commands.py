@@ -1,12 +1,12 @@
-"""`python -m langfield_synthetic`: captures that open, pictures that are kept, mistakes told in a line."""
+"""`langfield-synthetic`: captures that open, pictures that are kept, mistakes told in a line."""
 
 import json
 
 import numpy as np
 import pytest
-from langfield_synthetic.__main__ import main
 
 from langfield.data.scene import open_scene
+from langfield_synthetic.__main__ import main
 
 SMALL = ["--size", "24x18", "--samples", "1", "--variant", "scalar_rgb"]
 
@@ -58,10 +58,10 @@ def test_an_unknown_thing_is_told(tmp_path, capsys):
     assert "unicorn" in capsys.readouterr().err
 
 
-def test_without_mitsuba_the_extra_is_named(tmp_path, capsys, monkeypatch):
+def test_without_mitsuba_it_is_told_how_to_install_it(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mitsuba", None)
     assert main(["capture", str(tmp_path / "out")]) == 2
-    assert "langfield[synthetic]" in capsys.readouterr().err
+    assert "pip install 'mitsuba>=3.9'" in capsys.readouterr().err
 
 
 def test_only_listed_kinds_are_put_there_and_asked_for(tmp_path):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from langfield_synthetic import textures
 from langfield_synthetic.things import COLOURS
 

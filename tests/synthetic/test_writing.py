@@ -4,18 +4,18 @@ import json
 
 import numpy as np
 import pytest
-from langfield_synthetic.kinds import KINDS
-from langfield_synthetic.rendering import FIRST_THING_ID, TABLE_ID
-from langfield_synthetic.scenes import ring_cameras
-from langfield_synthetic.things import Kind, Look
-from langfield_synthetic.writing import queries, write_capture, write_pictures
 from PIL import Image
 from tests.synthetic import small_scenes
 from tests.synthetic.small_scenes import CENTRE, RADIUS, WHITE
 
 from langfield.core.errors import UsageError
 from langfield.data.scene import open_scene
-from langfield.evaluation.labels.label_files import open_labels
+from langfield.evaluation.labels.layouts import open_labels
+from langfield_synthetic.kinds import KINDS
+from langfield_synthetic.rendering import FIRST_THING_ID, TABLE_ID
+from langfield_synthetic.scenes import ring_cameras
+from langfield_synthetic.things import Kind, Look
+from langfield_synthetic.writing import queries, write_capture, write_pictures
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from langfield.data.views import Scene, View
 from langfield.features.bank import FeatureBank, FeatureReport
 from langfield.features.dense import DenseFeatures
 from langfield.features.pyramid import PyramidFeatures, PyramidRecipe
-from langfield.training.batches import JITTER_COLUMNS, BatchSource
+from langfield.training.batches import JITTER_COLUMNS, RaySource
 
 SIZES = ((20, 30), (40, 24), (32, 32), (16, 48))
 TRAIN = (1, 3)
@@ -53,15 +53,15 @@ def bank() -> FeatureBank:
     )
 
 
-def source(scene, bank, rays=200, language_rays=None, seed=0) -> BatchSource:
-    batches = BatchSource(scene, PixelPool(scene, TRAIN, "cpu", 1 << 20, seed=0), bank, "cpu", rays, language_rays)
+def source(scene, bank, rays=200, head_rays=None, seed=0) -> RaySource:
+    batches = RaySource(scene, PixelPool(scene, TRAIN, "cpu", 1 << 20, seed=0), bank, "cpu", rays, head_rays)
     batches.generator.manual_seed(seed)
     return batches
 
 
 def pixels_of(batch) -> tuple[torch.Tensor, torch.Tensor]:
     """View and xy, as the colours say."""
-    numbers = (batch.rgb * 255).round()
+    numbers = (batch.targets["rgb"] * 255).round()
     return (numbers[:, 2] / GREY).long(), numbers[:, :2] + 0.5
 
 
@@ -77,18 +77,18 @@ def test_rays_go_through_the_pixels_that_the_colours_are_of(scene):
         seen, depth = cameras.project(index, at)
         torch.testing.assert_close(seen, xy[of], rtol=0, atol=1e-3)
         torch.testing.assert_close(depth, 3 * batch.rays.z_per_distance[of], rtol=1e-5, atol=1e-6)
-    assert batch.embedding is batch.crop_angle is batch.dense is None
+    assert batch.targets["embedding"] is batch.targets["crop_angle"] is batch.targets["dense"] is None
 
 
 def test_features_are_of_the_pixels_at_the_level_that_the_crop_angle_says(scene, bank):
     batch = source(scene, bank).batch(0)
     view, xy = pixels_of(batch)
     cameras = [v.camera for v in scene.views]
-    fraction = batch.crop_angle * torch.tensor([cameras[v].fy_px / cameras[v].height_px for v in view])
+    fraction = batch.targets["crop_angle"] * torch.tensor([cameras[v].fy_px / cameras[v].height_px for v in view])
     own = torch.stack([bank.pyramid.fraction[TRAIN.index(v)] for v in view])
     level = torch.tensor([np.interp(f, o, [0, 1, 2]) for f, o in zip(fraction, own, strict=True)]).float()
-    torch.testing.assert_close(batch.embedding, bank.pyramid.sample(view, xy, level), rtol=1e-3, atol=1e-3)
-    assert torch.equal(batch.dense, bank.dense.sample(view, xy))
+    torch.testing.assert_close(batch.targets["embedding"], bank.pyramid.sample(view, xy, level), rtol=1e-3, atol=1e-3)
+    assert torch.equal(batch.targets["dense"], bank.dense.sample(view, xy))
     # Uniform over [0, 2]: 200 levels, so the mean is 1 within 4 standard errors of √(1/3/200).
     assert level.min() < 0.1
     assert level.max() > 1.9
@@ -97,20 +97,20 @@ def test_features_are_of_the_pixels_at_the_level_that_the_crop_angle_says(scene,
 
 @pytest.mark.parametrize(("asked", "given"), [(None, 64), (10, 10), (0, 0), (1000, 64)])
 def test_the_first_rays_carry_the_features(scene, bank, asked, given):
-    batch = source(scene, bank, rays=64, language_rays=asked).batch(0)
+    batch = source(scene, bank, rays=64, head_rays=asked).batch(0)
     view, xy = pixels_of(batch)
-    assert batch.rgb.shape == (64, 3)
-    assert batch.embedding.shape == (given, DIM)
-    assert batch.crop_angle.shape == (given,)
-    assert torch.equal(batch.dense, bank.dense.sample(view[:given], xy[:given]))
+    assert batch.targets["rgb"].shape == (64, 3)
+    assert batch.targets["embedding"].shape == (given, DIM)
+    assert batch.targets["crop_angle"].shape == (given,)
+    assert torch.equal(batch.targets["dense"], bank.dense.sample(view[:given], xy[:given]))
     assert batch.jitter.shape == (64, JITTER_COLUMNS)
     assert 0 <= batch.jitter.min() < batch.jitter.max() < 1
 
 
 def test_without_a_dense_encoder_there_are_no_dense_features(scene, bank):
     batch = source(scene, FeatureBank(bank.pyramid, None, bank.report)).batch(0)
-    assert batch.dense is None
-    assert batch.embedding is not None
+    assert batch.targets["dense"] is None
+    assert batch.targets["embedding"] is not None
 
 
 def test_the_generator_says_it_all(scene, bank):

@@ -10,20 +10,20 @@ from itertools import pairwise
 
 import pytest
 import torch
-from toy_method import Poisoned, ToyBatches, ToyConfig, ToyMethod, bits, toy_info
+from toy_method import Poisoned, ToyBatches, ToyConfig, ToyModel, bits, toy_info
 
 from langfield.core.errors import Interrupted, RunError, TrainingError
+from langfield.core.randomness import stream_seed
 from langfield.runs.directory import load_run
 from langfield.training.checkpoints import open_checkpoints
 from langfield.training.event_log import EventLog
 from langfield.training.loop import MOST_BAD_STEPS, TrainingConfig, train
 from langfield.training.optimiser import Optimiser
-from langfield.training.randomness import stream_seed
 
 
 def train_in(path, steps, method=None, **options):
     config = TrainingConfig(steps=steps, rays=32, report_every=10, save_every=options.pop("save_every", 300.0))
-    method = method or ToyMethod()
+    method = method or ToyModel()
     with open_checkpoints(path, toy_info(config)) as checkpoints:
         return method, train(method, ToyBatches(), config, checkpoints, **options)
 
@@ -59,9 +59,9 @@ def test_20_and_20_steps_are_40_bit_for_bit(tmp_path):
 
 def test_a_run_of_one_seed_repeats_and_of_another_does_not(tmp_path):
     first, second = (
-        train(method, ToyBatches(), TrainingConfig(steps=5)) and method for method in (ToyMethod(), ToyMethod())
+        train(method, ToyBatches(), TrainingConfig(steps=5)) and method for method in (ToyModel(), ToyModel())
     )
-    other = ToyMethod()
+    other = ToyModel()
     train(other, ToyBatches(), TrainingConfig(steps=5, seed=1))
     assert bits(first.state_dict()) == bits(second.state_dict()) != bits(other.state_dict())
     assert len({stream_seed(0, "batches"), stream_seed(1, "batches"), stream_seed(0, "method")}) == 3
@@ -86,7 +86,7 @@ def test_the_seconds_of_all_sessions_count(tmp_path):
 
 def parameters_without_step(k):
     """40 steps by hand, the optimiser not called at step k."""
-    method, batches = ToyMethod(), ToyBatches()
+    method, batches = ToyModel(), ToyBatches()
     batches.generator.manual_seed(stream_seed(0, "batches"))
     optimiser = Optimiser(method.param_groups())
     for step in range(40):
@@ -160,7 +160,7 @@ def test_it_saves_as_often_as_asked(tmp_path, monkeypatch):
 
 def test_a_state_that_is_not_finite_is_never_saved(tmp_path):
     """Bad steps change nothing; but what follows a step may."""
-    method = ToyMethod()
+    method = ToyModel()
 
     def spoil(step, optimiser):
         if step == 12:
@@ -198,7 +198,7 @@ def test_stopping_saves_at_the_end_of_the_step(tmp_path):
 
 def test_stopping_with_nothing_to_save_to_is_said():
     with pytest.raises(Interrupted, match="stopped after step 1 of 9; nothing was to be saved"):
-        train(ToyMethod(), ToyBatches(), TrainingConfig(steps=9), should_stop=lambda: True)
+        train(ToyModel(), ToyBatches(), TrainingConfig(steps=9), should_stop=lambda: True)
 
 
 def test_a_full_disk_is_known_before_the_first_step(tmp_path, monkeypatch):
@@ -216,8 +216,8 @@ def test_another_config_is_refused(tmp_path):
     train_in(tmp_path, 5)
     config = TrainingConfig(steps=5)
     with (
-        pytest.raises(RunError, match=r"method.config.width = 8, but 9 is asked for"),
-        open_checkpoints(tmp_path, toy_info(config, method_config={"width": 9})),
+        pytest.raises(RunError, match=r"model.config.width = 8, but 9 is asked for"),
+        open_checkpoints(tmp_path, toy_info(config, model_config={"width": 9})),
     ):
         pass
 
@@ -225,7 +225,7 @@ def test_another_config_is_refused(tmp_path):
 def test_a_model_of_another_size_is_refused_in_one_line(tmp_path):
     train_in(tmp_path, 5)
     with pytest.raises(RunError) as caught:
-        train_in(tmp_path, 10, ToyMethod(ToyConfig(width=9)))
+        train_in(tmp_path, 10, ToyModel(ToyConfig(width=9)))
     assert "the saved model does not fit the method: size mismatch for second" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -270,7 +270,7 @@ def test_a_model_with_numbers_that_are_not_finite_is_not_saved_and_the_last_good
 def test_bfloat16_is_used_where_it_is_asked_for():
     dtypes = []
 
-    class Watching(ToyMethod):
+    class Watching(ToyModel):
         def loss(self, batch, step):
             dtypes.append((batch.rays.directions @ self.first).dtype)
             return super().loss(batch, step)
@@ -288,7 +288,7 @@ def test_events_go_to_the_run_directory(tmp_path):
 
 
 def test_the_last_work_is_done_once_saved_and_done_anew_after_more_steps(tmp_path):
-    method, calls = ToyMethod(), []
+    method, calls = ToyModel(), []
 
     def work():
         calls.append(1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from toy_method import bits
 
 from langfield.core.errors import RunError
-from langfield.models.base import ParamGroup
+from langfield.models.batches import ParamGroup
 from langfield.training.optimiser import BETAS, Optimiser, learning_rate, rectification
 
 GO, SKIP = torch.tensor(0.0), torch.tensor(1.0)

@@ -12,7 +12,7 @@ from langfield.core.cameras import Camera
 from langfield.core.errors import UsageError
 from langfield.data.images import decode_image
 from langfield.data.scene import open_scene
-from langfield.models.base import Photo
+from langfield.models.batches import Photo
 from langfield.training.photos import PhotoSource, half_size
 
 
@@ -33,7 +33,7 @@ def test_each_photo_comes_once_in_an_epoch_and_the_order_follows_from_the_seed(t
                     if np.array_equal(c.world_from_camera, batch.camera.world_from_camera)
                 )
                 photo = decode_image(scene.views[scene.train[number]].image_path, (40, 30))
-                assert torch.equal((batch.rgb * 255).round().byte(), torch.from_numpy(photo))
+                assert torch.equal((batch.targets["rgb"] * 255).round().byte(), torch.from_numpy(photo))
                 assert batch.used is None
                 assert batch.number == number
                 seen.append(number)

@@ -16,12 +16,12 @@ from langfield.training.signals import interruptible
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from toy_method import ToyBatches, ToyMethod, toy_info
+from toy_method import ToyBatches, ToyModel, toy_info
 from langfield.core.errors import LangfieldError
 from langfield.training.checkpoints import open_checkpoints
 from langfield.training.loop import TrainingConfig, train
 
-class Slow(ToyMethod):
+class Slow(ToyModel):
     def loss(self, batch, step):
         print(step, flush=True)
         time.sleep(float(sys.argv[2]))

@@ -27,9 +27,9 @@ class Bake(RunOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """Bake; returns what `--json` prints."""
-        from langfield import api
+        import langfield
 
-        report = api.bake(
+        report = langfield.bake(
             self.path,
             self.out,
             elements=self.elements,

@@ -23,8 +23,9 @@ from scipy.spatial.transform import Rotation, Slerp
 from langfield.cli.video import MAX_FPS
 from langfield.core.cameras import Camera
 from langfield.core.errors import UsageError
+from langfield.core.json_files import Json, read_json
 from langfield.core.transforms import Matrix4, opencv_from_opengl
-from langfield.data.validation import Json, checked_camera, checked_pose, read_json
+from langfield.data.validation import checked_camera, checked_pose
 
 MAX_CAMERAS = 100_000
 MAX_SIDE_PX = 16384

@@ -15,8 +15,8 @@ from langfield.cli.report import check_page_name, write_page
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from langfield.api import OpenedToMeasure
-    from langfield.evaluation.by_phrase import PhraseResult
+    from langfield.evaluation.phrase_results import PhraseResult
+    from langfield.pipelines.opening import OpenedToMeasure
     from langfield.reports.comparison import Entry
 
 _MOST_RUNS = 6  # as many curves as a chart has colours and dashes for
@@ -59,8 +59,8 @@ class Compare(OutputOptions):
         """Measure each run, compare; returns what `--json` prints."""
         self._check()
         from langfield.cli.files import make_folder
-        from langfield.cli.measured_run import measure, run_facts
         from langfield.reports.comparison import Entry
+        from langfield.reports.page_pictures import measure, run_facts
         from langfield.reports.run_facts import differences
 
         facts = [run_facts(path, name) for path, name in zip(self.runs, names_of(self.runs), strict=True)]
@@ -106,9 +106,9 @@ class Compare(OutputOptions):
                 )
 
     def _opened(self, path: Path, console: Console) -> "OpenedToMeasure":
-        from langfield import api
+        from langfield.pipelines.opening import open_to_measure
 
-        return api.open_to_measure(
+        return open_to_measure(
             path,
             scene=self.scene,
             allow_outside=self.allow_outside,
@@ -120,9 +120,10 @@ class Compare(OutputOptions):
 
     def _page(self, entries: "Sequence[Entry]", console: Console) -> str:
         """The page. Each run is opened once more, so that never more than one is in memory."""
-        from langfield.cli.measured_run import (
+        from langfield.core.sampling import subsample_evenly
+        from langfield.reports.compare_page import CompareContent, compare_page
+        from langfield.reports.page_pictures import (
             MeasuredRun,
-            evenly_spread,
             labels_of,
             now,
             phrase_pictures,
@@ -130,7 +131,6 @@ class Compare(OutputOptions):
             test_views,
             view_pictures,
         )
-        from langfield.reports.compare_page import CompareContent, compare_page
 
         by_run, views_by_run, names = [], [], []
         places = self._shown(entries)
@@ -142,7 +142,7 @@ class Compare(OutputOptions):
             wanted = [(entry.phrases[place], name) for place, name in zip(places, names, strict=True)]
             by_run.append(phrase_pictures(measured, wanted, console.progress))
             views_by_run.append(
-                view_pictures(measured, evenly_spread(test_views(opened), _VIEWS_SHOWN), console.progress)
+                view_pictures(measured, subsample_evenly(test_views(opened), _VIEWS_SHOWN), console.progress)
             )
         return compare_page(
             CompareContent(

@@ -84,9 +84,9 @@ def shown(judged: "Sequence[Judged]", count: int = _SHOWN) -> "list[Judged]":
 
 
 def _write_sheet(demo: "Demo", scene: Path, path: Path, console: Console) -> Path:
-    from langfield.cli.answer_pictures import best_views, photo_row
-    from langfield.cli.contact_sheet import contact_sheet
     from langfield.cli.files import make_folder, write_picture
+    from langfield.reports.answer_pictures import best_views, photo_row
+    from langfield.reports.contact_sheet import contact_sheet
 
     make_folder(path.parent)
     answers = [judged.answer for judged in shown(demo.judged)]
@@ -96,7 +96,7 @@ def _write_sheet(demo: "Demo", scene: Path, path: Path, console: Console) -> Pat
 
 
 def _row(judged: "Judged") -> tuple[str, ...]:
-    from langfield.cli.answer_pictures import verdict
+    from langfield.reports.answer_pictures import verdict
 
     answer = judged.answer
     position = "" if answer.position is None else ", ".join(f"{value:.2f}" for value in answer.position)

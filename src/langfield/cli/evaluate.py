@@ -34,9 +34,9 @@ class Eval(RunOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """Evaluate; returns what `--json` prints."""
-        from langfield import api
+        import langfield
 
-        report = api.evaluate(
+        report = langfield.evaluate(
             self.path,
             scene=self.scene,
             encoder=self.encoder,
@@ -76,7 +76,7 @@ def table_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*rows, ("seconds", f"{report['seconds']:.1f}")]
 
 
-# Figures of the headline kinds, as `langfield.evaluation.counting.summary` gives them.
+# Figures of the headline kinds, as `langfield.evaluation.questions.summary` gives them.
 _FIGURES = (
     ("position_error", "position error", ".4g"),
     ("in_object", "best hit in the thing's cylinder", ".3f"),

@@ -49,9 +49,9 @@ class Export(RunOptions):
     def run(self, console: Console) -> dict[str, Any]:
         """Export; returns what `--json` prints."""
         self._check()
-        from langfield import api
+        import langfield
 
-        session = api.open_run(self.path, device=self.device, encoder=self.encoder)
+        session = langfield.open(self.path, device=self.device, encoder=self.encoder)
         if self.format in ("splat", "points"):
             return self._scene(session, console)
         from langfield.cli.export_answers import export_answers

@@ -35,9 +35,9 @@ class Lift(OutputOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """Lift; returns what `--json` prints."""
-        from langfield import api
+        import langfield
 
-        report = api.lift(
+        report = langfield.lift(
             self.scene,
             self.splat,
             self.out,

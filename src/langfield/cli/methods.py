@@ -13,14 +13,14 @@ class Methods(OutputOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         from langfield.models.presets import PRESETS
-        from langfield.models.registry import METHODS, method_name
+        from langfield.models.registry import MODELS
 
         presets = [
-            {"preset": name, "method": method_name(preset.config), "summary": preset.summary, "steps": preset.steps}
+            {"preset": name, "method": preset.config.model, "summary": preset.summary, "steps": preset.steps}
             for name, preset in PRESETS.items()
         ]
         console.table(
             ("preset", "method", "steps", "what it is"),
             [(p["preset"], p["method"], f"{p['steps']:,}", p["summary"]) for p in presets],
         )
-        return {"methods": sorted(METHODS), "presets": presets}
+        return {"methods": sorted(MODELS), "presets": presets}

@@ -32,9 +32,9 @@ class Query(RunOptions):
             taken = "; --negative takes all words up to the next option or --" if any(self.negative) else ""
             example = "langfield query RUN 'wooden spoon' mug"
             raise UsageError(f"nothing to look for: add phrases, such as: {example}{taken}")
-        from langfield import api
+        import langfield
 
-        session = api.open_run(self.path, device=self.device, encoder=self.encoder)
+        session = langfield.open(self.path, device=self.device, encoder=self.encoder)
         negatives = flat(self.negative) or None
         if negatives is not None:  # so that a phrase that became one is seen
             console.say(f"against {', '.join(negatives)}")
@@ -42,7 +42,7 @@ class Query(RunOptions):
         console.table(("phrase", "there", "presence", "score", "position", "box size"), [_row(a) for a in answers])
         result: dict[str, Any] = {"answers": [answer.to_json() for answer in answers]}
         if self.out is not None:
-            from langfield.cli.answer_pictures import write_answers
+            from langfield.reports.answer_pictures import write_answers
 
             files = write_answers(session, answers, negatives, self.out, console.progress)
             result["files"] = [str(file) for file in files]

@@ -84,11 +84,11 @@ class Render(RunOptions):
     def run(self, console: Console) -> dict[str, Any]:
         """Render; returns what `--json` prints."""
         self._check()
-        from langfield import api
+        import langfield
         from langfield.cli.files import make_folder, write_picture
         from langfield.cli.video import Video
 
-        session = api.open_run(self.path, device=self.device, encoder=self.encoder)
+        session = langfield.open(self.path, device=self.device, encoder=self.encoder)
         cameras, names, fps = self._way(session)
         make_folder(self.out)
         start = time.monotonic()

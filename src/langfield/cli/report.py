@@ -10,8 +10,8 @@ from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions, T
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from langfield.cli.measured_run import MeasuredRun
-    from langfield.evaluation.by_phrase import PhraseResult
+    from langfield.evaluation.phrase_results import PhraseResult
+    from langfield.reports.page_pictures import MeasuredRun
 
 _PHRASES_SHOWN = 12  # with pictures, where none were asked for
 _MOST_PHRASES_SHOWN = 24
@@ -47,10 +47,10 @@ class ReportCommand(RunOptions):
         check_page_name(out)
         if any(not phrase.strip() for phrase in flat(self.phrase)):
             raise UsageError("a phrase is empty")
-        from langfield import api
         from langfield.cli.files import make_folder
-        from langfield.cli.measured_run import (
-            evenly_spread,
+        from langfield.core.sampling import subsample_evenly
+        from langfield.pipelines.opening import open_to_measure
+        from langfield.reports.page_pictures import (
             measure,
             now,
             phrase_pictures,
@@ -60,7 +60,7 @@ class ReportCommand(RunOptions):
         )
         from langfield.reports.report_page import ReportContent, report_page
 
-        opened = api.open_to_measure(
+        opened = open_to_measure(
             self.path,
             scene=self.scene,
             encoder=self.encoder,
@@ -77,7 +77,9 @@ class ReportCommand(RunOptions):
             facts=run_facts(self.path, self.path.absolute().name),
             evaluation=measured.evaluation,
             phrases=measured.phrases,
-            view_pictures=view_pictures(measured, evenly_spread(measured.test_views, _VIEWS_SHOWN), console.progress),
+            view_pictures=view_pictures(
+                measured, subsample_evenly(measured.test_views, _VIEWS_SHOWN), console.progress
+            ),
             phrase_pictures=phrase_pictures(
                 measured, list(zip(shown, telling_views(measured, shown), strict=True)), console.progress
             ),
@@ -91,7 +93,7 @@ class ReportCommand(RunOptions):
         return {"run": str(self.path), **written, "evaluation": measured.evaluation or None, "phrases": phrases}
 
     def _shown(self, measured: "MeasuredRun") -> "list[PhraseResult]":
-        from langfield.evaluation.by_phrase import to_show, worst_first
+        from langfield.evaluation.phrase_results import to_show, worst_first
 
         if not any(self.phrase):
             return to_show(measured.phrases, _PHRASES_SHOWN)

@@ -14,11 +14,11 @@ from langfield.core.errors import DataError, UsageError
 from langfield.evaluation.protocols.names import ASKED_IN, ProtocolName
 
 if TYPE_CHECKING:
-    from langfield.cli.contact_sheet import SheetRow
-    from langfield.data.literature import CatalogueScene
+    from langfield.data.literature.catalogue import CatalogueScene
     from langfield.data.scene import Scene
     from langfield.query.answers import Answer
     from langfield.query.session import Session
+    from langfield.reports.contact_sheet import SheetRow
 
 PhraseGroup = Literal["paper", "failures", "free", "all"]
 _ROWS_IN_BLOCK = 8
@@ -65,8 +65,8 @@ class Reproduce(OutputOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """Train, measure, ask and draw; returns what `--json` prints."""
-        from langfield.data.layouts import how_to_obtain, look_for
-        from langfield.data.literature import catalogue
+        from langfield.data.literature.catalogue import catalogue
+        from langfield.data.literature.layouts import how_to_obtain, look_for
 
         scene = catalogue().find(self.scene)
         layout = look_for(scene, self.data)
@@ -79,13 +79,13 @@ class Reproduce(OutputOptions):
     def _reproduced(
         self, scene: "CatalogueScene", folder: Path, asked: Sequence[Asked], out: Path, console: Console
     ) -> dict[str, Any]:
-        from langfield import api
+        import langfield
         from langfield.data.scene import open_scene
         from langfield.runs.atomic import write_json
 
         run, photos = out / "run", open_scene(folder)
         plan = planned(scene, folder, photos, console)  # labels that cannot be used are found before the training
-        trained = api.train(
+        trained = langfield.train(
             folder,
             run,
             preset=self.preset,
@@ -98,7 +98,7 @@ class Reproduce(OutputOptions):
         sheet = out / "sheet.png"
         title = f"{scene.name}, preset {trained.preset}"
         # The opened run goes before measuring opens its own: both would need the memory.
-        answers = _ask_and_draw(api.open_run(run, device=self.device), photos, asked, title, sheet, console)
+        answers = _ask_and_draw(langfield.open(run, device=self.device), photos, asked, title, sheet, console)
         measured = measured_figures(plan, folder, run, self.device, console)
         result = {
             "scene": scene.name,
@@ -117,7 +117,7 @@ class Reproduce(OutputOptions):
 
 def chosen_phrases(scene: "CatalogueScene", folder: Path, which: PhraseGroup) -> list[Asked]:
     """The phrases of one group or of all, each once. Raises UsageError if there are none."""
-    from langfield.data.layouts import phrases_of
+    from langfield.data.literature.layouts import phrases_of
 
     groups = phrases_of(scene, folder)
     asked: dict[str, Asked] = {}
@@ -136,10 +136,10 @@ def _ask_and_draw(
     session: "Session", photos: "Scene", asked: Sequence[Asked], title: str, path: Path, console: Console
 ) -> "list[Answer]":
     """The answers; and the sheet of them, each in the photo that shows it best."""
-    from langfield.cli.answer_pictures import best_views, photo_row
-    from langfield.cli.contact_sheet import contact_sheet
     from langfield.cli.files import make_folder, write_picture
     from langfield.core.progress import ProgressEvent
+    from langfield.reports.answer_pictures import best_views, photo_row
+    from langfield.reports.contact_sheet import contact_sheet
 
     make_folder(path.parent)
     answers = session.query([question.phrase for question in asked], progress=console.progress)
@@ -162,8 +162,8 @@ def planned(
     Those that the data set's labels are good for, as far as photos are labelled where a protocol asks; and pictures of
     test photos in any case. Raises DataError for labels that cannot be used.
     """
-    from langfield.data.layouts import labels_folder
-    from langfield.evaluation.labels.label_files import open_labels
+    from langfield.data.literature.layouts import labels_folder
+    from langfield.evaluation.labels.layouts import open_labels
 
     labels = labels_folder(scene, folder)
     opened = None if labels is None else open_labels(labels, photos.views)
@@ -189,10 +189,10 @@ def measured_figures(
     plan: Mapping[ProtocolName, Path | None], folder: Path, run: Path, device: str, console: Console
 ) -> dict[str, Any]:
     """Reports of `langfield eval` by protocol."""
-    from langfield import api
+    import langfield
 
     return {
-        protocol: api.evaluate(
+        protocol: langfield.evaluate(
             run, scene=folder, queries=labels, protocol=protocol, device=device, progress=console.progress
         ).to_json()
         for protocol, labels in plan.items()
@@ -220,15 +220,15 @@ def percent(report: dict[str, Any], metric: str) -> float | None:
 
 
 def _protocols_of(scene: "CatalogueScene", measured: dict[str, Any]) -> dict[str, str]:
-    from langfield.data.literature import catalogue
+    from langfield.data.literature.catalogue import catalogue
 
     named = [*measured, *(figure.protocol for figure in scene.published)]
     return {name: catalogue().protocols[name] for name in dict.fromkeys(named)}
 
 
 def _tell(result: dict[str, Any], asked: Sequence[Asked], answers: "Sequence[Answer]", console: Console) -> None:
-    from langfield.cli.answer_pictures import verdict
-    from langfield.data.literature import METRICS
+    from langfield.data.literature.catalogue import METRICS
+    from langfield.reports.answer_pictures import verdict
 
     rows = []
     for question, answer in zip(asked, answers, strict=True):

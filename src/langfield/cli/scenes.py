@@ -11,8 +11,8 @@ from langfield.cli.options import OptionalPath, OutputOptions
 from langfield.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from langfield.data.layouts import Layout
-    from langfield.data.literature import CatalogueScene
+    from langfield.data.literature.catalogue import CatalogueScene
+    from langfield.data.literature.layouts import Layout
 
 SceneName = tyro.conf.Positional[Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")]]
 
@@ -35,7 +35,7 @@ class Scenes(OutputOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """List, describe, check or unpack; returns what `--json` prints."""
-        from langfield.data.literature import catalogue
+        from langfield.data.literature.catalogue import catalogue
 
         if self.check is not None and self.unpack is not None:
             raise UsageError("--check and --unpack are two questions: ask one after the other")
@@ -97,7 +97,7 @@ def _need_line(need: dict[str, Any]) -> str:
 
 
 def _check(scene: "CatalogueScene", folder: Path, console: Console) -> dict[str, Any]:
-    from langfield.data.layouts import how_to_obtain, look_for
+    from langfield.data.literature.layouts import how_to_obtain, look_for
 
     layout = look_for(scene, folder)
     result = {"scene": scene.name, **_checked(layout)}
@@ -130,14 +130,14 @@ def _checked(layout: "Layout") -> dict[str, Any]:
         "folder": str(layout.folder),
         "complete": not layout.missing and problem is None,
         "missing": list(layout.missing),
-        "lacking": list(layout.lacking),
+        "lacking": list(layout.missing_optional),
         "problem": problem,
         "notes": list(notes),
     }
 
 
 def _unpack(scene: "CatalogueScene", archive: Path, out: Path, console: Console) -> dict[str, Any]:
-    from langfield.data.unpacking import unpack_zip
+    from langfield.data.literature.unpacking import unpack_zip
 
     known = scene.data_set.archive_sha256
     unpacked = unpack_zip(archive, out, sha256=known, progress=console.progress)

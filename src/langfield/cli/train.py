@@ -54,9 +54,9 @@ class Train(OutputOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """Train; returns what `--json` prints."""
-        from langfield import api
+        import langfield
 
-        report = api.train(
+        report = langfield.train(
             self.scene,
             self.out,
             method=self.method,

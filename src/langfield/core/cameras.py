@@ -58,6 +58,17 @@ class Camera:
             cy_px=self.cy_px * sy,
         )
 
+    def fit_within(self, longest_px: int | None) -> "Camera":
+        """The same view with its longest side at most `longest_px`; one that fits, or any for None, stays as it is.
+
+        The other side follows the picture's shape, rounded (half to even), at least 1.
+        """
+        longest = max(self.width_px, self.height_px)
+        if longest_px is None or longest <= longest_px:
+            return self
+        width, height = (max(1, round(side * longest_px / longest)) for side in (self.width_px, self.height_px))
+        return self.resized(width, height)
+
     @property
     def is_pinhole(self) -> bool:
         """Whether there is no distortion: straight lines stay straight."""

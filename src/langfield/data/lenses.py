@@ -1,4 +1,4 @@
-"""Whether a lens can be straightened: what it bends must have an inverse all over the picture."""
+"""Whether a lens can be undistorted: its distortion must have an inverse all over the picture."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,15 +16,15 @@ _POINTS_PER_SIDE = 33
 
 
 def check_lenses(views: Sequence[View], file: Path) -> None:
-    """Straighten pixels along the border of every distinct camera, bend them again, and compare.
+    """Undistort pixels along the border of every distinct camera, distort them again, and compare.
 
-    Calibrated polynomials turn back on themselves outside what they were fitted to; pixels beyond that have no ray.
-    Raises DataError naming the first photo whose pixels do not come back to within 0.1 pixels.
+    A calibrated polynomial may fall again outside of the picture region that it was fitted to; pixels there have no
+    ray, or several. Raises DataError naming the first photo whose pixels do not come back to within 0.1 pixels.
     """
     distinct: dict[tuple, View] = {}
     for view in views:
         if any(view.camera.distortion) or view.camera.lens == "fisheye":
-            distinct.setdefault(_lens_of(view.camera), view)
+            distinct.setdefault(view.camera.optics, view)
     if not distinct:
         return
     cameras = Cameras.from_list([view.camera for view in distinct.values()])
@@ -40,12 +40,6 @@ def check_lenses(views: Sequence[View], file: Path) -> None:
                 "camera again, or undistort the photos first (colmap image_undistorter)",
                 file,
             )
-
-
-def _lens_of(camera: Camera) -> tuple:
-    """What pixels become rays by, pose aside."""
-    pinhole = (camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px)
-    return (camera.width_px, camera.height_px, *pinhole, *camera.distortion, camera.lens)
 
 
 def _border(camera: Camera) -> Float[Tensor, "p 2"]:

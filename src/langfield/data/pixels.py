@@ -1,8 +1,8 @@
-"""Random pixels of many photos for training, drawn on the device without a word to the host.
+"""Random pixels of many photos for training, drawn on the device without host–device synchronisation.
 
-All resident photos lie in one flat tensor, so sizes may differ. Where they do not fit the budget, a changing part of
-them is resident: each photo once in a cycle, and which ones at a step follows from the seed and the step alone, so
-that a resumed run sees the same.
+All photos in the device's memory (the resident ones) lie in one flat tensor, so sizes may differ. Where not all fit the
+budget, groups of them take turns: each photo is resident once in a cycle, and which ones at a step follows from the
+seed and the step alone, so that a resumed run sees the same.
 """
 
 import heapq
@@ -182,10 +182,10 @@ class PixelPool:
 
 
 class _Groups:
-    """Which views are resident together at which turn: each cycle deals a fresh shuffle of all views into groups.
+    """Which views are resident together at which turn: each cycle divides all views, shuffled anew, into groups.
 
-    Dealing each view to the group that has least so far keeps every group within average + largest, which gives the
-    number of groups that fits the budget for any shuffle, and so the cycle of a turn without looking at the others.
+    Each view goes to the group that is smallest so far. No group is then larger than the average plus the largest view,
+    for any shuffle; so the number of groups that fits the budget is known beforehand, and with it the cycle of a turn.
     """
 
     def __init__(self, views: Sequence[View], indices: tuple[int, ...], budget_bytes: int, seed: int) -> None:

@@ -1,80 +1,92 @@
 """`open_scene`: a folder goes in, a checked `Scene` comes out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from langfield.core.errors import DataError, UsageError
 from langfield.core.transforms import normalising_similarity
-from langfield.data.assembly import TEST_EVERY, Reading
-from langfield.data.formats.colmap import find_models, read_colmap
-from langfield.data.formats.nerfstudio import read_transforms
-from langfield.data.views import Points, Scene, View
+from langfield.data.formats.base import ParsedScene
+from langfield.data.formats.registry import formats_for_people, known_but_not_read, matching_formats
+from langfield.data.views import Scene, View
 
-__all__ = ["Points", "Scene", "View", "open_scene"]
-
-_SUPPORTED = "transforms.json (nerfstudio, instant-ngp), or a COLMAP model in sparse/0 with the photos in images"
+TEST_EVERY = 8
 
 
 def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outside: bool = False) -> Scene:
-    """Open a scene and check everything its files say. No photo is decoded yet, only headers are read.
+    """Open posed photos and check everything that their files say. Only the photos' headers are read.
+
+    What is read:
+
+    * `transforms.json` of nerfstudio and instant-ngp, with its lens models, masks, depths, point cloud and split;
+    * a COLMAP model, binary or text, in `sparse/0`, `sparse`, `colmap/sparse/0` or the folder itself, with the photos
+      in `images`. Of several sub-models the one with most photos is taken.
+
+    The world frame is the files' own. Cameras have OpenCV axes (x right, y down, z forward), whatever the files have.
+    Photos to test with are those that the files name; where they name none, every eighth by name.
 
     Args:
-        path: a folder with `transforms.json`, that file itself, a COLMAP scene, or a COLMAP model's own folder.
-        max_side_px: photos whose longest side exceeds this are used resized; None uses them as they are.
-        allow_outside: also accept files that lie outside the scene's folder.
+        path: the scene's folder, a `transforms.json`, or the folder of a COLMAP model inside the scene.
+        max_side_px: photos whose longest side is longer are used resized to it; None uses them as they are.
+        allow_outside: also accept photos and other files that lie outside the scene's folder.
 
-    Raises DataError, one line with the file, what was found and what is allowed.
+    Returns the scene: `views` (photo, camera, mask, depth; sorted by name), `train` and `test` (indices into them),
+    `points` (or None), and `notes`, lines that say what was found, chosen, left out and resized.
+
+    Raises:
+        DataError: the path is no scene, or something in its files is missing, damaged or impossible. One line: the
+            file, the place in it, what was found, what to do.
+        UsageError: `max_side_px` is less than 1.
     """
     if max_side_px is not None and max_side_px < 1:
         raise UsageError(f"max_side_px must be at least 1 (or None), found {max_side_px}")
-    path = Path(path)
-    reading = _read(path, max_side_px, allow_outside)
-    views = tuple(sorted(reading.views, key=lambda view: view.name))
-    train, test, how = _split(reading, views)
-    summary = f"{reading.kind}: {len(views)} views, {len(train)} to train on, {len(test)} to test ({how})"
-    points = f"{len(reading.points)} points" if reading.points is not None else "no point cloud"
+    parsed = _parse(Path(path), max_side_px, allow_outside)
+    views = tuple(sorted(parsed.views, key=lambda view: view.name))
+    train, test, how = _split(parsed, views)
+    summary = f"{parsed.kind}: {len(views)} views, {len(train)} to train on, {len(test)} to test ({how})"
+    points = f"{len(parsed.points)} points" if parsed.points is not None else "no point cloud"
     return Scene(
-        root=reading.root,
-        kind=reading.kind,
+        root=parsed.root,
+        kind=parsed.kind,
         views=views,
         train=train,
         test=test,
-        points=reading.points,
+        points=parsed.points,
         scene_from_world=normalising_similarity(np.stack([view.camera.world_from_camera for view in views])),
-        notes=(f"{summary}, {points}", *reading.notes),
+        notes=(f"{summary}, {points}", *parsed.notes),
     )
 
 
-def _read(path: Path, max_side_px: int | None, allow_outside: bool) -> Reading:
-    if path.is_file():
-        if path.suffix.lower() != ".json":
-            raise DataError(f"is no scene: supported are {_SUPPORTED}", path)
-        return read_transforms(path, max_side_px=max_side_px, allow_outside=allow_outside)
-    if not path.is_dir():
+def _parse(path: Path, max_side_px: int | None, allow_outside: bool) -> ParsedScene:
+    """Read the first format that the path is a scene of, and note the others."""
+    if not path.exists():
         raise DataError("does not exist: give the scene's folder", path)
-    path = path.resolve()
-    models = find_models(path)
-    if (path / "transforms.json").is_file():
-        reading = read_transforms(path / "transforms.json", max_side_px=max_side_px, allow_outside=allow_outside)
-        if not models:
-            return reading
-        note = "transforms.json is used, the COLMAP model beside it is not"
-        return Reading(reading.root, reading.kind, reading.views, reading.points, reading.split, (note, *reading.notes))
-    if models:
-        return read_colmap(path, models, max_side_px=max_side_px, allow_outside=allow_outside)
-    if (path / "transforms_train.json").is_file():
-        raise DataError(
-            f"is a Blender scene (transforms_train.json), which is not read: supported are {_SUPPORTED}", path
-        )
-    raise DataError(f"holds no scene: supported are {_SUPPORTED}", path)
+    if path.is_dir():
+        path = path.resolve()
+    matching = matching_formats(path)
+    if not matching:
+        raise _no_scene(path)
+    parsed = matching[0].read(path, max_side_px=max_side_px, allow_outside=allow_outside)
+    unused = tuple(f"{matching[0].marker} is used, the {other.marker} beside it is not" for other in matching[1:])
+    return replace(parsed, notes=(*unused, *parsed.notes))
 
 
-def _split(reading: Reading, views: tuple[View, ...]) -> tuple[tuple[int, ...], tuple[int, ...], str]:
-    if reading.split is None:
+def _no_scene(path: Path) -> DataError:
+    supported = f"supported are {formats_for_people()}"
+    if not path.is_dir():
+        return DataError(f"is no scene: {supported}", path)
+    if known := known_but_not_read(path):
+        return DataError(f"is a {known}, which is not read: {supported}", path)
+    return DataError(f"holds no scene: {supported}", path)
+
+
+def _split(parsed: ParsedScene, views: tuple[View, ...]) -> tuple[tuple[int, ...], tuple[int, ...], str]:
+    """Indices of the views to train on and to test on, and how they were chosen."""
+    if parsed.split is None:
         everyone = range(len(views))
         train = tuple(i for i in everyone if i % TEST_EVERY)
         return train, tuple(i for i in everyone if i % TEST_EVERY == 0), f"every {TEST_EVERY}th by name"
-    train_names, test_names = reading.split
+    train_names, test_names = parsed.split
     train = tuple(i for i, view in enumerate(views) if view.name in train_names)
     return train, tuple(i for i, view in enumerate(views) if view.name in test_names), "the files' own split"

@@ -1,167 +1,25 @@
-"""Checks on everything a scene's files say, before it is believed.
+"""Checks on what a scene's files say, before it is believed: paths stay inside the scene, numbers make sense.
 
-JSON is read strictly (size, depth, duplicate keys, NaN, types), paths stay inside the scene, numbers are finite and
-make sense. Whatever is wrong becomes one `DataError` that names the file and the place in it.
+Whatever is wrong becomes one `DataError` that names the file and the place in it. JSON itself is read by
+`langfield.core.json_files`.
 """
 
-import json
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
 from langfield.core.cameras import Camera
 from langfield.core.errors import DataError
+from langfield.core.json_files import MAX_COORDINATE, MAX_SIDE_PX, short_text
 from langfield.core.transforms import Matrix4
 
-MAX_JSON_BYTES = 64 << 20
-MAX_JSON_DEPTH = 32
-MAX_SIDE_PX = 65536
-MAX_COORDINATE = 1e12
 MAX_PATH_CHARS = 1024
 _ROTATION_TOLERANCE = 1e-2
-
-
-@dataclass(frozen=True)
-class Json:
-    """One value of a JSON file and where it stands, so that errors can say so.
-
-    Attributes:
-        file: the file it was read from.
-        where: the place in it, such as `frames[3].fl_x` ("" for the whole).
-        value: what `json` made of it.
-    """
-
-    file: Path
-    where: str
-    value: Any
-
-    def error(self, message: str) -> DataError:
-        return DataError(f"{self.where or 'the top level'} {message}", self.file)
-
-    def get(self, key: str) -> "Json | None":
-        """The member `key` of this object; None where it is absent or null."""
-        if not isinstance(self.value, dict):
-            raise self.error(f"must be an object {{…}}, found {_shown(self.value)}")
-        value = self.value.get(key)
-        return None if value is None else Json(self.file, f"{self.where}.{key}" if self.where else key, value)
-
-    def need(self, key: str, advice: str = "add it") -> "Json":
-        """The member `key`, which must be there."""
-        child = self.get(key)
-        if child is None:
-            raise DataError(f"{self.where + '.' if self.where else ''}{key} is missing: {advice}", self.file)
-        return child
-
-    def items(self) -> Iterator["Json"]:
-        """The entries of this list."""
-        if not isinstance(self.value, list):
-            raise self.error(f"must be a list […], found {_shown(self.value)}")
-        return (Json(self.file, f"{self.where}[{i}]", value) for i, value in enumerate(self.value))
-
-    def number(self, low: float = -MAX_COORDINATE, high: float = MAX_COORDINATE) -> float:
-        """A finite number within [low, high]."""
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
-            raise self.error(f"must be a number, found {_shown(self.value)}")
-        if not low <= self.value <= high:
-            raise self.error(f"must be a number between {low:g} and {high:g}, found {_shown(self.value)}")
-        return float(self.value)
-
-    def side_px(self) -> int:
-        """A picture's width or height; 1080.0 is accepted for 1080."""
-        number = self.number()
-        if number != round(number) or not 1 <= number <= MAX_SIDE_PX:
-            raise self.error(f"must be a whole number of pixels from 1 to {MAX_SIDE_PX}, found {_shown(self.value)}")
-        return int(number)
-
-    def text(self) -> str:
-        if not isinstance(self.value, str):
-            raise self.error(f'must be text in "…", found {_shown(self.value)}')
-        return self.value
-
-    def flag(self) -> bool:
-        if not isinstance(self.value, bool):
-            raise self.error(f"must be true or false, found {_shown(self.value)}")
-        return self.value
-
-    def matrix(self) -> Matrix4:
-        """A 4×4 matrix, or a 3×4 one completed by (0, 0, 0, 1)."""
-        rows = [[entry.number() for entry in row.items()] for row in self.items()]
-        if len(rows) not in (3, 4) or any(len(row) != 4 for row in rows):
-            raise self.error(f"must be a 4x4 or 3x4 matrix, found rows of {[len(row) for row in rows][:8]} numbers")
-        out = np.eye(4)
-        out[: len(rows)] = rows
-        if not np.allclose(out[3], (0, 0, 0, 1), atol=1e-6):
-            raise self.error(f"must end in the row 0, 0, 0, 1, found {_shown(rows[3])}")
-        return out
-
-
-def read_json(path: Path) -> Json:
-    """Read a JSON object strictly.
-
-    Raises DataError for more than 64 MiB, nesting deeper than 32, duplicate keys, NaN or Infinity, and no object.
-    """
-    try:
-        size_bytes = path.stat().st_size
-        if size_bytes > MAX_JSON_BYTES:
-            raise DataError(f"has {size_bytes} bytes, at most {MAX_JSON_BYTES} are read: split the scene", path)
-        text = path.read_bytes().decode("utf-8-sig")
-        value = json.loads(text, object_pairs_hook=_unique_members, parse_constant=_no_constant)
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror}): check the path", path) from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"is no UTF-8 text (byte {error.start}): save it as UTF-8", path) from error
-    except RecursionError as error:
-        raise DataError(f"is nested deeper than {MAX_JSON_DEPTH} levels: it is no scene description", path) from error
-    except json.JSONDecodeError as error:
-        message = f"is no valid JSON: line {error.lineno}, column {error.colno}: {error.msg}: correct it there"
-        raise DataError(message, path) from error
-    except ValueError as error:
-        raise DataError(f"is no valid JSON: {error}: correct it", path) from error
-    if not isinstance(value, dict):
-        raise DataError(f"must hold one JSON object {{…}}, found {_shown(value)}", path)
-    if _depth(value) > MAX_JSON_DEPTH:
-        raise DataError(f"is nested deeper than {MAX_JSON_DEPTH} levels: it is no scene description", path)
-    return Json(path, "", value)
-
-
-def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise ValueError(f"the key {_shown(twice)} stands twice in one object")
-    return members
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number a scene can use")
-
-
-def _depth(value: Any) -> int:
-    """Levels of nesting, level by level (no recursion of ours)."""
-    level, depth = [value], 0
-    while level:
-        depth += 1
-        children = (v.values() if isinstance(v, dict) else v for v in level if isinstance(v, dict | list))
-        level = [child for group in children for child in group]
-    return depth
-
-
-def _shown(value: Any) -> str:
-    """A value as an error message shows it: short, on one line, without control characters."""
-    if isinstance(value, dict | list):
-        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**30:
-        return "a number of more than 30 digits"
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "…"
 
 
 def safe_path(root: Path, name: str, file: Path, where: str, *, allow_outside: bool = False) -> Path:
@@ -174,7 +32,7 @@ def safe_path(root: Path, name: str, file: Path, where: str, *, allow_outside: b
 
     Raises DataError for names that are empty, too long, hold control characters, or leave `root`.
     """
-    shown = _shown(name)
+    shown = short_text(name)
     if not name.strip() or len(name) > MAX_PATH_CHARS or re.search(r"[\x00-\x1f\x7f]|[\ud800-\udfff]", name):
         raise DataError(f"{where} is no usable path: found {shown}, give the file's path inside {root}", file)
     slashed = name.replace("\\", "/")
@@ -211,8 +69,8 @@ def check_unique(names: Sequence[str], file: Path) -> None:
     for name in names:
         other = seen.get(name.casefold())
         if other is not None:
-            how = "twice" if other == name else f"beside {_shown(other)}, which differs only in case"
-            raise DataError(f"lists the photo {_shown(name)} {how}: every photo needs its own name", file)
+            how = "twice" if other == name else f"beside {short_text(other)}, which differs only in case"
+            raise DataError(f"lists the photo {short_text(name)} {how}: every photo needs its own name", file)
         seen[name.casefold()] = name
 
 

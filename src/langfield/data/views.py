@@ -66,12 +66,12 @@ class Scene:
     """Posed photos of one place. The world frame is the input files' own, always.
 
     Attributes:
-        root: the folder that holds everything.
-        kind: which format it was read from.
+        root: the folder that holds its files.
+        kind: the format it was read from ("nerfstudio", "colmap").
         views: sorted by name.
         train, test: indices into `views`.
         points: in the world frame.
-        scene_from_world: the normalised frame that fields are trained in.
+        scene_from_world: the similarity from the world frame to the scene frame, the normalised one that is trained in.
         notes: lines for a person: what was found, chosen, left out, resized.
     """
 

@@ -1,7 +1,7 @@
 """What an encoder is: its card, and the two protocols everything else knows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -56,19 +56,28 @@ class EncoderCard:
 
     @classmethod
     def from_json(cls, card: Mapping[str, Any]) -> "EncoderCard":
-        """The inverse of `to_json`; raises ValueError naming the key that is missing, unknown or of a wrong kind."""
-        known = {field.name: field.type for field in fields(cls)}
-        if set(card) != set(known):
-            raise ValueError(f"keys of an encoder card must be {sorted(known)}, got {sorted(card)}")
-        for name, kind in known.items():
-            if kind in (str, int, float) and not _is_a(card[name], kind):
-                raise ValueError(f"{name} of an encoder card must be {kind.__name__}, got {card[name]!r}")
-        if card["interpolation"] not in ("bicubic", "bilinear"):
-            raise ValueError(f"interpolation must be bicubic or bilinear, got {card['interpolation']!r}")
-        if not all(isinstance(phrase, str) for phrase in card["negatives"]):
-            raise ValueError(f"negatives of an encoder card must be phrases, got {card['negatives']!r}")
-        tuples = {"mean": _rgb(card["mean"]), "std": _rgb(card["std"]), "negatives": tuple(card["negatives"])}
-        return cls(**{**card, **tuples})
+        """The inverse of `to_json`; keys that are missing take their defaults, for older cards knew fewer.
+
+        Raises ValueError naming the key that is unknown, of a wrong kind, or missing and without a default. Unknown
+        ones are refused, not passed over: they may say how the encoder is to be used.
+        """
+        known = {field.name: field for field in fields(cls)}
+        unknown = sorted(card.keys() - known.keys())
+        if unknown:
+            raise ValueError(f"an encoder card has unknown keys: {', '.join(unknown)}")
+        lacking = sorted(name for name, field in known.items() if field.default is MISSING and name not in card)
+        if lacking:
+            raise ValueError(f"an encoder card lacks keys: {', '.join(lacking)}")
+        whole = {name: card.get(name, field.default) for name, field in known.items()}
+        for name, field in known.items():
+            if field.type in (str, int, float) and not _is_a(whole[name], field.type):
+                raise ValueError(f"{name} of an encoder card must be {field.type.__name__}, got {whole[name]!r}")
+        if whole["interpolation"] not in ("bicubic", "bilinear"):
+            raise ValueError(f"interpolation must be bicubic or bilinear, got {whole['interpolation']!r}")
+        if not all(isinstance(phrase, str) for phrase in whole["negatives"]):
+            raise ValueError(f"negatives of an encoder card must be phrases, got {whole['negatives']!r}")
+        tuples = {"mean": _rgb(whole["mean"]), "std": _rgb(whole["std"]), "negatives": tuple(whole["negatives"])}
+        return cls(**{**whole, **tuples})
 
 
 @runtime_checkable

@@ -1,6 +1,5 @@
 """Encoders that come with langfield: OpenCLIP folders inside the package."""
 
-import json
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import torch
 
 from langfield.core.errors import UsageError, WeightsError
+from langfield.core.json_files import read_json
 from langfield.encoders.openclip import OpenClipEncoder, load_openclip
 
 BUILTIN = ("mini",)
@@ -39,8 +39,7 @@ def load_builtin(spec: str, device: torch.device) -> OpenClipEncoder:
     """
     folder = builtin_folder(spec.removeprefix("builtin:"))
     encoder = load_openclip(f"openclip:local-dir:{folder}", device)
-    said = json.loads((folder / "langfield_card.json").read_text(encoding="utf-8"))
-    encoder.card = replace(
-        encoder.card, spec=spec, licence=str(said["licence"]), temperature=float(said["temperature"])
-    )
+    card = read_json(folder / "langfield_card.json")
+    licence, temperature = card.need("licence").text(), card.need("temperature").number()
+    encoder.card = replace(encoder.card, spec=spec, licence=licence, temperature=temperature)
     return encoder

@@ -5,7 +5,6 @@ repository of the Hugging Face hub, or a folder in OpenCLIP's own layout.
 """
 
 import difflib
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from langfield.core.errors import UsageError, WeightsError
 from langfield.core.files import file_sha256
+from langfield.core.json_files import parse_json
 from langfield.encoders.base import EncoderCard, compute_dtype
 from langfield.encoders.recorded import Recorded
 from langfield.encoders.weights import RANDOM, RANDOM_SEED, hub_file, json_sha256, missing, readable
@@ -169,7 +169,7 @@ def _local_dir(given: str) -> _Source:
     if not config.is_file():
         raise WeightsError(f"no {_CONFIG} in this folder; copy it from where the weights come from", folder)
     try:
-        model = json.loads(config.read_text(encoding="utf-8"))["model_cfg"]
+        model = parse_json(config.read_bytes())["model_cfg"]
         known = {"embed_dim", "vision_cfg", "text_cfg"} <= set(model)
     except (ValueError, KeyError, TypeError):
         known = False

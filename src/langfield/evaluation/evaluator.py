@@ -12,15 +12,15 @@ import torch
 from langfield.core.errors import DataError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.data.views import Scene, View
-from langfield.evaluation.asked import Asked, AskedAtLevels, AskedProtocol
-from langfield.evaluation.counting import Question, Tally, mean, summary
-from langfield.evaluation.labels.label_files import WHAT_IS_READ, label_layout, open_labels
-from langfield.evaluation.labels.labels import ABSENT, InstanceLabels, Labels
+from langfield.evaluation.askable import Asked, AskedAtLevels, AskedProtocol
+from langfield.evaluation.labels.base import ABSENT, InstanceLabels, Labels
+from langfield.evaluation.labels.layouts import WHAT_IS_READ, label_layout, open_labels
 from langfield.evaluation.masks import ANSWER_RULE, LERF_OVS_RULE, MaskRule
 from langfield.evaluation.metrics import Lpips
 from langfield.evaluation.protocols import lerf_mask, lerf_ovs, ovs_3d, positions, presence
+from langfield.evaluation.protocols.held_out_views import Pointing
 from langfield.evaluation.protocols.names import HEADLINE_KINDS, ProtocolName
-from langfield.evaluation.protocols.pointing import Pointing
+from langfield.evaluation.questions import Question, Tally, mean, summary
 from langfield.evaluation.result import Report, ViewResult
 
 Measure = Callable[[View], ViewResult]

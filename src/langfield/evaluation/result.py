@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from langfield.evaluation.counting import Question, Tally, figures, finite, mean, standard_error
 from langfield.evaluation.protocols.names import HEADLINE_KINDS, ProtocolName
+from langfield.evaluation.questions import Question, Tally, figures, finite, mean, standard_error
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """The object that `langfield eval --json` prints. What was not measured is null.
 
-        "figures": of each value of the headline kinds' questions, `langfield.evaluation.counting.summary`, and of
+        "figures": of each value of the headline kinds' questions, `langfield.evaluation.questions.summary`, and of
         "psnr" and "ssim" their means over views with standard errors. "questions": everything that was asked.
         """
         questions = [question for view in self.views for question in view.questions] + list(self.scene_questions)

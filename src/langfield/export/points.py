@@ -10,13 +10,13 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.errors import UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.query.index.scene_index import shrunk
+from langfield.core.sampling import subsample_evenly
+from langfield.core.voxels import KEY_BITS, voxel_keys
 from langfield.query.session import Session
 
 MOST_VIEWS = 100
 _SIDE_PX = {"cuda": 640, "cpu": 160}
 _JUMP = 0.1  # of depth, between neighbours: at such a pixel two surfaces meet, and its depth may lie between them
-_BITS = 21  # of a cube's place along an axis: three of them in an int64
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ def surface_points(
     if cube_world is not None and not 0 < cube_world < np.inf:
         raise UsageError(f"the cubes' side must be positive, got {cube_world:g}")
     views = [view for view in session.views if view.split == "train"] or list(session.views)
-    chosen = np.unique(np.linspace(0, len(views) - 1, min(MOST_VIEWS, len(views))).round().astype(int)).tolist()
+    chosen = subsample_evenly(views, MOST_VIEWS)
     longest_px = side_px or _SIDE_PX[session.device.type]
     start, thinned = time.monotonic(), None
-    for done, index in enumerate(chosen, start=1):
-        camera = shrunk(views[index].camera, longest_px)
+    for done, view in enumerate(chosen, start=1):
+        camera = view.camera.fit_within(longest_px)
         rgb, depth = session.picture(camera)
         kept = on_one_surface(depth)
         xyz = unprojected(camera, depth)[kept]
@@ -111,14 +111,12 @@ class _Thinned:
     def with_points(self, xyz: Float64[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"]) -> "_Thinned":
         offset = xyz - self.origin
         place = np.floor(offset / self.cube_world)
-        half = 2 ** (_BITS - 1)
-        inside = (np.abs(place) < half).all(axis=1)
+        inside = (np.abs(place) < 2 ** (KEY_BITS - 1)).all(axis=1)
         if inside.mean() < 0.5:
             raise UsageError(f"cubes of {self.cube_world:g} are too small for this scene: ask for larger ones")
-        steps = place[inside].astype(np.int64) + half
-        number = np.concatenate([self.number, steps[:, 0] << 2 * _BITS | steps[:, 1] << _BITS | steps[:, 2]])
+        number = np.concatenate([self.number, voxel_keys(place[inside].astype(np.int64))])
         sums = np.concatenate([self.sums, np.concatenate([offset[inside], rgb[inside]], axis=1)])
-        count = np.concatenate([self.count, np.ones(len(steps))])
+        count = np.concatenate([self.count, np.ones(int(inside.sum()))])
         unique, back = np.unique(number, return_inverse=True)
         together = np.stack([np.bincount(back, column, len(unique)) for column in sums.T], axis=1)
         return replace(self, number=unique, count=np.bincount(back, count, len(unique)), sums=together)

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from jaxtyping import Float16
 
 from langfield.core.errors import DataError
+from langfield.core.json_files import parse_json
 
 _FORMAT = 1
 _POLL_SECONDS = 1.0
@@ -52,7 +53,7 @@ class FeatureCache:
         """An entry's rows if it is there, whole and of this shape; else None."""
         try:
             data = self._data(key).read_bytes()
-            manifest = json.loads(self._manifest(key).read_bytes())
+            manifest = parse_json(self._manifest(key).read_bytes())
         except (OSError, ValueError):
             return None
         if manifest != _manifest_of(key, data):

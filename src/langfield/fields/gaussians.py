@@ -27,13 +27,13 @@ _NEIGHBOURS = 3
 
 @dataclass(frozen=True)
 class GaussianConfig:
-    """Attributes: capacity: at most so many Gaussians; sh_degree: of their colours; first_opacity, first_scale: of
+    """Attributes: capacity: at most so many Gaussians; sh_degree: of their colours; init_opacity, init_scale: of
     new ones, the latter as a share of the distance to their neighbours."""
 
     capacity: int = 1_000_000
     sh_degree: int = 3
-    first_opacity: float = 0.5
-    first_scale: float = 0.1
+    init_opacity: float = 0.5
+    init_scale: float = 0.1
 
 
 class Gaussians(nn.Module):
@@ -42,7 +42,7 @@ class Gaussians(nn.Module):
     Attributes:
         means: centres. log_scales: logarithms of the standard deviations along their own axes.
         rotations: quaternions wxyz, of any length. opacity_logits: before the logistic function.
-        colors_constant, colors_directed: spherical harmonics' coefficients of degree 0, and of the higher ones.
+        sh0, shN: spherical harmonics' coefficients of degree 0, and of the higher ones.
     """
 
     filled: Tensor
@@ -56,9 +56,9 @@ class Gaussians(nn.Module):
         self.means = nn.Parameter(torch.zeros(room, 3))
         self.log_scales = nn.Parameter(torch.full((room, 3), -6.0))
         self.rotations = nn.Parameter(torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(room, 1))
-        self.opacity_logits = nn.Parameter(torch.full((room,), _logit(config.first_opacity)))
-        self.colors_constant = nn.Parameter(torch.zeros(room, 3))
-        self.colors_directed = nn.Parameter(torch.zeros(room, directed, 3))
+        self.opacity_logits = nn.Parameter(torch.full((room,), _logit(config.init_opacity)))
+        self.sh0 = nn.Parameter(torch.zeros(room, 3))
+        self.shN = nn.Parameter(torch.zeros(room, directed, 3))
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))
         self._count = 0  # `filled` on the host: reading it must not wait for the device
 
@@ -99,12 +99,12 @@ class Gaussians(nn.Module):
         spacing = _spacing(points)
         self.count = number
         self.means[:number] = torch.from_numpy(points).float().to(device)
-        scales = torch.from_numpy(np.log(spacing * self.config.first_scale)).float().to(device)
+        scales = torch.from_numpy(np.log(spacing * self.config.init_scale)).float().to(device)
         self.log_scales[:number] = scales[:, None]
         self.rotations[:number] = torch.tensor([1.0, 0.0, 0.0, 0.0], device=device)
-        self.opacity_logits[:number] = _logit(self.config.first_opacity)
-        self.colors_constant[:number] = (torch.from_numpy(rgb).float().to(device) - 0.5) / SH_C0
-        self.colors_directed[:number] = 0
+        self.opacity_logits[:number] = _logit(self.config.init_opacity)
+        self.sh0[:number] = (torch.from_numpy(rgb).float().to(device) - 0.5) / SH_C0
+        self.shN[:number] = 0
 
     @torch.no_grad()
     def take(self, splats: Splats, scene_from_world: Similarity) -> None:
@@ -122,8 +122,8 @@ class Gaussians(nn.Module):
         self.log_scales[:number] = torch.from_numpy(placed.log_scales).to(self.means)
         self.rotations[:number] = torch.from_numpy(placed.rotations).to(self.means)
         self.opacity_logits[:number] = torch.from_numpy(placed.opacity_logits).to(self.means)
-        self.colors_constant[:number] = colors[:, 0].to(self.means)
-        self.colors_directed[:number] = colors[:, 1:].to(self.means)
+        self.sh0[:number] = colors[:, 0].to(self.means)
+        self.shN[:number] = colors[:, 1:].to(self.means)
 
     # -- what they are -------------------------------------------------------------------------------------------
 
@@ -147,7 +147,7 @@ class Gaussians(nn.Module):
         """`colors` as seen from each of several eyes."""
         degree = self.config.sh_degree if degree is None else min(degree, self.config.sh_degree)
         count = self.count
-        return view_colors(self.means[:count], self.colors_constant[:count], self.colors_directed[:count], eyes, degree)
+        return view_colors(self.means[:count], self.sh0[:count], self.shN[:count], eyes, degree)
 
     @torch.no_grad()
     def splats(self, world_from_scene: Similarity) -> Splats:
@@ -159,8 +159,8 @@ class Gaussians(nn.Module):
                 self.rotations,
                 self.log_scales,
                 self.opacity_logits,
-                self.colors_constant,
-                self.colors_directed,
+                self.sh0,
+                self.shN,
             )
         )
         signs = condon_shortley_signs(self.config.sh_degree).float()

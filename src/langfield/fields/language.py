@@ -1,6 +1,6 @@
 """Language: unit embeddings as a function of position and physical scale (LERF, Kerr et al. 2023, §3.2–3.4)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -26,15 +26,6 @@ class FeatureGridConfig:
         ]
 
 
-@dataclass(frozen=True)
-class LanguageConfig:
-    """LERF's language head: `layers` hidden layers of `width`."""
-
-    grid: FeatureGridConfig = field(default_factory=FeatureGridConfig)
-    width: int = 256
-    layers: int = 4
-
-
 class FeatureGrid(nn.Module):
     """Several hash grids, concatenated."""
 
@@ -50,13 +41,13 @@ class FeatureGrid(nn.Module):
 
 
 class LanguageField(nn.Module):
-    """Grid features and a scale → unit embedding."""
+    """Grid features and a scale → unit embedding, by `layers` hidden layers of `width`."""
 
-    def __init__(self, config: LanguageConfig, embed_dim: int, in_features: int) -> None:
+    def __init__(self, in_features: int, embed_dim: int, width: int, layers: int) -> None:
         super().__init__()
-        self.of_features = nn.Linear(in_features, config.width)
-        self.of_scale = nn.Parameter(torch.empty(config.width).uniform_(-1, 1) * in_features**-0.5)
-        self.network = mlp([*[config.width] * config.layers, embed_dim])
+        self.of_features = nn.Linear(in_features, width)
+        self.of_scale = nn.Parameter(torch.empty(width).uniform_(-1, 1) * in_features**-0.5)
+        self.network = mlp([*[width] * layers, embed_dim])
 
     def forward(self, features: Float[Tensor, "n f"], scale_scene: Float[Tensor, " n"]) -> Float[Tensor, "n d"]:
         """Unit embeddings of what a crop of height `scale_scene` (scene units) about the point would show."""

@@ -85,7 +85,7 @@ class LanguageMap(nn.Module):
         crop_angles: Float[Tensor, " l"],
         *,
         keep: int = 4,
-        least_light: float = 0.5,
+        min_contribution: float = 0.5,
         least_coherence: float = 0.5,
         robust: bool = False,
     ) -> "LanguageMap":
@@ -114,7 +114,7 @@ class LanguageMap(nn.Module):
             distance: typical distance from which each element was seen, in scene units.
             crop_angles: crop height over focal length of each level.
             keep: K.
-            least_light: elements that stopped less were not seen.
+            min_contribution: elements that stopped less were not seen.
             least_coherence: below it, an element contradicts itself.
 
         Raises:
@@ -131,7 +131,7 @@ class LanguageMap(nn.Module):
                 rows = slice(first, first + len(part))
                 codes, shares = _heaviest(part.float(), rounded.float(), keep, least_coherence, robust)
                 code[rows, level] = codes
-                share[rows, level] = shares.half() * (light[rows] >= least_light)[:, None]
+                share[rows, level] = shares.half() * (light[rows] >= min_contribution)[:, None]
                 first += len(part)
         limit = torch.finfo(torch.float16).max
         return cls(rounded, code, share, distance.clamp(max=limit).half(), crop_angles.to(light.device))

@@ -1,32 +1,35 @@
-"""Named presets: a method's configuration and how it is trained, as plain objects to start from."""
+"""Named presets: a model's configuration and how it is trained, as plain objects to start from."""
 
 from dataclasses import dataclass, replace
 
+from langfield.core.errors import UsageError
 from langfield.features.pyramid import LERF_PYRAMID, PyramidRecipe
 from langfield.fields.gaussians import GaussianConfig
-from langfield.fields.language import FeatureGridConfig, LanguageConfig
+from langfield.fields.language import FeatureGridConfig
 from langfield.fields.radiance import DensityConfig, RadianceConfig
-from langfield.models.gaussians.adaptive_density import DensificationConfig
-from langfield.models.gaussians.mcmc import GrowthConfig
+from langfield.models.config import ModelConfig
+from langfield.models.gaussians.adaptive_density import AdaptiveDensityConfig
+from langfield.models.gaussians.mcmc import MCMCConfig
 from langfield.models.gaussians.splat import SplatConfig
+from langfield.models.nerf.heads import DenseHeadConfig, LanguageHeadConfig
 from langfield.models.nerf.lerf import LerfConfig
-from langfield.models.nerf.volume import VolumeConfig
-from langfield.models.voxels.voxel_lift import LiftConfig
-from langfield.renderers.sampling import SamplingConfig
+from langfield.models.registry import choices
+from langfield.models.voxels.voxel_lift import VoxelLiftConfig
+from langfield.renderers.samplers.proposal import ProposalSamplerConfig
 
 # LERF's three published presets (its `lerf_config.py`). Encoder and steps belong to the training recipe.
 LERF = LerfConfig()
 LERF_LITE = replace(
     LERF,
-    language=LanguageConfig(grid=FeatureGridConfig(levels=(16,), resolutions=((16, 512),))),
-    language_samples=12,
-    language_lr_steps=7_000,
+    feature_grid=FeatureGridConfig(levels=(16,), resolutions=((16, 512),)),
+    head_samples=12,
+    head_lr_steps=7_000,
 )
 LERF_BIG = replace(
     LERF,
-    language=LanguageConfig(grid=FeatureGridConfig(levels=(16, 16))),
-    language_samples=32,
-    language_lr_steps=3_000,
+    feature_grid=FeatureGridConfig(levels=(16, 16)),
+    head_samples=32,
+    head_lr_steps=3_000,
 )
 
 # For two CPU cores: grids that fit the caches, few samples a ray, a language head of one hidden layer.
@@ -34,20 +37,23 @@ NANO = LerfConfig(
     radiance=RadianceConfig(
         levels=8, features=4, log2_rows=15, max_resolution=512, color_layers=1, appearance_features=4
     ),
-    proposals=(DensityConfig(levels=4, features=2, log2_rows=14, min_resolution=16, max_resolution=96),),
-    sampling=SamplingConfig(proposals=(48,), samples=20, anneal_steps=300),
-    language=LanguageConfig(
-        grid=FeatureGridConfig(levels=(6,), resolutions=((16, 160),), log2_rows=15, features=8), width=128, layers=1
+    sampler=ProposalSamplerConfig(
+        networks=(DensityConfig(levels=4, features=2, log2_rows=14, min_resolution=16, max_resolution=96),),
+        proposal_samples=(48,),
+        samples=20,
+        anneal_steps=300,
+        warmup_steps=1_000,
     ),
-    language_samples=4,
+    feature_grid=FeatureGridConfig(levels=(6,), resolutions=((16, 160),), log2_rows=15, features=8),
+    heads=(LanguageHeadConfig(width=128, layers=1), DenseHeadConfig()),
+    head_samples=4,
     lr_steps=2_000,
-    language_lr_steps=1_500,
-    proposal_warmup=1_000,
+    head_lr_steps=1_500,
     chunk_rays=2**12,
 )
 
 # For a minute or two on two CPU cores: colour from a few coarse grids, language averaged instead of trained.
-LIFT = LiftConfig(
+LIFT = VoxelLiftConfig(
     radiance=RadianceConfig(
         levels=4,
         features=4,
@@ -59,96 +65,102 @@ LIFT = LiftConfig(
         geometry_features=7,
         appearance_features=4,
     ),
-    proposals=(DensityConfig(levels=2, features=2, log2_rows=16, min_resolution=16, max_resolution=64, width=8),),
-    sampling=SamplingConfig(proposals=(32,), samples=12, near=0.1, far=50.0, anneal_steps=150),
+    sampler=ProposalSamplerConfig(
+        networks=(DensityConfig(levels=2, features=2, log2_rows=16, min_resolution=16, max_resolution=64, width=8),),
+        proposal_samples=(32,),
+        samples=12,
+        near=0.1,
+        far=50.0,
+        anneal_steps=150,
+        warmup_steps=400,
+    ),
     lr=2e-2,
     lr_end=3e-3,
     lr_steps=700,
-    proposal_warmup=400,
     chunk_rays=2**12,
 )
 # Larger crops, twice as far apart: half of LERF's crops, and still each thing in several.
 LIFT_PYRAMID = PyramidRecipe((0.14, 0.2, 0.28, 0.38, 0.5), 0.5)
 
 # Four photos a step keep a GPU busy that one would not; the first steps see them small. The means' learning rate falls
-# to a quarter, and the shaking with it, not to a hundredth: Gaussians that begin at random have far to go in so few
+# to a quarter, and the noise with it, not to a hundredth: Gaussians that begin at random have far to go in so few
 # steps (docs/benchmarks.md, "Rates of the means").
 SPLAT = SplatConfig(
     gaussians=GaussianConfig(capacity=500_000),
-    growth=GrowthConfig(start=100, every=50, stop=1_200, factor=1.2),
+    strategy=MCMCConfig(refine_start=100, refine_every=50, refine_stop=1_200, growth_factor=1.2),
     photos_per_step=4,
     half_size_until=500,
-    harmonics_every=250,
+    sh_degree_every=250,
     means_lr_share=0.27,
     lr_steps=2_000,
 )
 SPLAT_FAST = replace(
     SPLAT,
     gaussians=GaussianConfig(capacity=300_000),
-    growth=GrowthConfig(start=100, every=50, stop=700, factor=1.2),
+    strategy=MCMCConfig(refine_start=100, refine_every=50, refine_stop=700, growth_factor=1.2),
     half_size_until=300,
-    harmonics_every=150,
+    sh_degree_every=150,
     lr_steps=1_200,
 )
 SPLAT_QUALITY = replace(
     SPLAT,
     gaussians=GaussianConfig(capacity=1_500_000),
-    growth=GrowthConfig(start=200, every=100, stop=6_000, factor=1.1),
-    harmonics_every=1000,
+    strategy=MCMCConfig(refine_start=200, refine_every=100, refine_stop=6_000, growth_factor=1.1),
+    sh_degree_every=1000,
     means_lr_share=0.01,
     lr_steps=10_000,
 )
 # The first paper's way of growing: larger and fainter Gaussians to begin with, nothing that weighs on them.
 SPLAT_CLASSIC = SplatConfig(
-    gaussians=GaussianConfig(capacity=3_000_000, first_opacity=0.1, first_scale=1.0),
-    growth=DensificationConfig(),
+    gaussians=GaussianConfig(capacity=3_000_000, init_opacity=0.1, init_scale=1.0),
+    strategy=AdaptiveDensityConfig(),
     opacity_weight=0.0,
     scale_weight=0.0,
 )
 
 
 @dataclass(frozen=True)
-class Preset:
-    """A method and its training.
+class TrainingRecipe:
+    """A model and its training.
 
     Attributes:
         summary: one line for people.
-        config: the method's.
+        config: the model's.
         steps: of training.
-        rays: in a step; methods that learn from whole photos say in their config how many.
-        language_rays: how many of them carry embeddings; None for all.
+        rays: in a step; models that learn from whole photos say in their config how many.
+        head_rays: how many of them carry targets of heads; None for all.
         encoder, dense: specs of the image-text and self-supervised encoders; `dense` None goes without.
         pyramid: which crops are encoded.
         feature_views: at most so many training photos are encoded, evenly spread; None for all.
     """
 
     summary: str
-    config: VolumeConfig | SplatConfig
+    config: ModelConfig
     steps: int = 30_000
     rays: int = 4096
-    language_rays: int | None = None
+    head_rays: int | None = None
     encoder: str = "openclip:ViT-B-16/laion2b_s34b_b88k"
     dense: str | None = "timm:vit_small_patch8_224.dino"
     pyramid: PyramidRecipe = LERF_PYRAMID
     feature_views: int | None = None
 
 
-PRESETS: dict[str, Preset] = {
-    "lerf": Preset("LERF as published, for one GPU", LERF),
-    "lerf-lite": Preset("LERF with half the language field, for a smaller GPU", LERF_LITE),
-    "lerf-big": Preset(
+PRESETS: dict[str, TrainingRecipe] = {
+    "lerf": TrainingRecipe("LERF as published, for one GPU", LERF),
+    "lerf-lite": TrainingRecipe("LERF with half the language field, for a smaller GPU", LERF_LITE),
+    "lerf-big": TrainingRecipe(
         "LERF with the larger encoder and field", LERF_BIG, encoder="openclip:ViT-L-14/laion2b_s32b_b82k"
     ),
-    "nano": Preset(
+    "nano": TrainingRecipe(
         "minutes on two CPU cores: small grids, fewer crops",
         NANO,
         steps=1_500,
         rays=1024,
-        language_rays=256,
+        head_rays=256,
         dense=None,
         feature_views=24,
     ),
-    "lift": Preset(
+    "lift": TrainingRecipe(
         "a minute or two on two CPU cores: language averaged in closed form",
         LIFT,
         steps=700,
@@ -157,22 +169,22 @@ PRESETS: dict[str, Preset] = {
         pyramid=LIFT_PYRAMID,
         feature_views=16,
     ),
-    "splat": Preset(
+    "splat": TrainingRecipe(
         "Gaussians with language in closed form, for one GPU (extra gpu)",
         SPLAT,
         steps=2_000,
         dense=None,
     ),
-    "splat-fast": Preset(
+    "splat-fast": TrainingRecipe(
         "splat with fewer Gaussians and steps: half the time, 0.7 dB less",
         SPLAT_FAST,
         steps=1_200,
         dense=None,
     ),
-    "splat-quality": Preset(
+    "splat-quality": TrainingRecipe(
         "splat with more Gaussians and steps: six times the time, 0.7 dB more", SPLAT_QUALITY, steps=10_000, dense=None
     ),
-    "splat-classic": Preset(
+    "splat-classic": TrainingRecipe(
         "splat that grows as in the first paper, to compare with",
         SPLAT_CLASSIC,
         steps=30_000,
@@ -181,19 +193,28 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def preset_for(method: str, on_gpu: bool, has_gsplat: bool) -> tuple[str, str]:
+def preset(name: str) -> TrainingRecipe:
+    """A preset by name; UsageError names the nearest ones."""
+    if name not in PRESETS:
+        raise UsageError(f"unknown preset {name!r}; {choices(name, PRESETS)}")
+    return PRESETS[name]
+
+
+def default_preset(model: str, on_gpu: bool, has_gsplat: bool) -> tuple[str, str]:
     """The name of the preset to take where none is named, and why.
 
     Args:
-        method: whose preset it is to be, or "auto": the best one that runs here.
-        on_gpu: whether training is to run on a GPU; has_gsplat: which Gaussians need there.
+        model: whose preset it is to be, or "auto": the best one that runs here.
+        on_gpu: whether training is to run on a GPU.
+        has_gsplat: whether gsplat is installed, which Gaussians need on a GPU.
     """
-    if method == "auto":
+    if model == "auto":
         if not on_gpu:
             return "nano", "no GPU is used"
         if not has_gsplat:
             return "lerf", "a GPU is there, but not gsplat: pip install 'langfield[gpu]' gives splat"
         return "splat", "a GPU is there, and gsplat"
-    if method == "lerf":
+    if model == "lerf":
         return ("lerf", "a GPU is there") if on_gpu else ("nano", "no GPU is used")
-    return method, f"the method {method} is asked for"
+    first = next(name for name, recipe in PRESETS.items() if recipe.config.model == model)
+    return first, f"the model {model} is asked for"

@@ -1,4 +1,4 @@
-"""Methods by name, so that a run directory can say what it holds."""
+"""Models by name, so that a run directory can say what it holds. Only this and `presets` know the kinds of model."""
 
 import difflib
 from collections.abc import Mapping
@@ -6,50 +6,47 @@ from typing import Any
 
 from langfield.core.config import config_from_json
 from langfield.core.errors import UsageError
-from langfield.models.base import Method, MethodContext
+from langfield.models.base import Model
+from langfield.models.config import ModelConfig, ModelContext
+from langfield.models.gaussians import adaptive_density  # noqa: F401  a strategy that configs may name
 from langfield.models.gaussians.splat import Splat, SplatConfig
 from langfield.models.nerf.lerf import Lerf, LerfConfig
-from langfield.models.presets import PRESETS, Preset
-from langfield.models.voxels.voxel_lift import Lift, LiftConfig
+from langfield.models.voxels.voxel_lift import VoxelLift, VoxelLiftConfig
 
-METHODS: dict[str, tuple[type[Any], type[Any]]] = {
+MODELS: dict[str, tuple[type[Model], type[ModelConfig]]] = {
     "lerf": (Lerf, LerfConfig),
-    "lift": (Lift, LiftConfig),
+    "voxel_lift": (VoxelLift, VoxelLiftConfig),
     "splat": (Splat, SplatConfig),
 }
 
 
-def create_method(name: str, config: Any, context: MethodContext) -> Method:
-    """A new method with fresh parameters.
+def create_model(name: str, config: ModelConfig | Mapping[str, Any], context: ModelContext) -> Model:
+    """A new model with fresh parameters.
 
     Args:
-        name: among `METHODS`.
-        config: the method's config object, or its JSON form as run.json keeps it.
+        name: among `MODELS`.
+        config: the model's config object, or its JSON form as run.json keeps it.
 
     Raises:
-        UsageError: for an unknown name; ValueError for a config that is not the method's.
+        UsageError: for an unknown name; ValueError for a config that is not the model's.
     """
-    if name not in METHODS:
-        raise UsageError(f"unknown method {name!r}; {_choices(name, METHODS)}")
-    kind, config_kind = METHODS[name]
-    if isinstance(config, Mapping):
-        config = config_from_json(config_kind, dict(config))
-    return kind(config, context)
+    kind, _ = _known(name)
+    return kind(read_config(name, config) if isinstance(config, Mapping) else config, context)
 
 
-def method_name(config: Any) -> str:
-    """The registered name of the method that a config belongs to."""
-    return next(name for name, (_, kind) in METHODS.items() if isinstance(config, kind))
+def read_config(name: str, document: Mapping[str, Any]) -> ModelConfig:
+    """The config of a model by its JSON form; keys that are missing take their defaults. Errors as `create_model`."""
+    return config_from_json(_known(name)[1], dict(document))
 
 
-def preset(name: str) -> Preset:
-    """A preset by name; UsageError names the nearest ones."""
-    if name not in PRESETS:
-        raise UsageError(f"unknown preset {name!r}; {_choices(name, PRESETS)}")
-    return PRESETS[name]
+def _known(name: str) -> tuple[type[Model], type[ModelConfig]]:
+    if name not in MODELS:
+        raise UsageError(f"unknown model {name!r}; {choices(name, MODELS)}")
+    return MODELS[name]
 
 
-def _choices(name: str, known: Mapping[str, Any]) -> str:
+def choices(name: str, known: Mapping[str, Any]) -> str:
+    """What could have been meant: the nearest of some names, and all of them."""
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}known are {', '.join(sorted(known))}"

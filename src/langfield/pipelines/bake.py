@@ -1,6 +1,7 @@
-"""A run of a field → a run of Gaussians: what `langfield bake` does."""
+"""A run of a field → a run of Gaussians that answers at once."""
 
 import importlib.metadata
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,19 +12,17 @@ from typing import Any
 import torch
 
 from langfield.core.cameras import Camera
-from langfield.core.config import config_from_json, config_to_json
+from langfield.core.config import config_to_json
 from langfield.core.errors import RunError
-from langfield.core.progress import Progress
+from langfield.core.progress import Progress, silent
+from langfield.core.sampling import every_nth_to_fit
 from langfield.core.transforms import Similarity
+from langfield.evaluation.labels.layouts import open_labels
 from langfield.fields.gaussians import GaussianConfig, Gaussians
-from langfield.models.base import MethodContext
-from langfield.models.conversion.elements import gather_elements, gaussians_of
-from langfield.models.conversion.language import code_language
-from langfield.models.conversion.surface_observations import Cubes, look, looking_cameras
-from langfield.models.gaussians.splat import Splat, SplatConfig
+from langfield.models.base import Converted, Model
 from langfield.pipelines.agreement import Agreement, compare
-from langfield.query.index.scene_index import shrunk
-from langfield.query.language_view import LanguageMethod
+from langfield.pipelines.opening import open_run
+from langfield.pipelines.train import at_least
 from langfield.query.presence import common_nouns
 from langfield.query.session import Session
 from langfield.renderers.splat import splat
@@ -37,6 +36,9 @@ _COMPARED_VIEWS = 4
 _COMPARED_NOUNS = 24  # when nobody says what to compare; what is not there is compared, too
 _COMPARED_SIDE_PX = {"cuda": 640, "cpu": 160}
 _BAKED = "baked"  # key of run.json's "training" by which a baked run is known
+_MOST_COMPARED = 64  # phrases of a scene's own
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class BakeReport:
     Attributes:
         run: the baked run's directory.
         elements, levels, codes: of its language map.
-        cubes_side_world: usual (median) side of the cubes that the surface was thinned by, world units.
+        voxel_side_world: usual (median) side of the voxels that the surface was thinned by, world units.
         coding_cosine: mean cosine between the field's embeddings of the elements and the coded ones.
         bytes_field, bytes_baked: of the two models on disk.
         bytes_language: of the language map.
@@ -58,7 +60,7 @@ class BakeReport:
     elements: int
     levels: int
     codes: int
-    cubes_side_world: float
+    voxel_side_world: float
     coding_cosine: float
     bytes_field: int
     bytes_baked: int
@@ -73,7 +75,7 @@ class BakeReport:
             "elements": self.elements,
             "levels": self.levels,
             "codes": self.codes,
-            "cubes_side": self.cubes_side_world,
+            "cubes_side": self.voxel_side_world,
             "coding_cosine": round(self.coding_cosine, 6),
             "bytes": {"field": self.bytes_field, "baked": self.bytes_baked, "language": self.bytes_language},
             "seconds": round(sum(self.stages.values()), 3),
@@ -82,90 +84,86 @@ class BakeReport:
         }
 
 
-class _Laps:
-    """Seconds by stage: each lasts from the end of the one before it."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._since = time.perf_counter()
-
-    def ended(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage], self._since = now - self._since, now
-
-
 def bake(
-    session: Session,
-    run: Path,
-    out: Path,
+    run: str | Path,
+    out: str | Path,
     *,
-    elements: int,
-    phrases: Sequence[str],
-    progress: Progress,
-    say: Callable[[str], None],
+    elements: int | None = None,
+    phrases: Sequence[str] = (),
+    encoder: str | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+    say: Callable[[str], None] = _log.info,
 ) -> BakeReport:
-    """Bake the field that `session` opened from `run` into a new run at `out`. See `langfield.api.bake`."""
-    method = _field(session, run)
-    nouns = common_nouns()
-    asked = tuple(phrases) or nouns[:: len(nouns) // _COMPARED_NOUNS][:_COMPARED_NOUNS]
+    """Make a run of a field (models lerf and voxel_lift) into a run of Gaussians on its surfaces, with a `LanguageMap`.
+
+    What such a run can be asked, the baked one can be asked, by the same functions. How alike they answer is measured
+    in a few views and kept in `metrics.json`.
+
+    Args:
+        run: the field's run.
+        out: the baked run's directory. A baked run there is replaced, all or nothing.
+        elements: at most so many Gaussians; None is 200,000. Fewer where voxels of an eighth of the smallest crop's
+            height suffice.
+        phrases: asked of both; by default those of the scene's `queries.json`, or common nouns.
+        encoder, device: as in `langfield.open`.
+        progress: gets the stages "surface", "language" and "agreement".
+
+    Raises:
+        RunError: `run` is no run of a field, or shows no surface; `out` holds a trained run or cannot be written.
+        UsageError: a run without language, options out of range.
+        WeightsError: the run's encoder cannot be loaded.
+    """
+    most = at_least("elements", 1, elements, ELEMENTS)
+    session, run, out = open_run(run, device=device, encoder=encoder), Path(run), Path(out)
+    if session.has_splats:
+        raise RunError("has a LanguageMap already: it is a run of Gaussians, which needs no baking", run)
+    asked = _asked(session, phrases)
     session.prepare(asked)
     _check_drawing(session)
     with lock_run(out):
         settle(out)
         _check_replaceable(out)
-        laps = _Laps()
-        baked, cosine, side = _bake(method, session, elements, progress, laps)
-        say(f"{len(baked.language.distance):,} elements; coded embeddings have a mean cosine of {cosine:.4f}")
-        info = _info(session.info, run, baked)
-        save_run(out, info, {"model": baked.state_dict()})
-        laps.ended("saving")
-        agreement = compare(session, session.beside(info, baked), _compared(session), asked, progress)
-        laps.ended("agreement")
+        converted = _converted(session, most, progress)
+        say(f"{converted.elements:,} elements; coded embeddings have a mean cosine of {converted.coding_cosine:.4f}")
+        started = time.perf_counter()
+        info = _info(session.info, run, converted.model)
+        save_run(out, info, {"model": converted.model.state_dict()})
+        saved = time.perf_counter()
+        agreement = compare(session, session.beside(info, converted.model), _compared(session), asked, progress)
+        after = {"saving": saved - started, "agreement": time.perf_counter() - saved}
         report = BakeReport(
             run=out,
-            elements=len(baked.language.distance),
-            levels=len(baked.language.crop_angles),
-            codes=len(baked.language.codebook),
-            cubes_side_world=side,
-            coding_cosine=cosine,
+            elements=converted.elements,
+            levels=converted.levels,
+            codes=converted.codes,
+            voxel_side_world=converted.voxel_side_scene / Similarity.from_matrix(session.info.scene_from_world).scale,
+            coding_cosine=converted.coding_cosine,
             bytes_field=load_run(run).files["model.safetensors"].size,
             bytes_baked=load_run(out).files["model.safetensors"].size,
-            bytes_language=baked.language.memory_bytes,
-            stages=laps.seconds,
+            bytes_language=converted.language_bytes,
+            stages=dict(converted.seconds) | after,
             agreement=agreement,
         )
         write_json(out / "metrics.json", report.to_json())
     return report
 
 
-def _bake(
-    method: LanguageMethod, session: Session, most: int, progress: Progress, laps: _Laps
-) -> tuple[Splat, float, float]:
-    """The baked method, how well its codes fit, and the usual side of its cubes in world units."""
-    seen = session.seen_scales()
+def _asked(session: Session, phrases: Sequence[str]) -> tuple[str, ...]:
+    """What both are asked: the given phrases, those of the scene, or common nouns, in this order."""
+    own = Path(session.info.scene_path) / "queries.json"
+    if not phrases and own.is_file():
+        phrases = [phrase.text for phrase in open_labels(own, ()).phrases][:_MOST_COMPARED]
+    nouns = common_nouns()
+    return tuple(phrases) or nouns[:: len(nouns) // _COMPARED_NOUNS][:_COMPARED_NOUNS]
+
+
+def _converted(session: Session, most: int, progress: Progress) -> Converted:
+    """The field as Gaussians, from what some of its photos' cameras see."""
     scene_from_world = Similarity.from_matrix(session.info.scene_from_world)
-    photos = session.train_views()
-    chosen = photos[:: -(-len(photos) // _VIEWS)]
-    cameras = [view.camera.moved(scene_from_world) for view in chosen]
-    cubes = Cubes(seen)
-    sightings = look(method, looking_cameras(cameras, float(seen.crop_angles[0]), most), cubes, progress)
-    elements, _ = gather_elements(sightings, cubes, most)
-    del sightings
-    laps.ended("surface")
-    language, cosine = code_language(method, elements, seen.crop_angles, progress)
-    laps.ended("language")
-    context = config_from_json(MethodContext, dict(session.info.method_context), "method.context")
-    baked = Splat(SplatConfig(gaussians=GaussianConfig(capacity=1, sh_degree=0)), context)
-    baked.gaussians = gaussians_of(elements)
-    baked.config = replace(baked.config, gaussians=baked.gaussians.config)
-    baked.language = language
-    return baked, cosine, float(elements.sides.median()) / scene_from_world.scale
-
-
-def _field(session: Session, run: Path) -> LanguageMethod:
-    if isinstance(session.method, Splat):
-        raise RunError("has a LanguageMap already: it is a run of Gaussians, which needs no baking", run)
-    return session.method
+    views = every_nth_to_fit(session.train_views(), _VIEWS)
+    cameras = [view.camera.moved(scene_from_world) for view in views]
+    return session.model.to_gaussians(cameras, session.seen_scales(), most, progress)
 
 
 def _check_drawing(session: Session) -> None:
@@ -173,7 +171,7 @@ def _check_drawing(session: Session) -> None:
     one = Gaussians(GaussianConfig(capacity=1, sh_degree=0)).to(session.device)
     one.count = 1
     with torch.no_grad():
-        splat(one, shrunk(session.views[0].camera, 8).undistorted(), torch.zeros(1, 1, device=session.device))
+        splat(one, session.views[0].camera.fit_within(8).undistorted(), torch.zeros(1, 1, device=session.device))
 
 
 def _check_replaceable(out: Path) -> None:
@@ -182,12 +180,12 @@ def _check_replaceable(out: Path) -> None:
         raise RunError("holds a trained run, which baking does not replace; choose another folder for --out", out)
 
 
-def _info(info: RunInfo, run: Path, baked: Splat) -> RunInfo:
+def _info(info: RunInfo, run: Path, baked: Model) -> RunInfo:
     return replace(
         info,
-        method=Splat.name,
-        method_config=config_to_json(baked.config),
-        training_config=dict(info.training_config) | {_BAKED: {"run": str(run.absolute()), "method": info.method}},
+        model=baked.name,
+        model_config=config_to_json(baked.config),
+        training_config=dict(info.training_config) | {_BAKED: {"run": str(run.absolute()), "model": info.model}},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         package_version=importlib.metadata.version("langfield"),
     )
@@ -196,5 +194,5 @@ def _info(info: RunInfo, run: Path, baked: Splat) -> RunInfo:
 def _compared(session: Session) -> list[Camera]:
     """A few small cameras of photos that were held out; of others where none were."""
     held_out = [view for view in session.views if view.split == "test"] or session.train_views()
-    some = held_out[:: -(-len(held_out) // _COMPARED_VIEWS)]
-    return [shrunk(view.camera, _COMPARED_SIDE_PX[session.device.type]) for view in some]
+    longest_px = _COMPARED_SIDE_PX[session.device.type]
+    return [view.camera.fit_within(longest_px) for view in every_nth_to_fit(held_out, _COMPARED_VIEWS)]

@@ -1,6 +1,5 @@
 """The demo: photos and an encoder that come with langfield; trains on them, asks, and says whether it was right."""
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from langfield import api
+from langfield.core.json_files import read_json
 from langfield.core.progress import Progress, silent
+from langfield.pipelines.opening import open_run
+from langfield.pipelines.train import train
 from langfield.query.answers import Answer
 from langfield.query.session import Session
 
@@ -61,11 +62,11 @@ def run_demo(
 
     Raises as `langfield.train` and `langfield.open`.
     """
-    truth = json.loads((scene / "queries.json").read_text(encoding="utf-8"))
+    truth = read_json(scene / "queries.json").value
     start = time.perf_counter()
-    api.train(scene, out / "run", preset="lift", encoder=encoder, device=device, progress=progress, say=say)
+    train(scene, out / "run", preset="lift", encoder=encoder, device=device, progress=progress, say=say)
     trained = time.perf_counter()
-    session = api.open_run(out / "run", device=device)
+    session = open_run(out / "run", device=device)
     asked = [query for query in truth["queries"] if query["kind"] != "background"]
     answers = session.query([query["text"] for query in asked], progress=progress)
     done = time.perf_counter()

@@ -11,10 +11,10 @@ import torch
 
 from langfield.core.errors import DataError
 from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.data.assembly import limited_size
+from langfield.core.sampling import subsample_evenly
 from langfield.data.images import decode_image, decode_mask
 from langfield.data.views import Scene
-from langfield.models.gaussians.splat import Splat
+from langfield.models.base import Model
 
 LEAST_COVERED = 0.005
 FAIR_COVERED = 0.3
@@ -44,15 +44,15 @@ class SplatFit:
 
 
 @torch.no_grad()
-def splat_fit(method: Splat, scene: Scene, view_indices: Sequence[int], progress: Progress = silent) -> SplatFit:
+def splat_fit(model: Model, scene: Scene, view_indices: Sequence[int], progress: Progress = silent) -> SplatFit:
     """Compare a few of the views, small, with what the Gaussians show there."""
     start = time.monotonic()
-    chosen = np.unique(np.linspace(0, len(view_indices) - 1, min(_VIEWS, len(view_indices))).round().astype(int))
+    chosen = [scene.views[index] for index in subsample_evenly(view_indices, _VIEWS)]
     sums = np.zeros(4)  # usable pixels, covered ones, squared errors of either kind
-    for done, number in enumerate(chosen, start=1):
-        view = scene.views[view_indices[number]]
-        size = limited_size(view.size_px, _SIDE_PX[method.device.type])
-        seen = method.render(view.camera.resized(*size).moved(scene.scene_from_world))
+    for done, view in enumerate(chosen, start=1):
+        camera = view.camera.fit_within(_SIDE_PX[model.device.type])
+        size = camera.width_px, camera.height_px
+        seen = model.render(camera.moved(scene.scene_from_world))
         assert seen.rgb is not None
         assert seen.alpha is not None
         photo = decode_image(view.image_path, size) / 255.0

@@ -1,4 +1,4 @@
-"""What a question gets back: plain data, in the frame and units of the input files."""
+"""What a question gets back: plain data, in the world frame and units of the input files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from langfield.core.cameras import Camera
 from langfield.query.best_views import views_of_point
 
-_OUTLIERS = (2, 98)  # percentiles that a box reaches from and to
+_BOX_PERCENTILES = (2, 98)  # of the points along each axis; the outermost 2 % on either side are left out
 
 
 @dataclass(frozen=True)
 class Box:
-    """An axis-aligned box in world units: two opposite corners."""
+    """An axis-aligned box in the world frame, by its corners of smallest and largest coordinates."""
 
     low: tuple[float, float, float]
     high: tuple[float, float, float]
@@ -23,12 +23,12 @@ class Box:
 
 @dataclass(frozen=True)
 class OrientedBox:
-    """A box along the thing's own axes, world units.
+    """A box along the principal axes of a thing's points, world frame and units.
 
     Attributes:
         centre: of the box.
-        axes: unit vectors, a right-handed set; the thing is longest along the first.
-        size: lengths of the box's sides along them.
+        axes: three unit vectors, right-handed; the points vary most along the first, least along the last.
+        size: lengths of the box's edges along the axes.
     """
 
     centre: tuple[float, float, float]
@@ -38,17 +38,18 @@ class OrientedBox:
 
 @dataclass(frozen=True)
 class Hit:
-    """One place that answers a phrase.
+    """One place that answers a phrase: a connected region of the scene's surface.
 
     Attributes:
-        position: the middle of where it stands out most, world units.
-        box: around it.
-        oriented_box: around it, along its own axes.
-        score: its relevancy in [0, 1], the mean over sizes of crops; at one size 0.5 means that no negative wins.
+        position: the middle of the region's core, where relevancy is nearly as high as its peak; world units.
+        box: axis-aligned, around the whole region.
+        oriented_box: around the whole region, along its principal axes.
+        score: its peak relevancy in [0, 1], a mean over crop levels, smoothed over the surface. 0.5 would mean, of
+            LERF's relevancy at one level, that no negative phrase wins.
         scale_world: height, at this place, of the crops that fit the phrase best, world units.
-        views: names of the photos that show it best.
-        elements: how many of the run's elements belong to it (Gaussians; of a field, points of its surface).
-        points_world: what of the scene's surface belongs to it.
+        views: names of up to four photos that show it best.
+        elements: how many of the run's elements lie in it (Gaussians; of a field, points of its surface).
+        points_world: (K, 3) the points of the scene's surface that lie in it.
     """
 
     position: tuple[float, float, float]
@@ -61,7 +62,7 @@ class Hit:
     points_world: Float[np.ndarray, "k 3"] = field(repr=False, compare=False)
 
     @classmethod
-    def of_points(
+    def from_points(
         cls,
         points_world: Float[np.ndarray, "k 3"],
         core_world: Float[np.ndarray, "c 3"],
@@ -70,15 +71,18 @@ class Hit:
         elements: int,
         cameras: Sequence[tuple[str, Camera]],
     ) -> "Hit":
-        """The hit that surface points make; boxes leave out the outermost 2 % on either side.
+        """The hit that a region's points make. Boxes and position leave out the outermost 2 % on either side.
 
         Args:
-            points_world: at least one.
-            core_world: those that stand out most, at least one; the position is the middle of their box.
-            cameras: of the world frame, with their photos' names.
+            points_world: of the region, at least one.
+            core_world: of the region's core, at least one: the position is the middle of their box.
+            score: the region's peak relevancy.
+            scale_world: height of the crops that fit best, world units.
+            elements: how many of the run's elements lie in the region.
+            cameras: the photos' names and cameras (world frame), to choose `views` from.
         """
-        low, high = np.percentile(points_world, _OUTLIERS, axis=0)
-        position = _triple(middle(core_world))
+        low, high = np.percentile(points_world, _BOX_PERCENTILES, axis=0)
+        position = _triple(box_centre(core_world))
         best = [cameras[i][0] for i in views_of_point([camera for _, camera in cameras], position)]
         box = Box(_triple(low), _triple(high))
         around = oriented_box(points_world)
@@ -102,25 +106,25 @@ class Hit:
         }
 
 
-def middle(points: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "3"]:
-    """The middle of the axis-aligned box about at least one point, without the outermost 2 % on either side.
+def box_centre(points: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "3"]:
+    """The centre of the axis-aligned box about at least one point, without the outermost 2 % on either side.
 
-    A mean would be drawn towards the sides that more photos show, and the surface is all that they show of a thing.
+    The points' mean would be drawn towards the side of a thing that more photos show.
     """
-    return np.percentile(points, _OUTLIERS, axis=0).mean(axis=0)
+    return np.percentile(points, _BOX_PERCENTILES, axis=0).mean(axis=0)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Where a phrase is in the scene.
+    """Whether and where a phrase is in the scene.
 
     Attributes:
         phrase: what was asked.
         present: whether it is in the scene at all, as far as the run can tell.
-        presence: the evidence for that, in [0, 1]; `present` is presence > 0.5.
-        score: relevancy of the best hit (0 without one).
+        presence: evidence for that, in [0, 1] (`langfield.query.presence`); `present` is presence > 0.5.
+        score: of the best hit; 0 without one.
         scale_world: height of the crop that fits the phrase best, world units; None without a hit.
-        hits: best first; none where it is not present.
+        hits: up to eight, best first; none where it is not present.
     """
 
     phrase: str
@@ -152,19 +156,19 @@ class Answer:
 
 @dataclass(frozen=True)
 class ViewAnswers:
-    """What phrases look like from one camera of H × W pixels.
+    """P phrases in the picture of one camera of H × W pixels.
 
     Attributes:
-        phrases: P phrases.
-        rgb: the rendered picture.
-        depth_world: z-depth in world units, infinite where nothing is.
-        relevancy: raw relevancy of every pixel, in [0, 1], at the phrase's best scale.
-        refined: relevancy brought into line with the scene's surface, from all photos: see
-            `langfield.query.index.surface_voxels`.
-        masks: the pixels of all hits; none for a phrase that is not present.
-        scale_world: the scale of each pixel's relevancy, in world units (the height of a crop).
-        best_xy_px: the point that answers each phrase, (x, y) in pixels.
-        score: relevancy of that answer.
+        phrases: what was asked.
+        rgb: (H, W, 3) the rendered picture.
+        depth_world: (H, W) z-depth in world units, infinite where nothing is.
+        relevancy: (P, H, W) LERF's relevancy of every pixel as rendered, in [0, 1], at the query scale below.
+        refined: (P, H, W) relevancy of the surface that each pixel shows, from all photos: the mean over crop levels
+            up to the best one, smoothed where the surface shows no edge (`langfield.query.index.surface_graph`).
+        masks: (P, H, W) the pixels of all hits; none for a phrase that is not present.
+        scale_world: (P, H, W) the query scale of each pixel's relevancy: the height of a crop, world units.
+        best_xy_px: (P, 2) the pixel that answers each phrase, (x, y), centres at + 0.5.
+        score: (P,) relevancy there.
     """
 
     phrases: tuple[str, ...]
@@ -179,12 +183,12 @@ class ViewAnswers:
 
 
 def oriented_box(points: Float[np.ndarray, "k 3"]) -> OrientedBox:
-    """Along the principal axes of at least one point."""
+    """The box along the principal axes of at least one point, without the outermost 2 % on either side of each."""
     mean = points.mean(axis=0)
     _, axes = np.linalg.eigh((points - mean).T @ (points - mean))
     axes = axes[:, ::-1].T  # rows, the longest first
     axes[2] = np.cross(axes[0], axes[1])
-    low, high = np.percentile((points - mean) @ axes.T, _OUTLIERS, axis=0)
+    low, high = np.percentile((points - mean) @ axes.T, _BOX_PERCENTILES, axis=0)
     x, y, z = (_triple(axis) for axis in axes)
     return OrientedBox(_triple(mean + (low + high) / 2 @ axes), (x, y, z), _triple(high - low))
 

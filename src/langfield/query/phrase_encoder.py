@@ -1,4 +1,4 @@
-"""Words to vectors: phrases and what they compete with, by the encoder that a run was trained with."""
+"""Phrases and negatives to unit embeddings, by the text encoder of the model that a run was trained with."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,17 +10,19 @@ from torch import Tensor
 from langfield.core.errors import RunError, UsageError
 from langfield.encoders.base import EncoderCard, ImageTextEncoder
 from langfield.encoders.registry import load_image_text
-from langfield.query.relevancy import Phrases
+from langfield.models.relevancy import EncodedPhrases
 
 
-class Wording:
-    """Checks questions and encodes them; each text is encoded once. The encoder is loaded when first needed."""
+class PhraseEncoder:
+    """Checks phrases and encodes them. The encoder is loaded when first needed; each text is encoded once and kept.
+
+    Args:
+        card: the image-text encoder's card as run.json has it; None for a run without language.
+        device: where the encoder computes and embeddings lie.
+        spec: where the encoder is now, if not where the card says.
+    """
 
     def __init__(self, card: Mapping[str, Any] | None, device: torch.device, spec: str | None = None) -> None:
-        """Args:
-        card: of the image-text encoder, as run.json has it; None for a run without language.
-        spec: where the encoder is now, if not where the card says.
-        """
         self._document = card
         self._device = device
         self._spec = spec
@@ -29,7 +31,7 @@ class Wording:
 
     @property
     def card(self) -> EncoderCard:
-        """UsageError for a run without language, RunError if the card is torn."""
+        """The encoder's card. UsageError for a run without language, RunError if the card cannot be read."""
         if self._document is None:
             raise UsageError("this run was trained without language; it can be rendered, but not asked")
         try:
@@ -39,7 +41,7 @@ class Wording:
 
     @property
     def encoder(self) -> ImageTextEncoder:
-        """RunError if it is another one now."""
+        """The encoder itself. RunError if what is there now is not the one that the run was trained with."""
         if self._encoder is None:
             card = self.card
             spec = self._spec or card.spec
@@ -53,26 +55,32 @@ class Wording:
         return self._encoder
 
     def check(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> None:
-        """Raise UsageError for a question without words."""
+        """Raise UsageError for no phrases, and for phrases or negatives without words."""
         if not phrases:
             raise UsageError("no phrase was given")
         if any(not text.strip() for text in (*phrases, *(negatives or ()))):
             raise UsageError("a phrase is empty")
 
-    def against(self, negatives: Sequence[str] | None) -> tuple[str, ...]:
-        """What phrases compete with: the card's own negatives if none are given. UsageError if that is nothing."""
-        against = tuple(self.card.negatives if negatives is None else negatives)
-        if not against:
+    def negatives(self, negatives: Sequence[str] | None) -> tuple[str, ...]:
+        """The negative phrases of a question: the card's (LERF's "object", "things", "stuff", "texture") for None.
+        UsageError if there are none."""
+        chosen = tuple(self.card.negatives if negatives is None else negatives)
+        if not chosen:
             raise UsageError("relevancy needs at least one negative phrase")
-        return against
+        return chosen
 
-    def phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> Phrases:
-        """A question, encoded."""
+    def encode(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> EncodedPhrases:
+        """P phrases and their negatives (None: the card's) as unit embeddings, with the card's temperature.
+
+        UsageError for what `check` and `negatives` refuse.
+        """
         self.check(phrases, negatives)
-        against = self.against(negatives)
-        return Phrases(tuple(phrases), self._encoded(phrases), self._encoded(against), self.card.temperature)
+        chosen = self.negatives(negatives)
+        return EncodedPhrases(
+            tuple(phrases), self._embeddings(phrases), self._embeddings(chosen), self.card.temperature
+        )
 
-    def _encoded(self, texts: Sequence[str]) -> Float[Tensor, "p d"]:
+    def _embeddings(self, texts: Sequence[str]) -> Float[Tensor, "p d"]:
         new = [text for text in dict.fromkeys(texts) if text not in self._texts]
         if new:
             self._texts |= dict(zip(new, self.encoder.encode_texts(new).to(self._device), strict=True))

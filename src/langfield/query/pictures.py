@@ -1,4 +1,4 @@
-"""Pictures that people see: colour maps, relevancy, and relevancy over the photo."""
+"""Arrays to colours that people see: relevancy, relevancy over the photo, depth."""
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -29,7 +29,7 @@ def to_uint8(rgb: Tensor | Float[np.ndarray, "*size 3"]) -> UInt8[np.ndarray, "*
 
 
 def relevancy_picture(relevancy: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """The whole range [0, 1] in turbo: pictures of different phrases can be compared."""
+    """Relevancy in turbo over the whole range [0, 1], so that pictures of different phrases can be compared."""
     return turbo(relevancy)
 
 
@@ -39,13 +39,16 @@ def composited(
     mask: Bool[np.ndarray, "h w"] | None = None,
     opacity: float = 0.75,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Turbo over the photo inside of this phrase's own mask, the photo dimmed elsewhere.
+    """Relevancy in turbo over the photo, inside of the phrase's mask; the photo dimmed to 60 % elsewhere.
 
     LERF's code masks every phrase by the first one's relevancy; here each uses its own. Colours are stretched from 0.5,
     or the lowest relevancy in the mask if that is less, to the highest there.
 
     Args:
-        mask: the answer; None is where relevancy passes 0.5, which of a phrase that does so nowhere is nothing.
+        rgb: the photo.
+        relevancy: of one phrase, in [0, 1].
+        mask: where the phrase is; None takes the pixels whose relevancy exceeds 0.5, which may be none.
+        opacity: of turbo over the photo.
     """
     inside = relevancy > DECISION if mask is None else mask
     low = min(DECISION, float(relevancy.min(where=inside, initial=DECISION)))
@@ -57,7 +60,12 @@ def composited(
 
 
 def depth_picture(depth: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
-    """Near is red, far is blue, between the 2nd and 98th percentile of inverse depth; nothing is black."""
+    """Inverse depth in turbo from its 2nd to its 98th percentile: near is red, far is blue, and black is where nothing
+    is (depth not finite, or 0).
+
+    Args:
+        depth: z-depth, any unit.
+    """
     finite = np.isfinite(depth) & (depth > 0)
     if not finite.any():
         return np.zeros((*depth.shape, 3), dtype=np.uint8)

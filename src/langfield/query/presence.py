@@ -1,17 +1,17 @@
-"""Whether a phrase is in a scene at all, calibrated without labels.
+"""Whether a phrase is in a scene at all: relevancy calibrated against common nouns, without labels.
 
-Something always answers best, so a relevancy alone cannot say "it is not there"; nor is 0.5 a threshold: what no
-negative beats may still be nothing of the kind. What a score is worth is learnt from what the scene answers to a
-bundled list of common nouns, of which nearly all are absent from any one scene. Three things tell a phrase that is
-there from those:
+Some place always scores best, so a high relevancy alone does not mean that the phrase is there; nor is 0.5 a threshold:
+what no negative phrase beats may still be something else. A scene is therefore asked a bundled list of common nouns, of
+which nearly all are absent from any one scene: they are the null hypothesis. Relevancy is known in C places (coarse
+cells, `query.index.coarse_cells`); log-odds of it are compared by three statistics:
 
-    strength: how well its best place fits;
-    distinction: how much better than the nouns it fits that place;
-    contrast: how much better its best place fits than the rest of the scene.
+    strength      the log-odds of the phrase's best cell
+    distinction   how far that exceeds the nouns' mean in the same cell, in standard deviations of the nouns there
+    contrast      how far the best cell exceeds the 0.9 quantile of the phrase's own cells
 
-Each is counted in spreads of the nouns' own above their median. (An empirical null as in Efron 2004, "Large-scale
-simultaneous hypothesis testing": the spread comes from the quartile above the median, which the few nouns that are
-there move little.) The mean of the three is counted so once more, and that is the evidence z; presence is σ(z − 3).
+Each becomes a z-score under the nouns' distribution of it: an empirical null as in Efron 2004 ("Large-scale
+simultaneous hypothesis testing"), with the spread taken from the quartile above the median, which the few nouns that
+are present move little. The mean of the three z-scores is made a z-score once more, z; presence is σ(z − 3).
 """
 
 from dataclasses import dataclass, replace
@@ -23,13 +23,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-THREE_SPREADS = 3.0
+THRESHOLD_Z = 3.0  # presence is 0.5 there
+MIN_NOUNS = 64  # that an encoder must tell apart
 _QUARTILE = 0.6745  # of the normal distribution
-_LEAST_SPREAD = 1e-3  # of log-odds: nouns that all score the same tell nothing
-_ELSEWHERE = 0.9  # the quantile of places that contrast is taken against
-FEWEST_NOUNS = 64  # that an encoder must tell apart
+_MIN_SPREAD = 1e-3  # of log-odds: nouns that all score the same tell nothing
+_CONTRAST_QUANTILE = 0.9
 _SAME = 1e-4  # 1 − cosine
-_CLIPPED = 1e-4  # scores are kept so far from 0 and 1
+_CLIPPED = 1e-4  # relevancy is kept so far from 0 and 1
 
 
 @cache
@@ -38,80 +38,91 @@ def common_nouns() -> tuple[str, ...]:
     return tuple(files("langfield.query").joinpath("common_nouns.txt").read_text(encoding="utf-8").split("\n")[:-1])
 
 
-def distinct(embeddings: Float[Tensor, "n d"]) -> Int64[Tensor, " m"]:
-    """The first of each group of texts that the encoder cannot tell apart (words that it does not know are all one)."""
-    alike = embeddings @ embeddings.T > 1 - _SAME
-    return torch.nonzero(~alike.tril(-1).any(dim=1))[:, 0]
+def distinct_texts(embeddings: Float[Tensor, "n d"]) -> Int64[Tensor, " m"]:
+    """Indices of the first of each group of texts whose unit embeddings are the same (cosine above 1 − 1e-4).
+
+    An encoder gives all words that it does not know one embedding. Cost: N² · D multiplications.
+    """
+    same = embeddings @ embeddings.T > 1 - _SAME
+    return torch.nonzero(~same.tril(-1).any(dim=1))[:, 0]
 
 
-def best_score(score: Float[np.ndarray, "p c"]) -> Float[np.ndarray, " p"]:
-    """Presence by an encoder that knows too few words for a comparison: the evidence of the best place itself, of which
-    0.5 says that no negative phrase wins there. 0 without places."""
-    return score.max(axis=1, initial=0.0)
+def uncalibrated_presence(cell_relevancy: Float[np.ndarray, "p c"]) -> Float[np.ndarray, " p"]:
+    """Presence where the encoder tells too few nouns apart to calibrate: the highest relevancy of any cell, of which
+    0.5 means that no negative phrase wins there. 0 without cells."""
+    return cell_relevancy.max(axis=1, initial=0.0)
 
 
 @dataclass(frozen=True)
-class Null:
-    """How a number is spread among phrases that mean nothing in the scene."""
+class NullDistribution:
+    """How a statistic is distributed over phrases that are absent: as normal, by its median and upper quartile.
+
+    Attributes:
+        median: of the statistic.
+        spread: its standard deviation, (upper quartile − median) / 0.6745; at least 1e-3.
+    """
 
     median: float
     spread: float
 
     @classmethod
-    def of(cls, values: Float[np.ndarray, " n"]) -> "Null":
+    def fit(cls, values: Float[np.ndarray, " n"]) -> "NullDistribution":
+        """Args: values: of N phrases, nearly all of them absent."""
         middle, upper = np.quantile(values, [0.5, 0.75])
-        return cls(float(middle), max(float(upper - middle) / _QUARTILE, _LEAST_SPREAD))
+        return cls(float(middle), max(float(upper - middle) / _QUARTILE, _MIN_SPREAD))
 
-    def spreads(self, values: Float[np.ndarray, " p"]) -> Float[np.ndarray, " p"]:
-        """How far above the median, in spreads."""
+    def z_scores(self, values: Float[np.ndarray, " p"]) -> Float[np.ndarray, " p"]:
+        """(values − median) / spread."""
         return (values - self.median) / self.spread
 
 
 @dataclass(frozen=True)
-class Background:
-    """What a scene answers to phrases in general.
+class PresenceCalibration:
+    """What a scene answers to phrases that are not in it, against one set of negatives.
 
     Attributes:
-        mean, spread: of the nouns' log-odds in each of C places.
-        strength, distinction, contrast, together: how the evidence is spread among the nouns.
+        mean, std: (C,) of the nouns' log-odds in each cell.
+        strength, distinction, contrast: of the module's three statistics.
+        combined: of the mean of their z-scores.
     """
 
     mean: Float[np.ndarray, " c"]
-    spread: Float[np.ndarray, " c"]
-    strength: Null
-    distinction: Null
-    contrast: Null
-    together: Null
+    std: Float[np.ndarray, " c"]
+    strength: NullDistribution
+    distinction: NullDistribution
+    contrast: NullDistribution
+    combined: NullDistribution
 
     @classmethod
-    def of_nouns(cls, score: Float[np.ndarray, "n c"]) -> "Background":
-        """Learn it from the nouns' scores, in (0, 1), in C ≥ 1 places."""
-        odds = log_odds(score)
-        mean, spread = odds.mean(axis=0), np.maximum(odds.std(axis=0), _LEAST_SPREAD)
-        strength, distinction, contrast = (Null.of(values) for values in _evidence(odds, mean, spread))
-        found = cls(mean, spread, strength, distinction, contrast, Null(0.0, 1.0))
-        return replace(found, together=Null.of(found._together(odds)))
+    def fit(cls, cell_relevancy: Float[np.ndarray, "n c"]) -> "PresenceCalibration":
+        """Args: cell_relevancy: of N nouns in C ≥ 1 cells, in [0, 1]."""
+        odds = log_odds(cell_relevancy)
+        mean, std = odds.mean(axis=0), np.maximum(odds.std(axis=0), _MIN_SPREAD)
+        strength, distinction, contrast = (NullDistribution.fit(values) for values in _statistics(odds, mean, std))
+        uncombined = cls(mean, std, strength, distinction, contrast, NullDistribution(0.0, 1.0))
+        return replace(uncombined, combined=NullDistribution.fit(uncombined._mean_z(odds)))
 
-    def presence(self, score: Float[np.ndarray, "p c"]) -> Float[np.ndarray, " p"]:
-        """The presence, in [0, 1], of phrases that score so in the places: 0.5 is three spreads above the nouns."""
-        z = self.together.spreads(self._together(log_odds(score)))
-        return 1 / (1 + np.exp(np.clip(THREE_SPREADS - z, -60, 60)))
+    def presence(self, cell_relevancy: Float[np.ndarray, "p c"]) -> Float[np.ndarray, " p"]:
+        """σ(z − 3) of P phrases: 0.5 is three spreads above the nouns. Args: cell_relevancy: in [0, 1]."""
+        z = self.combined.z_scores(self._mean_z(log_odds(cell_relevancy)))
+        return 1 / (1 + np.exp(np.clip(THRESHOLD_Z - z, -60, 60)))
 
-    def _together(self, odds: Float[np.ndarray, "p c"]) -> Float[np.ndarray, " p"]:
-        kinds = (self.strength, self.distinction, self.contrast)
-        evidence = _evidence(odds, self.mean, self.spread)
-        return np.mean([null.spreads(values) for null, values in zip(kinds, evidence, strict=True)], axis=0)
+    def _mean_z(self, odds: Float[np.ndarray, "p c"]) -> Float[np.ndarray, " p"]:
+        nulls = (self.strength, self.distinction, self.contrast)
+        statistics = _statistics(odds, self.mean, self.std)
+        return np.mean([null.z_scores(values) for null, values in zip(nulls, statistics, strict=True)], axis=0)
 
 
-def log_odds(score: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
-    """log(s / (1 − s)): what relevancy is linear in cosines by."""
-    held = np.clip(score.astype(np.float64), _CLIPPED, 1 - _CLIPPED)
+def log_odds(relevancy: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
+    """log(r / (1 − r)), float64: of LERF's relevancy, the scaled difference of two cosines. r is clipped by 1e-4."""
+    held = np.clip(relevancy.astype(np.float64), _CLIPPED, 1 - _CLIPPED)
     return np.log(held / (1 - held))
 
 
-def _evidence(
-    odds: Float[np.ndarray, "p c"], mean: Float[np.ndarray, " c"], spread: Float[np.ndarray, " c"]
+def _statistics(
+    odds: Float[np.ndarray, "p c"], mean: Float[np.ndarray, " c"], std: Float[np.ndarray, " c"]
 ) -> tuple[Float[np.ndarray, " p"], Float[np.ndarray, " p"], Float[np.ndarray, " p"]]:
+    """Strength, distinction and contrast of P phrases: see the module."""
     best = odds.argmax(axis=1)
     strength = odds.max(axis=1)
-    return strength, (strength - mean[best]) / spread[best], strength - np.quantile(odds, _ELSEWHERE, axis=1)
+    return strength, (strength - mean[best]) / std[best], strength - np.quantile(odds, _CONTRAST_QUANTILE, axis=1)

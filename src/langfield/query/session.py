@@ -14,38 +14,29 @@ from langfield.core.cameras import Camera
 from langfield.core.config import config_from_json
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
+from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, silent
 from langfield.core.splats import Splats
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import ImageTextEncoder
-from langfield.models.base import MethodContext, Rendered
-from langfield.models.gaussians.splat import Splat
-from langfield.models.registry import create_method
+from langfield.models.base import AskableView, Model, Rendered
+from langfield.models.config import ModelContext
+from langfield.models.registry import create_model
+from langfield.models.relevancy import EncodedPhrases
 from langfield.query.answers import Answer, Hit, ViewAnswers
-from langfield.query.index.elements_in_voxels import Elements
-from langfield.query.index.scene_index import Found, Outlook, look_around
-from langfield.query.index.surface_voxels import Region
-from langfield.query.language_view import (
-    CodedMethod,
-    LanguageMethod,
-    LanguageView,
-    ready,
-    render_language_view,
-)
-from langfield.query.level_maps import level_maps
-from langfield.query.observed_scales import SeenScales
-from langfield.query.phrase_encoder import Wording
+from langfield.query.index.elements_in_voxels import ElementVoxels
+from langfield.query.index.regions import Region
+from langfield.query.index.scene_index import PhraseMatch, SceneIndex, build_scene_index
+from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.pictures import to_uint8
-from langfield.query.presence import FEWEST_NOUNS, Background, best_score, common_nouns, distinct
-from langfield.query.relevancy import Phrases
-from langfield.query.splat_view import SplatView, render_splat_view
-from langfield.query.view_answers import OnRaster, found_as_lerf, found_on_surface, hits_on_surface
+from langfield.query.presence import MIN_NOUNS, PresenceCalibration, common_nouns, distinct_texts, uncalibrated_presence
+from langfield.query.view_answers import VoxelInterpolator, hit_masks_in_view, score_view_as_lerf, score_view_from_index
 from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView
 
 Protocol = Literal["langfield", "lerf"]
 PHRASES_AT_ONCE = 128
-_PHRASES_KNOWN = 256
+_MATCHES_KEPT = 256
 _VIEWS_KEPT = 2
 _CAMERAS_FOR_DISTANCE = 32
 
@@ -62,8 +53,7 @@ class Session:
     def __init__(
         self,
         info: RunInfo,
-        method: LanguageMethod | Splat,
-        context: MethodContext,
+        model: Model,
         device: torch.device,
         encoder: str | None = None,
     ) -> None:
@@ -71,17 +61,16 @@ class Session:
         self.info = info
         self.views: tuple[RunView, ...] = tuple(info.views)
         self.device = device
-        self._method = method
-        self._context = context
+        self._model = model
         self._scene_from_world = Similarity.from_matrix(info.scene_from_world)
-        card = None if context.crop_angles is None else info.encoders.get("image_text")
-        self._wording = Wording(card, device, encoder)
-        self._rendered: OrderedDict[str, LanguageView] = OrderedDict()
-        self._outlook: Outlook | None = None
-        self._on_raster: OnRaster | None = None
-        self._sorted: Elements | None = None
-        self._backgrounds: dict[tuple[str, ...], Background | None] = {}
-        self._known: dict[tuple[str, tuple[str, ...]], Found] = {}
+        card = None if model.context.crop_angles is None else info.encoders.get("image_text")
+        self._phrase_encoder = PhraseEncoder(card, device, encoder)
+        self._rendered: OrderedDict[str, AskableView] = OrderedDict()
+        self._index: SceneIndex | None = None
+        self._interpolator: VoxelInterpolator | None = None
+        self._element_voxels: ElementVoxels | None = None
+        self._calibrations: dict[tuple[str, ...], PresenceCalibration | None] = {}
+        self._matches: dict[tuple[str, tuple[str, ...]], PhraseMatch] = {}
 
     @classmethod
     def open(cls, run: str | Path, *, device: str = "auto", encoder: str | None = None) -> "Session":
@@ -96,12 +85,10 @@ class Session:
         loaded = load_run(Path(run))
         where = resolve_device(device)
         try:
-            context = config_from_json(MethodContext, dict(loaded.info.method_context), "method.context")
-            method = create_method(loaded.info.method, loaded.info.method_config, context)
-            method.load_state_dict(loaded.tensors("model"))
-            method.to(where)
-            assert isinstance(method, LanguageMethod | Splat)
-            return cls(loaded.info, method, context, where, encoder)
+            context = config_from_json(ModelContext, dict(loaded.info.model_context), "model.context")
+            model = create_model(loaded.info.model, loaded.info.model_config, context)
+            model.load_state_dict(loaded.tensors("model"))
+            return cls(loaded.info, model.to(where), where, encoder)
         except (ValueError, RuntimeError) as error:
             raise RunError(f"cannot be opened by this langfield: {error}", Path(run)) from None
 
@@ -109,24 +96,22 @@ class Session:
 
     def picture(self, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         """Colour, and z-depth in world units (infinite where nothing is), seen by a camera of the world frame."""
-        moved = camera.moved(self._scene_from_world)
-        if isinstance(self._method, Splat):
-            return self._as_world(self._method.render(moved))
-        return self._as_world(self._method.surface(moved, keep_samples=False)[0])
+        return self._as_world(self._model.render(camera.moved(self._scene_from_world), ("rgb", "depth")))
 
     @property
     def has_splats(self) -> bool:
         """Whether the run is made of Gaussians."""
-        return isinstance(self._method, Splat)
+        return self._model.elements() is not None
 
     def splats(self) -> Splats:
-        """The run's Gaussians, in the world frame. UsageError for a run of a method that has none."""
-        if not isinstance(self._method, Splat):
+        """The run's Gaussians, in the world frame. UsageError for a run of a model that has none."""
+        elements = self._model.elements()
+        if elements is None:
             raise UsageError(
-                f"this run is of the method {self.info.method}, which has no Gaussians: "
+                f"this run is of the model {self.info.model}, which has no Gaussians: "
                 "export points, or train with --preset splat"
             )
-        return self._method.gaussians.splats(self._scene_from_world.inverse())
+        return elements.splats(self._scene_from_world.inverse())
 
     def ask_view(
         self,
@@ -140,27 +125,27 @@ class Session:
 
         Args:
             negatives: phrases to compete with; None takes those of the encoder's card.
-            protocol: "langfield" says what is known of the whole scene's surface; "lerf" takes the one pixel of this
-                picture that is best over 30 scales, as LERF does.
+            protocol: "langfield" answers from the index of the whole scene's surface; "lerf" with the one pixel of
+                this picture that is most relevant over 30 scales, as LERF does.
         """
-        asked = self._ready(self._phrases(phrases, negatives))
+        asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
         view = self._view(camera)
         if protocol == "lerf":
-            found = found_as_lerf(view, asked)
+            scores = score_view_as_lerf(view, asked)
         else:
-            known = self._found(phrases, negatives)
-            found = found_on_surface(self._raster(view), asked, known, self.seen_scales())
+            matches = self._match(phrases, negatives)
+            scores = score_view_from_index(self._voxel_interpolator(view), asked, matches, self.seen_scales())
         rgb, depth_world = self._as_world(view.rendered)
         return ViewAnswers(
             phrases=tuple(phrases),
             rgb=rgb,
             depth_world=depth_world,
-            relevancy=found.relevancy.float().cpu().numpy(),
-            refined=found.refined.float().cpu().numpy(),
-            masks=found.masks.cpu().numpy(),
-            scale_world=(found.scale_scene / self._scene_from_world.scale).float().cpu().numpy(),
-            best_xy_px=found.best_xy_px.double().cpu().numpy(),
-            score=found.score.double().cpu().numpy(),
+            relevancy=scores.relevancy.float().cpu().numpy(),
+            refined=scores.refined.float().cpu().numpy(),
+            masks=scores.masks.cpu().numpy(),
+            scale_world=(scores.scale_scene / self._scene_from_world.scale).float().cpu().numpy(),
+            best_xy_px=scores.best_xy_px.double().cpu().numpy(),
+            score=scores.score.double().cpu().numpy(),
         )
 
     def hit_masks(
@@ -170,161 +155,157 @@ class Session:
 
         No two share any, and together they are the phrase's mask in `ask_view`.
         """
-        (found,) = self._found([phrase], negatives)
-        return hits_on_surface(self._raster(self._view(camera)), found).cpu().numpy()
+        (match,) = self._match([phrase], negatives)
+        return hit_masks_in_view(self._voxel_interpolator(self._view(camera)), match).cpu().numpy()
 
     def level_maps(
         self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, raw: bool = False
     ) -> Float32[Tensor, "l p h w"]:
         """Relevancy of phrases in one camera's picture (world frame) at each of L levels, on this session's device.
 
-        A run answers with one level, `ViewAnswers.refined`: sizes of crops are taken together before neighbours are
-        brought into line. `raw` gives relevancy as it is rendered, at each of the run's crop sizes from the smallest
-        to the largest: see `langfield.query.level_maps`.
+        By default L is 1: `ViewAnswers.refined`, a mean over crop levels, smoothed over the surface. `raw` gives
+        relevancy as it is rendered at each of the run's crop levels, smallest crops first: see
+        `AskableView.crop_level_relevancy`.
         """
         if not raw:
             return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).refined).to(self.device)[None]
-        asked = self._ready(self._phrases(phrases, negatives))
-        return level_maps(self._view(camera), asked, self.seen_scales())
+        asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
+        return self._view(camera).crop_level_relevancy(asked, self.seen_scales())
 
     def quick_relevancy(
         self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None
     ) -> Float32[Tensor, "p h w"]:
-        """The quickest pictures of relevancy that a run can draw for a camera (world frame), on this session's device.
+        """The cheapest relevancy pictures of a camera (world frame), on this session's device: for a viewer.
 
-        Of Gaussians each is drawn by where it is most relevant, as one number: for looking around and typing, 0.6 ms a
-        phrase on an H200. It takes no account of the sizes of crops that fit together, nor of the scene's surface, so
-        it is no answer: `ask_view` is. Runs of other methods draw what `ask_view` calls `relevancy`.
+        A Gaussian is drawn with its highest relevancy over the crop levels, one splat of one number for each phrase:
+        0.6 ms on an H200. Levels are not aggregated and the scene's surface is not used, so `ask_view` may answer
+        otherwise. Runs of other models draw `ViewAnswers.relevancy`.
         """
-        if not isinstance(self._method, Splat):
-            return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).relevancy).to(self.device)
-        asked = self._phrases(phrases, negatives)
-        view = self._view(camera)
-        assert isinstance(view, SplatView)
-        return view.strongest(asked)
+        asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
+        quick = self._view(camera).quick_relevancy(asked)
+        if quick is not None:
+            return quick
+        return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).relevancy).to(self.device)
 
     # -- places --------------------------------------------------------------------------------------------------
 
     def query(
         self, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, progress: Progress = silent
     ) -> list[Answer]:
-        """Where phrases are in the scene: positions and boxes in world units, best first.
+        """Whether and where phrases are in the scene: positions and boxes in world units, best first.
 
-        Up to 16 training views are asked at a small size; what several of them agree on answers.
+        The first question of a session renders up to 16 training views, small, for the scene's index
+        (`langfield.query.index`); all phrases are then answered from that.
         """
-        found = self._found(phrases, negatives, progress)
-        return [self._answer(text, known) for text, known in zip(phrases, found, strict=True)]
+        matches = self._match(phrases, negatives, progress)
+        return [self._answer(text, match) for text, match in zip(phrases, matches, strict=True)]
 
     def elements(self, phrase: str, *, negatives: Sequence[str] | None = None) -> list[Bool[np.ndarray, " n"]]:
         """Which elements belong to each of a phrase's hits, best first; an empty list for what is not there.
 
         Elements are the N Gaussians of `splats`; of runs that have none, the N points of `surface`. No two hits share
-        any. A Gaussian belongs to where its mean is nearest to, within 1.5 cube sides: see
-        `langfield.query.index.surface_voxels`.
+        any. A Gaussian belongs to the voxel that its mean is nearest to, within 1.5 voxel sides: see
+        `langfield.query.index.elements_in_voxels`.
         """
-        (found,) = self._found([phrase], negatives)
-        return [self._elements().of(region) for region in found.hits]
+        (match,) = self._match([phrase], negatives)
+        return [self._elements_in_voxels().mask_of(region) for region in match.hits]
 
     def surface(self) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
-        """The points that questions look at, in the world frame, and their colours."""
-        surface = self._outlook_of_views(silent).surface
-        points_world = self._scene_from_world.inverse().points(surface.points_scene.astype(np.float64))
-        return points_world, to_uint8(surface.rgb)
+        """The points of the indexed surface, in the world frame, and their colours."""
+        voxels = self._scene_index(silent).voxels
+        points_world = self._scene_from_world.inverse().points(voxels.points_scene.astype(np.float64))
+        return points_world, to_uint8(voxels.points_rgb)
 
-    def _elements(self) -> Elements:
-        """Made once, for all phrases."""
-        if self._sorted is None:
-            surface = self._outlook_of_views(silent).surface
-            if isinstance(self._method, Splat):
-                gaussians = self._method.gaussians
-                means_scene = gaussians.means.detach()[: gaussians.count].double().cpu().numpy()
-                self._sorted = Elements.near(means_scene, surface)
+    def _elements_in_voxels(self) -> ElementVoxels:
+        """The voxel of each element; made once, for all phrases."""
+        if self._element_voxels is None:
+            voxels, elements = self._scene_index(silent).voxels, self._model.elements()
+            if elements is None:
+                self._element_voxels = ElementVoxels.of_surface_points(voxels)
             else:
-                self._sorted = Elements.of_surface(surface)
-        return self._sorted
+                positions_scene = elements.positions_scene.double().cpu().numpy()
+                self._element_voxels = ElementVoxels.nearest(positions_scene, voxels)
+        return self._element_voxels
 
-    def _found(
+    def _match(
         self, phrases: Sequence[str], negatives: Sequence[str] | None, progress: Progress = silent
-    ) -> list[Found]:
-        """What is known of phrases, asked once each."""
+    ) -> list[PhraseMatch]:
+        """Phrases in the scene; the last 256 are kept."""
         self._check(phrases, negatives)
-        against = self._wording.against(negatives)
-        new = [text for text in dict.fromkeys(phrases) if (text, against) not in self._known]
-        outlook, background = self._outlook_of_views(progress), self._background(negatives, progress)
+        against = self._phrase_encoder.negatives(negatives)
+        new = [text for text in dict.fromkeys(phrases) if (text, against) not in self._matches]
+        index, calibration = self._scene_index(progress), self._presence_calibration(negatives, progress)
         for start in range(0, len(new), PHRASES_AT_ONCE):
             texts = new[start : start + PHRASES_AT_ONCE]
-            evidence = outlook.ask(self._phrases(texts, negatives))
-            judge = best_score if background is None else background.presence
-            presence = judge(evidence.in_cells)
+            scores = index.score(self._phrases(texts, negatives))
+            judge = uncalibrated_presence if calibration is None else calibration.presence
+            presence = judge(scores.cell_relevancy)
             for i, text in enumerate(texts):
-                regions = outlook.surface.regions(evidence.on_surface[i])
-                row = evidence.on_surface[i].copy()  # a view would keep the whole table alive
-                known = Found(float(presence[i]), row, int(evidence.level[i]), regions)
-                self._known[text, against] = known
-        found = [self._known[text, against] for text in phrases]
-        while len(self._known) > _PHRASES_KNOWN:
-            del self._known[next(iter(self._known))]
-        return found
+                regions = index.graph.regions(scores.voxel_relevancy[i])
+                row = scores.voxel_relevancy[i].copy()  # a view would keep the whole table alive
+                match = PhraseMatch(float(presence[i]), row, int(scores.crop_level[i]), regions)
+                self._matches[text, against] = match
+        matches = [self._matches[text, against] for text in phrases]
+        while len(self._matches) > _MATCHES_KEPT:
+            del self._matches[next(iter(self._matches))]
+        return matches
 
-    def _outlook_of_views(self, progress: Progress) -> Outlook:
+    def _scene_index(self, progress: Progress) -> SceneIndex:
         """Made once, for all phrases."""
-        if self._outlook is None:
+        if self._index is None:
             cameras = [view.camera for view in self.train_views()]
-            self._outlook = look_around(cameras, self._look, self.seen_scales(), progress)
-        return self._outlook
+            self._index = build_scene_index(cameras, self._render_view, self.seen_scales(), progress)
+        return self._index
 
-    def _background(self, negatives: Sequence[str] | None, progress: Progress) -> Background | None:
-        """What the scene answers to phrases in general, against these negatives; None where no surface is seen, or the
-        encoder knows too few words to tell."""
-        outlook, against = self._outlook_of_views(progress), self._wording.against(negatives)
-        if not len(outlook.surface):
+    def _presence_calibration(self, negatives: Sequence[str] | None, progress: Progress) -> PresenceCalibration | None:
+        """Made once for each set of negatives; None where the index holds no surface, or the encoder tells too few of
+        the common nouns apart."""
+        index, against = self._scene_index(progress), self._phrase_encoder.negatives(negatives)
+        if not len(index.voxels):
             return None
-        if against not in self._backgrounds:
+        if against not in self._calibrations:
             nouns = self._phrases(common_nouns(), negatives)
-            different = nouns[distinct(nouns.embeddings)]
-            enough = len(different) >= FEWEST_NOUNS
-            self._backgrounds[against] = Background.of_nouns(outlook.in_cells(different)) if enough else None
-        return self._backgrounds[against]
+            distinct = nouns[distinct_texts(nouns.embeddings)]
+            enough = len(distinct) >= MIN_NOUNS
+            self._calibrations[against] = PresenceCalibration.fit(index.cell_relevancy(distinct)) if enough else None
+        return self._calibrations[against]
 
-    def _answer(self, phrase: str, found: Found) -> Answer:
-        hits = tuple(self._hit(region, found) for region in found.hits)
+    def _answer(self, phrase: str, match: PhraseMatch) -> Answer:
+        hits = tuple(self._hit(region, match) for region in match.hits)
         return Answer(
             phrase=phrase,
-            present=found.present,
-            presence=found.presence,
+            present=match.present,
+            presence=match.presence,
             score=hits[0].score if hits else 0.0,
             scale_world=hits[0].scale_world if hits else None,
             hits=hits,
         )
 
-    def _hit(self, region: Region, found: Found) -> Hit:
-        assert self._outlook is not None
-        surface, world_from_scene = self._outlook.surface, self._scene_from_world.inverse()
+    def _hit(self, region: Region, match: PhraseMatch) -> Hit:
+        index, world_from_scene = self._scene_index(silent), self._scene_from_world.inverse()
         points_world, core_world = (
-            world_from_scene.points(surface.points_of(cubes)) for cubes in (region.cubes, region.core)
+            world_from_scene.points(index.voxels.points_in(voxels)) for voxels in (region.voxels, region.core)
         )
-        scale_world = self._outlook.scale_scene(found.level, region.cubes) / self._scene_from_world.scale
-        count = self._elements().count(region)
+        scale_world = index.crop_height_scene(match.crop_level, region.voxels) / self._scene_from_world.scale
+        count = self._elements_in_voxels().count_in(region)
         cameras = [(view.name, view.camera) for view in self.views]
-        return Hit.of_points(points_world, core_world, region.peak, scale_world, count, cameras)
+        return Hit.from_points(points_world, core_world, region.peak, scale_world, count, cameras)
 
     # -- another representation --------------------------------------------------------------------------------------
 
     @property
-    def method(self) -> LanguageMethod | Splat:
+    def model(self) -> Model:
         """What the run holds, in the scene frame."""
-        return self._method
+        return self._model
 
     def prepare(self, phrases: Sequence[str]) -> None:
-        """Encode phrases ahead. Whatever speaks against asking them is raised now: no language, no encoder, no text."""
+        """Encode phrases ahead of a question. Raises now what asking them would: no language, no encoder, no text."""
         self._phrases(phrases, None)
 
-    def beside(self, info: RunInfo, method: LanguageMethod | Splat) -> "Session":
-        """The same scene held by another method, to be asked the same: encoder and encoded phrases are shared.
-        Which scales its training saw, the context in `info` says."""
-        context = config_from_json(MethodContext, dict(info.method_context), "method.context")
-        other = Session(info, method, context, self.device)
-        other._wording = self._wording
+    def beside(self, info: RunInfo, model: Model) -> "Session":
+        """The same scene held by another model, to be asked the same: encoder and encoded phrases are shared."""
+        other = Session(info, model, self.device)
+        other._phrase_encoder = self._phrase_encoder
         return other
 
     # -- parts ---------------------------------------------------------------------------------------------------
@@ -332,59 +313,53 @@ class Session:
     @property
     def encoder(self) -> ImageTextEncoder:
         """The run's image-text encoder, loaded when first needed. RunError if it is another one now."""
-        return self._wording.encoder
+        return self._phrase_encoder.encoder
 
-    def _phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> Phrases:
+    def _phrases(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> EncodedPhrases:
         self._check(phrases, negatives)
-        return self._wording.phrases(phrases, negatives)
+        return self._phrase_encoder.encode(phrases, negatives)
 
     def _check(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> None:
-        """Raise UsageError for a question without words, or to a run without language."""
-        self._wording.check(phrases, negatives)
-        coded = isinstance(self._method, CodedMethod) and not len(self._method.codes)
-        if coded or (isinstance(self._method, Splat) and not len(self._method.language.codebook)):
+        """Raise UsageError for phrases without words, and for a run without language."""
+        self._phrase_encoder.check(phrases, negatives)
+        _ = self._phrase_encoder.card
+        if not self._model.answers_phrases:
             raise UsageError("this run has no language yet: let the command that trains it finish")
 
-    def _ready(self, asked: Phrases) -> Phrases:
-        """The phrases as this method's pictures are asked them fastest."""
-        return asked if isinstance(self._method, Splat) else ready(self._method, asked)
-
-    def seen_scales(self) -> SeenScales:
-        """Which scales training saw. UsageError for a run without language."""
-        _ = self._wording.card  # without language no photo was cropped
-        assert self._context.crop_angles is not None
+    def seen_scales(self) -> ObservedScales:
+        """The crop scales that training observed, scene frame. UsageError for a run without language."""
+        _ = self._phrase_encoder.card  # without language no photo was cropped
+        crop_angles = self._model.context.crop_angles
+        assert crop_angles is not None
         train = self.train_views()
         step = -(-len(train) // _CAMERAS_FOR_DISTANCE)
         centres = np.stack([view.camera.world_from_camera[:3, 3] for view in train[::step]])
         scene = torch.from_numpy(self._scene_from_world.points(centres)).float().to(self.device)
-        return SeenScales.between(*self._context.crop_angles, scene)
+        return ObservedScales.between(*crop_angles, scene)
 
     def train_views(self) -> list[RunView]:
         """The photos that were trained on; all, if the run does not say."""
         return [view for view in self.views if view.split == "train"] or list(self.views)
 
-    def _view(self, camera: Camera) -> LanguageView:
+    def _view(self, camera: Camera) -> AskableView:
         """The rendered view of a camera of the world frame; the last few are kept for further phrases."""
         key = str(camera.to_json())
         if key not in self._rendered:
-            _ = self._wording.card
-            self._rendered[key] = self._look(camera)
+            _ = self._phrase_encoder.card
+            self._rendered[key] = self._render_view(camera)
             while len(self._rendered) > _VIEWS_KEPT:
                 self._rendered.popitem(last=False)
         self._rendered.move_to_end(key)
         return self._rendered[key]
 
-    def _raster(self, view: LanguageView) -> OnRaster:
-        """Where the surface lies in the picture that was asked last; kept for further phrases."""
-        if self._on_raster is None or self._on_raster.view is not view:
-            self._on_raster = OnRaster.of(view, self._outlook_of_views(silent).surface)
-        return self._on_raster
+    def _voxel_interpolator(self, view: AskableView) -> VoxelInterpolator:
+        """Interpolates the index's voxels at the pixels of a view; the last view's is kept."""
+        if self._interpolator is None or self._interpolator.view is not view:
+            self._interpolator = VoxelInterpolator.for_view(view, self._scene_index(silent).voxels)
+        return self._interpolator
 
-    def _look(self, camera: Camera) -> LanguageView:
-        moved = camera.moved(self._scene_from_world)
-        if isinstance(self._method, Splat):
-            return render_splat_view(self._method, moved)
-        return render_language_view(self._method, moved)
+    def _render_view(self, camera: Camera) -> AskableView:
+        return self._model.view(camera.moved(self._scene_from_world))
 
     def _as_world(self, rendered: Rendered) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         assert rendered.rgb is not None

@@ -1,4 +1,4 @@
-"""What phrases look like in one picture: by what is known of the whole scene, or as LERF finds it."""
+"""Relevancy, masks and best pixels of phrases in one picture: from the scene's index, or by LERF's own protocol."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,19 +9,21 @@ from jaxtyping import Bool, Float, Int64
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from langfield.query.index.scene_index import Found
-from langfield.query.index.surface_voxels import Surface
-from langfield.query.language_view import LanguageView
-from langfield.query.observed_scales import SeenScales, raster, raster_stride, relevancy_at_levels
-from langfield.query.relevancy import Phrases
-from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales_quickly
+from langfield.core.observed_scales import ObservedScales
+from langfield.models.base import AskableView
+from langfield.models.relevancy import EncodedPhrases
+from langfield.query.crop_levels import relevancy_at_crop_levels
+from langfield.query.index.raster import raster_pixels, raster_stride
+from langfield.query.index.scene_index import PhraseMatch
+from langfield.query.index.surface_voxels import SurfaceVoxels
+from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales_coarse_to_fine
 
 _DECISION = 0.5
 
 
 @dataclass(frozen=True)
-class InView:
-    """P phrases in a picture of H × W pixels: see `langfield.query.answers.ViewAnswers`."""
+class ViewScores:
+    """P phrases in a picture of H × W pixels, on the view's device: see `langfield.query.answers.ViewAnswers`."""
 
     relevancy: Float[Tensor, "p h w"]
     refined: Float[Tensor, "p h w"]
@@ -31,89 +33,100 @@ class InView:
     score: Float[Tensor, " p"]
 
 
-def found_as_lerf(view: LanguageView, asked: Phrases) -> InView:
-    """The one pixel that is best over 30 scales, and the picture at its scale (LERF, Kerr et al. 2023, §3.5)."""
+def score_view_as_lerf(view: AskableView, phrases: EncodedPhrases) -> ViewScores:
+    """LERF's protocol (Kerr et al. 2023, §3.5): for each phrase the scale, of 30, at which any pixel of the picture is
+    most relevant; relevancy at that scale everywhere; that pixel answers. Nothing is refined."""
     scales = lerf_scales().to(view.distance_scene.device)
-    scale = scales[search_scales_quickly(view, asked, scales).index]
-    maps = relevancy_at_scales(view, asked, scale)
-    score, pixel = maps.reshape(len(asked), -1).max(dim=1)
-    return InView(maps, maps, maps > _DECISION, scale[:, None, None].expand_as(maps), _xy(pixel, view), score)
+    scale = scales[search_scales_coarse_to_fine(view, phrases, scales).scale_index]
+    maps = relevancy_at_scales(view, phrases, scale)
+    score, pixel = maps.reshape(len(phrases), -1).max(dim=1)
+    return ViewScores(maps, maps, maps > _DECISION, scale[:, None, None].expand_as(maps), _xy(pixel, view), score)
 
 
-def found_on_surface(on_raster: "OnRaster", asked: Phrases, found: Sequence[Found], seen: SeenScales) -> InView:
-    """Raw relevancy at each phrase's scale; and what the scene's surface says of it, read at the pixels.
+def score_view_from_index(
+    interpolator: "VoxelInterpolator", phrases: EncodedPhrases, matches: Sequence[PhraseMatch], scales: ObservedScales
+) -> ViewScores:
+    """langfield's protocol: relevancy as rendered at each phrase's crop level; refined relevancy, masks and best pixels
+    from the voxels that the picture's pixels show.
 
-    Cost: an evaluation of the picture for each distinct level.
+    Where the picture shows no voxel, refined relevancy is the median of all voxels. Cost: an evaluation of the picture
+    for each distinct crop level.
+
+    Args:
+        matches: of the phrases, in their order.
     """
-    view, surface, device = on_raster.view, on_raster.surface, on_raster.view.distance_scene.device
-    level = torch.tensor([phrase.level for phrase in found], dtype=torch.int64, device=device)
-    relevancy, scale = relevancy_at_levels(view, asked, seen, level)
-    values = np.stack([phrase.on_surface for phrase in found], axis=1)
-    elsewhere = np.median(values, axis=0) if len(surface) else np.zeros(len(found))
-    refined = np.where(on_raster.near[:, None], on_raster.reader @ values, elsewhere)
+    view, voxels, device = interpolator.view, interpolator.voxels, interpolator.view.distance_scene.device
+    level = torch.tensor([match.crop_level for match in matches], dtype=torch.int64, device=device)
+    relevancy, scale = relevancy_at_crop_levels(view, phrases, scales, level)
+    values = np.stack([match.voxel_relevancy for match in matches], axis=1)
+    elsewhere = np.median(values, axis=0) if len(voxels) else np.zeros(len(matches))
+    refined = np.where(interpolator.near[:, None], interpolator.matrix @ values, elsewhere)
     score, cell = torch.from_numpy(refined.astype(np.float32)).to(device).max(dim=0)
-    masks = on_raster.in_picture(on_raster.reader @ _membership(found, len(surface))) > _DECISION
-    best_xy_px = _xy(on_raster.pixels[cell], view)
-    return InView(relevancy, on_raster.in_picture(refined), masks, scale, best_xy_px, score)
+    masks = interpolator.upsampled(interpolator.matrix @ _membership(matches, len(voxels))) > _DECISION
+    best_xy_px = _xy(interpolator.pixels[cell], view)
+    return ViewScores(relevancy, interpolator.upsampled(refined), masks, scale, best_xy_px, score)
 
 
-def hits_on_surface(on_raster: "OnRaster", found: Found) -> Bool[Tensor, "k h w"]:
-    """The mask that `found_on_surface` finds for one phrase, taken apart: each pixel is of the hit most of it is of."""
-    view, surface = on_raster.view, on_raster.surface
+def hit_masks_in_view(interpolator: "VoxelInterpolator", match: PhraseMatch) -> Bool[Tensor, "k h w"]:
+    """The masks of a phrase's K hits. They share no pixel, and are together the mask of `score_view_from_index`: each
+    of its pixels belongs to the hit whose voxels have the largest share of it."""
+    view, voxels = interpolator.view, interpolator.voxels
     size = (view.camera.height_px, view.camera.width_px)
-    if not found.hits:
+    if not match.hits:
         return torch.zeros((0, *size), dtype=torch.bool, device=view.distance_scene.device)
-    mask = on_raster.in_picture(on_raster.reader @ _membership([found], len(surface)))[0] > _DECISION
-    member = np.zeros((len(surface), len(found.hits)))
-    for number, region in enumerate(found.hits):
-        member[region.cubes, number] = 1
-    most = on_raster.in_picture(on_raster.reader @ member).argmax(dim=0)
-    return mask & (most == torch.arange(len(found.hits), device=most.device)[:, None, None])
+    mask = interpolator.upsampled(interpolator.matrix @ _membership([match], len(voxels)))[0] > _DECISION
+    member = np.zeros((len(voxels), len(match.hits)))
+    for number, region in enumerate(match.hits):
+        member[region.voxels, number] = 1
+    largest = interpolator.upsampled(interpolator.matrix @ member).argmax(dim=0)
+    return mask & (largest == torch.arange(len(match.hits), device=largest.device)[:, None, None])
 
 
 @dataclass(frozen=True)
-class OnRaster:
-    """A raster of a picture's pixels, and how values of a surface's cubes are read there.
+class VoxelInterpolator:
+    """Interpolates values of voxels on a raster of a picture's pixels, and from there on all pixels.
 
-    Cost: a search of neighbours for at most 160 × 160 points; then a sparse product for each question.
+    Cost: a search of neighbours for at most 160 × 160 points when made; then a sparse product for each question.
 
     Attributes:
-        pixels: flat indices; shape: rows and columns.
-        reader, near: see `Surface.read_at`.
+        view: of the picture.
+        voxels: V voxels of the scene's surface.
+        pixels: (N,) flat index of each raster cell's pixel; shape: the raster's rows and columns.
+        matrix: (N, V) and near: (N,) see `SurfaceVoxels.interpolation_at`.
     """
 
-    view: LanguageView
-    surface: Surface
+    view: AskableView
+    voxels: SurfaceVoxels
     pixels: Int64[Tensor, " n"]
     shape: tuple[int, int]
-    reader: csr_array
+    matrix: csr_array
     near: Bool[np.ndarray, " n"]
 
     @classmethod
-    def of(cls, view: LanguageView, surface: Surface) -> "OnRaster":
-        pixels, shape = raster(view, raster_stride(view))
-        return cls(
-            view, surface, pixels, shape, *surface.read_at(view.points_scene[pixels].cpu().numpy().astype(np.float64))
-        )
+    def for_view(cls, view: AskableView, voxels: SurfaceVoxels) -> "VoxelInterpolator":
+        """On a raster of at most 160 cells a side."""
+        pixels, shape = raster_pixels(view, raster_stride(view))
+        points_scene = view.points_scene[pixels].cpu().numpy().astype(np.float64)
+        return cls(view, voxels, pixels, shape, *voxels.interpolation_at(points_scene))
 
-    def in_picture(self, values: Float[np.ndarray, "n c"]) -> Float[Tensor, "c h w"]:
-        """Values of the raster on every pixel, bilinear between."""
+    def upsampled(self, values: Float[np.ndarray, "n c"]) -> Float[Tensor, "c h w"]:
+        """Values of the raster's cells on every pixel, bilinear between, on the view's device."""
         camera, device = self.view.camera, self.view.distance_scene.device
         maps = torch.from_numpy(values.astype(np.float32)).to(device).T.reshape(1, -1, *self.shape)
         size = (camera.height_px, camera.width_px)
         return torch.nn.functional.interpolate(maps, size, mode="bilinear", align_corners=False)[0]
 
 
-def _membership(found: Sequence[Found], cubes: int) -> Float[np.ndarray, "v p"]:
-    """1 in the cubes of each phrase's hits."""
-    member = np.zeros((cubes, len(found)))
-    for number, phrase in enumerate(found):
-        for region in phrase.hits:
-            member[region.cubes, number] = 1
+def _membership(matches: Sequence[PhraseMatch], voxels: int) -> Float[np.ndarray, "v p"]:
+    """1 in the voxels of each phrase's hits, 0 elsewhere."""
+    member = np.zeros((voxels, len(matches)))
+    for number, match in enumerate(matches):
+        for region in match.hits:
+            member[region.voxels, number] = 1
     return member
 
 
-def _xy(pixel: Int64[Tensor, " p"], view: LanguageView) -> Float[Tensor, "p 2"]:
-    """Pixel centres of flat indices."""
+def _xy(pixel: Int64[Tensor, " p"], view: AskableView) -> Float[Tensor, "p 2"]:
+    """Centres of pixels given by flat index, (x, y) in pixels."""
     width = view.camera.width_px
     return torch.stack([pixel % width, pixel // width], dim=-1).double() + 0.5

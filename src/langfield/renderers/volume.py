@@ -10,7 +10,7 @@ from torch import Tensor
 
 from langfield.core.rays import Rays
 from langfield.ops.compositing import composite, render_weights
-from langfield.renderers.sampling import DensityFunction, RaySamples, SamplingConfig, sample_rays
+from langfield.renderers.samplers.base import RaySamples, Round, Sampler
 
 
 @runtime_checkable
@@ -32,14 +32,14 @@ class RayRender:
         rgb: colours in [0, 1]; what passes through everything takes the last sample's colour.
         alpha: how much light was stopped, in [0, 1].
         samples, weights: the final samples and their rendering weights.
-        rounds: each proposal round's samples and weights (for the proposal loss).
+        rounds: samples and weights of the rounds that led to them (for the sampler's own loss).
     """
 
     rgb: Float[Tensor, "r 3"]
     alpha: Float[Tensor, " r"]
     samples: RaySamples
     weights: Float[Tensor, "r s"]
-    rounds: list[tuple[RaySamples, Float[Tensor, "r _"]]]
+    rounds: list[Round]
 
     def distance(self) -> Float[Tensor, " r"]:
         """Where half of the stopped light was, along the ray in scene units; infinite where alpha < 0.5."""
@@ -48,24 +48,22 @@ class RayRender:
 
 def render_rays(
     field: Radiance,
-    proposals: Sequence[DensityFunction],
+    sampler: Sampler,
     rays: Rays,
-    config: SamplingConfig,
     *,
     photo: Int64[Tensor, " r"] | None = None,
     step: int | None = None,
     jitter: Float[Tensor, "r k"] | None = None,
-    train_proposals: bool = False,
     scale_gradients: bool = False,
 ) -> RayRender:
     """Render rays of the scene frame.
 
     Args:
         photo: each ray's training photo, for its appearance; None sees the mean appearance.
-        step, jitter, train_proposals: see `sample_rays`; leave out for evaluation.
+        step, jitter: see `Sampler.forward`; leave out for evaluation.
         scale_gradients: see `scaled_by_distance`.
     """
-    samples, rounds = sample_rays(rays, proposals, config, step, jitter, train_proposals)
+    samples, rounds = sampler(rays, step, jitter)
     count = samples.t_middle.shape[1]
     sigma, geometry = field.density(samples.points(rays).reshape(-1, 3))
     colors = field.color(geometry.reshape(len(rays), count, -1), rays.directions, photo)

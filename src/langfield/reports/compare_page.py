@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langfield.evaluation.by_phrase import PhraseResult
+from langfield.evaluation.phrase_results import PhraseResult
 from langfield.query.pictures import relevancy_picture
 from langfield.reports.comparison import MEASURES, Entry, figures, most_different, tallies
 from langfield.reports.markup import Markup, joined, tag

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from langfield.evaluation.by_phrase import PhraseResult
+from langfield.evaluation.phrase_results import PhraseResult
 from langfield.reports.run_facts import RunFacts, number, taken
 
 # mIoUs that differ by less are a tie.

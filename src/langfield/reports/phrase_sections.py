@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from langfield.evaluation.by_phrase import PhraseResult, worst_first
+from langfield.evaluation.phrase_results import PhraseResult, worst_first
 from langfield.query.pictures import composited, relevancy_picture
 from langfield.reports.markup import Markup, joined, tag
 from langfield.reports.page_parts import (

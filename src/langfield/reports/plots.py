@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from langfield.core.sampling import every_nth_to_fit
 from langfield.reports.markup import Markup, joined, tag
 
 MOST_SERIES = 6  # as many as the style sheet has colours and dashes for
@@ -80,9 +81,7 @@ def log_ticks(low: float, high: float, at_most: int = 6) -> tuple[float, ...]:
         return tuple(fine)
     if len(fine) < 2:
         return nice_ticks(low, high, at_most)
-    return (
-        tuple(powers[:: -(-len(powers) // at_most)]) if len(powers) >= 2 else tuple(fine[:: -(-len(fine) // at_most)])
-    )
+    return tuple(every_nth_to_fit(powers if len(powers) >= 2 else fine, at_most))
 
 
 def axis_of(values: Sequence[float], *, log: bool = False, margin: float = 0.0, at_most: int = 6) -> Axis:

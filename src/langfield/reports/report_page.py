@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from langfield.evaluation.by_phrase import PhraseResult
+from langfield.evaluation.phrase_results import PhraseResult
 from langfield.query.pictures import depth_picture
 from langfield.reports.markup import Markup, joined, tag
 from langfield.reports.page_parts import (
@@ -71,7 +71,7 @@ class ReportContent:
 def report_page(content: ReportContent) -> str:
     """The page as text."""
     facts = content.facts
-    title = f"{facts.scene_name}, {facts.text('method.name') or 'run'}"
+    title = f"{facts.scene_name}, {facts.text('model.name') or 'run'}"
     return document(
         f"{title}: langfield report",
         tag("header", tag("h1", title), _header(facts), lines(*content.notes)),
@@ -141,7 +141,7 @@ def _header(facts: RunFacts) -> Markup:
         [
             ("scene", facts.scene_name),
             ("photos", f"{splits.count('train')} to train, {splits.count('test')} to test" if splits else None),
-            ("method", facts.text("method.name")),
+            ("method", facts.text("model.name")),
             ("preset", facts.text("training.preset")),
             ("encoder", None if spec is None else shown_spec(spec)),
             ("dense encoder", None if dense is None else shown_spec(dense)),

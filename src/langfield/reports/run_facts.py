@@ -138,7 +138,7 @@ def commands(facts: RunFacts) -> list[str]:
 
 
 def _training(facts: RunFacts, name: str) -> list[str]:
-    whole_photos = facts.text("method.name") == "splat" and facts.text("training.baked.run") is None
+    whole_photos = facts.text("model.name") == "splat" and facts.text("training.baked.run") is None
     given = [
         ("--preset", facts.text("training.preset")),
         ("--encoder", shown_spec(facts.text("encoders.image_text.spec") or "") or None),

@@ -20,8 +20,7 @@ import safetensors.torch
 from torch import Tensor
 
 from langfield.core.errors import RunError
-
-MAX_JSON_BYTES = 64 * 1024 * 1024
+from langfield.core.json_files import MAX_JSON_BYTES, parse_json
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """As `write_bytes`. Numbers must be finite (ValueError): NaN is no JSON."""
     write_bytes(path, json_bytes(document))
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """As `write_bytes`, in the safetensors format."""
-    stage_tensors(path, tensors)
-    commit(path)
 
 
 def staged(path: Path) -> Path:
@@ -127,22 +120,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if size > MAX_JSON_BYTES:
         raise RunError(f"has {size} bytes; at most {MAX_JSON_BYTES} are read", path)
     try:
-        document = json.loads(path.read_bytes().decode(), parse_constant=_no_constant, object_pairs_hook=_no_key_twice)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(path.read_bytes())
+    except ValueError as error:
         raise RunError(f"is torn or no JSON ({error})", path) from error
     if not isinstance(document, dict):
         raise RunError(f"holds a {type(document).__name__}; a JSON object is needed", path)
-    return document
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not allowed")
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise ValueError("a key stands twice in one object")
     return document
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import filelock
 import safetensors.torch
@@ -32,41 +32,39 @@ from langfield.runs.atomic import (
     staged,
     sync,
 )
-from langfield.runs.info import Document, RunInfo
-
-TensorFile = Literal["model", "language", "training"]
+from langfield.runs.info import RunInfo
+from langfield.runs.migration import Document, TensorFile, upgraded_names
 
 _INFO = "run.json"
 _PREVIOUS = "previous"
 _HALF_MADE = ".previous.new"
 _LOCK = ".lock"
-_RUN_FILES = ("model.safetensors", "language.safetensors", "training.safetensors", "training.json")
+_RUN_FILES = ("model.safetensors", "training.safetensors", "training.json")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A verified run on disk. Tensors are read when asked for.
+    """A verified run on disk. Tensors are read when asked for. Whatever version wrote it, all is told by present names.
 
     Attributes:
         path: the run directory.
         folder: where the whole generation lies: `path`, or its `previous/` after a torn save.
         info: what the run is.
         files: the files that belong to it.
+        schema_version: of the files as they are on disk.
     """
 
     path: Path
     folder: Path
     info: RunInfo
     files: Mapping[str, FileRecord]
-
-    @property
-    def recovered(self) -> bool:
-        """Whether the newest save was torn, so that this is the one before it."""
-        return self.folder != self.path
+    schema_version: int
 
     def tensors(self, name: TensorFile, device: torch.device | str = "cpu") -> dict[str, Tensor]:
         """The tensors of NAME.safetensors. Raises RunError if this run has no such file."""
-        return safetensors.torch.load_file(self._file(f"{name}.safetensors"), device=str(device))
+        tensors = safetensors.torch.load_file(self._file(f"{name}.safetensors"), device=str(device))
+        present = upgraded_names(name, tensors, self.info.model, self.schema_version)
+        return {present[old]: tensor for old, tensor in tensors.items()}
 
     def training_document(self) -> Document:
         """`training.json`. Raises RunError if this run has none."""
@@ -103,7 +101,7 @@ def save_run(
 ) -> None:
     """Replace what `path` holds by this state, all or nothing. Call it under `lock_run`.
 
-    Files of the older state that are not given again (a LanguageMap of the older model, say) go.
+    Files of the older state that are not given again (those of a training, say) go.
     Raises RunError, naming path and free bytes, if something cannot be written; the old state is then intact.
     """
     settle(path)
@@ -143,6 +141,8 @@ def settle(path: Path) -> None:
 
 def load_run(path: Path, *, training: bool = False) -> Run:
     """Open a run and verify its files by size and SHA-256; after a torn save, the state before it.
+
+    Runs of older schemas open as if the present one had written them; nothing is written.
 
     Args:
         path: the run directory.
@@ -199,7 +199,7 @@ def _open_generation(path: Path, folder: Path, training: bool) -> Run:
     for name, record in files.items():
         if training or not name.startswith("training."):
             _verify(folder / name, record)
-    return Run(path, folder, info, files)
+    return Run(path, folder, info, files, document["schema_version"])
 
 
 def _verify(file: Path, record: FileRecord) -> None:

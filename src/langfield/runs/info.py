@@ -13,12 +13,7 @@ import numpy as np
 from langfield.core.cameras import Camera
 from langfield.core.errors import RunError
 from langfield.core.transforms import Matrix4
-
-SCHEMA_VERSION = 1
-# What a person may change between two trainings of one run: it changes how long, not what.
-FREE_TRAINING_KEYS = frozenset({"steps", "save_every", "report_every"})
-
-Document = dict[str, Any]
+from langfield.runs.migration import SCHEMA_VERSION, Document, upgrade_document
 
 
 def _now() -> str:
@@ -54,12 +49,12 @@ class RunView:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a run is: enough to build its method again, and to know whether a training may go on with it.
+    """What a run is: enough to build its model again, and to know whether a training may go on with it.
 
     Attributes:
         seed: the one seed of the run.
-        method, method_config, method_context: the method's registered name, its config and its `MethodContext`, as
-            JSON data: what it is built again from.
+        model, model_config, model_context: the model's registered name, its config and its `ModelContext`, as JSON
+            data: what it is built again from.
         training_config: the training's config as JSON data.
         encoders: card of each encoder that made the features, by role ("image_text", "dense", …).
         scene_path: where the scene was when the run was last trained; absolute.
@@ -72,9 +67,9 @@ class RunInfo:
     """
 
     seed: int
-    method: str
-    method_config: Mapping[str, Any]
-    method_context: Mapping[str, Any]
+    model: str
+    model_config: Mapping[str, Any]
+    model_context: Mapping[str, Any]
     training_config: Mapping[str, Any]
     encoders: Mapping[str, Mapping[str, Any]]
     scene_path: str
@@ -94,10 +89,10 @@ class RunInfo:
                 "created": self.created,
                 "seed": self.seed,
                 "steps_done": self.steps_done,
-                "method": {
-                    "name": self.method,
-                    "config": dict(self.method_config),
-                    "context": dict(self.method_context),
+                "model": {
+                    "name": self.model,
+                    "config": dict(self.model_config),
+                    "context": dict(self.model_context),
                 },
                 "training": dict(self.training_config),
                 "encoders": {role: dict(card) for role, card in self.encoders.items()},
@@ -112,7 +107,10 @@ class RunInfo:
 
     @classmethod
     def from_document(cls, document: Document, file: Path) -> "RunInfo":
-        """The inverse of `document`. Raises RunError naming `file` and the key that is wrong or missing."""
+        """The inverse of `document`, which may be of an older schema (`langfield.runs.migration`).
+
+        Raises RunError naming `file` and the key that is wrong or missing, by its present name.
+        """
         version = _take(document, "schema_version", int, file)
         if version > SCHEMA_VERSION:
             raise RunError(
@@ -122,14 +120,15 @@ class RunInfo:
             )
         if version < 1:
             raise RunError(f"schema_version is {version}; 1 to {SCHEMA_VERSION} are known", file)
+        document = upgrade_document(document)
         steps_done = _take(document, "steps_done", int, file)
         if steps_done < 0:
             raise RunError(f"steps_done is {steps_done}; it counts from 0", file)
         return cls(
             seed=_take(document, "seed", int, file),
-            method=_take(document, "method.name", str, file),
-            method_config=_take(document, "method.config", dict, file),
-            method_context=_take(document, "method.context", dict, file),
+            model=_take(document, "model.name", str, file),
+            model_config=_take(document, "model.config", dict, file),
+            model_context=_take(document, "model.context", dict, file),
             training_config=_take(document, "training", dict, file),
             encoders=_take(document, "encoders", dict, file),
             scene_path=_take(document, "scene.path", str, file),
@@ -145,47 +144,6 @@ class RunInfo:
 def plain(document: Mapping[str, Any]) -> Document:
     """As it will be after a trip through JSON, so that it can be compared with what was read. ValueError on NaN."""
     return json.loads(json.dumps(document, allow_nan=False))
-
-
-def check_same_run(saved: RunInfo, wanted: RunInfo, path: Path) -> None:
-    """Raise RunError naming the first key in which a training to go on differs from the one saved in `path`.
-
-    The scene's and the encoders' places, the number of steps, and how often to save and report may differ.
-    """
-    old, new = _identity(saved), _identity(wanted)
-    if old["scene.fingerprint"] != new["scene.fingerprint"]:
-        raise RunError(
-            f"holds a run of another scene, or of {saved.scene_path!r} before its photos or poses changed "
-            f"(fingerprint {saved.scene_fingerprint[:12]}, now {wanted.scene_fingerprint[:12]}); choose another folder",
-            path,
-        )
-    for key in sorted(old.keys() | new.keys()):
-        if old.get(key) != new.get(key):
-            raise RunError(
-                f"holds a run with {key} = {old.get(key)!r}, but {new.get(key)!r} is asked for; "
-                "ask for the same, or choose another folder",
-                path,
-            )
-
-
-def _identity(info: RunInfo) -> dict[str, Any]:
-    """Every key that must agree, flat: "method.config.levels" → value."""
-    document = info.document()
-    for key in ("schema_version", "package_version", "created", "steps_done"):
-        del document[key]
-    for key in FREE_TRAINING_KEYS:
-        document["training"].pop(key, None)
-    for key in ("path", "views"):  # the fingerprint stands for the views
-        del document["scene"][key]
-    for card in document["encoders"].values():  # digests stand for where an encoder was found
-        card.pop("spec", None)
-    return dict(_flat(document, ""))
-
-
-def _flat(value: Any, name: str) -> list[tuple[str, Any]]:
-    if not isinstance(value, dict):
-        return [(name, value)]
-    return [pair for key, item in value.items() for pair in _flat(item, f"{name}.{key}" if name else key)]
 
 
 def _take(document: Document, name: str, kind: type, file: Path) -> Any:

@@ -8,9 +8,13 @@ from typing import Any
 
 from torch import Tensor
 
+from langfield.core.config import config_to_json
 from langfield.core.errors import TrainingError
-from langfield.runs.directory import TensorFile, has_run, load_run, lock_run, save_run, settle
-from langfield.runs.info import RunInfo, check_same_run
+from langfield.runs.directory import has_run, load_run, lock_run, save_run, settle
+from langfield.runs.info import RunInfo
+from langfield.runs.migration import TensorFile
+from langfield.runs.same_run import check_same_run
+from langfield.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Snapshot:
 
     Attributes:
         step: how many steps are done.
-        model: the method's `state_dict`.
+        model: the model's `state_dict`.
         training: optimiser moments and random states.
         document: the training's figures so far, as JSON data.
     """
@@ -69,12 +73,12 @@ def _check_finite(model: Mapping[str, Tensor], path: Path) -> None:
 def open_checkpoints(path: Path, info: RunInfo) -> Iterator[Checkpoints]:
     """Take `path` for one training, to begin it or to go on with it.
 
-    Raises RunError if another process trains there, or if the run there is of another scene, method or config.
+    Raises RunError if another process trains there, or if the run there is of another scene, model or config.
     """
     with lock_run(path):
         settle(path)
         if has_run(path):
             saved = load_run(path).info
-            check_same_run(saved, info, path)
+            check_same_run(saved, info, path, config_to_json(TrainingConfig()))
             info = replace(info, created=saved.created, package_version=saved.package_version)
         yield Checkpoints(path, info)

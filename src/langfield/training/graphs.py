@@ -15,7 +15,7 @@ Step = Callable[[], dict[str, Tensor]]
 
 
 class StepGraphs:
-    """One recorded graph for each phase of a method (see `Method.phase`)."""
+    """One recorded graph for each phase of a model (see `Model.phase`)."""
 
     def __init__(self, generator: torch.Generator) -> None:
         """Args: generator: on the CUDA device; whatever a step draws comes from it."""

@@ -15,43 +15,20 @@ from torch import Tensor
 
 from langfield.core.errors import Interrupted, LangfieldError, RunError, TrainingError
 from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.models.base import Method, PhotoBatch, RayBatch
+from langfield.core.randomness import stream_seed
+from langfield.models.base import Model
+from langfield.models.batches import PhotoBatch, RayBatch
 from langfield.training.checkpoints import Checkpoints, Snapshot
+from langfield.training.config import TrainingConfig
 from langfield.training.graphs import StepGraphs
 from langfield.training.guard import Meter, NanGuard
 from langfield.training.optimiser import Optimiser
-from langfield.training.randomness import stream_seed
 from langfield.training.signals import interruptible
 
 MOST_BAD_STEPS = 50  # so many in a row, and the training goes back to the last saved state
 _LONGEST_SILENCE_S = 1.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How a method is trained.
-
-    Attributes:
-        steps: how many steps in all.
-        rays: rays in a step.
-        language_rays: how many of them carry the encoders' features; None for all.
-        seed: of everything random.
-        bf16: run the method in bfloat16 where torch thinks it safe; None to do so on CUDA only.
-        cuda_graphs: on CUDA, record steps and launch them whole (same results, less time).
-        save_every: seconds between saves.
-        report_every: steps between reports, each of which waits for the device (a report is due every second anyway).
-    """
-
-    steps: int = 30_000
-    rays: int = 4096
-    language_rays: int | None = None
-    seed: int = 0
-    bf16: bool | None = None
-    cuda_graphs: bool = True
-    save_every: float = 300.0
-    report_every: int = 50
 
 
 @dataclass(frozen=True)
@@ -88,20 +65,18 @@ class Batches(Protocol):
 
 
 def train(
-    method: Method,
+    model: Model,
     batches: Batches,
     config: TrainingConfig,
     checkpoints: Checkpoints | None = None,
     *,
     progress: Progress = silent,
     should_stop: Callable[[], bool] = lambda: False,
-    after_step: Callable[[int, Optimiser], None] = lambda step, optimiser: None,
     finish: Callable[[], None] | None = None,
 ) -> TrainingResult:
-    """Train `method` (on its device already) up to `config.steps`, going on from `checkpoints`' state if it has one.
+    """Train `model` (on its device already) up to `config.steps`, going on from `checkpoints`' state if it has one.
 
-    `after_step` is called after each: for what a method does to its parameters besides following gradients.
-    `finish` is called after the last step, before the last save: for what a method does in closed form.
+    `finish` is called after the last step, before the last save: for what the model does in closed form.
 
     A step whose loss or gradients are not finite changes nothing. After `MOST_BAD_STEPS` of them in a row the
     training goes back, once, to the last saved state and on with other random numbers.
@@ -109,10 +84,10 @@ def train(
     Raises:
         Interrupted: on SIGINT, SIGTERM or `should_stop()`, after saving at the end of the step.
         TrainingError: if losses stay not finite.
-        RunError: if a state cannot be saved, or the one saved does not fit the method.
+        RunError: if a state cannot be saved, or the one saved does not fit the model.
     """
     with interruptible() as interrupted:
-        session = _Session(method, batches, config, checkpoints, progress, after_step)
+        session = _Session(model, batches, config, checkpoints, progress)
         while session.step < config.steps:
             try:
                 session.train_step()
@@ -135,20 +110,18 @@ class _Session:
 
     def __init__(
         self,
-        method: Method,
+        model: Model,
         batches: Batches,
         config: TrainingConfig,
         checkpoints: Checkpoints | None,
         progress: Progress,
-        after_step: Callable[[int, Optimiser], None],
     ) -> None:
         self.step = 0
-        self._after_step = after_step
-        self._method, self._batches, self._config = method, batches, config
+        self._model, self._batches, self._config = model, batches, config
         self._checkpoints, self._progress = checkpoints, progress
         self._device = batches.generator.device
         self._bf16 = self._device.type == "cuda" if config.bf16 is None else config.bf16
-        self._optimiser = Optimiser(method.param_groups())
+        self._optimiser = Optimiser(model.param_groups())
         self._guard, self._meter = NanGuard(self._device), Meter()
         self._rays, self._rays_before, self._saved_step = 0, 0, -1
         self._metrics: dict[str, float] = {}
@@ -171,7 +144,7 @@ class _Session:
     def train_step(self) -> None:
         """One step; nothing in here waits for the device (except to record a graph)."""
         self._optimiser.set_rates(self.step)
-        phase = self._method.phase(self.step)
+        phase = self._model.phase(self.step)
         if self._graphs is not None and phase is not None and phase in self._warm_phases:
             results = self._graphs.run(phase, self._compute)
         else:
@@ -180,7 +153,7 @@ class _Session:
         figures = dict(results)
         bad = figures.pop("bad")
         self._meter.add(figures, bad)
-        self._after_step(self.step, self._optimiser)
+        self._model.after_step(self.step, self._optimiser, bad, self._batches.generator)
         self._rays += self._config.rays
         self.step += 1
 
@@ -188,7 +161,7 @@ class _Session:
         """Batch, loss, gradients and optimiser step: figures by name, and whether the step was "bad"."""
         batch = self._batches.batch(self.step)
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
-            terms = self._method.loss(batch, self.step)
+            terms = self._model.loss(batch, self.step)
         loss = torch.stack([value.float() for name, value in terms.items() if not name.startswith("_")]).sum()
         loss.backward()
         bad = self._guard.check(loss, self._optimiser.gradients())
@@ -230,7 +203,7 @@ class _Session:
             "finished": self._finished,
             "metrics": {name: value for name, value in self._metrics.items() if math.isfinite(value)},
         }
-        self._checkpoints.save(Snapshot(self.step, self._method.state_dict(), state, document))
+        self._checkpoints.save(Snapshot(self.step, self._model.state_dict(), state, document))
         self._saved, self._saved_step = time.perf_counter(), self.step
 
     def _check_finite(self, path: Path) -> None:
@@ -244,7 +217,7 @@ class _Session:
                 )
 
     def finish(self, work: Callable[[], None] | None) -> None:
-        """Do the last work on the method, once, and save it with that."""
+        """Do the last work on the model, once, and save it with that."""
         if not self._finished:
             if work is not None:
                 self.save()  # so that the steps are not lost with this work
@@ -291,10 +264,10 @@ class _Session:
 
     def _restore(self, snapshot: Snapshot) -> None:
         try:
-            self._method.load_state_dict(snapshot.model)
+            self._model.load_state_dict(snapshot.model)
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
-            raise RunError(f"the saved model does not fit the method: {reason}; train into a new folder") from error
+            raise RunError(f"the saved model does not fit this one: {reason}; train into a new folder") from error
         training: dict[str, Tensor] = dict(snapshot.training)
         random = training.pop("random/batches")
         self._optimiser.load_state(training)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from langfield.core.errors import RunError
-from langfield.models.base import ParamGroup
+from langfield.models.batches import ParamGroup
 
 BETAS = (0.9, 0.999)
 _STATE = ("step", "exp_avg", "exp_avg_sq")
@@ -43,7 +43,7 @@ class _MaskedAdam(torch.optim.Adam):
 
 
 class Optimiser:
-    """Adam over a method's groups: one fused call a group, nothing that waits for the device.
+    """Adam over a model's groups: one fused call a group, nothing that waits for the device.
 
     Weight decay is L2 regularisation (added to the gradient), as in Kingma and Ba's Adam.
     """
@@ -54,6 +54,7 @@ class Optimiser:
         if len(set(names)) < len(names):
             raise ValueError(f"parameter groups need different names, got {names}")
         self.groups = list(groups)
+        self._by_name = dict(zip(names, self.groups, strict=True))
         self.parameters = [parameter for group in groups for parameter in group.params]
         self._adam = _MaskedAdam([_adam_group(group) for group in groups], betas=BETAS, fused=True)
 
@@ -65,6 +66,10 @@ class Optimiser:
         """The parameter's two running means, to be changed in place; none before its first step."""
         state = self._adam.state.get(parameter, {})
         return tuple(state[name] for name in _STATE[1:] if name in state)
+
+    def learning_rate(self, group: str, step: int) -> float:
+        """Of the group of that name at `step`."""
+        return learning_rate(self._by_name[group], step)
 
     def set_rates(self, step: int) -> None:
         """Take the learning rates of `step`."""

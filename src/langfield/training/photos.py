@@ -1,4 +1,4 @@
-"""Batches of whole photos, for methods that draw pictures: one or a few a step, each once in an epoch."""
+"""Batches of whole photos, for models that draw pictures: one or a few a step, each once in an epoch."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +15,7 @@ from langfield.core.errors import UsageError
 from langfield.data.images import decode_image, decode_mask
 from langfield.data.undistort import undistorted_photo
 from langfield.data.views import Scene
-from langfield.models.base import Photo, PhotoBatch
+from langfield.models.batches import Photo, PhotoBatch
 
 _AHEAD = 4
 

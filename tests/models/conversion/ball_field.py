@@ -9,10 +9,11 @@ import torch
 from tests.data.scenes import BALLS, NOTHING, arc_cameras, draw
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.observed_scales import ObservedScales
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import EncoderCard
-from langfield.models.base import MethodContext, Rendered
-from langfield.query.observed_scales import SeenScales
+from langfield.models.base import Rendered
+from langfield.models.config import ModelContext
 from langfield.query.session import Session
 from langfield.renderers.volume import SurfaceSamples
 from langfield.runs.info import RunInfo, RunView
@@ -90,9 +91,9 @@ def cameras(count: int = 12, width_px: int = 64, height_px: int = 48) -> list[Ca
     return arc_cameras(count, width_px, height_px)
 
 
-def seen_scales() -> SeenScales:
+def seen_scales() -> ObservedScales:
     centres = np.stack([camera.world_from_camera[:3, 3] for camera in cameras()])
-    return SeenScales.between(*ANGLES, torch.from_numpy(centres).float())
+    return ObservedScales.between(*ANGLES, torch.from_numpy(centres).float())
 
 
 def session(method: BallField | None = None, scene_from_world: Similarity | None = None) -> Session:
@@ -103,12 +104,12 @@ def session(method: BallField | None = None, scene_from_world: Similarity | None
         RunView(f"{i}.jpg", "test" if i == 11 else "train", camera.moved(place.inverse()))
         for i, camera in enumerate(cameras())
     ]
-    context = MethodContext(photos=11, embed_dim=DIMENSIONS, crop_angles=ANGLES)
+    context = ModelContext(photos=11, target_dims={"embedding": DIMENSIONS}, crop_angles=ANGLES)
     info = RunInfo(
         seed=0,
-        method="lerf",
-        method_config={},
-        method_context={"photos": 11, "embed_dim": DIMENSIONS, "dense_dim": None, "crop_angles": list(ANGLES)},
+        model="lerf",
+        model_config={},
+        model_context={"photos": 11, "embed_dim": DIMENSIONS, "dense_dim": None, "crop_angles": list(ANGLES)},
         training_config={"steps": 1},
         encoders={"image_text": CARD.to_json()},
         scene_path="nowhere",
@@ -117,5 +118,5 @@ def session(method: BallField | None = None, scene_from_world: Similarity | None
         views=views,
     )
     made = Session(info, method or BallField(), context, torch.device("cpu"))
-    made._wording._encoder = Texts()  # type: ignore[assignment]
+    made._phrase_encoder._encoder = Texts()  # type: ignore[assignment]
     return made

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.models.conversion.ball_field import ANGLES, BallField, cameras, seen_scales, to_surface
 
 from langfield.core.errors import RunError
+from langfield.core.observed_scales import ObservedScales
 from langfield.core.transforms import Similarity
 from langfield.models.conversion.surface_observations import SIDE_SHARE_OF_CROP, Cubes, look, looking_cameras
-from langfield.query.observed_scales import SeenScales
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +100,6 @@ def test_rasters_have_two_pixels_a_side_and_no_more_than_asked():
 
 
 def test_sides_follow_the_distance_that_photos_saw_from():
-    seen = SeenScales.between(0.1, 0.5, torch.zeros(1, 3))
+    seen = ObservedScales.between(0.1, 0.5, torch.zeros(1, 3))
     sides = Cubes(seen).sides(torch.tensor([[1.0, 0, 0], [2.0, 0, 0], [8.0, 0, 0]]))
     torch.testing.assert_close(sides / sides[0], torch.tensor([1.0, 2, 8]))

@@ -8,7 +8,7 @@ from tests.models.gaussians.test_mcmc import CAMERA, drawn, few, nothing, pictur
 
 from langfield.fields.gaussians import Gaussians
 from langfield.models.gaussians.adaptive_density import (
-    DensificationConfig,
+    AdaptiveDensityConfig,
     Slopes,
     after_step,
     densify,
@@ -17,7 +17,7 @@ from langfield.models.gaussians.adaptive_density import (
 )
 from langfield.renderers.splat import Means2d, blend_views
 
-CONFIG = DensificationConfig(start=2, every=5, stop=40, slope=0.5, small=0.1, huge=0.4, huge_after=20, reset_every=0)
+CONFIG = AdaptiveDensityConfig(start=2, every=5, stop=40, slope=0.5, small=0.1, huge=0.4, huge_after=20, reset_every=0)
 EXTENT = 1.0
 
 
@@ -58,7 +58,7 @@ def test_twins_look_as_the_one_did():
     with torch.no_grad():
         gaussians.opacity_logits[:6] = torch.linspace(-3, 4, 6)
     before, opacity = picture(gaussians), gaussians.opacities().clone()
-    config = DensificationConfig(small=10.0)
+    config = AdaptiveDensityConfig(small=10.0)
     assert densify(gaussians, torch.ones(6), nothing, config, EXTENT, drawn()) == 6
     assert gaussians.count == 12
     both = 1 - (1 - gaussians.opacities()[:6]) * (1 - gaussians.opacities()[6:])
@@ -75,7 +75,7 @@ def test_at_their_centre_twins_look_exactly_as_the_one_did():
         gaussians.log_scales[0] = math.log(0.2)
         gaussians.opacity_logits[0] = 1.0
         before = picture(gaussians)[12, 16]
-        densify(gaussians, torch.ones(1), nothing, DensificationConfig(small=10.0), EXTENT, drawn())
+        densify(gaussians, torch.ones(1), nothing, AdaptiveDensityConfig(small=10.0), EXTENT, drawn())
         torch.testing.assert_close(picture(gaussians)[12, 16], before, rtol=1e-4, atol=1e-5)
 
 
@@ -112,10 +112,10 @@ def test_only_what_is_pulled_about_multiplies():
 
 def test_what_is_pulled_most_takes_the_last_room():
     gaussians = few(capacity=8)
-    colours = gaussians.colors_constant[:6].detach().clone()
+    colours = gaussians.sh0[:6].detach().clone()
     slopes = torch.tensor([0.6, 0.9, 0.0, 0.7, 2.0, 0.8])
     assert densify(gaussians, slopes, nothing, CONFIG, EXTENT, drawn()) == 2
-    assert torch.equal(gaussians.colors_constant[6:8], colours[[1, 4]])
+    assert torch.equal(gaussians.sh0[6:8], colours[[1, 4]])
     assert densify(gaussians, torch.ones(8), nothing, CONFIG, EXTENT, drawn()) == 0
     assert int(gaussians.filled) == gaussians.count == 8
 
@@ -164,12 +164,12 @@ def test_faint_ones_go_at_once_huge_ones_later_and_what_is_no_number_too():
         gaussians.opacity_logits[0] = -9.0
         gaussians.opacity_logits[1] = torch.nan
         gaussians.log_scales[2] = math.log(0.5)
-        colours = gaussians.colors_constant[:6].clone()
+        colours = gaussians.sh0[:6].clone()
     slopes = Slopes(40)
     after_step(gaussians, slopes, [], nothing, CONFIG, EXTENT, 20, drawn())
-    assert torch.equal(gaussians.colors_constant[: gaussians.count], colours[2:])
+    assert torch.equal(gaussians.sh0[: gaussians.count], colours[2:])
     after_step(gaussians, slopes, [], nothing, CONFIG, EXTENT, 25, drawn())
-    assert torch.equal(gaussians.colors_constant[: gaussians.count], colours[3:])
+    assert torch.equal(gaussians.sh0[: gaussians.count], colours[3:])
 
 
 def test_slopes_are_means_over_the_pictures_that_show_a_gaussian():
@@ -204,7 +204,7 @@ def test_opacities_are_brought_down_and_forget_their_momentum():
     with torch.no_grad():
         gaussians.opacity_logits[0] = -7.0
     moments = marked(gaussians)
-    config = DensificationConfig(start=0, every=1000, stop=100, reset_every=7)
+    config = AdaptiveDensityConfig(start=0, every=1000, stop=100, reset_every=7)
     for step in (0, 5):
         after_step(gaussians, Slopes(40), [], lambda p: moments[id(p)], config, EXTENT, step, drawn())
         assert gaussians.opacities()[1:].min() > 0.4

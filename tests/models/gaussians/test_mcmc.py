@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from langfield.core.cameras import Camera
 from langfield.fields.gaussians import GaussianConfig, Gaussians
 from langfield.models.gaussians import mcmc as growing
-from langfield.models.gaussians.mcmc import GrowthConfig, after_step, grow, revive, shake, shared_out
+from langfield.models.gaussians.mcmc import MCMCConfig, after_step, grow, revive, shake, shared_out
 from langfield.renderers.splat import splat
 
 CAMERA = Camera(torch.eye(4).double().numpy(), 32, 24, 30.0, 30.0, 16.0, 12.0)
@@ -156,7 +156,7 @@ def test_shaking_moves_faint_ones_by_their_own_covariance():
 
 def test_growth_happens_when_it_should():
     gaussians = few(capacity=100)
-    config = GrowthConfig(start=10, every=5, stop=20, factor=1.5, noise=0.0)
+    config = MCMCConfig(start=10, every=5, stop=20, factor=1.5, noise=0.0)
     counts = []
     for step in range(25):
         after_step(gaussians, nothing, config, step, 1e-4, drawn(step))
@@ -172,7 +172,7 @@ def test_opacities_at_their_ends_stay_numbers(logit: float):
     gaussians = few(capacity=12)
     with torch.no_grad():
         gaussians.opacity_logits[:6] = logit
-    after_step(gaussians, nothing, GrowthConfig(start=0, every=1, stop=9, factor=1.5), 1, 1e-4, drawn())
+    after_step(gaussians, nothing, MCMCConfig(start=0, every=1, stop=9, factor=1.5), 1, 1e-4, drawn())
     assert all(parameter.isfinite().all() for parameter in gaussians.rows())
     assert gaussians.count == (6 if logit == -200.0 else 9)
 

@@ -11,10 +11,11 @@ from tests.data.scenes import draw, write_ball_scene
 from langfield.core.cameras import Camera
 from langfield.data.scene import Scene, open_scene
 from langfield.fields.gaussians import GaussianConfig
-from langfield.models.base import Method, MethodContext, Photo, PhotoBatch
-from langfield.models.gaussians.adaptive_density import DensificationConfig
+from langfield.models.batches import Photo, PhotoBatch
+from langfield.models.config import ModelContext
+from langfield.models.gaussians.adaptive_density import AdaptiveDensityConfig
 from langfield.models.gaussians.exposure import Exposure
-from langfield.models.gaussians.mcmc import GrowthConfig, after_step
+from langfield.models.gaussians.mcmc import MCMCConfig, after_step
 from langfield.models.gaussians.splat import Splat, SplatConfig
 from langfield.training.loop import TrainingConfig, train
 from langfield.training.optimiser import Optimiser, learning_rate
@@ -22,18 +23,18 @@ from langfield.training.photos import PhotoSource
 
 # A few hundred steps on tiny pictures: rates are ten times 3DGS's.
 CONFIG = SplatConfig(
-    GaussianConfig(capacity=1200, sh_degree=1, first_scale=0.5),
-    harmonics_every=60,
+    GaussianConfig(capacity=1200, sh_degree=1, init_scale=0.5),
+    sh_degree_every=60,
     opacity_weight=1e-3,
     scale_weight=1e-3,
     means_lr=2e-3,
     scales_lr=2e-2,
     rotations_lr=5e-3,
-    constant_lr=2e-2,
-    directed_lr=2e-3,
+    sh0_lr=2e-2,
+    shN_lr=2e-3,
     lr_steps=200,
 )
-GROWTH = GrowthConfig(start=40, every=20, stop=150, factor=1.1, noise=10.0)
+GROWTH = MCMCConfig(start=40, every=20, stop=150, factor=1.1, noise=10.0)
 STEPS = 200
 
 
@@ -48,7 +49,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory):
     written = write_ball_scene(folder, n_views=25, width_px=48, height_px=36, n_points=800)
     scene = open_scene(folder)
     torch.manual_seed(0)
-    method = Splat(CONFIG, MethodContext(photos=len(scene.train)))
+    method = Splat(CONFIG, ModelContext(photos=len(scene.train)))
     begin(method, scene)
 
     def follow(generator: torch.Generator, step: int, optimiser: Optimiser) -> None:
@@ -116,7 +117,7 @@ def test_the_state_is_loaded_into_a_fresh_method(trained):
 
 def test_what_may_not_be_used_teaches_nothing():
     torch.manual_seed(1)
-    method = Splat(CONFIG, MethodContext(photos=1))
+    method = Splat(CONFIG, ModelContext(photos=1))
     points = np.random.default_rng(0).uniform(-0.4, 0.4, (60, 3)) + np.array([0, 0, 2])
     method.gaussians.begin(points, np.full((60, 3), 0.5))
     camera = Camera(np.eye(4), 32, 24, 30.0, 30.0, 16.0, 12.0)
@@ -129,8 +130,8 @@ def test_what_may_not_be_used_teaches_nothing():
         method.zero_grad()
         terms = method.loss(PhotoBatch((Photo(0, camera, photo, used),)), 0)
         (terms["l1"] + terms["similarity"]).backward()
-        assert method.gaussians.colors_constant.grad is not None
-        return method.gaussians.colors_constant.grad.clone()
+        assert method.gaussians.sh0.grad is not None
+        return method.gaussians.sh0.grad.clone()
 
     assert torch.equal(gradient(0.0), gradient(1.0))
     assert gradient(0.0).abs().sum() > 0
@@ -139,7 +140,7 @@ def test_what_may_not_be_used_teaches_nothing():
 def seen_scene(seed: int = 1, **changes) -> tuple[Splat, list[Photo]]:
     """A method whose Gaussians fill the view of two cameras, and a photo by each that shows something else."""
     torch.manual_seed(seed)
-    method = Splat(replace(CONFIG, **changes), MethodContext(photos=2))
+    method = Splat(replace(CONFIG, **changes), ModelContext(photos=2))
     rng = np.random.default_rng(seed)
     points = rng.uniform(-0.6, 0.6, (300, 3)) + np.array([0, 0, 2])
     method.gaussians.begin(points, rng.uniform(0, 1, (300, 3)))
@@ -252,12 +253,12 @@ def test_exposure_of_one_photo_is_taught_by_that_photo():
 
 def test_only_what_needs_them_has_exposures_and_slopes():
     plain = set(seen_scene()[0].state_dict())
-    both = set(seen_scene(exposure=True, growth=DensificationConfig())[0].state_dict())
+    both = set(seen_scene(exposure=True, growth=AdaptiveDensityConfig())[0].state_dict())
     assert both - plain == {"exposure.affine", "slopes.total", "slopes.pictures"}
 
 
 def test_slopes_are_kept_while_they_are_needed():
-    method, photos = seen_scene(growth=DensificationConfig(stop=10))
+    method, photos = seen_scene(growth=AdaptiveDensityConfig(stop=10))
     for step, expected in ((9, 2), (10, 0)):
         method.loss(PhotoBatch(tuple(photos)), step)["l1"].backward()
         assert len(method.footprints) == expected
@@ -270,7 +271,7 @@ def test_slopes_do_not_depend_on_how_many_photos_a_step_has():
     """Each photo's part of a mean is as small as there are photos; that is taken back."""
     means = []
     for batches in (((0,), (1,)), ((0, 1),)):
-        method, photos = seen_scene(growth=DensificationConfig())
+        method, photos = seen_scene(growth=AdaptiveDensityConfig())
         assert method.slopes is not None
         for numbers in batches:
             terms = method.loss(PhotoBatch(tuple(photos[i] for i in numbers)), 0)

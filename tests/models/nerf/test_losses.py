@@ -2,8 +2,10 @@
 
 import torch
 
-from langfield.models.nerf.losses import dense_loss, distortion_loss, language_loss, proposal_loss
-from langfield.renderers.sampling import RaySamples
+from langfield.models.config import ModelContext
+from langfield.models.nerf.heads import DenseHeadConfig, LanguageHeadConfig
+from langfield.models.nerf.losses import distortion_loss
+from langfield.renderers.samplers.base import RaySamples
 
 
 def histogram(rays: int, bins: int, seed: int) -> tuple[RaySamples, torch.Tensor]:
@@ -33,50 +35,25 @@ def test_distortion_of_one_bin_in_the_limit_is_nothing():
     assert 0 <= loss < 1e-4
 
 
-def test_a_proposal_that_is_the_same_histogram_costs_nothing():
-    samples, weights = histogram(4, 9, 1)
-    assert proposal_loss(samples, weights, samples, weights) < 1e-9
-
-
-def test_proposal_loss_is_the_uncovered_weight():
-    """By loops: the bound of a bin is the sum of the proposal's bins that it touches (Mip-NeRF 360, eq. 12)."""
-    samples, weights = histogram(2, 5, 2)
-    proposal, proposal_weights = histogram(2, 8, 3)
-    proposal_weights = proposal_weights * 0.3  # too little, so that something is uncovered
-    expected = 0.0
-    for r in range(2):
-        for i in range(5):
-            low, high = samples.s_edges[r, i], samples.s_edges[r, i + 1]
-            bound = sum(
-                float(proposal_weights[r, j])
-                for j in range(8)
-                if proposal.s_edges[r, j] < high and proposal.s_edges[r, j + 1] > low
-            )
-            expected += max(0.0, float(weights[r, i]) - bound) ** 2 / (float(weights[r, i]) + 1e-7)
-    loss = proposal_loss(samples, weights, proposal, proposal_weights)
-    torch.testing.assert_close(loss, torch.tensor(expected / 2), rtol=1e-4, atol=1e-6)
-    assert loss > 0.01
-
-
-def test_proposal_loss_trains_the_proposal_only():
-    samples, weights = histogram(2, 5, 4)
-    proposal, proposal_weights = histogram(2, 5, 5)
-    weights.requires_grad_()
-    proposal_weights = (proposal_weights * 0.5).requires_grad_()
-    proposal_loss(samples, weights, proposal, proposal_weights).backward()
-    assert weights.grad is None
-    assert proposal_weights.grad is not None
-    assert (proposal_weights.grad <= 0).all()
-    assert proposal_weights.grad.sum() < 0
+CONTEXT = ModelContext(photos=1, target_dims={"embedding": 4, "dense": 4})
 
 
 def test_language_loss_is_the_summed_huber():
+    head = LanguageHeadConfig().build(2, CONTEXT)
+    assert head is not None
     a, b = torch.randn(6, 4) * 2, torch.randn(6, 4)
     difference = (a - b).abs()
     huber = torch.where(difference < 1.25, 0.5 * difference**2, 1.25 * (difference - 0.625))
-    torch.testing.assert_close(language_loss(a, b), huber.sum(-1).mean())
+    torch.testing.assert_close(head.loss(a, {"embedding": b}), huber.sum(-1).mean())
 
 
 def test_dense_loss_is_the_squared_distance():
+    head = DenseHeadConfig().build(2, CONTEXT)
+    assert head is not None
     a, b = torch.randn(6, 4), torch.randn(6, 4)
-    torch.testing.assert_close(dense_loss(a, b), (a - b).norm(dim=-1).square().mean())
+    torch.testing.assert_close(head.loss(a, {"dense": b}), (a - b).norm(dim=-1).square().mean())
+
+
+def test_a_head_without_its_target_is_not_built():
+    assert LanguageHeadConfig().build(2, ModelContext(photos=1, target_dims={"dense": 4})) is None
+    assert DenseHeadConfig().build(2, ModelContext(photos=1, target_dims={"embedding": 4})) is None

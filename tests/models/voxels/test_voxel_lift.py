@@ -4,18 +4,19 @@ from dataclasses import replace
 
 import pytest
 import torch
-
-from langfield.core.cameras import Camera, Cameras
-from langfield.models.base import Method, MethodContext, RayBatch
-from langfield.models.presets import LIFT
-from langfield.models.registry import create_method
-from langfield.models.voxels.voxel_lift import Lift, PhotoEmbeddings
 from langfield.query.language_view import CodedMethod, LanguageMethod, PixelSamples, ready, render_language_view
-from langfield.query.relevancy import Phrases
 from langfield.training.lifting import LiftingMethod
 
+from langfield.core.cameras import Camera, Cameras
+from langfield.models.batches import RayBatch
+from langfield.models.config import ModelContext
+from langfield.models.presets import LIFT
+from langfield.models.registry import create_model
+from langfield.models.relevancy import EncodedPhrases
+from langfield.models.voxels.voxel_lift import PhotoEmbeddings
+
 TINY = replace(LIFT, chunk_rays=64, sampling=replace(LIFT.sampling, anneal_steps=10))
-CONTEXT = MethodContext(photos=1, embed_dim=4)
+CONTEXT = ModelContext(photos=1, target_dims={"embedding": 4})
 CAMERA = Camera(torch.eye(4).double().numpy(), 16, 16, 16.0, 16.0, 8.0, 8.0)
 LEFT, RIGHT = torch.eye(4)[:2]
 
@@ -53,7 +54,7 @@ def lifted() -> Lift:
 def test_it_is_what_the_protocols_ask_for(lifted: Lift):
     for protocol in (Method, LanguageMethod, CodedMethod, LiftingMethod):
         assert isinstance(lifted, protocol)
-    assert isinstance(create_method("lift", TINY, CONTEXT), Lift)
+    assert isinstance(create_model("lift", TINY, CONTEXT), Lift)
 
 
 def test_each_side_answers_what_its_pixels_said(lifted: Lift):
@@ -70,7 +71,7 @@ def test_each_side_answers_what_its_pixels_said(lifted: Lift):
 
 
 def test_asking_the_codes_and_asking_embeddings_agree_where_codes_agree(lifted: Lift):
-    phrases = Phrases(("left", "right"), torch.stack([LEFT, RIGHT]), torch.eye(4)[2:], 10.0)
+    phrases = EncodedPhrases(("left", "right"), torch.stack([LEFT, RIGHT]), torch.eye(4)[2:], 10.0)
     view = render_language_view(lifted, CAMERA)
     scale = torch.full((256,), 0.2)
     plain = phrases.relevancy(view.embedding(scale))
@@ -86,7 +87,7 @@ def test_asking_the_codes_and_asking_embeddings_agree_where_codes_agree(lifted: 
 
 
 def test_a_place_that_nothing_was_lifted_to_is_not_relevant(lifted: Lift):
-    phrases = Phrases(("left",), LEFT[None], torch.eye(4)[2:], 10.0)
+    phrases = EncodedPhrases(("left",), LEFT[None], torch.eye(4)[2:], 10.0)
     samples = replace(
         render_language_view(lifted, CAMERA).samples, points=torch.full((1, 3), 50.0), weights=torch.ones(1),
         ray=torch.zeros(1, dtype=torch.int64), rays=1,

@@ -22,7 +22,6 @@ from langfield.models.presets import PRESETS
 from langfield.ops.gaussians import gsplat_kernels
 from langfield.ops.gaussians.rasterize import blend_views, project
 from langfield.ops.gaussians.well_formed import well_formed
-from langfield.stages import prepare_kernels
 
 
 @pytest.fixture(autouse=True)
@@ -175,10 +174,10 @@ def test_loaded_kernels_are_prepared_at_no_cost(tmp_path: Path):
 def test_only_gaussians_on_a_gpu_need_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setitem(sys.modules, "gsplat", None)
     for name, device in (("splat", "cpu"), ("lerf", "cuda"), ("lift", "cuda")):
-        prepare_kernels(PRESETS[name], torch.device(device), tmp_path / "log", print, print)
+        PRESETS[name].config.prepare_device(torch.device(device), tmp_path / "log", print, print)
     for name in ("splat", "splat-fast", "splat-quality"):
         with pytest.raises(UsageError, match="needs gsplat"):
-            prepare_kernels(PRESETS[name], torch.device("cuda"), tmp_path / "log", print, print)
+            PRESETS[name].config.prepare_device(torch.device("cuda"), tmp_path / "log", print, print)
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from langfield.models.relevancy import relevancy
 from langfield.ops.sparse_relevancy import reference, sparse_relevancy, sparse_relevancy_levels
-from langfield.query.relevancy import relevancy
 
 DIM = 16
 

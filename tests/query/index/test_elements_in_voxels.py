@@ -8,53 +8,54 @@ from tests.query.fake_session import WORLD_FROM_SCENE, session
 from tests.query.fake_world import SIZE, THING
 
 from langfield.core.errors import UsageError
-from langfield.query.index.elements_in_voxels import Elements
-from langfield.query.index.scene_index import MOST_HITS, Found
-from langfield.query.index.surface_voxels import Region, Surface
-from langfield.query.view_answers import hits_on_surface
+from langfield.query.index.elements_in_voxels import ElementVoxels
+from langfield.query.index.regions import Region
+from langfield.query.index.scene_index import MAX_HITS, PhraseMatch
+from langfield.query.index.surface_voxels import SurfaceVoxels, voxelise_surface
+from langfield.query.view_answers import hit_masks_in_view
 
 
-def region_of(cubes: np.ndarray, peak: float = 1.0) -> Region:
-    return Region(cubes, cubes, peak, 0.5)
+def region_of(voxels: np.ndarray, peak: float = 1.0) -> Region:
+    return Region(voxels, voxels, peak, 0.5)
 
 
-def some_surface(seed: int, points: int = 60) -> Surface:
+def some_voxels(seed: int, points: int = 60) -> SurfaceVoxels:
     rng = np.random.default_rng(seed)
     xyz = rng.uniform(-1, 1, (points, 3)) * [1, 1, 0.2]
     twice = np.concatenate([xyz, xyz])
-    return Surface(twice, np.abs(twice), np.zeros_like(twice), np.repeat([0, 1], points), 0.3)
+    return voxelise_surface(twice, np.abs(twice), np.zeros_like(twice), np.repeat([0, 1], points), 0.3)
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 1000))
-def test_a_point_belongs_to_the_region_of_its_nearest_cube_if_that_is_near(seed: int):
-    surface = some_surface(seed)
+def test_a_point_belongs_to_the_region_of_its_nearest_voxel_if_that_is_near(seed: int):
+    voxels = some_voxels(seed)
     rng = np.random.default_rng(seed + 1)
-    region = region_of(np.flatnonzero(rng.random(len(surface)) < 0.4))
+    region = region_of(np.flatnonzero(rng.random(len(voxels)) < 0.4))
     points = rng.uniform(-1.5, 1.5, (50, 3)) * [1, 1, 0.4]
-    elements = Elements.near(points, surface)
+    elements = ElementVoxels.nearest(points, voxels)
     expected = []
     for point in points:
-        distance = np.linalg.norm(surface.centres_scene - point, axis=1)
-        expected.append(bool(distance.min() <= 1.5 * 0.3 and distance.argmin() in region.cubes))
-    assert elements.of(region).tolist() == expected
-    assert elements.count(region) == sum(expected)
+        distance = np.linalg.norm(voxels.centres_scene - point, axis=1)
+        expected.append(bool(distance.min() <= 1.5 * 0.3 and distance.argmin() in region.voxels))
+    assert elements.mask_of(region).tolist() == expected
+    assert elements.count_in(region) == sum(expected)
 
 
-def test_points_of_a_surface_are_in_their_own_cubes():
-    surface = some_surface(3)
-    elements = Elements.of_surface(surface)
+def test_points_of_a_surface_are_in_their_own_voxels():
+    voxels = some_voxels(3)
+    elements = ElementVoxels.of_surface_points(voxels)
     region = region_of(np.array([2, 5]))
-    np.testing.assert_array_equal(surface.points_scene[elements.of(region)], surface.points_of(region.cubes))
-    assert elements.count(region) == len(surface.points_of(region.cubes))
-    every = region_of(np.arange(len(surface)))
-    assert elements.of(every).all()
+    np.testing.assert_array_equal(voxels.points_scene[elements.mask_of(region)], voxels.points_in(region.voxels))
+    assert elements.count_in(region) == len(voxels.points_in(region.voxels))
+    every = region_of(np.arange(len(voxels)))
+    assert elements.mask_of(every).all()
 
 
 def test_without_a_surface_nothing_belongs_anywhere():
     nothing = np.zeros((0, 3))
-    surface = Surface(nothing, nothing, nothing, np.zeros(0, np.int64), 1.0)
-    assert Elements.near(np.zeros((4, 3)), surface).cube.tolist() == [-1] * 4
+    voxels = voxelise_surface(nothing, nothing, nothing, np.zeros(0, np.int64), 1.0)
+    assert ElementVoxels.nearest(np.zeros((4, 3)), voxels).voxel.tolist() == [-1] * 4
 
 
 def test_a_sessions_elements_are_its_hits_points_in_world_units():
@@ -85,20 +86,20 @@ def test_a_hits_mask_is_the_phrases_mask_if_it_is_the_only_one():
     assert made.hit_masks(camera, "nothing").shape == (0, camera.height_px, camera.width_px)
 
 
-@pytest.mark.parametrize("regions", [2, 3, MOST_HITS + 2])
+@pytest.mark.parametrize("regions", [2, 3, MAX_HITS + 2])
 def test_masks_of_hits_share_no_pixel_and_are_together_the_phrases_mask(regions: int):
     """The wall in stripes: neighbouring hits, whose border goes through pixels."""
     made = session()
-    surface = made._outlook_of_views(lambda event: None).surface
-    stripe = np.digitize(surface.centres_scene[:, 0], np.quantile(surface.centres_scene[:, 0], np.arange(1, 11) / 11))
+    voxels = made._scene_index(lambda event: None).voxels
+    stripe = np.digitize(voxels.centres_scene[:, 0], np.quantile(voxels.centres_scene[:, 0], np.arange(1, 11) / 11))
     parts = [region_of(np.flatnonzero(stripe == number), 1.0 - number / 100) for number in range(regions)]
-    values = np.full(len(surface), 0.7, np.float32)
-    found = Found(0.9, values, 0, parts)
-    made._known["stripes", tuple(made._wording.against(None))] = found
+    values = np.full(len(voxels), 0.7, np.float32)
+    found = PhraseMatch(0.9, values, 0, parts)
+    made._matches["stripes", tuple(made._phrase_encoder.negatives(None))] = found
     camera = made.views[0].camera
     whole = made.ask_view(camera, ["stripes"]).masks[0]
     each = made.hit_masks(camera, "stripes")
-    assert len(each) == min(regions, MOST_HITS)
+    assert len(each) == min(regions, MAX_HITS)
     np.testing.assert_array_equal(each.sum(axis=0), whole)
     assert each[1:].any(axis=(1, 2)).all()
     columns = [np.flatnonzero(mask.any(axis=0)).mean() for mask in each if mask.any()]
@@ -106,5 +107,5 @@ def test_masks_of_hits_share_no_pixel_and_are_together_the_phrases_mask(regions:
     chosen = made.elements("stripes")
     assert len(chosen) == len(each)
     assert np.sum(chosen, axis=0).max() == 1
-    absent = Found(0.4, values, 0, parts)
-    assert hits_on_surface(made._raster(made._view(camera)), absent).shape[0] == 0
+    absent = PhraseMatch(0.4, values, 0, parts)
+    assert hit_masks_in_view(made._voxel_interpolator(made._view(camera)), absent).shape[0] == 0

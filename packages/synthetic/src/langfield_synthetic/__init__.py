@@ -10,8 +10,8 @@ How the data flow, each step a module that knows only those before it:
 - `writing`: `write_capture` leaves a scene folder that langfield opens, with `queries.json` and the truth of its test
   views; `write_pictures` leaves many pictures of random scenes, with the words of their things, to train an encoder.
 
-Two commands do it all; rendering needs the extra "synthetic":
+Two commands do it all (`python -m langfield_synthetic` is the same program):
 
-    python -m langfield_synthetic capture OUT
-    python -m langfield_synthetic pictures OUT
+    langfield-synthetic capture OUT
+    langfield-synthetic pictures OUT
 """

@@ -1,6 +1,6 @@
-"""Make synthetic scenes: `python -m langfield_synthetic capture OUT` and `python -m langfield_synthetic pictures OUT`.
+"""Make synthetic scenes: `langfield-synthetic capture OUT` and `langfield-synthetic pictures OUT`.
 
-Needs the extra "synthetic" (Mitsuba 3). Runs on a GPU if there is one.
+Mitsuba 3 renders them, on a GPU if there is one.
 """
 
 import argparse
@@ -99,7 +99,7 @@ def _kinds(path: Path | None) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m langfield_synthetic", description=__doc__)
+    parser = argparse.ArgumentParser(prog="langfield-synthetic", description=__doc__)
     commands = parser.add_subparsers(required=True)
     for run, photos, size, samples in ((capture, 40, (400, 300), 512), (pictures, 16, (320, 240), 64)):
         command = commands.add_parser(run.__name__, help=(run.__doc__ or "").splitlines()[0])

@@ -4,20 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float, Float32, UInt32
 
 Points = Sequence[Sequence[float] | np.ndarray] | np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """vertices (V, 3) float32 in metres, faces (F, 3) uint32 counter-clockwise from outside, uv (V, 2) in [0, 1].
+    """Vertices in metres, faces counter-clockwise as seen from outside, texture coordinates in [0, 1].
 
     smooth: whether normals are interpolated over the faces; otherwise every face is flat.
     """
 
-    vertices: np.ndarray
-    faces: np.ndarray
-    uv: np.ndarray
+    vertices: Float32[np.ndarray, "V 3"]
+    faces: UInt32[np.ndarray, "F 3"]
+    uv: Float32[np.ndarray, "V 2"]
     smooth: bool = True
 
     def moved(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> "Mesh":
@@ -39,8 +40,8 @@ class Mesh:
         return self.moved(z=-float(self.vertices[:, 2].min()))
 
     @property
-    def bounds(self) -> np.ndarray:
-        """(2, 3): the lowest and highest corner."""
+    def bounds(self) -> Float32[np.ndarray, "2 3"]:
+        """The lowest and the highest corner of the box around it."""
         return np.stack([self.vertices.min(axis=0), self.vertices.max(axis=0)])
 
 
@@ -54,8 +55,8 @@ def merged(meshes: Sequence[Mesh]) -> Mesh:
     )
 
 
-def grid_mesh(points: np.ndarray, *, wrap_u: bool = False, wrap_v: bool = False) -> Mesh:
-    """A surface through points (U, V, 3); the outside is where u × v points. Wrapping joins last to first.
+def grid_mesh(points: Float[np.ndarray, "U V 3"], *, wrap_u: bool = False, wrap_v: bool = False) -> Mesh:
+    """A surface through a grid of points; the outside is where u × v points. Wrapping joins last to first.
 
     Vertices on a seam are doubled so that the texture does not run backwards over it.
     """

@@ -1,4 +1,4 @@
-"""Path-traced pictures of a table scene with instance ids and depth, by Mitsuba 3 (the extra "synthetic").
+"""Path-traced pictures of a table scene with instance ids and depth, by Mitsuba 3.
 
 Ids come from a second scene in which every shape is painted with its number: its albedo is read back.
 """
@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32, UInt8
 from scipy import sparse
 
 from langfield.core.cameras import Camera
@@ -24,12 +25,15 @@ _CREASE_DEGREES = 40.0
 
 @dataclass(frozen=True, eq=False)
 class Rendering:
-    """rgb (H, W, 3) uint8 sRGB; ids (H, W) uint8: 0 nothing, 1 table, 2 room, 10 + k the scene's thing k;
-    depth (H, W) float32, along the camera's z in metres, 0 where nothing is."""
+    """What a camera sees.
 
-    rgb: np.ndarray
-    ids: np.ndarray
-    depth: np.ndarray
+    rgb: sRGB. ids: 0 nothing, 1 table, 2 room, 10 + k the scene's thing k. depth: along the camera's z in metres, 0
+    where nothing is.
+    """
+
+    rgb: UInt8[np.ndarray, "H W 3"]
+    ids: UInt8[np.ndarray, "H W"]
+    depth: Float32[np.ndarray, "H W"]
 
 
 def use_mitsuba(variant: str | None = None) -> ModuleType:
@@ -37,7 +41,7 @@ def use_mitsuba(variant: str | None = None) -> ModuleType:
     try:
         import mitsuba
     except ImportError as error:
-        raise UsageError("making synthetic scenes needs Mitsuba: pip install 'langfield[synthetic]'") from error
+        raise UsageError(f"rendering needs Mitsuba 3, but {error}: pip install 'mitsuba>=3.9'") from error
     if variant is None:
         import torch
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import UInt8
 
 from langfield_synthetic.meshes import Mesh
 
@@ -29,11 +30,11 @@ SURFACES = ("matte", "glossy", "metal", "brushed metal", "glass", "mirror", "glo
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """A part's look: rgb in sRGB, 0 to 1; a texture (H, W, 3) uint8 in sRGB replaces it; `kind` is one of SURFACES."""
+    """A part's look: rgb in sRGB, 0 to 1; a texture in sRGB replaces it; `kind` is one of SURFACES."""
 
     rgb: RGB = (0.8, 0.8, 0.8)
     kind: str = "matte"
-    texture: np.ndarray | None = None
+    texture: UInt8[np.ndarray, "H W 3"] | None = None
     roughness: float = 0.4
 
 

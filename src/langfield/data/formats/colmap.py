@@ -12,7 +12,7 @@ import numpy as np
 from langfield.core.cameras import NO_DISTORTION, Camera, Distortion, LensModel
 from langfield.core.errors import DataError
 from langfield.core.transforms import Matrix4
-from langfield.data.assembly import Reading, fit_to_pictures, picture_sizes, present_photos
+from langfield.data.formats.base import ParsedScene, SceneFormat
 from langfield.data.formats.colmap_files import (
     ColmapCamera,
     ColmapImage,
@@ -23,6 +23,7 @@ from langfield.data.formats.colmap_files import (
     read_images,
     read_points,
 )
+from langfield.data.formats.photo_files import fit_to_pictures, picture_sizes, present_photos
 from langfield.data.lenses import check_lenses
 from langfield.data.validation import check_unique, checked_camera, checked_pose, is_file, plain_name, safe_path
 from langfield.data.views import View
@@ -44,21 +45,22 @@ def find_models(path: Path) -> list[Path]:
     return []
 
 
-def read_colmap(path: Path, models: Sequence[Path], *, max_side_px: int | None, allow_outside: bool) -> Reading:
-    """Read the largest of COLMAP's sub-models.
+def matches(path: Path) -> bool:
+    """Whether it is a folder in or under which COLMAP has left a model."""
+    return path.is_dir() and bool(find_models(path))
+
+
+def read_colmap(path: Path, *, max_side_px: int | None, allow_outside: bool) -> ParsedScene:
+    """Read the largest of COLMAP's sub-models; see `SceneReader`.
 
     Where the photos to train on lie once more in `images_train` beside `images`, as LERF-Mask has it, the others are
     for testing.
 
     Args:
         path: the scene, or the model's own folder.
-        models: what `find_models` found.
-        max_side_px: longest side that photos are used at; None for any.
         allow_outside: accept photos outside the folder `images`.
-
-    Raises DataError naming the file and what is wrong in it.
     """
-    model, notes = _largest(models)
+    model, notes = _largest(find_models(path))
     photos = _photo_folder(path)
     images_file = model_file(model, "images") or model
     images = read_images(model)
@@ -76,7 +78,7 @@ def read_colmap(path: Path, models: Sequence[Path], *, max_side_px: int | None, 
     fitted, size_notes = fit_to_pictures(views, sizes, max_side_px, cameras_file)
     check_lenses(fitted, cameras_file)
     split, split_notes = _split(photos.parent / _TO_TRAIN_ON, [view.name for view in fitted])
-    return Reading(
+    return ParsedScene(
         root=photos.parent,
         kind="colmap",
         views=fitted,
@@ -84,6 +86,11 @@ def read_colmap(path: Path, models: Sequence[Path], *, max_side_px: int | None, 
         split=split,
         notes=(*notes, *missing_notes, *size_notes, *split_notes),
     )
+
+
+COLMAP = SceneFormat(
+    "COLMAP model", "a COLMAP model in sparse/0 with the photos in images", matches=matches, read=read_colmap
+)
 
 
 def _largest(models: Sequence[Path]) -> tuple[Path, list[str]]:

@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 
 from langfield.core.errors import DataError
-from langfield.data.validation import MAX_SIDE_PX, check_points
+from langfield.core.json_files import MAX_SIDE_PX
+from langfield.data.validation import check_points
 from langfield.data.views import Points
 
 # Number: (name, how many parameters). COLMAP's src/colmap/sensor/models.h.

@@ -14,73 +14,82 @@ import numpy as np
 
 from langfield.core.cameras import NO_DISTORTION, Camera, Distortion, LensModel
 from langfield.core.errors import DataError
+from langfield.core.json_files import Json, read_json
 from langfield.core.transforms import opencv_from_opengl
-from langfield.data.assembly import Reading, fit_to_pictures, picture_sizes, present_photos
+from langfield.data.formats.base import ParsedScene, SceneFormat
+from langfield.data.formats.photo_files import fit_to_pictures, picture_sizes, present_photos
 from langfield.data.formats.ply import read_ply
 from langfield.data.lenses import check_lenses
-from langfield.data.validation import (
-    Json,
-    check_unique,
-    checked_camera,
-    checked_pose,
-    is_file,
-    plain_name,
-    read_json,
-    safe_path,
-)
+from langfield.data.validation import check_unique, checked_camera, checked_pose, is_file, plain_name, safe_path
 from langfield.data.views import Points, View
 
 CAMERA_MODELS = ("OPENCV", "OPENCV_FISHEYE", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
+_FILE_NAME = "transforms.json"
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 _COEFFICIENTS = ("k1", "k2", "k3", "k4", "p1", "p2")
 _OTHER_LENSES = ("equirectangular", "latlong", "orthographic", "ftheta_p0")
 
 
 @dataclass(frozen=True)
-class _Photo:
-    """One frame of the file: its JSON, the photo's name and where it lies (or would lie)."""
+class _Frame:
+    """An entry of the file's list `frames`.
 
-    frame: Json
+    Attributes:
+        json: the entry itself.
+        name: of its photo, with the ending of the photo on disk.
+        listed_name: as the entry spells it; instant-ngp leaves the ending out.
+        path: where the photo lies, or would lie.
+    """
+
+    json: Json
     name: str
     listed_name: str
     path: Path
 
 
-def read_transforms(path: Path, *, max_side_px: int | None, allow_outside: bool) -> Reading:
-    """Read a `transforms.json`.
+def matches(path: Path) -> bool:
+    """Whether it is a JSON file, or a folder with a `transforms.json`."""
+    return path.suffix.lower() == ".json" if path.is_file() else (path / _FILE_NAME).is_file()
+
+
+def read_nerfstudio(path: Path, *, max_side_px: int | None, allow_outside: bool) -> ParsedScene:
+    """Read a `transforms.json`; see `SceneReader`.
 
     Args:
-        path: the file; photos are looked for relative to its folder.
-        max_side_px: longest side that photos are used at; None for any.
-        allow_outside: accept files outside the folder.
-
-    Raises DataError naming the file and the place in it.
+        path: the file, or its folder. Photos are looked for relative to the folder.
     """
-    root = path.parent.resolve()
-    meta = read_json(path)
-    frames = list(meta.need("frames", "it must list the photos").items())
-    photos = [_photo(frame, root, allow_outside) for frame in frames]
-    check_unique([photo.name for photo in photos], path)
-    present, notes = present_photos([photo.path for photo in photos], path)
-    kept = [photos[i] for i in present]
-    sizes = picture_sizes([photo.path for photo in kept])
-    unit = meta.get("depth_unit_scale_factor")
-    depth_unit = 1e-3 if unit is None else unit.number(low=1e-9)
-    views = []
-    for photo, size in zip(kept, sizes, strict=True):
-        mask, depth = (_side_file(photo, key, root, allow_outside) for key in ("mask_path", "depth_file_path"))
-        views.append(View(photo.name, photo.path, _camera(photo.frame, meta, size), mask, depth, depth_unit))
-    fitted, size_notes = fit_to_pictures(views, sizes, max_side_px, path)
-    check_lenses(fitted, path)
-    split, split_notes = _split(meta, photos, {photo.name for photo in kept})
+    file = path if path.is_file() else path / _FILE_NAME
+    root = file.parent.resolve()
+    meta = read_json(file)
+    every = [_frame(entry, root, allow_outside) for entry in meta.need("frames", "it must list the photos").items()]
+    check_unique([frame.name for frame in every], file)
+    present, notes = present_photos([frame.path for frame in every], file)
+    frames = [every[i] for i in present]
+    sizes = picture_sizes([frame.path for frame in frames])
+    views = [_view(frame, meta, size, root, allow_outside) for frame, size in zip(frames, sizes, strict=True)]
+    fitted, size_notes = fit_to_pictures(views, sizes, max_side_px, file)
+    check_lenses(fitted, file)
+    split, split_notes = _split(meta, every, {frame.name for frame in frames})
     points, point_notes = _points(meta, root, allow_outside)
     kind = "instant-ngp" if meta.get("aabb_scale") else "nerfstudio"
-    notes = [*notes, *size_notes, *split_notes, *point_notes, *_frame_notes(meta)]
-    return Reading(root, kind, fitted, points, split, tuple(notes))
+    notes = [*notes, *size_notes, *split_notes, *point_notes, *_moved_notes(meta)]
+    return ParsedScene(root, kind, fitted, points, split, tuple(notes))
 
 
-def _photo(frame: Json, root: Path, allow_outside: bool) -> _Photo:
-    node = frame.need("file_path")
+NERFSTUDIO = SceneFormat(
+    "transforms.json", "transforms.json (nerfstudio, instant-ngp)", matches=matches, read=read_nerfstudio
+)
+
+
+def _view(frame: _Frame, meta: Json, picture_size: tuple[int, int], root: Path, allow_outside: bool) -> View:
+    mask, depth = (_side_file(frame, key, root, allow_outside) for key in ("mask_path", "depth_file_path"))
+    unit = meta.get("depth_unit_scale_factor")
+    depth_unit = 1e-3 if unit is None else unit.number(low=1e-9)
+    return View(frame.name, frame.path, _camera(frame.json, meta, picture_size), mask, depth, depth_unit)
+
+
+def _frame(entry: Json, root: Path, allow_outside: bool) -> _Frame:
+    node = entry.need("file_path")
     listed = node.text()
     path = safe_path(root, listed, node.file, node.where, allow_outside=allow_outside)
     name = plain_name(listed)
@@ -88,12 +97,12 @@ def _photo(frame: Json, root: Path, allow_outside: bool) -> _Photo:
         for suffix in _SUFFIXES:
             other = safe_path(root, listed + suffix, node.file, node.where, allow_outside=allow_outside)
             if is_file(other):
-                return _Photo(frame, name + suffix, name, other)
-    return _Photo(frame, name, name, path)
+                return _Frame(entry, name + suffix, name, other)
+    return _Frame(entry, name, name, path)
 
 
-def _side_file(photo: _Photo, key: str, root: Path, allow_outside: bool) -> Path | None:
-    node = photo.frame.get(key)
+def _side_file(frame: _Frame, key: str, root: Path, allow_outside: bool) -> Path | None:
+    node = frame.json.get(key)
     if node is None:
         return None
     path = safe_path(root, node.text(), node.file, node.where, allow_outside=allow_outside)
@@ -184,10 +193,10 @@ def _distortion(frame: Json, meta: Json, lens: LensModel) -> Distortion:
 
 
 def _split(
-    meta: Json, photos: Sequence[_Photo], kept: set[str]
+    meta: Json, frames: Sequence[_Frame], kept: set[str]
 ) -> tuple[tuple[frozenset[str], frozenset[str]] | None, list[str]]:
     """The file's own split, by names. Test is `test_filenames`, else `val_filenames`; train may be left out."""
-    by_name = {spelling: photo.name for photo in photos for spelling in (photo.listed_name, photo.name)}
+    by_name = {spelling: frame.name for frame in frames for spelling in (frame.listed_name, frame.name)}
     lists: dict[str, frozenset[str]] = {}
     for part in ("train", "val", "test"):
         if node := meta.get(f"{part}_filenames"):
@@ -222,7 +231,7 @@ def _points(meta: Json, root: Path, allow_outside: bool) -> tuple[Points | None,
     return read_ply(path), []
 
 
-def _frame_notes(meta: Json) -> list[str]:
+def _moved_notes(meta: Json) -> list[str]:
     node = meta.get("applied_transform")
     scale = meta.get("applied_scale")
     moved = node is not None and not np.allclose(node.matrix(), np.eye(4))

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from langfield.core.errors import DataError
+from langfield.core.json_files import MAX_COORDINATE
 from langfield.core.splats import (
     CONSTANT_NAMES,
     MEAN_NAMES,
@@ -18,7 +19,6 @@ from langfield.core.splats import (
     rest_names,
 )
 from langfield.data.formats.ply import read_vertices
-from langfield.data.validation import MAX_COORDINATE
 
 _NEEDED = (*MEAN_NAMES, *CONSTANT_NAMES, OPACITY_NAME, *SCALE_NAMES, *ROTATION_NAMES)
 _PACKED = "packed_position"  # of SuperSplat's compressed form

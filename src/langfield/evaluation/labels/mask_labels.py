@@ -17,9 +17,9 @@ from scipy import ndimage
 
 from langfield.core.errors import DataError
 from langfield.data.images import decode_black_and_white
-from langfield.data.layouts import read_phrases
+from langfield.data.literature.layouts import read_phrases
 from langfield.data.views import View
-from langfield.evaluation.labels.labels import MAX_PHRASE_CHARS, MAX_PHRASES, Label, Phrase, ViewLabels, check_shape
+from langfield.evaluation.labels.base import MAX_PHRASE_CHARS, MAX_PHRASES, Label, Phrase, ViewLabels, check_shape
 
 CLASSES_FILE = "classes.txt"
 # What all kinds of these labels are: the folders know none.

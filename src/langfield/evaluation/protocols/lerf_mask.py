@@ -13,13 +13,12 @@ from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from langfield.data.views import View
-from langfield.evaluation.asked import Asked, asked_in_views
-from langfield.evaluation.counting import Question
-from langfield.evaluation.labels.labels import Label, Labels, ViewLabels
+from langfield.evaluation.askable import Asked, asked_in_views
+from langfield.evaluation.labels.base import Label, Labels, ViewLabels
 from langfield.evaluation.masks import MaskRule, boundaries, ious
 from langfield.evaluation.metrics import resized_maps
+from langfield.evaluation.questions import Question
 from langfield.evaluation.result import ViewResult
-from langfield.query.index.scene_index import shrunk
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def measure(
     if seen is None:
         return result
     by_phrase = {label.phrase: label for label in seen.labels}
-    camera = view.camera if max_side_px is None else shrunk(view.camera, max_side_px)
+    camera = view.camera.fit_within(max_side_px)
     for answers in asked_in_views(session, camera, list(by_phrase)):
         maps = torch.from_numpy(answers.masks.astype(np.float32)).to(device)
         result.questions += _compared(maps, [by_phrase[phrase] for phrase in answers.phrases], seen, rule)

@@ -17,13 +17,12 @@ from torch import Tensor
 
 from langfield.core.errors import DataError
 from langfield.data.views import Scene, View
-from langfield.evaluation.asked import AskedAtLevels, asked_at_levels
-from langfield.evaluation.counting import Question
-from langfield.evaluation.labels.labels import Label, Labels, ViewLabels
+from langfield.evaluation.askable import AskedAtLevels, asked_at_levels
+from langfield.evaluation.labels.base import Label, Labels, ViewLabels
 from langfield.evaluation.masks import box_filtered, cut, ious
 from langfield.evaluation.metrics import resized_maps
+from langfield.evaluation.questions import Question
 from langfield.evaluation.result import ViewResult
-from langfield.query.index.scene_index import shrunk
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def measure(session: AskedAtLevels, view: View, labels: Labels, max_side_px: int
     if seen is None:
         return result
     by_phrase = {label.phrase: label for label in seen.labels}
-    camera = view.camera if max_side_px is None else shrunk(view.camera, max_side_px)
+    camera = view.camera.fit_within(max_side_px)
     for phrases, maps in asked_at_levels(session, camera, list(by_phrase)):
         fitting = torch.stack([resized_maps(level, seen.width_px, seen.height_px) for level in maps])
         result.questions += _compared(choose(fitting), [by_phrase[phrase] for phrase in phrases], seen)

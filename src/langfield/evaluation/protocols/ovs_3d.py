@@ -13,13 +13,12 @@ from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from langfield.data.views import View
-from langfield.evaluation.asked import AskedAtLevels, asked_at_levels
-from langfield.evaluation.counting import Question
-from langfield.evaluation.labels.labels import Labels
+from langfield.evaluation.askable import AskedAtLevels, asked_at_levels
+from langfield.evaluation.labels.base import Labels
 from langfield.evaluation.masks import ious
 from langfield.evaluation.metrics import resized_maps
+from langfield.evaluation.questions import Question
 from langfield.evaluation.result import ViewResult
-from langfield.query.index.scene_index import shrunk
 
 RULE: Final = "relevancy over 0.4, at the level with the highest mean there"
 _THRESHOLD = 0.4
@@ -42,7 +41,7 @@ def measure(session: AskedAtLevels, view: View, labels: Labels, max_side_px: int
     if seen is None:
         return result
     by_phrase = {label.phrase: label for label in seen.labels}
-    camera = view.camera if max_side_px is None else shrunk(view.camera, max_side_px)
+    camera = view.camera.fit_within(max_side_px)
     for phrases, maps in asked_at_levels(session, camera, list(by_phrase)):
         for index, phrase in enumerate(phrases):  # one after the other: labels may be far larger than what was asked
             mask, level = choose(resized_maps(maps[:, index], seen.width_px, seen.height_px))

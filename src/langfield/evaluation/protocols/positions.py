@@ -11,11 +11,11 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from langfield.core.errors import DataError
+from langfield.core.json_files import read_json
 from langfield.core.progress import Progress
-from langfield.data.validation import read_json
-from langfield.evaluation.asked import Asked
-from langfield.evaluation.counting import Question, figures
-from langfield.evaluation.labels.labels import InstanceLabels
+from langfield.evaluation.askable import Asked
+from langfield.evaluation.labels.base import InstanceLabels
+from langfield.evaluation.questions import Question, figures
 from langfield.query.answers import Answer
 
 LOOSE_IOU, TIGHT_IOU = 0.25, 0.5

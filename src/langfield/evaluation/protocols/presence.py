@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from langfield.core.progress import Progress
-from langfield.evaluation.asked import Asked
-from langfield.evaluation.counting import Question, mean, standard_error
-from langfield.evaluation.labels.labels import ABSENT, BACKGROUND, Phrase
+from langfield.evaluation.askable import Asked
+from langfield.evaluation.labels.base import ABSENT, BACKGROUND, Phrase
 from langfield.evaluation.metrics import auroc, auroc_error
 from langfield.evaluation.protocols.names import HEADLINE_KINDS
+from langfield.evaluation.questions import Question, mean, standard_error
 
 DECISION = 0.5
 BINS = 10

@@ -1,5 +1,5 @@
-"""From sightings of a surface to its elements: where they are, how they lie and look, and what their language is read
-from."""
+"""From observations of a surface to its elements: where they are, how they lie and look, and what their language is
+read from."""
 
 from dataclasses import dataclass, replace
 
@@ -11,13 +11,13 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from langfield.fields.gaussians import GaussianConfig, Gaussians
-from langfield.models.conversion.surface_observations import DEPTH_SLACK, Cubes, Sightings
+from langfield.models.conversion.surface_observations import DEPTH_SLACK, CropSizedVoxels, SurfaceObservations
 from langfield.ops.spherical_harmonics import SH_C0
 from langfield.renderers.volume import SurfaceSamples
 
 _RAYS = 4  # that an element's embedding is the mean over, each from another view
 _REACH = 0.75  # in sides: how far to the side an element stands for what is seen
-_GROWTH = 1.2  # of cubes, at least, where elements are too many
+_GROWTH = 1.2  # of voxels, at least, where elements are too many
 _NEIGHBOURS = 8
 _NEAR_SIDES = 2.5  # farther neighbours may be on another surface
 _FEWEST_FOR_PLANE = 3
@@ -27,13 +27,13 @@ _OPACITY = 0.95
 
 
 @dataclass(frozen=True)
-class Elements:
+class SurfaceElements:
     """N elements of a surface, in the scene frame.
 
     Attributes:
         points: (N, 3).
         rgb: in [0, 1].
-        sides: of the cubes they stand for.
+        sides: of the voxels they stand for.
         distance: typical distance from which photos saw them.
         samples: of the rays that showed them, with the element's number as the ray's.
     """
@@ -48,51 +48,55 @@ class Elements:
         return len(self.points)
 
 
-def gather_elements(sightings: Sightings, cubes: Cubes, most: int) -> tuple[Elements, Cubes]:
-    """Elements that the sightings are of, each at the mean of its own; cubes grow until `most` are enough.
+def gather_elements(
+    observations: SurfaceObservations, voxels: CropSizedVoxels, most: int
+) -> tuple[SurfaceElements, CropSizedVoxels]:
+    """Elements that the observations are of, each at the mean of its own; voxels grow until `most` are enough.
 
-    View after view, what no element yet stands for becomes new ones, one a cube. So a surface is covered once, even
-    where views disagree by more than a cube about how far away it is.
+    View after view, what no element yet stands for becomes new ones, one a voxel. So a surface is covered once, even
+    where views disagree by more than a voxel about how far away it is.
 
-    Returns the elements and the cubes that they are of.
+    Returns the elements and the voxels that they are of.
     """
-    while isinstance(element := _elements_of(sightings, cubes, most), int):
-        cubes = replace(cubes, factor=cubes.factor * max(_GROWTH, (element / most) ** 0.5))
+    while isinstance(element := _elements_of(observations, voxels, most), int):
+        voxels = replace(voxels, factor=voxels.factor * max(_GROWTH, (element / most) ** 0.5))
     count = element.bincount()
-    points = torch.zeros(len(count), 3, device=count.device).index_add_(0, element, sightings.points) / count[:, None]
-    rgb = torch.zeros_like(points).index_add_(0, element, sightings.rgb) / count[:, None]
-    samples = _samples_of_elements(sightings, element, points)
-    return Elements(points, rgb, cubes.sides(points), cubes.seen.typical_distance(points), samples), cubes
+    points = (
+        torch.zeros(len(count), 3, device=count.device).index_add_(0, element, observations.points) / count[:, None]
+    )
+    rgb = torch.zeros_like(points).index_add_(0, element, observations.rgb) / count[:, None]
+    samples = _samples_of_elements(observations, element, points)
+    return SurfaceElements(points, rgb, voxels.sides(points), voxels.observed.typical_distance(points), samples), voxels
 
 
-def _elements_of(sightings: Sightings, cubes: Cubes, most: int) -> Int64[Tensor, " s"] | int:
-    """Which element each sighting is of; or how many there were already when they became more than `most`."""
-    keys = cubes.keys(sightings.points)[0].cpu().numpy()
-    points, sides = sightings.points.cpu().double().numpy(), cubes.sides(sightings.points).cpu().double().numpy()
-    view = sightings.view.cpu().numpy()
+def _elements_of(observations: SurfaceObservations, voxels: CropSizedVoxels, most: int) -> Int64[Tensor, " s"] | int:
+    """Which element each observation is of; or how many there were already when they became more than `most`."""
+    keys = voxels.keys(observations.points)[0].cpu().numpy()
+    points, sides = observations.points.cpu().double().numpy(), voxels.sides(observations.points).cpu().double().numpy()
+    view = observations.view.cpu().numpy()
     element = np.full(len(points), -1)
     centres = np.zeros((0, 3))
-    for number, eye in enumerate(sightings.eyes.cpu().double().numpy()):
+    for number, eye in enumerate(observations.eyes.cpu().double().numpy()):
         first, last = np.searchsorted(view, [number, number + 1])
         if first == last:
             continue
         own = _known(points[first:last] - eye, sides[first:last], centres - eye)
         new = own < 0
-        _, cube, count = np.unique(keys[first:last][new], return_inverse=True, return_counts=True)
-        own[new] = len(centres) + cube
+        _, voxel, count = np.unique(keys[first:last][new], return_inverse=True, return_counts=True)
+        own[new] = len(centres) + voxel
         element[first:last] = own
         means = np.zeros((len(count), 3))
-        np.add.at(means, cube, points[first:last][new])
+        np.add.at(means, voxel, points[first:last][new])
         centres = np.concatenate([centres, means / count[:, None]])
         if len(centres) > most:
             return len(centres)
-    return torch.from_numpy(element).to(sightings.points.device)
+    return torch.from_numpy(element).to(observations.points.device)
 
 
 def _known(
-    sighted: Float64[np.ndarray, "s 3"], sides: Float64[np.ndarray, " s"], elements: Float64[np.ndarray, "n 3"]
+    observed: Float64[np.ndarray, "s 3"], sides: Float64[np.ndarray, " s"], elements: Float64[np.ndarray, "n 3"]
 ) -> Int64[np.ndarray, " s"]:
-    """The element that stands for each sighting, −1 where none does; all seen from the origin.
+    """The element that stands for each observation, −1 where none does; all seen from the origin.
 
     It is the nearest one by direction, and by depth, which counts less: see `DEPTH_SLACK`.
     """
@@ -102,36 +106,36 @@ def _known(
         log_distance = np.log(distance) * _REACH / DEPTH_SLACK
         return np.concatenate([points / distance[:, None], log_distance[:, None]], axis=1), distance
 
-    (at, distance), (known, _) = seen(sighted), seen(elements)
+    (at, distance), (known, _) = seen(observed), seen(elements)
     axis = at[:, :3].mean(axis=0)
     reach = _REACH * sides / distance
     in_view = np.nonzero(known[:, :3] @ axis >= (at[:, :3] @ axis).min() - reach.max())[0]
     if not len(in_view):
-        return np.full(len(sighted), -1)
+        return np.full(len(observed), -1)
     apart, nearest = KDTree(known[in_view]).query(at, workers=-1)
     return np.where(apart <= reach, in_view[nearest], -1)
 
 
 def _samples_of_elements(
-    sightings: Sightings, element: Int64[Tensor, " s"], points: Float[Tensor, "n 3"]
+    observations: SurfaceObservations, element: Int64[Tensor, " s"], points: Float[Tensor, "n 3"]
 ) -> SurfaceSamples:
-    """The samples of an element's (up to four) nearest sightings, as if they were one ray's: the embedding of that ray
-    is the mean over them."""
-    order = (sightings.points - points[element]).norm(dim=-1).argsort(stable=True)
+    """The samples of an element's (up to four) nearest observations, as if they were one ray's: the embedding of that
+    ray is the mean over them."""
+    order = (observations.points - points[element]).norm(dim=-1).argsort(stable=True)
     order = order[element[order].argsort(stable=True)]  # by element, and within it from its middle outwards
     count = element.bincount()
     rank = torch.arange(len(order), device=order.device) - (count.cumsum(0) - count)[element[order]]
     near = order[rank < _RAYS].sort().values
-    part, _ = sightings.samples.of_rays(near)
+    part, _ = observations.samples.of_rays(near)
     ray = element[near][part.ray]
     by_element = ray.argsort(stable=True)
     return SurfaceSamples(part.points[by_element], part.weights[by_element], ray[by_element], len(count))
 
 
-def gaussians_of(elements: Elements) -> Gaussians:
+def gaussians_of(elements: SurfaceElements) -> Gaussians:
     """A flat Gaussian for each element, along the plane through its neighbours; a round one where they make none.
 
-    Its width follows from the distance to the nearest ones, so that a surface is closed; and from the cube, so that an
+    Its width follows from the distance to the nearest ones, so that a surface is closed; and from the voxel, so that an
     element at an edge does not reach across it.
     """
     rotations, scales = _lie(elements.points.cpu().double().numpy(), elements.sides.cpu().double().numpy())
@@ -142,7 +146,7 @@ def gaussians_of(elements: Elements) -> Gaussians:
         gaussians.rotations.copy_(torch.from_numpy(rotations))
         gaussians.log_scales.copy_(torch.from_numpy(scales).log())
         gaussians.opacity_logits.fill_(float(np.log(_OPACITY / (1 - _OPACITY))))
-        gaussians.colors_constant.copy_((elements.rgb - 0.5) / SH_C0)
+        gaussians.sh0.copy_((elements.rgb - 0.5) / SH_C0)
     return gaussians.to(elements.points.device)
 
 

@@ -6,6 +6,7 @@ elements), and to code them (all).
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from jaxtyping import Float, Float16, Int16, Int64
@@ -15,8 +16,8 @@ from langfield.core.errors import RunError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.features.codebook import learn_codebook, nearest_codes
 from langfield.fields.language_map import LanguageMap
-from langfield.models.conversion.elements import Elements
-from langfield.query.language_view import LanguageMethod
+from langfield.models.conversion.elements import SurfaceElements
+from langfield.models.nerf.volume import VolumeModel
 from langfield.renderers.volume import SurfaceSamples
 
 CODES = 1024
@@ -28,8 +29,8 @@ _ELEMENTS_AT_ONCE = 2**11
 
 @torch.no_grad()
 def code_language(
-    method: LanguageMethod,
-    elements: Elements,
+    model: VolumeModel[Any],
+    elements: SurfaceElements,
     crop_angles: Float[Tensor, " l"],
     progress: Progress = silent,
     *,
@@ -53,7 +54,7 @@ def code_language(
     def told(rows: Int64[Tensor, " m"]) -> Iterator[tuple[int, Int64[Tensor, " m"], Float[Tensor, "m d"]]]:
         nonlocal done
         for part in rows.split(_ELEMENTS_AT_ONCE):
-            for level, embedding in enumerate(_embeddings(method, elements, part, crop_angles)):
+            for level, embedding in enumerate(_embeddings(model, elements, part, crop_angles)):
                 yield level, part, embedding
             done += len(part)
             progress(ProgressEvent("language", done, total, "elements", time.monotonic() - start))
@@ -75,13 +76,13 @@ def code_language(
 
 
 def _embeddings(
-    method: LanguageMethod, elements: Elements, rows: Int64[Tensor, " m"], crop_angles: Float[Tensor, " l"]
+    model: VolumeModel[Any], elements: SurfaceElements, rows: Int64[Tensor, " m"], crop_angles: Float[Tensor, " l"]
 ) -> Iterator[Float[Tensor, "m d"]]:
     """What the field says of elements (increasing numbers), level after level."""
     samples = _of_elements(elements.samples, rows)
-    features = method.language_features(samples)
+    features = model.features_at(samples)
     for angle in crop_angles:
-        yield method.embed(samples, angle * elements.distance[rows], features).float()
+        yield model.embed(samples, angle * elements.distance[rows], features).float()
 
 
 def _of_elements(samples: SurfaceSamples, rows: Int64[Tensor, " m"]) -> SurfaceSamples:

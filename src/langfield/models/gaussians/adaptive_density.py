@@ -1,9 +1,10 @@
-"""How Gaussians multiply by adaptive density control (Kerbl et al. 2023, §5): the second way, beside `growing`'s MCMC.
+"""Adaptive density control (Kerbl et al. 2023, §5): the second strategy, beside MCMC.
 
-Where the picture pulls a Gaussian about, there is something that it cannot show. Small ones get a twin there, large
-ones become two smaller ones apart, faint and huge ones go, and now and then all are made faint, so that those which
-are not needed stay so. Twins look, together, as the one did (`growing.shared_out`): two of the one's opacity, as in the
-first paper, would hide more (Rota Bulò et al. 2024, "Revising Densification in Gaussian Splatting").
+Where the loss's gradient by a Gaussian's centre in the picture is large, there is something that it cannot show. Small
+Gaussians there are duplicated, large ones split into two smaller ones, transparent and huge ones are pruned, and now
+and then all opacities are reset, so that Gaussians which are not needed stay transparent. A pair looks, together, as
+the one did (`mcmc.compute_relocation`): two of the one's opacity, as in the first paper, would hide more (Rota Bulò et
+al. 2024, "Revising Densification in Gaussian Splatting").
 
 The defaults are gsplat's `DefaultStrategy`'s.
 """
@@ -11,142 +12,158 @@ The defaults are gsplat's `DefaultStrategy`'s.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from langfield.fields.gaussians import Gaussians
-from langfield.models.gaussians.mcmc import Moments, shared_out
+from langfield.models.batches import OptimiserAccess
+from langfield.models.gaussians.mcmc import Moments, compute_relocation
+from langfield.models.gaussians.strategy import Strategy, StrategyConfig
 from langfield.renderers.splat import Means2d
 
 _SHRUNK = 1.6  # what is split becomes so much smaller (Kerbl et al. 2023, §5.2)
 
 
 @dataclass(frozen=True)
-class DensificationConfig:
+class AdaptiveDensityConfig(StrategyConfig):
     """When and where Gaussians multiply and go.
 
     Attributes:
-        start, every, stop: at which steps.
-        slope: mean length of the loss's gradient by the centre in a picture, counted as 2 wide and high, above which
-            there are to be more.
-        small: largest standard deviation up to which one is doubled instead of split, in scene extents.
-        huge: above which it goes, in scene extents; but not before step `huge_after`.
-        least_opacity: below which it goes.
-        reset_every: steps after which all are made faint, twice `least_opacity` at most; 0 for never.
+        refine_start, refine_every, refine_stop: at which steps.
+        grow_grad2d: mean length of the loss's gradient by the centre in a picture (2 wide and high) above which a
+            Gaussian is duplicated or split.
+        grow_scale3d: largest standard deviation up to which one is duplicated instead of split, in scene extents.
+        prune_scale3d: above which it is pruned, in scene extents; but not before step `prune_scale3d_after`.
+        prune_opacity: below which it is pruned.
+        reset_every: steps after which opacities are reset to at most twice `prune_opacity`; 0 for never.
     """
 
-    start: int = 500
-    every: int = 100
-    stop: int = 15_000
-    slope: float = 2e-4
-    small: float = 0.01
-    huge: float = 0.1
-    huge_after: int = 3000
-    least_opacity: float = 0.005
+    type: ClassVar[str] = "adaptive_density"
+
+    refine_start: int = 500
+    refine_every: int = 100
+    refine_stop: int = 15_000
+    grow_grad2d: float = 2e-4
+    grow_scale3d: float = 0.01
+    prune_scale3d: float = 0.1
+    prune_scale3d_after: int = 3000
+    prune_opacity: float = 0.005
     reset_every: int = 3000
 
+    def build(self, capacity: int, extent: float) -> "AdaptiveDensity":
+        """See `StrategyConfig.build`."""
+        return AdaptiveDensity(self, capacity, extent)
 
-class Slopes(nn.Module):
-    """How much the pictures of the last steps pulled each Gaussian about. Part of a training's state.
+
+class AdaptiveDensity(Strategy):
+    """See the module.
 
     Buffers:
-        total: sum over pictures that show it. pictures: how many those were.
+        grad2d: (capacity,) sum over pictures of the length of the loss's gradient by each centre in the picture.
+        count: (capacity,) how many pictures showed it.
     """
 
-    total: Tensor
-    pictures: Tensor
+    grad2d: Tensor
+    count: Tensor
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, config: AdaptiveDensityConfig, capacity: int, extent: float) -> None:
         super().__init__()
-        self.register_buffer("total", torch.zeros(capacity))
-        self.register_buffer("pictures", torch.zeros(capacity))
+        self.config, self.extent = config, extent
+        self.register_buffer("grad2d", torch.zeros(capacity))
+        self.register_buffer("count", torch.zeros(capacity))
+
+    def needs_footprints(self, step: int) -> bool:
+        """See `Strategy.needs_footprints`."""
+        return step < self.config.refine_stop
 
     @torch.no_grad()
-    def add(self, footprints: Sequence[Means2d]) -> None:
-        """Count the pictures of a step whose loss is their mean. Gradients that are not finite do not count."""
-        for footprint in footprints:
-            slope = footprint.grad2d() * len(footprints)
-            shown = (footprint.radii_px > 0) & slope.isfinite()
-            self.total[: len(slope)] += torch.where(shown, slope, 0)
-            self.pictures[: len(slope)] += shown
+    def after_step(
+        self,
+        gaussians: Gaussians,
+        footprints: Sequence[Means2d],
+        optimiser: OptimiserAccess,
+        step: int,
+        bad: Bool[Tensor, ""],
+        generator: torch.Generator,
+    ) -> None:
+        """See `Strategy.after_step`. Waits for the device every `refine_every` steps."""
+        c = self.config
+        if step >= c.refine_stop:
+            return
+        self.accumulate(footprints, bad)
+        refines = step > c.refine_start and step % c.refine_every == 0
+        resets = bool(c.reset_every) and step > 0 and step % c.reset_every == 0
+        if not (refines or resets) or bool(bad):
+            return
+        if refines:
+            self._refine(gaussians, optimiser.moments, step, generator)
+        if resets:
+            reset_opacity(gaussians, optimiser.moments, 2 * c.prune_opacity)
 
-    def mean(self, count: int) -> Float[Tensor, " n"]:
-        """Of the first `count` Gaussians."""
-        return self.total[:count] / self.pictures[:count].clamp_min(1)
-
-    def clear(self) -> None:
-        """Begin anew."""
-        self.total.zero_()
-        self.pictures.zero_()
-
-
-@torch.no_grad()
-def after_step(
-    gaussians: Gaussians,
-    slopes: Slopes,
-    footprints: Sequence[Means2d],
-    moments: Moments,
-    config: DensificationConfig,
-    extent: float,
-    step: int,
-    generator: torch.Generator,
-) -> None:
-    """What follows training step `step`, which drew `footprints`. Waits for the device every `config.every` steps.
-
-    Args:
-        extent: of the scene, scene units.
-    """
-    if step >= config.stop:
-        return
-    slopes.add(footprints)
-    if step > config.start and step % config.every == 0:
-        densify(gaussians, slopes.mean(gaussians.count), moments, config, extent, generator)
+    def _refine(self, gaussians: Gaussians, moments: Moments, step: int, generator: torch.Generator) -> None:
+        c = self.config
+        grow(gaussians, self.mean_grad2d(gaussians.count), moments, c, self.extent, generator)
         largest = gaussians.scales().amax(dim=-1)
-        gone = ~(gaussians.opacities() >= config.least_opacity)  # also what is not a number
-        if step > config.huge_after:
-            gone |= largest > config.huge * extent
-        prune(gaussians, moments, gone)
-        slopes.clear()
-    if config.reset_every and step and step % config.reset_every == 0:
-        make_faint(gaussians, moments, 2 * config.least_opacity)
+        pruned = ~(gaussians.opacities() >= c.prune_opacity)  # also what is not a number
+        if step > c.prune_scale3d_after:
+            pruned |= largest > c.prune_scale3d * self.extent
+        prune(gaussians, moments, pruned)
+        self.grad2d.zero_()
+        self.count.zero_()
+
+    @torch.no_grad()
+    def accumulate(self, footprints: Sequence[Means2d], bad: Bool[Tensor, ""]) -> None:
+        """Count the pictures of a step whose loss is their mean. Gradients that are not finite do not count, and none
+        of a bad step."""
+        for footprint in footprints:
+            grad2d = footprint.grad2d() * len(footprints)
+            shown = (footprint.radii_px > 0) & grad2d.isfinite() & ~bad
+            self.grad2d[: len(grad2d)] += torch.where(shown, grad2d, 0)
+            self.count[: len(grad2d)] += shown
+
+    def mean_grad2d(self, count: int) -> Float[Tensor, " n"]:
+        """Of the first `count` Gaussians, over the pictures that showed them."""
+        return self.grad2d[:count] / self.count[:count].clamp_min(1)
 
 
 @torch.no_grad()
-def densify(
+def grow(
     gaussians: Gaussians,
-    slopes: Float[Tensor, " n"],
+    grad2d: Float[Tensor, " n"],
     moments: Moments,
-    config: DensificationConfig,
+    config: AdaptiveDensityConfig,
     extent: float,
     generator: torch.Generator,
 ) -> int:
-    """Make pairs of those that are pulled about, the most pulled ones first while there is room; returns how many."""
+    """Duplicate or split Gaussians whose mean gradient is above `grow_grad2d`, those with the largest first while there
+    is room; returns how many were added."""
     old = gaussians.count
-    wanted = int((slopes > config.slope).sum())
+    wanted = int((grad2d > config.grow_grad2d).sum())
     new = min(wanted, gaussians.config.capacity - old)
     if new <= 0:
         return 0
-    parents = slopes.argsort(descending=True, stable=True)[:new].sort().values
-    large = gaussians.scales()[parents].amax(dim=-1) > config.small * extent
+    parents = grad2d.argsort(descending=True, stable=True)[:new].sort().values
+    large = gaussians.scales()[parents].amax(dim=-1) > config.grow_scale3d * extent
     gaussians.count = old + new
     children = torch.arange(old, old + new, device=parents.device)
-    _share_out(gaussians, parents[~large])
+    _divide(gaussians, parents[~large])
     for parameter in gaussians.rows():
         parameter[children] = parameter[parents]
         for moment in moments(parameter):
-            moment[children] = 0  # a twin without its sister's momentum goes another way
+            moment[children] = 0  # without its parent's momentum a duplicate goes another way
             moment[parents[large]] = 0
-    _spread(gaussians, torch.cat([parents[large], children[large]]), generator)
+    _split_apart(gaussians, torch.cat([parents[large], children[large]]), generator)
     return new
 
 
 @torch.no_grad()
-def prune(gaussians: Gaussians, moments: Moments, gone: Bool[Tensor, " n"]) -> int:
+def prune(gaussians: Gaussians, moments: Moments, pruned: Bool[Tensor, " n"]) -> int:
     """Take out Gaussians, the others move up in their order; returns how many. If all were to go, none does."""
     old = gaussians.count
-    kept = torch.nonzero(~gone)[:, 0]
+    kept = torch.nonzero(~pruned)[:, 0]
     if len(kept) in (0, old):
         return 0
     for parameter in gaussians.rows():
@@ -159,23 +176,23 @@ def prune(gaussians: Gaussians, moments: Moments, gone: Bool[Tensor, " n"]) -> i
 
 
 @torch.no_grad()
-def make_faint(gaussians: Gaussians, moments: Moments, most: float) -> None:
-    """Bring opacities down to `most`, and have them forget their momentum."""
+def reset_opacity(gaussians: Gaussians, moments: Moments, most: float) -> None:
+    """Bring opacities down to at most `most`, and zero their momentum (Kerbl et al. 2023, §5.2)."""
     gaussians.opacity_logits[: gaussians.count].clamp_(max=math.log(most / (1 - most)))
     for moment in moments(gaussians.opacity_logits):
         moment.zero_()
 
 
-def _share_out(gaussians: Gaussians, which: Int64[Tensor, " k"]) -> None:
-    """Give each the opacity and size of one of two."""
+def _divide(gaussians: Gaussians, which: Int64[Tensor, " k"]) -> None:
+    """Give each the opacity and scales of one of two that look, together, as it did."""
     opacity, scales = gaussians.opacities()[which], gaussians.scales()[which]
-    each, smaller = shared_out(opacity, scales, torch.full_like(which, 2))
+    each, smaller = compute_relocation(opacity, scales, torch.full_like(which, 2))
     gaussians.opacity_logits[which] = torch.logit(each)
     gaussians.log_scales[which] = smaller.log()
 
 
-def _spread(gaussians: Gaussians, which: Int64[Tensor, " k"], generator: torch.Generator) -> None:
-    """Shrink them, and move each to a random place within what it was."""
+def _split_apart(gaussians: Gaussians, which: Int64[Tensor, " k"], generator: torch.Generator) -> None:
+    """Shrink them, and move each to a place drawn from the Gaussian that it was."""
     scales = gaussians.scales()[which]
     own = torch.randn((len(which), 3), generator=generator, device=scales.device) * scales
     gaussians.means[which] += (gaussians.axes()[which] @ own[:, :, None])[:, :, 0]

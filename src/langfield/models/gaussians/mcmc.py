@@ -1,65 +1,86 @@
-"""How Gaussians multiply: 3D Gaussian Splatting as Markov chain Monte Carlo (Kheradmand et al. 2024).
+"""3D Gaussian Splatting as Markov chain Monte Carlo (Kheradmand et al. 2024): the default strategy.
 
-Faint Gaussians go where there is much to show, new ones join them there, and all are shaken a little, faint ones the
-most. One that is split into n looks, together, as before: the opacity of each is o' = 1 − (1 − o)^(1/n), and the scale
-shrinks by eq. 9 there.
+Transparent Gaussians are relocated to where opaque ones are, new ones are added there, and noise is added to all
+means, the more the more transparent they are. Where one becomes n, the n look, together, as the one did: the opacity
+of each is o' = 1 − (1 − o)^(1/n), and the scale shrinks by eq. 9 there.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from langfield.fields.gaussians import Gaussians
+from langfield.models.batches import OptimiserAccess
+from langfield.models.gaussians.strategy import Strategy, StrategyConfig
 from langfield.ops.gaussians.covariant_noise import covariant_noise
+from langfield.renderers.splat import Means2d
 
 _MOST_COPIES = 51
-_STEEPNESS = 100.0  # k in eq. 8: how suddenly Gaussians that are not faint are left alone
+_STEEPNESS = 100.0  # k in eq. 8: how suddenly opaque Gaussians get no noise
 _LEAST_OPACITY = 0.005
-_SHARED_OPACITY = 1e-8, 1 - 1e-6  # what is less has no digits left to share out, what is more hides all
+_SHARED_OPACITY = 1e-8, 1 - 1e-6  # what is less has no digits left to divide, what is more hides all
 
 # Adam's two moments of a parameter, to be changed in place; empty before its first step.
 Moments = Callable[[nn.Parameter], Sequence[Tensor]]
 
 
 @dataclass(frozen=True)
-class GrowthConfig:
-    """Attributes: start, every, stop: at which steps Gaussians move and grow; factor: by how much each time; noise: of
-    the shaking, in learning rates of the means."""
+class MCMCConfig(StrategyConfig):
+    """Attributes: refine_start, refine_every, refine_stop: at which steps Gaussians are relocated and added;
+    growth_factor: by how much their number grows each time; noise_lr: of the noise, in learning rates of the means."""
 
-    start: int = 500
-    every: int = 100
-    stop: int = 25_000
-    factor: float = 1.05
-    noise: float = 5e5
+    type: ClassVar[str] = "mcmc"
+
+    refine_start: int = 500
+    refine_every: int = 100
+    refine_stop: int = 25_000
+    growth_factor: float = 1.05
+    noise_lr: float = 5e5
+
+    def build(self, capacity: int, extent: float) -> "MCMC":
+        """See `StrategyConfig.build`."""
+        return MCMC(self)
+
+
+class MCMC(Strategy):
+    """See the module."""
+
+    def __init__(self, config: MCMCConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @torch.no_grad()
+    def after_step(
+        self,
+        gaussians: Gaussians,
+        footprints: Sequence[Means2d],
+        optimiser: OptimiserAccess,
+        step: int,
+        bad: Bool[Tensor, ""],
+        generator: torch.Generator,
+    ) -> None:
+        """See `Strategy.after_step`. Waits for the device only at every `refine_every`-th step."""
+        c = self.config
+        if c.refine_start <= step < c.refine_stop and step % c.refine_every == 0 and not bool(bad):
+            relocate(gaussians, optimiser.moments, generator)
+            add_new(gaussians, optimiser.moments, c.growth_factor, generator)
+        strength = c.noise_lr * optimiser.learning_rate("means", step)
+        inject_noise(gaussians, strength, generator, bad)
 
 
 @torch.no_grad()
-def after_step(
-    gaussians: Gaussians,
-    moments: Moments,
-    config: GrowthConfig,
-    step: int,
-    means_lr: float,
-    generator: torch.Generator,
-) -> None:
-    """What follows training step `step`. Waits for the device only where Gaussians move, every `config.every` steps."""
-    if config.start <= step < config.stop and step % config.every == 0:
-        revive(gaussians, moments, generator)
-        grow(gaussians, moments, config.factor, generator)
-    shake(gaussians, config.noise * means_lr, generator)
-
-
-@torch.no_grad()
-def revive(gaussians: Gaussians, moments: Moments, generator: torch.Generator) -> int:
-    """Put faint Gaussians where others are, drawn by their opacity; returns how many. None if all are faint."""
+def relocate(gaussians: Gaussians, moments: Moments, generator: torch.Generator) -> int:
+    """Move transparent Gaussians to where opaque ones are, drawn by their opacity; returns how many. None move if all
+    are transparent."""
     opacity = gaussians.opacities()
-    faint = ~(opacity > _LEAST_OPACITY)  # also what is not a number
-    dead, alive = torch.nonzero(faint)[:, 0], torch.nonzero(~faint)[:, 0]
+    transparent = ~(opacity > _LEAST_OPACITY)  # also what is not a number
+    dead, alive = torch.nonzero(transparent)[:, 0], torch.nonzero(~transparent)[:, 0]
     if not len(dead) or not len(alive):
         return 0
     drawn = alive[_draw(opacity[alive], len(dead), generator)]
@@ -68,9 +89,9 @@ def revive(gaussians: Gaussians, moments: Moments, generator: torch.Generator) -
 
 
 @torch.no_grad()
-def grow(gaussians: Gaussians, moments: Moments, factor: float, generator: torch.Generator) -> int:
-    """Split Gaussians, drawn by their opacity, until there are `factor` times as many or no room; returns how many.
-    None if all are transparent."""
+def add_new(gaussians: Gaussians, moments: Moments, factor: float, generator: torch.Generator) -> int:
+    """Split Gaussians, drawn by their opacity, until there are `factor` times as many or no room; returns how many
+    were added. None if all are fully transparent."""
     old = gaussians.count
     new = min(gaussians.config.capacity, int(factor * old)) - old
     if new <= 0 or not bool((gaussians.opacities() > 0).any()):
@@ -82,12 +103,19 @@ def grow(gaussians: Gaussians, moments: Moments, factor: float, generator: torch
 
 
 @torch.no_grad()
-def shake(gaussians: Gaussians, strength: float, generator: torch.Generator) -> None:
-    """Move means by random numbers of their own covariance, faint ones the most (eq. 8)."""
+def inject_noise(
+    gaussians: Gaussians, strength: float, generator: torch.Generator, bad: Bool[Tensor, ""] | None = None
+) -> None:
+    """Move means by normal noise of their own covariance, the more the more transparent they are (eq. 8).
+
+    Args:
+        bad: on the device; where it is true, nothing moves.
+    """
     count = gaussians.count
     noise = strength * torch.randn((count, 3), generator=generator, device=gaussians.means.device)
     shape = gaussians.rotations[:count], gaussians.log_scales[:count], gaussians.opacity_logits[:count]
-    gaussians.means[:count] += covariant_noise(*shape, noise, _STEEPNESS, _LEAST_OPACITY)
+    moved = covariant_noise(*shape, noise, _STEEPNESS, _LEAST_OPACITY)
+    gaussians.means[:count] += moved if bad is None else torch.where(bad, 0, moved)
 
 
 def _split(gaussians: Gaussians, moments: Moments, drawn: Int64[Tensor, " k"], places: Int64[Tensor, " k"]) -> None:
@@ -95,7 +123,7 @@ def _split(gaussians: Gaussians, moments: Moments, drawn: Int64[Tensor, " k"], p
     opacity, scales = gaussians.opacities(), gaussians.scales()
     copies = (torch.bincount(drawn, minlength=len(opacity)) + 1).clamp(max=_MOST_COPIES)
     chosen = drawn.unique()
-    o, scale = shared_out(opacity[chosen], scales[chosen], copies[chosen])
+    o, scale = compute_relocation(opacity[chosen], scales[chosen], copies[chosen])
     gaussians.opacity_logits[chosen] = torch.logit(o)
     gaussians.log_scales[chosen] = scale.log()
     touched = torch.cat([chosen, places])
@@ -105,11 +133,11 @@ def _split(gaussians: Gaussians, moments: Moments, drawn: Int64[Tensor, " k"], p
             moment[touched] = 0
 
 
-def shared_out(
+def compute_relocation(
     opacity: Float[Tensor, " n"], scales: Float[Tensor, "n 3"], copies: Int64[Tensor, " n"]
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, "n 3"]]:
-    """Opacity and scales of each of `copies` (1 to 51) Gaussians in one place that look as one of the given did:
-    Kheradmand et al. 2024, eq. 9.
+    """Opacity and scales of each of `copies` (1 to 51) Gaussians in one place that look, together, as the given one did
+    (Kheradmand et al. 2024, eq. 9).
 
     With the new opacity o, its double sum over i from 1 to n copies and k below i has terms
     C(i − 1, k) (−1)^k o^(k+1) / √(k + 1), of which only the binomials know i: they sum to C(n, k + 1).
@@ -117,13 +145,13 @@ def shared_out(
     opacity = opacity.double().clamp(*_SHARED_OPACITY)
     each = 1 - (1 - opacity) ** (1 / copies)
     powers = torch.arange(1, _MOST_COPIES + 1, device=opacity.device, dtype=torch.float64)
-    total = (_summed(opacity.device)[copies - 1] * each[:, None] ** powers).sum(dim=1)
+    total = (_binomial_sums(opacity.device)[copies - 1] * each[:, None] ** powers).sum(dim=1)
     shrunk = (opacity / total)[:, None] * scales
     return each.clamp(_LEAST_OPACITY, _SHARED_OPACITY[1]).float(), shrunk.float()
 
 
 @cache
-def _summed(device: torch.device) -> Float[Tensor, "n k"]:
+def _binomial_sums(device: torch.device) -> Float[Tensor, "n k"]:
     """(−1)^k · C(n, k + 1) / √(k + 1) for n from 1 and k from 0."""
     counts = range(1, _MOST_COPIES + 1)
     table = [[(-1) ** k * math.comb(n, k + 1) / math.sqrt(k + 1) for k in range(_MOST_COPIES)] for n in counts]

@@ -1,25 +1,37 @@
-"""Gaussians trained on photos (Kerbl et al. 2023), with the regularisers that growing by MCMC needs (Kheradmand et al.
-2024, "3D Gaussian Splatting as Markov Chain Monte Carlo", eq. 8). How they grow is `langfield.models.gaussians.mcmc` or
-`langfield.models.gaussians.adaptive_density`."""
+"""Gaussians trained on photos (Kerbl et al. 2023), with the regularisers that MCMC needs (Kheradmand et al. 2024, "3D
+Gaussian Splatting as Markov chain Monte Carlo", eq. 8), and with language lifted onto them in closed form."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from langfield.core.cameras import Camera
 from langfield.core.devices import sent
+from langfield.core.errors import RunError
+from langfield.core.observed_scales import ObservedScales
+from langfield.core.progress import Progress, silent
+from langfield.core.splats import Splats
+from langfield.core.transforms import Similarity
+from langfield.features.bank import FeatureBank
+from langfield.features.photos import TrainingPhotos
 from langfield.fields.gaussians import GaussianConfig, Gaussians
 from langfield.fields.language_map import LanguageMap
-from langfield.models.base import MethodContext, ParamGroup, Photo, PhotoBatch, Rendered
-from langfield.models.gaussians.adaptive_density import DensificationConfig, Slopes
+from langfield.models.base import Converted, Elements, Model, Rendered
+from langfield.models.batches import OptimiserAccess, ParamGroup, Photo, PhotoBatch, PhotoBatching
+from langfield.models.config import ModelConfig, ModelContext
+from langfield.models.gaussians import initialisation
 from langfield.models.gaussians.exposure import Exposure
-from langfield.models.gaussians.mcmc import GrowthConfig
+from langfield.models.gaussians.mcmc import MCMCConfig
+from langfield.models.gaussians.strategy import StrategyConfig
+from langfield.models.gaussians.view import SplatView, render_splat_view
+from langfield.ops.gaussians import gsplat_kernels
 from langfield.ops.gaussians.pixel_mixtures import PixelMixtures
 from langfield.ops.ssim import structural_similarity
 from langfield.renderers.splat import CameraProjection, Means2d, Splatted, blend_views, project_gaussians
@@ -33,72 +45,90 @@ class LiftingConfig:
         codes: of the codebook.
         codes_per_crop, codes_kept: sparse codes of a crop, and of a Gaussian at a level.
         side_px: longest side of the pictures that are lifted from.
-        least_light, robust: see `langfield.fields.language_map.LanguageMap.from_weights`; light is in pixels.
+        min_contribution, robust: see `langfield.fields.language_map.LanguageMap.from_weights`; contributions are in
+            pixels.
     """
 
     codes: int = 128
     codes_per_crop: int = 2
     codes_kept: int = 4
     side_px: int = 320
-    least_light: float = 0.5
+    min_contribution: float = 0.5
     robust: bool = True
 
 
 @dataclass(frozen=True)
-class SplatConfig:
+class SplatConfig(ModelConfig):
     """What makes Gaussians and their training. Learning rates are 3DGS's; that of the means counts in scene extents.
     All are those of one photo a step, and times √n for n of them.
 
     Attributes:
-        gaussians, growth, lifting: how many Gaussians, how they multiply (by MCMC or by adaptive density control), how
-            they get language.
+        gaussians, strategy, lifting: how many Gaussians, how they multiply (by MCMC or by adaptive density control),
+            how they get language.
         photos_per_step: the loss is their mean.
         half_size_until: steps in which photos are seen at half their size.
         exposure: learn what makes photos of one place differ in brightness and colour; of one photo, nothing.
-        similarity_weight: of 1 − SSIM in the picture's loss; the rest is of the mean absolute difference.
+        ssim_weight: of 1 − SSIM in the picture's loss; the rest is of the mean absolute difference.
         opacity_weight, scale_weight: of the mean opacity and the mean scale.
-        harmonics_every: steps after which colours get the next degree.
+        sh_degree_every: steps after which colours get the next degree of spherical harmonics.
         means_lr, exposure_lr: fall to `means_lr_share` and a tenth of themselves within `lr_steps`; the others stay.
-            Shaking (`GrowthConfig.noise`) falls with the former.
+            MCMC's noise falls with the former.
+        sh0_lr, shN_lr: of the spherical harmonics of degree 0, and of the higher ones.
         extent: size of the region that cameras look at from, scene units (they are within [−1, 1]).
     """
 
+    model: ClassVar[str] = "splat"
+
     gaussians: GaussianConfig = field(default_factory=GaussianConfig)
-    growth: GrowthConfig | DensificationConfig = field(default_factory=GrowthConfig)
+    strategy: StrategyConfig = field(default_factory=MCMCConfig)
     lifting: LiftingConfig = field(default_factory=LiftingConfig)
     photos_per_step: int = 1
     half_size_until: int = 0
     exposure: bool = False
-    similarity_weight: float = 0.2
+    ssim_weight: float = 0.2
     opacity_weight: float = 0.01
     scale_weight: float = 0.01
-    harmonics_every: int = 1000
+    sh_degree_every: int = 1000
     means_lr: float = 1.6e-4
     means_lr_share: float = 0.01
     scales_lr: float = 5e-3
     rotations_lr: float = 1e-3
     opacities_lr: float = 5e-2
-    constant_lr: float = 2.5e-3
-    directed_lr: float = 1.25e-4
+    sh0_lr: float = 2.5e-3
+    shN_lr: float = 1.25e-4
     exposure_lr: float = 1e-3
     lr_steps: int = 30_000
     extent: float = 1.1
 
+    @property
+    def batching(self) -> PhotoBatching:
+        """Whole photos."""
+        return PhotoBatching(self.photos_per_step, self.half_size_until)
 
-class Splat(nn.Module):
+    def prepare_device(self, device: torch.device, log: Path, progress: Progress, say: Callable[[str], None]) -> None:
+        """See `ModelConfig.prepare_device`: on CUDA, gsplat's kernels."""
+        if device.type == "cuda":
+            gsplat_kernels.prepare(log, progress=progress, say=say)
+
+    def with_capacity(self, gaussians: int, sh_degree: int) -> "SplatConfig":
+        """See `ModelConfig.with_capacity`."""
+        return replace(self, gaussians=replace(self.gaussians, capacity=gaussians, sh_degree=sh_degree))
+
+
+class Splat(Model):
     """See the module. Frames: everything here is in the scene frame."""
 
     name = "splat"
+    finish_stage = "lifting"
+    config: SplatConfig
 
-    def __init__(self, config: SplatConfig, context: MethodContext) -> None:
-        super().__init__()
-        self.config = config
-        self.context = context
+    def __init__(self, config: SplatConfig, context: ModelContext) -> None:
+        super().__init__(config, context)
         self.gaussians = Gaussians(config.gaussians)
         self.exposure = Exposure(context.photos) if config.exposure else None
-        self.slopes = Slopes(config.gaussians.capacity) if isinstance(config.growth, DensificationConfig) else None
-        self.footprints: list[Means2d] = []  # of the last loss's pictures, while there are slopes to count
-        self.language = LanguageMap.empty(0, 1, 1, 0, context.embed_dim or 0)
+        self.strategy = config.strategy.build(config.gaussians.capacity, config.extent)
+        self.footprints: list[Means2d] = []  # of the last loss's pictures, where the strategy needs them
+        self.language = LanguageMap.empty(0, 1, 1, 0, context.target_dims.get("embedding", 0))
 
     @property
     def device(self) -> torch.device:
@@ -112,8 +142,8 @@ class Splat(nn.Module):
             "scales": (g.log_scales, c.scales_lr),
             "rotations": (g.rotations, c.rotations_lr),
             "opacities": (g.opacity_logits, c.opacities_lr),
-            "constant": (g.colors_constant, c.constant_lr),
-            "directed": (g.colors_directed, c.directed_lr),
+            "sh0": (g.sh0, c.sh0_lr),
+            "shN": (g.shN, c.shN_lr),
         }
         groups = [ParamGroup("means", [g.means], means_lr, means_lr * c.means_lr_share, c.lr_steps)]
         groups += [ParamGroup(name, [p], batch * lr, batch * lr, 0) for name, (p, lr) in steady.items() if p.numel()]
@@ -125,7 +155,7 @@ class Splat(nn.Module):
     # -- training ------------------------------------------------------------------------------------------------
 
     def loss(self, batch: PhotoBatch, step: int) -> dict[str, Tensor]:
-        """See `Method.loss`. Terms: l1, similarity (means over the photos), opacity, scale; reported: _mse. Language
+        """See `Model.loss`. Terms: l1, similarity (means over the photos), opacity, scale; reported: _mse. Language
         that was lifted before is dropped: it belongs to Gaussians as they were."""
         c = self.config
         self.language.clear()
@@ -140,11 +170,10 @@ class Splat(nn.Module):
             }
 
     def _pictures(self, batch: PhotoBatch, step: int) -> list[Tensor]:
-        growth, degree = self.config.growth, step // max(self.config.harmonics_every, 1)
-        watched = isinstance(growth, DensificationConfig) and step < growth.stop
+        degree = step // max(self.config.sh_degree_every, 1)
         cameras = [photo.camera for photo in batch.photos]
         colors = self.gaussians.colors_to(_eyes(cameras, self.device), degree)
-        seen = blend_views(self.gaussians, cameras, colors, keep_means2d=watched)
+        seen = blend_views(self.gaussians, cameras, colors, keep_means2d=self.strategy.needs_footprints(step))
         self.footprints = [picture.means2d for picture in seen if picture.means2d is not None]
         if self.exposure is None:
             return [picture.features for picture in seen]
@@ -154,7 +183,7 @@ class Splat(nn.Module):
 
     def _photo_terms(self, pictures: Float[Tensor, "v h w 3"], photos: Sequence[Photo]) -> dict[str, Tensor]:
         """Sums over photos of one size."""
-        weight, rgb, share = self.config.similarity_weight, torch.stack([photo.rgb for photo in photos]), 1.0
+        weight, rgb, share = self.config.ssim_weight, torch.stack([photo.rgb for photo in photos]), 1.0
         if any(photo.used is not None for photo in photos):
             # The rest is as it is drawn, so that windows across its border learn nothing.
             used = torch.stack([_used(photo) for photo in photos])
@@ -168,9 +197,22 @@ class Splat(nn.Module):
             "_mse": (squared / share).sum(),
         }
 
-    def phase(self, step: int) -> None:
-        """See `Method.phase`: how many Gaussians a tile shows differs at every step."""
-        return
+    def initialise(self, photos: TrainingPhotos, seed: int) -> str:
+        """See `Model.initialise`: at the scene's point cloud, or at random."""
+        return initialisation.initialise(self.gaussians, photos, seed)
+
+    def after_step(
+        self, step: int, optimiser: OptimiserAccess, bad: Bool[Tensor, ""], generator: torch.Generator
+    ) -> None:
+        """See `Model.after_step`: the strategy's."""
+        self.strategy.after_step(self.gaussians, self.footprints, optimiser, step, bad, generator)
+        self.footprints.clear()
+
+    def finish(self, photos: TrainingPhotos, features: FeatureBank, progress: Progress = silent) -> None:
+        """See `Model.finish`: language is lifted in closed form (`langfield.models.gaussians.lifting`)."""
+        from langfield.models.gaussians.lifting import lift_language
+
+        lift_language(self, photos, features.pyramid, progress)
 
     def _colors(self, camera: Camera, degree: int | None = None) -> Tensor:
         return self.gaussians.colors(_eyes([camera], self.device)[0], degree)
@@ -183,7 +225,7 @@ class Splat(nn.Module):
         return project_gaussians(self.gaussians, camera)
 
     def render(self, camera: Camera, outputs: Sequence[str] = ("rgb", "alpha", "depth")) -> Rendered:
-        """Render a camera of the scene frame, of any lens. Depth is infinite where less than half is stopped."""
+        """See `Model.render`; of any lens. Depth is infinite where alpha is at most a half."""
         return self.drawn(self.look(camera))
 
     @torch.no_grad()
@@ -192,6 +234,14 @@ class Splat(nn.Module):
         picture = seen.splat(self._colors(seen.camera))
         depth = torch.where(picture.alpha > 0.5, picture.depth, torch.inf)
         return Rendered(picture.features.clamp(0, 1), picture.alpha, depth)
+
+    def view(self, camera: Camera) -> SplatView:
+        """See `Model.view`."""
+        return render_splat_view(self, camera)
+
+    @property
+    def answers_phrases(self) -> bool:
+        return len(self.language.codebook) > 0
 
     def take_language(self, *args: Any, **kwargs: Any) -> None:
         """Be asked with what was lifted: the arguments are those of `LanguageMap.from_weights`."""
@@ -209,6 +259,22 @@ class Splat(nn.Module):
     def pixel_rows(self, camera: Camera, rows: Int64[Tensor, "r j"], weights: Float[Tensor, "r j"]) -> PixelMixtures:
         """What the camera's pixels say, for `ProjectedGaussians.lift_codes`: the same for all cameras of its size."""
         return PixelMixtures((camera.width_px, camera.height_px), rows, weights)
+
+    # -- what it is made of --------------------------------------------------------------------------------------
+
+    def elements(self) -> Elements:
+        """See `Model.elements`: the Gaussians."""
+        return Elements(self.gaussians.means.detach()[: self.gaussians.count], self.gaussians.splats)
+
+    def take_splats(self, splats: Splats, scene_from_world: Similarity) -> None:
+        """See `Model.take_splats`."""
+        self.gaussians.take(splats, scene_from_world)
+
+    def to_gaussians(
+        self, cameras: Sequence[Camera], observed: ObservedScales, most: int, progress: Progress = silent
+    ) -> Converted:
+        """See `Model.to_gaussians`."""
+        raise RunError("has a LanguageMap already: it is a run of Gaussians, which needs no baking")
 
 
 def _eyes(cameras: Sequence[Camera], device: torch.device) -> Float[Tensor, "v 3"]:

@@ -1,21 +1,28 @@
 """LERF: a nerfacto-like radiance field with a scale-conditioned language field on it (Kerr et al. 2023)."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
+from langfield.core.cameras import Camera
 from langfield.core.rays import Rays
-from langfield.fields.language import DenseField, FeatureGrid, LanguageConfig, LanguageField
-from langfield.models.base import MethodContext, ParamGroup, RayBatch
-from langfield.models.nerf.losses import dense_loss, language_loss
-from langfield.models.nerf.volume import VolumeConfig, VolumeMethod
+from langfield.features.photos import TrainingPhotos
+from langfield.features.targets import TargetSource
+from langfield.fields.language import FeatureGrid, FeatureGridConfig
+from langfield.models.base import Coupling, CouplingConfig, Head, HeadConfig, HeadSamples, Rendered
+from langfield.models.batches import ParamGroup, RayBatch
+from langfield.models.config import ModelContext
+from langfield.models.nerf.heads import DenseHeadConfig, FeatureReader, LanguageHead, LanguageHeadConfig
+from langfield.models.nerf.view import RayView, render_ray_view
+from langfield.models.nerf.volume import VolumeConfig, VolumeModel
 from langfield.renderers.volume import RayRender, SurfaceSamples, surface_samples
 
-# Samples under this share of their ray's light are left out of embeddings when answering (not when training).
+# Samples under this share of their ray's weight are left out of embeddings when answering (not when training).
 LEAST_SHARE = 0.01
-CHUNK_SAMPLES = 2**18  # embedded at a time
 
 
 @dataclass(frozen=True)
@@ -23,99 +30,131 @@ class LerfConfig(VolumeConfig):
     """What makes a LERF.
 
     Attributes:
-        language: the language field.
-        language_samples: samples per ray that carry an embedding, the heaviest ones.
-        *_weight: of each loss.
-        language_lr, language_lr_end, language_lr_steps: of the language field.
+        feature_grid: what all heads read.
+        heads: what is learnt on it; one whose target is not to be had is left out.
+        couplings: losses that tie heads together; one that lacks a head is left out.
+        head_samples: samples per ray that the heads are asked at, the heaviest ones.
+        head_lr, head_lr_end, head_lr_steps: of the feature grid and the heads.
     """
 
-    language: LanguageConfig = field(default_factory=LanguageConfig)
-    language_samples: int = 24
-    language_weight: float = 0.1
-    dense_weight: float = 1.0
-    language_lr: float = 1e-2
-    language_lr_end: float = 1e-3
-    language_lr_steps: int = 4_000
+    model: ClassVar[str] = "lerf"
+
+    feature_grid: FeatureGridConfig = field(default_factory=FeatureGridConfig)
+    heads: tuple[HeadConfig, ...] = (LanguageHeadConfig(), DenseHeadConfig())
+    couplings: tuple[CouplingConfig, ...] = ()
+    head_samples: int = 24
+    head_lr: float = 1e-2
+    head_lr_end: float = 1e-3
+    head_lr_steps: int = 4_000
+
+    @property
+    def targets(self) -> frozenset[str]:
+        """Every target that such a model can learn from."""
+        return frozenset({"rgb", *(head.target for head in self.heads)})
 
 
-class Lerf(VolumeMethod[LerfConfig]):
+class Lerf(VolumeModel[LerfConfig]):
     """See the module. Frames: everything here is in the scene frame."""
 
     name = "lerf"
 
-    def __init__(self, config: LerfConfig, context: MethodContext) -> None:
+    def __init__(self, config: LerfConfig, context: ModelContext) -> None:
         super().__init__(config, context)
-        if context.embed_dim is not None:
-            self.language_grid = FeatureGrid(config.language.grid)
-            features = self.language_grid.out_features
-            self.language = LanguageField(config.language, context.embed_dim, features)
-            if context.dense_dim is not None:
-                self.dense = DenseField(features, context.dense_dim)
+        self.feature_grid = FeatureGrid(config.feature_grid)
+        built = [head.build(self.feature_grid.out_features, context) for head in config.heads]
+        self.heads = nn.ModuleDict({head.name: head for head in built if head is not None})
+        couplings = [coupling.build() for coupling in config.couplings]
+        self.couplings = nn.ModuleDict({c.name: c for c in couplings if all(head in self.heads for head in c.heads)})
 
     @property
-    def has_language(self) -> bool:
-        return hasattr(self, "language")
+    def targets(self) -> frozenset[str]:
+        """See `Model.targets`: colour, and what its heads learn from."""
+        return frozenset({"rgb", *(head.config.target for head in self._heads().values())})
 
-    @property
-    def has_dense(self) -> bool:
-        return hasattr(self, "dense")
+    def target_sources(self, photos: TrainingPhotos, device: torch.device) -> list[TargetSource]:
+        """See `Model.target_sources`: what its heads bring themselves."""
+        sources = [head.config.target_source(photos, device) for head in self._heads().values()]
+        return [source for source in sources if source is not None]
 
     def param_groups(self) -> list[ParamGroup]:
+        """Those of the radiance field, and "heads" with the feature grid."""
         c, groups = self.config, super().param_groups()
-        if self.has_language:
-            modules = [self.language_grid, self.language, *([self.dense] if self.has_dense else [])]
-            params = [p for module in modules for p in module.parameters()]
-            schedule = {"lr": c.language_lr, "lr_end": c.language_lr_end, "lr_end_step": c.language_lr_steps}
-            groups.append(ParamGroup("language", params, **schedule, weight_decay=1e-9, rectified=True))
+        if self.heads:
+            params = [p for part in (self.feature_grid, self.heads, self.couplings) for p in part.parameters()]
+            schedule = {"lr": c.head_lr, "lr_end": c.head_lr_end, "lr_end_step": c.head_lr_steps}
+            groups.append(ParamGroup("heads", params, **schedule, weight_decay=1e-9, rectified=True))
         return groups
 
     # -- training ------------------------------------------------------------------------------------------------
 
     def loss(self, batch: RayBatch, step: int) -> dict[str, Tensor]:
-        """See `Method.loss`. Terms: rgb, proposal, distortion, language, dense; reported: _mse."""
-        terms, render = self._colour_terms(batch, step)
-        if self.has_language and batch.embedding is not None and batch.crop_angle is not None:
-            terms |= self._language_terms(batch, render)
+        """See `Model.loss`. Terms: rgb, distortion, the sampler's, one for each head and coupling; reported: _mse."""
+        terms, render = self._radiance_terms(batch, step)
+        taught = {name: target for name, target in batch.targets.items() if name != "rgb"}
+        return terms | self._head_terms(batch.rays, taught, render) if taught and self.heads else terms
+
+    def _head_terms(self, rays: Rays, targets: Mapping[str, Tensor], render: RayRender) -> dict[str, Tensor]:
+        """The heads' losses on the first rays, those with targets; geometry gets no gradient from them."""
+        n = len(next(iter(targets.values())))
+        samples = self._head_samples(rays[:n], render, n)
+        heads = {name: head for name, head in self._heads().items() if head.config.target in targets}
+        outputs = {name: head(samples, targets) for name, head in heads.items()}
+        terms = {name: head.config.weight * head.loss(outputs[name].rendered, targets) for name, head in heads.items()}
+        for name, coupling in self.couplings.items():
+            assert isinstance(coupling, Coupling)
+            if all(head in outputs for head in coupling.heads):
+                terms[name] = coupling.config.weight * coupling.loss(outputs, samples, targets)
         return terms
 
-    def _language_terms(self, batch: RayBatch, render: RayRender) -> dict[str, Tensor]:
-        """LERF's language losses on the first rays of the batch; geometry gets no gradient from them."""
-        c = self.config
-        assert batch.embedding is not None
-        assert batch.crop_angle is not None
-        n = len(batch.embedding)
-        weights, index = render.weights[:n].detach().topk(min(c.language_samples, render.weights.shape[1]), dim=-1)
-        t = render.samples.t_middle[:n].gather(-1, index)
-        points = batch.rays.origins[:n, None] + batch.rays.directions[:n, None] * t[..., None]
-        features = self.language_grid(points.reshape(-1, 3).detach())
-        scale = (batch.crop_angle[:, None] * t).reshape(-1)
-        embedding = self.language(features, scale).reshape(n, -1, batch.embedding.shape[-1])
-        rendered = torch.nn.functional.normalize((weights[..., None] * embedding).sum(dim=1), dim=-1)
-        terms = {"language": c.language_weight * language_loss(rendered, batch.embedding)}
-        if batch.dense is not None and self.has_dense:
-            dense = self.dense(features).reshape(n, -1, batch.dense.shape[-1])
-            terms["dense"] = c.dense_weight * dense_loss((weights[..., None] * dense).sum(dim=1), batch.dense)
-        return terms
+    def _head_samples(self, rays: Rays, render: RayRender, n: int) -> HeadSamples:
+        most = min(self.config.head_samples, render.weights.shape[1])
+        weights, index = render.weights[:n].detach().topk(most, dim=-1)
+        distance = render.samples.t_middle[:n].gather(-1, index)
+        points = rays.origins[:, None] + rays.directions[:, None] * distance[..., None]
+        return HeadSamples(self.feature_grid(points.reshape(-1, 3).detach()), distance, weights)
 
-    # -- answering -----------------------------------------------------------------------------------------------
+    def _heads(self) -> dict[str, Head]:
+        return {name: head for name, head in self.heads.items() if isinstance(head, Head)}
 
-    def _language_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
-        return surface_samples(render, rays, self.config.language_samples, LEAST_SHARE)
+    # -- rendering and asking ------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def language_features(self, samples: SurfaceSamples) -> Float[Tensor, "m f"]:
-        """The language grid at samples: what does not depend on the scale."""
-        return self.language_grid(samples.points)
+    def render(self, camera: Camera, outputs: Sequence[str] = ("rgb", "alpha", "depth")) -> Rendered:
+        """See `Model.render`; heads that need no scale can be rendered by their names."""
+        wanted = [name for name in outputs if name in self.heads]
+        rendered, samples = self.surface(camera, keep_samples=bool(wanted))
+        for name in wanted:
+            assert samples is not None
+            picture = self.head_picture(name, samples)
+            if picture is not None:
+                rendered.channels[name] = picture.reshape(camera.height_px, camera.width_px, -1)
+        return rendered
+
+    def head_picture(self, name: str, samples: SurfaceSamples) -> Float[Tensor, "r c"] | None:
+        """What a head says of each ray; None if there is no such head, or if it must be asked at a scale."""
+        head = self._heads().get(name)
+        return None if head is None else head.picture(samples, self._reader(samples))
+
+    def view(self, camera: Camera) -> RayView:
+        """See `Model.view`."""
+        return render_ray_view(self, camera)
+
+    @property
+    def answers_phrases(self) -> bool:
+        return "language" in self.heads
+
+    def boundary_features(self, samples: SurfaceSamples) -> Float[Tensor, "r s"] | None:
+        """What the dense head says of each ray: see `AskableView.boundary_features`."""
+        return self.head_picture("dense", samples)
+
+    def surface_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
+        """See `VolumeModel.surface_samples`."""
+        return surface_samples(render, rays, self.config.head_samples, LEAST_SHARE)
 
     @torch.no_grad()
-    def dense_features(self, samples: SurfaceSamples) -> Float[Tensor, "r s"]:
-        """Self-supervised features of each ray: the mean of its samples', as training compares them with photos'."""
-        out = torch.zeros(samples.rays, self.context.dense_dim or 0, device=self.device)
-        for start in range(0, len(samples.ray), CHUNK_SAMPLES):
-            part = slice(start, start + CHUNK_SAMPLES)
-            dense = self.dense(self.language_grid(samples.points[part]))
-            out.index_add_(0, samples.ray[part], dense * samples.weights[part, None])
-        return out
+    def features_at(self, samples: SurfaceSamples) -> Float[Tensor, "m f"]:
+        """See `VolumeModel.features_at`: the feature grid."""
+        return self.feature_grid(samples.points)
 
     @torch.no_grad()
     def embed(
@@ -124,15 +163,10 @@ class Lerf(VolumeMethod[LerfConfig]):
         scale_scene: Float[Tensor, " r"],
         features: Float[Tensor, "m f"] | None = None,
     ) -> Float[Tensor, "r d"]:
-        """Unit embedding of each ray at its own scale (height of a crop there, scene units).
+        """See `VolumeModel.embed`."""
+        head = self.heads["language"]
+        assert isinstance(head, LanguageHead)
+        return head.embed(samples, scale_scene, self._reader(samples, features))
 
-        Give `features` (`language_features`) where the same samples are asked at several scales.
-        """
-        out = torch.zeros(samples.rays, self.context.embed_dim or 0, device=self.device)
-        for start in range(0, len(samples.ray), CHUNK_SAMPLES):
-            part = slice(start, start + CHUNK_SAMPLES)
-            read = self.language_grid(samples.points[part]) if features is None else features[part]
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
-                embedding = self.language(read, scale_scene[samples.ray[part]])
-            out.index_add_(0, samples.ray[part], embedding * samples.weights[part, None])
-        return torch.nn.functional.normalize(out, dim=-1)
+    def _reader(self, samples: SurfaceSamples, features: Float[Tensor, "m f"] | None = None) -> FeatureReader:
+        return lambda part: self.feature_grid(samples.points[part]) if features is None else features[part]

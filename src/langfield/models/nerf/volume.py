@@ -1,120 +1,108 @@
-"""A radiance field that is volume rendered, without language: what LERF and the lifted method stand on."""
+"""A radiance field that is volume rendered, without language: what LERF and the voxel-lifted model stand on."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.observed_scales import ObservedScales
+from langfield.core.progress import Progress, silent
 from langfield.core.rays import Rays
-from langfield.fields.radiance import DensityConfig, DensityField, RadianceConfig, RadianceField
-from langfield.models.base import MethodContext, ParamGroup, RayBatch, Rendered
-from langfield.models.nerf.losses import distortion_loss, proposal_loss
-from langfield.renderers.sampling import SamplingConfig
+from langfield.fields.radiance import RadianceConfig, RadianceField
+from langfield.models.base import Converted, Model, Rendered
+from langfield.models.batches import ParamGroup, RayBatch
+from langfield.models.config import ModelConfig, ModelContext
+from langfield.models.nerf.losses import distortion_loss
+from langfield.renderers.samplers.base import SamplerConfig
+from langfield.renderers.samplers.proposal import ProposalSamplerConfig
 from langfield.renderers.volume import RayRender, SurfaceSamples, join_samples, render_rays
 
 
 @dataclass(frozen=True)
-class VolumeConfig:
+class VolumeConfig(ModelConfig):
     """What makes a volume-rendered radiance field and its training.
 
     Attributes:
-        radiance, proposals, sampling: the radiance field and how its rays are sampled.
-        *_weight: of each loss.
-        lr, lr_end, lr_steps: of the radiance field and proposals.
-        proposal_every, proposal_warmup: proposals train at every step first, and after `proposal_warmup` steps at
-            every `proposal_every`-th.
+        radiance: the field of density and colour.
+        sampler: where along rays it is asked.
+        distortion_weight: of Mip-NeRF 360's distortion loss.
+        lr, lr_end, lr_steps: of the radiance field and the sampler.
         chunk_rays: rays rendered at a time.
     """
 
     radiance: RadianceConfig = field(default_factory=RadianceConfig)
-    proposals: tuple[DensityConfig, ...] = (DensityConfig(max_resolution=128), DensityConfig(max_resolution=256))
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    proposal_weight: float = 1.0
+    sampler: SamplerConfig = field(default_factory=ProposalSamplerConfig)
     distortion_weight: float = 0.002
     lr: float = 1e-2
     lr_end: float = 1e-3
     lr_steps: int = 30_000
-    proposal_every: int = 5
-    proposal_warmup: int = 5_000
     chunk_rays: int = 2**15
 
 
 C = TypeVar("C", bound=VolumeConfig)
 
 
-class VolumeMethod(nn.Module, ABC, Generic[C]):
+class VolumeModel(Model, Generic[C]):
     """See the module. Frames: everything here is in the scene frame."""
 
+    config: C
     scale_gradients = False  # see `langfield.renderers.volume.scaled_by_distance`
 
-    def __init__(self, config: C, context: MethodContext) -> None:
-        super().__init__()
-        self.config = config
-        self.context = context
+    def __init__(self, config: C, context: ModelContext) -> None:
+        super().__init__(config, context)
         self.radiance = RadianceField(config.radiance, context.photos)
-        self.proposals = nn.ModuleList(DensityField(c) for c in config.proposals)
+        self.sampler = config.sampler.build()
 
     @property
     def device(self) -> torch.device:
         return self.radiance.appearance.device
 
     def param_groups(self) -> list[ParamGroup]:
+        """Groups "radiance" and, if it has parameters, "sampler"."""
         c = self.config
         schedule = {"lr": c.lr, "lr_end": c.lr_end, "lr_end_step": c.lr_steps}
-        return [
-            ParamGroup("radiance", list(self.radiance.parameters()), **schedule),
-            ParamGroup("proposals", list(self.proposals.parameters()), **schedule),
-        ]
+        parts: dict[str, nn.Module] = {"radiance": self.radiance, "sampler": self.sampler}
+        groups = {name: list(part.parameters()) for name, part in parts.items()}
+        return [ParamGroup(name, params, **schedule) for name, params in groups.items() if params]
 
     # -- training ------------------------------------------------------------------------------------------------
 
     def loss(self, batch: RayBatch, step: int) -> dict[str, Tensor]:
-        """See `Method.loss`. Terms: rgb, proposal, distortion; reported: _mse."""
-        return self._colour_terms(batch, step)[0]
+        """See `Model.loss`. Terms: rgb, distortion, the sampler's; reported: _mse."""
+        return self._radiance_terms(batch, step)[0]
 
-    def _colour_terms(self, batch: RayBatch, step: int) -> tuple[dict[str, Tensor], RayRender]:
+    def _radiance_terms(self, batch: RayBatch, step: int) -> tuple[dict[str, Tensor], RayRender]:
         """What the photos' colours say, and the render it was said of."""
         c = self.config
-        train_proposals = self._trains_proposals(step)
         render = render_rays(
             self.radiance,
-            list(self.proposals),
+            self.sampler,
             batch.rays,
-            c.sampling,
             photo=batch.rays.camera_index,
             step=step,
             jitter=batch.jitter,
-            train_proposals=train_proposals,
             scale_gradients=self.scale_gradients,
         )
-        mse = torch.nn.functional.mse_loss(render.rgb, batch.rgb)
+        mse = torch.nn.functional.mse_loss(render.rgb, batch.targets["rgb"])
         terms = {"rgb": mse, "_mse": mse.detach()}
         terms["distortion"] = c.distortion_weight * distortion_loss(render.samples, render.weights)
-        if train_proposals:
-            losses = [proposal_loss(render.samples, render.weights, s, w) for s, w in render.rounds]
-            terms["proposal"] = c.proposal_weight * torch.stack(losses).sum()
-        return terms, render
+        return terms | self.sampler.loss(render.samples, render.weights, render.rounds, step), render
 
-    def phase(self, step: int) -> bool | None:
-        """See `Method.phase`: whether the proposals train; None while their weights are annealed."""
-        return None if step < self.config.sampling.anneal_steps else self._trains_proposals(step)
-
-    def _trains_proposals(self, step: int) -> bool:
-        """At every step first, at every `proposal_every`-th after `proposal_warmup` steps."""
-        grown = 1 + step * (self.config.proposal_every - 1) // max(self.config.proposal_warmup, 1)
-        return step % min(grown, self.config.proposal_every) == 0
+    def phase(self, step: int) -> object:
+        """See `Model.phase`: the sampler's."""
+        return self.sampler.phase(step)
 
     # -- rendering -----------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def render(self, camera: Camera, outputs: Sequence[str] = ("rgb", "alpha", "depth")) -> Rendered:
-        """Render a camera of the scene frame."""
-        view, _ = self.surface(camera, keep_samples=False)
-        return view
+        """See `Model.render`."""
+        return self.surface(camera, keep_samples=False)[0]
 
     @torch.no_grad()
     def surface(self, camera: Camera, *, keep_samples: bool = True) -> tuple[Rendered, SurfaceSamples | None]:
@@ -127,10 +115,10 @@ class VolumeMethod(nn.Module, ABC, Generic[C]):
         kept: list[SurfaceSamples] = []
         for start in range(0, len(rays), self.config.chunk_rays):
             chunk = rays[start : start + self.config.chunk_rays]
-            render = render_rays(self.radiance, list(self.proposals), chunk, self.config.sampling)
+            render = render_rays(self.radiance, self.sampler, chunk)
             parts.append((render.rgb.clamp(0, 1), render.alpha, render.distance() * chunk.z_per_distance))
             if keep_samples:
-                kept.append(self._language_samples(render, chunk))
+                kept.append(self.surface_samples(render, chunk))
         rgb, alpha, depth = (torch.cat(column) for column in zip(*parts, strict=True))
         view = Rendered(
             rgb=rgb.reshape(height, width, 3),
@@ -140,5 +128,33 @@ class VolumeMethod(nn.Module, ABC, Generic[C]):
         return view, join_samples(kept) if keep_samples else None
 
     @abstractmethod
-    def _language_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
+    def surface_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
         """The samples that carry the rays' embeddings."""
+
+    @abstractmethod
+    def features_at(self, samples: SurfaceSamples) -> Float[Tensor, "m f"]:
+        """What embeddings of samples are made of and does not depend on the scale: read once for many scales."""
+
+    @abstractmethod
+    def embed(
+        self,
+        samples: SurfaceSamples,
+        scale_scene: Float[Tensor, " r"],
+        features: Float[Tensor, "m f"] | None = None,
+    ) -> Float[Tensor, "r d"]:
+        """Unit embedding of each ray at its own scale (height of a crop there, scene units); 0 where there is none.
+
+        Give `features` (`features_at`) where the same samples are asked at several scales.
+        """
+
+    def boundary_features(self, samples: SurfaceSamples) -> Float[Tensor, "r s"] | None:
+        """Of each ray: see `AskableView.boundary_features`."""
+        return None
+
+    def to_gaussians(
+        self, cameras: Sequence[Camera], observed: ObservedScales, most: int, progress: Progress = silent
+    ) -> Converted:
+        """See `Model.to_gaussians`: `langfield.models.conversion.convert`."""
+        from langfield.models.conversion.convert import gaussians_of_field
+
+        return gaussians_of_field(self, cameras, observed, most, progress)

@@ -1,22 +1,35 @@
-"""A radiance field whose language is lifted in closed form: averaged, not trained. For two CPU cores in a hurry."""
+"""A radiance field whose language is lifted in closed form: averaged into voxels, not trained. For two CPU cores."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from langfield.core.cameras import Camera, Cameras
+from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.rays import Rays
+from langfield.features.bank import FeatureBank
+from langfield.features.photos import TrainingPhotos
+from langfield.features.pyramid import PyramidFeatures
 from langfield.fields.voxels import Observations, VoxelConfig, VoxelLanguage
-from langfield.models.base import MethodContext, RayBatch
-from langfield.models.nerf.volume import VolumeConfig, VolumeMethod
+from langfield.models.base import AskedPixels
+from langfield.models.batches import RayBatch
+from langfield.models.config import ModelContext
+from langfield.models.nerf.view import RayPixels, RayView, render_ray_view
+from langfield.models.nerf.volume import VolumeConfig, VolumeModel
+from langfield.models.relevancy import EncodedPhrases
 from langfield.renderers.volume import RayRender, SurfaceSamples, join_samples, render_rays
 
 
 @dataclass(frozen=True)
-class LiftConfig(VolumeConfig):
+class VoxelLiftConfig(VolumeConfig):
     """Attributes: voxels: where language is kept; lifted_side_px: how large a photo's raster is that is lifted."""
+
+    model: ClassVar[str] = "voxel_lift"
 
     voxels: VoxelConfig = field(default_factory=VoxelConfig)
     lifted_side_px: int = 96
@@ -29,7 +42,7 @@ class PhotoEmbeddings:
     Attributes:
         rays: of the pixels, scene frame.
         embedding: unit vectors.
-        crop_angle: crop height over focal length, as `RayBatch.crop_angle`.
+        crop_angle: crop height over focal length.
     """
 
     rays: Rays
@@ -37,24 +50,45 @@ class PhotoEmbeddings:
     crop_angle: Float[Tensor, " l"]
 
 
-class Lift(VolumeMethod[LiftConfig]):
-    """See the module. Training teaches geometry and colour; `lift` adds language to what was learnt."""
+class VoxelLift(VolumeModel[VoxelLiftConfig]):
+    """See the module. Training teaches geometry and colour; `finish` adds language to what was learnt."""
 
-    name = "lift"
+    name = "voxel_lift"
+    finish_stage = "lifting"
     scale_gradients = True
 
-    def __init__(self, config: LiftConfig, context: MethodContext) -> None:
+    def __init__(self, config: VoxelLiftConfig, context: ModelContext) -> None:
         super().__init__(config, context)
-        self.voxels = VoxelLanguage(config.voxels, context.embed_dim or 0)
+        self.voxels = VoxelLanguage(config.voxels, context.target_dims.get("embedding", 0))
 
     def loss(self, batch: RayBatch, step: int) -> dict[str, Tensor]:
-        """See `Method.loss`. Language that was lifted before is dropped: it belongs to another surface."""
+        """See `Model.loss`. Language that was lifted before is dropped: it belongs to another surface."""
         self.voxels.clear()
         return super().loss(batch, step)
 
+    # -- lifting -------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def finish(self, photos: TrainingPhotos, features: FeatureBank, progress: Progress = silent) -> None:
+        """Average what crops of photos say into the surface that their pixels show.
+
+        Cost: two passes over the photos, each pixel of a raster of `lifted_side_px` once for every pyramid level.
+        """
+        pyramid, side_px = features.pyramid, self.config.lifted_side_px
+        start, total, done = time.monotonic(), 2 * len(photos.view_indices), 0
+
+        def embeddings() -> Iterator[PhotoEmbeddings]:
+            nonlocal done
+            for index in photos.view_indices:
+                yield photo_embeddings(photos, pyramid, index, side_px)
+                done += 1
+                progress(ProgressEvent("lifting", done, total, "photos", time.monotonic() - start))
+
+        self.lift(embeddings)
+
     @torch.no_grad()
     def lift(self, photos: Callable[[], Iterator[PhotoEmbeddings]]) -> None:
-        """Average what crops of photos say into the surface that their pixels show. `photos` is gone through twice."""
+        """Average what photos say into the surface that their pixels show. `photos` is gone through twice."""
         surfaces: list[tuple[SurfaceSamples, Tensor]] = []
 
         def observed() -> Iterator[Observations]:
@@ -76,12 +110,12 @@ class Lift(VolumeMethod[LiftConfig]):
         parts, distances = [], []
         for start in range(0, len(rays), self.config.chunk_rays):
             chunk = rays[start : start + self.config.chunk_rays]
-            render = render_rays(self.radiance, list(self.proposals), chunk, self.config.sampling)
-            parts.append(self._language_samples(render, chunk))
+            render = render_rays(self.radiance, self.sampler, chunk)
+            parts.append(self.surface_samples(render, chunk))
             distances.append((parts[-1].points - chunk.origins).norm(dim=-1))
         return join_samples(parts), torch.cat(distances)
 
-    def _language_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
+    def surface_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
         """One a ray, where half of its light was stopped; of no weight where most of it was not.
 
         Lifting and asking take the same point, so that a pixel is asked what it was told.
@@ -92,16 +126,28 @@ class Lift(VolumeMethod[LiftConfig]):
         ray = torch.arange(len(rays), device=points.device)
         return SurfaceSamples(points, render.alpha * there, ray, len(rays))
 
-    # -- answering -----------------------------------------------------------------------------------------------
+    # -- asking --------------------------------------------------------------------------------------------------
 
     @property
     def codes(self) -> Float[Tensor, "c d"]:
         """Everything that any embedding is a weighted mean of."""
         return self.voxels.codes
 
+    @property
+    def answers_phrases(self) -> bool:
+        return len(self.codes) > 0
+
+    def prepare_phrases(self, phrases: EncodedPhrases) -> EncodedPhrases:
+        """See `Model.prepare_phrases`: relevancy is asked of the codes once, and then mixed."""
+        return phrases.with_codes(self.codes)
+
+    def view(self, camera: Camera) -> RayView:
+        """See `Model.view`."""
+        return render_ray_view(self, camera, VoxelView)
+
     @torch.no_grad()
-    def language_features(self, samples: SurfaceSamples) -> Float[Tensor, "m 0"]:
-        """Nothing is gained by reading ahead here."""
+    def features_at(self, samples: SurfaceSamples) -> Float[Tensor, "m 0"]:
+        """See `VolumeModel.features_at`: nothing is gained by reading ahead here."""
         return samples.points.new_zeros(len(samples.points), 0)
 
     @torch.no_grad()
@@ -121,8 +167,7 @@ class Lift(VolumeMethod[LiftConfig]):
         scale_scene: Float[Tensor, " r"],
         features: Float[Tensor, "m f"] | None = None,
     ) -> Float[Tensor, "r d"]:
-        """Unit embedding of each ray at its own scale (height of a crop there, scene units); 0 where
-        nothing was lifted."""
+        """See `VolumeModel.embed`: 0 where nothing was lifted."""
         rows, weights = self.mix(samples, scale_scene)
         out = torch.zeros(samples.rays, self.codes.shape[1], device=self.device)
         for part in torch.arange(len(rows), device=rows.device).split(2**14):
@@ -131,3 +176,58 @@ class Lift(VolumeMethod[LiftConfig]):
             mean = torch.nn.functional.embedding_bag(place, table, per_sample_weights=weights[part], mode="sum")
             out.index_add_(0, samples.ray[part], mean)
         return torch.nn.functional.normalize(out, dim=-1)
+
+
+@dataclass(frozen=True)
+class VoxelPixels(RayPixels):
+    """Pixels whose embeddings are weighted means of few codes: one number a phrase is read instead of an embedding."""
+
+    model: VoxelLift
+
+    def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[EncodedPhrases], Float[Tensor, "q p"]]:
+        """See `AskedPixels.at`; phrases must be prepared (`Model.prepare_phrases`)."""
+        rows, weights = self.model.mix(self.samples, scale_scene)
+
+        def ask(phrases: EncodedPhrases) -> Float[Tensor, "q p"]:
+            assert phrases.of_codes is not None, "phrases must be prepared for this model"
+            of_sample = torch.nn.functional.embedding_bag(
+                rows, phrases.of_codes, per_sample_weights=weights, mode="sum"
+            )
+            out = torch.zeros(self.samples.rays, len(phrases), device=weights.device)
+            return out.index_add_(0, self.samples.ray, of_sample)
+
+        return ask
+
+
+@dataclass(frozen=True)
+class VoxelView(RayView):
+    """A camera of a field with language in voxels."""
+
+    model: VoxelLift
+
+    def ask(self, samples: SurfaceSamples, features: Float[Tensor, "m f"] | None) -> AskedPixels:
+        """See `RayView.ask`."""
+        return VoxelPixels(self.model, samples, features)
+
+
+def photo_embeddings(
+    photos: TrainingPhotos, pyramid: PyramidFeatures, view_index: int, side_px: int
+) -> PhotoEmbeddings:
+    """The pixels of a raster over one photo that may be used, with their embeddings at every level of its pyramid."""
+    device = pyramid.rows.device
+    camera = photos.camera(view_index)
+    small = camera.fit_within(side_px)
+    pixels = small.pixel_centres(device).reshape(-1, 2)
+    mask = photos.mask(view_index, (small.width_px, small.height_px))
+    if mask is not None:  # what training did not look at has no surface
+        pixels = pixels[torch.from_numpy(mask).to(device).reshape(-1)]
+    rays = Cameras.from_list([small], device).rays(torch.zeros(len(pixels), dtype=torch.int64, device=device), pixels)
+    scale = torch.tensor([camera.width_px / small.width_px, camera.height_px / small.height_px], device=device)
+    every = torch.full((len(pixels),), view_index, device=device)
+    embeddings, angles = [], []
+    for level in range(pyramid.levels):
+        at = torch.full((len(pixels),), float(level), device=device)
+        embeddings.append(torch.nn.functional.normalize(pyramid.sample(every, pixels * scale, at), dim=-1))
+        fraction = pyramid.crop_fraction(every[:1], at[:1])[0]
+        angles.append(fraction * camera.height_px / camera.fy_px)
+    return PhotoEmbeddings(rays, torch.stack(embeddings), torch.stack(angles))

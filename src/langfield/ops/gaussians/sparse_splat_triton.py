@@ -38,7 +38,7 @@ _OF_PICTURE = ["width", "height", "across", "tiles", "pairs"]
 
 @triton.jit
 @no_type_check
-def _weights(xy_ptr, conic_ptr, opacity_ptr, gaussian, there, px, py, light, least_alpha, most_alpha, least_light):
+def _weights(xy_ptr, conic_ptr, opacity_ptr, gaussian, there, px, py, light, least_alpha, most_alpha, min_contribution):
     """Shares of the pixels' light that some Gaussians stop, in their order, and the light that is left behind them."""
     x = tl.load(xy_ptr + gaussian * 2, mask=there, other=0.0)[:, None] - px[None, :]
     y = tl.load(xy_ptr + gaussian * 2 + 1, mask=there, other=0.0)[:, None] - py[None, :]
@@ -51,7 +51,7 @@ def _weights(xy_ptr, conic_ptr, opacity_ptr, gaussian, there, px, py, light, lea
     alpha = tl.where((power >= 0) & (alpha >= least_alpha), alpha, 0.0)
     passed = 1.0 - alpha
     behind = light[None, :] * tl.cumprod(passed, axis=0)
-    share = tl.where(behind > least_light, alpha * behind / passed, 0.0)
+    share = tl.where(behind > min_contribution, alpha * behind / passed, 0.0)
     return share, tl.min(behind, axis=0)
 
 
@@ -74,7 +74,7 @@ def _splat_kernel(
     codes,
     least_alpha,
     most_alpha,
-    least_light,
+    min_contribution,
     KEEP: tl.constexpr,
     SIDE: tl.constexpr,
     GAUSSIANS: tl.constexpr,
@@ -90,12 +90,12 @@ def _splat_kernel(
     light = tl.where(inside, 1.0, 0.0)
     px = column.to(tl.float32) + 0.5
     py = row.to(tl.float32) + 0.5
-    while (at < end) & (tl.max(light, axis=0) > least_light):
+    while (at < end) & (tl.max(light, axis=0) > min_contribution):
         number = at + tl.arange(0, GAUSSIANS)
         there = number < end
         gaussian = tl.load(gaussian_ptr + number, mask=there, other=0).to(tl.int64)
         weight, light = _weights(
-            xy_ptr, conic_ptr, opacity_ptr, gaussian, there, px, py, light, least_alpha, most_alpha, least_light
+            xy_ptr, conic_ptr, opacity_ptr, gaussian, there, px, py, light, least_alpha, most_alpha, min_contribution
         )
         for k in tl.static_range(KEEP):
             code = tl.load(code_ptr + gaussian * KEEP + k, mask=there, other=0).to(tl.int64)
@@ -130,7 +130,7 @@ def _lift_kernel(
     codes,
     least_alpha,
     most_alpha,
-    least_light,
+    min_contribution,
     SOME: tl.constexpr,
     ROWS: tl.constexpr,
     KEEP: tl.constexpr,
@@ -158,12 +158,12 @@ def _lift_kernel(
     light = tl.where((column < width) & (row < height), 1.0, 0.0)
     px = column.to(tl.float32) + 0.5
     py = row.to(tl.float32) + 0.5
-    while (at < end) & (tl.max(light, axis=0) > least_light):
+    while (at < end) & (tl.max(light, axis=0) > min_contribution):
         number = at + tl.arange(0, GAUSSIANS)
         there = number < end
         gaussian = tl.load(gaussian_ptr + number, mask=there, other=0).to(tl.int64)
         weight, light = _weights(
-            xy_ptr, conic_ptr, opacity_ptr, gaussian, there, px, py, light, least_alpha, most_alpha, least_light
+            xy_ptr, conic_ptr, opacity_ptr, gaussian, there, px, py, light, least_alpha, most_alpha, min_contribution
         )
         of_slot = tl.dot(weight, says, input_precision="ieee")
         element = gaussian

@@ -1,33 +1,39 @@
-"""Places as large as a scene's smallest crops: what of the surface lies in each, taken together."""
+"""Cells as large as a scene's smallest crops: presence is judged by the mean relevancy of the surface in each.
+
+A field cannot tell apart what is nearer than its smallest crops, so one voxel with a high relevancy may be noise.
+"""
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from langfield.core.voxels import voxel_grid
 
-class Cells:
-    """Cubes of space with something of a surface in them.
 
-    Cost: a sort of V points when made, then a pass over them for each row of values, on the device of those.
+class CoarseCells:
+    """C cubes of space (cells) that hold voxels of a surface; each voxel is in the cell that its centre is in.
+
+    Args:
+        centres_scene: (V, 3) of the voxels, scene frame.
+        point_counts: (V,) how many points each voxel holds: its weight in a cell's mean.
+        side_scene: length of a cell's edge, scene units.
     """
 
     def __init__(
-        self, centres_scene: Float[np.ndarray, "v 3"], weight: Int64[np.ndarray, " v"], side_scene: float
+        self, centres_scene: Float[np.ndarray, "v 3"], point_counts: Int64[np.ndarray, " v"], side_scene: float
     ) -> None:
-        """Args: centres_scene: of parts of the surface; weight: how much each counts; side_scene: of a cube."""
-        corner = np.floor(centres_scene / side_scene).astype(np.int64)
-        of_part = np.unique(corner, axis=0, return_inverse=True)[1].reshape(-1)
-        total = np.bincount(of_part, weights=weight)
+        cell = voxel_grid(centres_scene, side_scene).of_point
+        total = np.bincount(cell, weights=point_counts)
         self._count = len(total)
-        self._of_part = torch.from_numpy(of_part)
-        self._share = torch.from_numpy((weight / total[of_part]).astype(np.float32))
+        self._cell = torch.from_numpy(cell)
+        self._share = torch.from_numpy((point_counts / total[cell]).astype(np.float32))
 
     def __len__(self) -> int:
         return self._count
 
     def means(self, values: Float[Tensor, "p v"]) -> Float[Tensor, "p c"]:
-        """The mean in each cell of values on the parts: a place must look right all over."""
-        of_part, share = self._of_part.to(values.device), self._share.to(values.device)
+        """The weighted mean of P rows of voxel values in each cell. Cost: P · V additions, on the values' device."""
+        cell, share = self._cell.to(values.device), self._share.to(values.device)
         sums = values.new_zeros(self._count, len(values))
-        return sums.index_add_(0, of_part, (values * share).T).T
+        return sums.index_add_(0, cell, (values * share).T).T

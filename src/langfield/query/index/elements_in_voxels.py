@@ -1,4 +1,7 @@
-"""What a scene is made of (Gaussians, or points of a field's surface), sorted into the small cubes of its surface."""
+"""Which voxel each of a run's elements lies in: Gaussians, or the points of a field's surface.
+
+A hit is a region of voxels (`query.index.regions`); its elements are those that lie in them.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,43 +9,44 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from langfield.query.index.surface_voxels import Region, Surface
+from langfield.query.index.regions import Region
+from langfield.query.index.surface_voxels import SurfaceVoxels
 
-_REACH_CUBES = 1.5  # what is this near to a cube's surface belongs to it, just below and just above it too
+_MAX_DISTANCE = 1.5  # voxel sides: Gaussians just below and just above a surface belong to it too
 
 
 @dataclass(frozen=True)
-class Elements:
-    """N elements in the V cubes of a surface.
+class ElementVoxels:
+    """N elements and the V voxels of a surface.
 
     Attributes:
-        cube: each element's, −1 for one that is in none.
-        cubes: V.
+        voxel: (N,) each element's voxel; −1 for elements away from the surface.
+        voxel_count: V.
     """
 
-    cube: Int64[np.ndarray, " n"]
-    cubes: int
+    voxel: Int64[np.ndarray, " n"]
+    voxel_count: int
 
     @classmethod
-    def near(cls, points_scene: Float[np.ndarray, "n 3"], surface: Surface) -> "Elements":
-        """Points to the cubes nearest to them, at most 1.5 cube sides away."""
-        return cls(surface.nearest(points_scene, _REACH_CUBES), len(surface))
+    def nearest(cls, points_scene: Float[np.ndarray, "n 3"], voxels: SurfaceVoxels) -> "ElementVoxels":
+        """Each point to the voxel whose centre is nearest, at most 1.5 voxel sides away. Args: points_scene: finite."""
+        return cls(voxels.nearest(points_scene, _MAX_DISTANCE), len(voxels))
 
     @classmethod
-    def of_surface(cls, surface: Surface) -> "Elements":
-        """The surface's own points."""
-        return cls(surface.cube, len(surface))
+    def of_surface_points(cls, voxels: SurfaceVoxels) -> "ElementVoxels":
+        """The surface's own points as elements, each in the voxel that holds it."""
+        return cls(voxels.points_voxel, len(voxels))
 
-    def of(self, region: Region) -> Bool[np.ndarray, " n"]:
-        """Which elements are in a region."""
-        chosen = np.zeros(self.cubes + 1, dtype=np.bool_)  # the last one is for −1
-        chosen[region.cubes] = True
-        return chosen[self.cube]
+    def mask_of(self, region: Region) -> Bool[np.ndarray, " n"]:
+        """Which elements lie in a region's voxels."""
+        chosen = np.zeros(self.voxel_count + 1, dtype=np.bool_)  # the last one is for −1
+        chosen[region.voxels] = True
+        return chosen[self.voxel]
 
-    def count(self, region: Region) -> int:
-        """How many that is, without a look at all of them."""
-        return int(self._in_cube[region.cubes].sum())
+    def count_in(self, region: Region) -> int:
+        """How many elements lie in a region's voxels. Cost: independent of N after the first call."""
+        return int(self._counts[region.voxels].sum())
 
     @cached_property
-    def _in_cube(self) -> Int64[np.ndarray, " v"]:
-        return np.bincount(self.cube[self.cube >= 0], minlength=self.cubes)
+    def _counts(self) -> Int64[np.ndarray, " v"]:
+        return np.bincount(self.voxel[self.voxel >= 0], minlength=self.voxel_count)

@@ -1,0 +1,57 @@
+"""A run and its scene's labels → figures."""
+
+from pathlib import Path
+
+from langfield.core.progress import Progress, silent
+from langfield.evaluation.evaluator import Report
+from langfield.evaluation.evaluator import evaluate as evaluate_session
+from langfield.evaluation.protocols.names import ProtocolName
+from langfield.pipelines.opening import open_to_measure
+
+
+def evaluate(
+    run: str | Path,
+    *,
+    scene: str | Path | None = None,
+    encoder: str | None = None,
+    allow_outside: bool = False,
+    queries: str | Path | None = None,
+    protocol: ProtocolName = "langfield",
+    max_side_px: int | None = None,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> Report:
+    """Measure a run by a protocol: see `langfield.evaluation.evaluator.evaluate`.
+
+    Args:
+        scene: None is the path it was trained from.
+        encoder: as in `langfield.open`.
+        allow_outside: also read files that lie outside the scene's folder.
+        queries: labels; None is the scene's own `queries.json` if there is one, and for protocols that cannot do
+            without labels also its folders of labels (`langfield.evaluation.labels.layouts.find_labels`).
+        max_side_px: phrases are asked on a picture no longer than this; None is 160 on a CPU and no limit on CUDA.
+
+    Raises:
+        RunError: no run there, or `scene` is not what it was trained on.
+        DataError: photos or labels that cannot be used.
+    """
+    opened = open_to_measure(
+        run,
+        scene=scene,
+        encoder=encoder,
+        allow_outside=allow_outside,
+        queries=queries,
+        protocol=protocol,
+        max_side_px=max_side_px,
+        device=device,
+        progress=progress,
+    )
+    return evaluate_session(
+        opened.session,
+        opened.scene,
+        queries=opened.queries,
+        protocol=protocol,
+        max_side_px=opened.max_side_px,
+        device=opened.session.device,
+        progress=progress,
+    )

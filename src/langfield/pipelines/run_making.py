@@ -1,0 +1,208 @@
+"""How a run is made of a scene: what it is going to be, and the way from encoding the photos to the saved model."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from langfield.core.config import config_to_json
+from langfield.core.errors import UsageError
+from langfield.core.progress import Progress
+from langfield.core.sampling import subsample_evenly
+from langfield.data.scene import Scene
+from langfield.features.bank import FeatureBank
+from langfield.features.photos import TrainingPhotos
+from langfield.models.base import Model
+from langfield.models.config import ModelContext
+from langfield.models.presets import TrainingRecipe, default_preset, preset
+from langfield.models.registry import MODELS
+from langfield.ops.gaussians import gsplat_kernels
+from langfield.pipelines.stages import (
+    Encoders,
+    Say,
+    Stopwatch,
+    crop_angles,
+    load_encoders,
+    make_features,
+    quick_psnr,
+)
+from langfield.runs.atomic import write_json
+from langfield.runs.info import RunInfo, RunView
+from langfield.training.checkpoints import Checkpoints, open_checkpoints
+from langfield.training.config import TrainingConfig
+from langfield.training.event_log import EventLog, TensorBoardLog, to_all
+from langfield.training.loop import TrainingResult
+
+KERNEL_LOG = "gsplat-build.log"
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a training came to.
+
+    Attributes:
+        run: the run directory.
+        steps: done in all.
+        seconds: of this call.
+        psnr: in dB, of a few test views (on a CPU small ones); None without test views.
+        stages: seconds of this call by stage.
+        memory_bytes: the process's peak, on the GPU if one was used.
+        crops_per_second: of the image-text encoder; 0 when the cache had everything.
+        preset: name of the preset.
+        device: where it was trained.
+    """
+
+    run: Path
+    steps: int
+    seconds: float
+    psnr: float | None
+    stages: dict[str, float]
+    memory_bytes: int
+    crops_per_second: float
+    preset: str
+    device: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `langfield train --json` prints."""
+        return {
+            "run": str(self.run),
+            "steps": self.steps,
+            "seconds": round(self.seconds, 3),
+            "psnr": self.psnr,
+            "stages": {name: round(seconds, 3) for name, seconds in self.stages.items()},
+            "memory_bytes": self.memory_bytes,
+            "crops_per_second": round(self.crops_per_second, 1),
+            "preset": self.preset,
+            "device": self.device,
+        }
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What is to be made of a scene, and where.
+
+    Attributes:
+        out: the run directory.
+        stage: what the learning is called in reports: "training" or "lifting".
+        scene_path, scene, fingerprint: the photos.
+        preset, recipe: by which it is made.
+        config: of the training.
+        device: where.
+        source: what the run depends on besides, as keys of its training document.
+        tensorboard: whether events go there, too.
+    """
+
+    out: Path
+    stage: str
+    scene_path: Path
+    scene: Scene
+    fingerprint: str
+    preset: str
+    recipe: TrainingRecipe
+    config: TrainingConfig
+    device: torch.device
+    source: Mapping[str, str] = field(default_factory=dict)
+    tensorboard: bool = False
+
+
+# From what the run is going to be, the photos that have features, the features, where states are kept and whom to tell:
+# the model, and what its training came to.
+FitFunction = Callable[[RunInfo, TrainingPhotos, FeatureBank, Checkpoints, Progress], tuple[Model, TrainingResult]]
+
+
+def chosen_recipe(
+    method: str, name: str | None, device: torch.device, encoder: str | None, dense: str | None, say: Say
+) -> tuple[str, TrainingRecipe]:
+    """The preset by name, or of the model `method`, or for the device; with the encoders that were asked for instead of
+    its own. Raises UsageError for what does not fit together."""
+    if method not in ("auto", *MODELS):
+        raise UsageError(f"unknown method {method!r}; known are auto, {', '.join(sorted(MODELS))}")
+    if name is None:
+        name, why = default_preset(method, device.type == "cuda", gsplat_kernels.installed())
+        say(f"preset {name}, because {why}; --preset chooses another one")
+    chosen = preset(name)
+    if method not in ("auto", chosen.config.model):
+        raise UsageError(f"preset {name} is of the method {chosen.config.model}, not {method}; leave one out")
+    if encoder is not None:
+        chosen = replace(chosen, encoder=absolute_spec(encoder))
+    if dense not in (None, "none") and "dense" not in chosen.config.targets:
+        raise UsageError(f"preset {name} learns no dense features; leave --dense out")
+    if dense is not None:
+        chosen = replace(chosen, dense=None if dense == "none" else dense)
+    return name, chosen
+
+
+def absolute_spec(spec: str) -> str:
+    """A spec that is found from any working folder, for the run keeps it."""
+    kind, local, folder = spec.partition("local-dir:")
+    return f"{kind}{local}{Path(folder).expanduser().absolute()}" if local and folder else spec
+
+
+def make_run(spec: RunSpec, learn: FitFunction, watch: Stopwatch, progress: Progress, say: Say) -> TrainReport:
+    """Let encoders see the photos, and a model learn from that and leave its run."""
+    with watch.stage("encoders"):
+        encoders = load_encoders(spec.recipe, spec.device)
+    photos = TrainingPhotos(spec.scene, subsample_evenly(spec.scene.train, spec.recipe.feature_views))
+    info = _run_info(spec, photos, encoders)
+    # Whatever speaks against this run in `out` is found before hours of encoding.
+    with open_checkpoints(spec.out, info) as checkpoints:
+        if spec.device.type == "cuda":
+            with watch.stage("kernels"):
+                spec.recipe.config.prepare_device(spec.device, spec.out / KERNEL_LOG, progress, say)
+        logs = [EventLog(spec.out / "events.jsonl"), *([TensorBoardLog(spec.out)] if spec.tensorboard else [])]
+        with watch.stage("features"):
+            bank = make_features(photos, encoders, spec.recipe.pyramid, spec.device, progress, say)
+        del encoders  # what follows needs their memory
+        with watch.stage(spec.stage):
+            model, result = learn(info, photos, bank, checkpoints, to_all(progress, *logs))
+    if model.finish_stage is not None and result.last_work_seconds:
+        watch.move(spec.stage, model.finish_stage, result.last_work_seconds)
+    with watch.stage("psnr"):
+        quality = quick_psnr(model, spec.scene, spec.device, progress)
+    report = TrainReport(
+        run=spec.out,
+        steps=result.steps,
+        seconds=time.perf_counter() - watch.started,
+        psnr=quality,
+        stages=watch.seconds,
+        memory_bytes=result.memory_bytes,
+        crops_per_second=bank.report.crops_per_second,
+        preset=spec.preset,
+        device=str(spec.device),
+    )
+    write_json(spec.out / "metrics.json", report.to_json())
+    return report
+
+
+def _run_info(spec: RunSpec, photos: TrainingPhotos, encoders: Encoders) -> RunInfo:
+    """What the run is going to be. The encoders' cards say all of the features that it depends on."""
+    image_text, dense = encoders
+    scene, recipe, config = spec.scene, spec.recipe, spec.config
+    target_dims = {"embedding": image_text.card.embed_dim}
+    if dense is not None:
+        target_dims["dense"] = dense.card.embed_dim
+    cameras = [scene.views[index].camera for index in photos.view_indices]
+    context = ModelContext(len(scene.train), target_dims, crop_angles(cameras, recipe.pyramid))
+    features = {"pyramid": recipe.pyramid.to_json(), "feature_views": len(cameras)}
+    return RunInfo(
+        seed=config.seed,
+        model=recipe.config.model,
+        model_config=config_to_json(recipe.config),
+        model_context=config_to_json(context),
+        training_config=config_to_json(config) | {"preset": spec.preset, **features, **spec.source},
+        encoders={"image_text": image_text.card.to_json()} | ({} if dense is None else {"dense": dense.card.to_json()}),
+        scene_path=str(spec.scene_path.absolute()),  # so that `evaluate` finds it from anywhere
+        scene_fingerprint=spec.fingerprint,
+        scene_from_world=scene.scene_from_world.matrix,
+        views=_run_views(scene),
+    )
+
+
+def _run_views(scene: Scene) -> tuple[RunView, ...]:
+    """What a run keeps of the views that it is trained or tested on."""
+    train = [RunView(scene.views[index].name, "train", scene.views[index].camera) for index in scene.train]
+    test = [RunView(scene.views[index].name, "test", scene.views[index].camera) for index in scene.test]
+    return (*train, *test)

@@ -1,0 +1,222 @@
+"""The stages between a scene and a run: its photos, encoders and features, a fresh model, and its training."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from langfield.core.cameras import Camera, Cameras
+from langfield.core.config import config_from_json
+from langfield.core.errors import UsageError
+from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.core.randomness import stream_seed
+from langfield.core.sampling import subsample_evenly
+from langfield.data.images import decode_image, decode_mask
+from langfield.data.pixels import PixelPool
+from langfield.data.scene import Scene, open_scene
+from langfield.encoders.base import DenseEncoder, ImageTextEncoder
+from langfield.encoders.registry import load_dense, load_image_text
+from langfield.features.bank import FeatureBank, build_features
+from langfield.features.photos import TrainingPhotos
+from langfield.features.pyramid import PyramidRecipe
+from langfield.features.targets import EncoderTargets
+from langfield.models.base import Model
+from langfield.models.batches import PhotoBatching
+from langfield.models.config import ModelContext
+from langfield.models.presets import TrainingRecipe
+from langfield.models.registry import create_model
+from langfield.query.pictures import to_uint8
+from langfield.runs.info import RunInfo
+from langfield.training import loop
+from langfield.training.batches import RaySource
+from langfield.training.checkpoints import Checkpoints
+from langfield.training.config import TrainingConfig
+from langfield.training.photos import PhotoSource
+
+_PIXEL_BYTES = {"cuda": 4 * 2**30, "cpu": 2 * 2**30}
+# What the quick look at the end of a training compares with photos; `evaluate` measures whole test views.
+_LOOK_VIEWS = 3
+_LOOK_SIDE_PX = {"cuda": 1600, "cpu": 240}
+
+Say = Callable[[str], None]
+Encoders = tuple[ImageTextEncoder, DenseEncoder | None]
+
+
+@dataclass
+class Stopwatch:
+    """Seconds spent by stage, and when it began."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.perf_counter)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def move(self, stage: str, other: str, seconds: float) -> None:
+        """Count a part of one stage as another's."""
+        self.seconds[stage] -= seconds
+        self.seconds[other] = self.seconds.get(other, 0.0) + seconds
+
+
+# -- photos and encoders ---------------------------------------------------------------------------------------------
+
+
+def opened_scene(
+    scene: str | Path, allow_outside: bool, watch: Stopwatch, progress: Progress, say: Say
+) -> tuple[Scene, str]:
+    """The scene and its fingerprint; says what was found in it."""
+    with watch.stage("scene"):
+        photos = open_scene(scene, allow_outside=allow_outside)
+        for note in photos.notes:
+            say(note)
+        return photos, photos.fingerprint(progress)
+
+
+def load_encoders(recipe: TrainingRecipe, device: torch.device) -> Encoders:
+    """The recipe's encoders."""
+    dense = None if recipe.dense is None else load_dense(recipe.dense, device)
+    return load_image_text(recipe.encoder, device), dense
+
+
+def crop_angles(cameras: Sequence[Camera], pyramid: PyramidRecipe) -> tuple[float, float]:
+    """Smallest and largest height of a crop over the focal length among the cameras' pyramids."""
+    angles = [
+        level.crop_fraction * camera.height_px / camera.fy_px
+        for camera in cameras
+        for level in pyramid.levels(camera.width_px, camera.height_px)
+    ]
+    return min(angles), max(angles)
+
+
+def make_features(
+    photos: TrainingPhotos,
+    encoders: Encoders,
+    pyramid: PyramidRecipe,
+    device: torch.device,
+    progress: Progress,
+    say: Say,
+) -> FeatureBank:
+    """Let the encoders see the photos. On a CPU the features stay memory-mapped."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        check_gpu_memory(feature_bytes(photos, encoders, pyramid), free, len(photos.view_indices))
+    bank = build_features(photos.scene, photos.view_indices, *encoders, pyramid, progress=progress)
+    made = bank.report
+    done = f"{made.crops:,} crops at {made.crops_per_second:,.0f} crops/s" if made.crops else "no crops to encode"
+    say(f"features of {len(photos.view_indices)} photos: {done}, {made.reused_photos} photos from the cache")
+    return bank.to(device) if device.type == "cuda" else bank
+
+
+def feature_bytes(photos: TrainingPhotos, encoders: Encoders, pyramid: PyramidRecipe) -> int:
+    """How large the photos' features (float16) are going to be."""
+    image_text, dense = encoders
+    sizes = [photos.scene.views[index].size_px for index in photos.view_indices]
+    numbers = image_text.card.embed_dim * sum(level.tiles for size in sizes for level in pyramid.levels(*size))
+    if dense is not None:
+        numbers += dense.card.embed_dim * sum(math.prod(dense.grid(height, width)) for width, height in sizes)
+    return 2 * numbers
+
+
+def check_gpu_memory(needed_bytes: int, free_bytes: int, photos: int) -> None:
+    """Raise UsageError if the features of so many photos are larger than the free memory of the GPU."""
+    if needed_bytes > free_bytes:
+        raise UsageError(
+            f"needs {needed_bytes / 2**30:.1f} GB of GPU memory for features of {photos} photos, "
+            f"{free_bytes / 2**30:.1f} GB are free; use --dense none, --preset nano, or --device cpu"
+        )
+
+
+# -- the model -------------------------------------------------------------------------------------------------------
+
+
+def fresh_model(info: RunInfo, device: torch.device) -> Model:
+    """The run's model as training begins with it; the run's seed alone says what is random in it."""
+    context = config_from_json(ModelContext, dict(info.model_context), "model.context")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(stream_seed(info.seed, "method"))
+        return create_model(info.model, info.model_config, context).to(device)
+
+
+def fit(
+    model: Model,
+    photos: TrainingPhotos,
+    bank: FeatureBank,
+    config: TrainingConfig,
+    checkpoints: Checkpoints,
+    progress: Progress,
+    say: Say,
+) -> loop.TrainingResult:
+    """Train the model from where `checkpoints` stopped, and let it finish.
+
+    Args:
+        photos: those that the features are of, all or some of the training photos.
+        bank: their features; where it lies, the training runs.
+    """
+    device, scene = bank.pyramid.rows.device, photos.scene
+    note = model.initialise(TrainingPhotos(scene, scene.train), config.seed)
+    if note is not None:
+        say(note)
+    finish = None if model.finish_stage is None else lambda: model.finish(photos, bank, progress)
+    with ExitStack() as stack:
+        batches = _batches(model, photos, bank, config, device, stack, progress)
+        return loop.train(model, batches, config, checkpoints, progress=progress, finish=finish)
+
+
+def _batches(
+    model: Model,
+    photos: TrainingPhotos,
+    bank: FeatureBank,
+    config: TrainingConfig,
+    device: torch.device,
+    stack: ExitStack,
+    progress: Progress,
+) -> loop.Batches:
+    """Where the model's batches come from; `stack` closes it."""
+    scene, budget, batching = photos.scene, _PIXEL_BYTES[device.type], model.config.batching
+    if isinstance(batching, PhotoBatching):
+        per_step = {"photos_per_step": batching.photos_per_step, "half_size_until": batching.half_size_until}
+        return stack.enter_context(PhotoSource(scene, scene.train, device, budget, config.seed, **per_step))
+    pool = stack.enter_context(PixelPool(scene, scene.train, device, budget, config.seed))
+    pool.prepare(0, progress)
+    targets = model.target_sources(photos, device)
+    if model.targets & {"embedding", "dense"}:
+        targets.insert(0, EncoderTargets(bank, Cameras.from_list(scene.cameras_scene(), device), model.targets))
+    head_pool = None
+    if targets and len(photos.view_indices) < len(scene.train):
+        head_pool = stack.enter_context(PixelPool(scene, photos.view_indices, device, budget, config.seed))
+    return RaySource(scene, pool, device, config.rays, targets, config.head_rays, head_pool)
+
+
+def quick_psnr(model: Model, scene: Scene, device: torch.device, progress: Progress = silent) -> float | None:
+    """Mean PSNR in dB of a few test views (on a CPU small ones); None without test views."""
+    values = []
+    views = [scene.views[index] for index in subsample_evenly(scene.test, _LOOK_VIEWS)]
+    start = time.monotonic()
+    for done, view in enumerate(views, start=1):
+        camera = view.camera.fit_within(_LOOK_SIDE_PX[device.type])
+        size = camera.width_px, camera.height_px
+        rgb = model.render(camera.moved(scene.scene_from_world), ["rgb"]).rgb
+        assert rgb is not None
+        used = None if view.mask_path is None else decode_mask(view.mask_path, size)
+        if used is None or used.any():
+            values.append(_psnr(to_uint8(rgb), decode_image(view.image_path, size), used))
+        progress(ProgressEvent("test views", done, len(views), "views", time.monotonic() - start))
+    mean = float(np.mean(values)) if values else None
+    return mean if mean is not None and np.isfinite(mean) else None
+
+
+def _psnr(picture: UInt8[np.ndarray, "h w 3"], photo: UInt8[np.ndarray, "h w 3"], used: np.ndarray | None) -> float:
+    """As `langfield.evaluation.metrics.psnr`, without what that has to import."""
+    error = ((picture / 255.0 - photo / 255.0) ** 2)[... if used is None else used].mean()
+    return -10 * math.log10(error) if error else math.inf

@@ -1,0 +1,83 @@
+"""Whether a training may go on with a saved run: what must be the same, and what may differ."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from langfield.core.config import config_from_json, config_to_json
+from langfield.core.errors import RunError
+from langfield.models.config import ModelContext
+from langfield.models.registry import MODELS
+from langfield.runs.info import RunInfo
+from langfield.runs.migration import Document
+
+# What a person may change between two trainings of one run: it changes how long, not what.
+FREE_TRAINING_KEYS = frozenset({"steps", "save_every", "report_every"})
+
+
+def check_same_run(saved: RunInfo, wanted: RunInfo, path: Path, training_defaults: Mapping[str, Any]) -> None:
+    """Raise RunError naming the first key in which a training to go on differs from the one saved in `path`.
+
+    The scene's and the encoders' places, the number of steps, and how often to save and report may differ. A setting
+    that one of the two does not name has its default, so that runs saved before it existed can go on.
+
+    Args:
+        training_defaults: of settings of the training.
+    """
+    if saved.scene_fingerprint != wanted.scene_fingerprint:
+        raise RunError(
+            f"holds a run of another scene, or of {saved.scene_path!r} before its photos or poses changed "
+            f"(fingerprint {saved.scene_fingerprint[:12]}, now {wanted.scene_fingerprint[:12]}); choose another folder",
+            path,
+        )
+    of_saved, of_wanted = (_identity(info, path, training_defaults) for info in (saved, wanted))
+    _leave_out_new_facts(of_saved["encoders"], of_wanted["encoders"])
+    old, new = dict(_flat(of_saved, "")), dict(_flat(of_wanted, ""))
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            raise RunError(
+                f"holds a run with {key} = {old.get(key)!r}, but {new.get(key)!r} is asked for; "
+                "ask for the same, or choose another folder",
+                path,
+            )
+
+
+def _identity(info: RunInfo, path: Path, training_defaults: Mapping[str, Any]) -> Document:
+    """Everything that must agree, with its defaults filled in."""
+    document = info.document()
+    for key in ("schema_version", "package_version", "created", "steps_done"):
+        del document[key]
+    document["model"] |= _with_defaults(document["model"], path)
+    document["training"] = dict(training_defaults) | document["training"]
+    for key in FREE_TRAINING_KEYS:
+        document["training"].pop(key, None)
+    for key in ("path", "views"):  # the fingerprint stands for the views
+        del document["scene"][key]
+    for card in document["encoders"].values():  # digests stand for where an encoder was found
+        card.pop("spec", None)
+    return document
+
+
+def _with_defaults(model: Document, path: Path) -> Document:
+    """Config and context of a registered model as they are when read; of others nothing is known."""
+    if model["name"] not in MODELS:
+        return {}
+    kinds = {"config": MODELS[model["name"]][1], "context": ModelContext}
+    try:
+        return {key: config_to_json(config_from_json(kind, model[key], f"model.{key}")) for key, kind in kinds.items()}
+    except ValueError as error:
+        raise RunError(f"holds a run that cannot go on: {error}; choose another folder", path) from None
+
+
+def _leave_out_new_facts(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Drop what a saved card did not say yet: nobody chose it, it follows from the encoder, which digests tell."""
+    for role in old.keys() & new.keys():
+        for key in new[role].keys() - old[role].keys():
+            del new[role][key]
+
+
+def _flat(value: Any, name: str) -> list[tuple[str, Any]]:
+    """Every value by its path: "model.config.levels"."""
+    if not isinstance(value, dict):
+        return [(name, value)]
+    return [pair for key, item in value.items() for pair in _flat(item, f"{name}.{key}" if name else key)]

@@ -1,0 +1,94 @@
+"""The index of a scene: what it answers to phrases, and at which scales."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.query.fake_world import PHRASES, SIZE, THING, Wall, camera_at, observed_scales
+
+from langfield.core.observed_scales import ObservedScales
+from langfield.query.index.scene_index import SceneIndex
+
+CENTRES = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]])
+
+
+def best(index: SceneIndex) -> tuple[torch.Tensor, float, torch.Tensor]:
+    """Where the first phrase is, at which scale, and the score of all."""
+    level = index.score(PHRASES).crop_level
+    score = index.embeddings.aggregate_levels(index.embeddings.relevancy(PHRASES), torch.from_numpy(level))
+    voxel = int(score[0].argmax())
+    scale = index.crop_height_scene(int(level[0]), np.array([voxel]))
+    return torch.from_numpy(index.voxels.centres_scene[voxel]).float(), scale, score.amax(dim=1)
+
+
+def test_scales_that_no_photo_had_are_not_asked():
+    """Where LERF's search takes the bait: see `test_scale_search`."""
+    view = Wall().view(camera_at(0, 0))
+    where, scale, score = best(SceneIndex.from_views([view], observed_scales()))
+    assert (where - THING).norm() < 0.2
+    assert score[0] > 0.9
+    assert abs(scale - SIZE) < 0.3
+    assert score[2] < 0.5
+
+
+def test_a_crop_is_averaged_at_its_own_size_from_near_and_far():
+    """A camera at half the typical distance sees crops twice as large: the place and scale found stay the same."""
+    far = Wall().view(camera_at(0, 0, 128, 96))
+    near_camera = camera_at(0, 0, 128, 96)
+    near_camera.world_from_camera[2, 3] = 2.0
+    near = Wall().view(near_camera)
+    (far_where, far_scale, far_score), (near_where, near_scale, near_score) = (
+        best(SceneIndex.from_views([v], observed_scales())) for v in (far, near)
+    )
+    assert (far_where - near_where).norm() < 0.2
+    assert abs(far_scale - near_scale) < 0.05
+    torch.testing.assert_close(far_score[0], near_score[0], rtol=0, atol=0.02)
+
+
+def test_questions_are_what_the_embeddings_give_however_many_are_asked_at_once(monkeypatch: pytest.MonkeyPatch):
+    seen = ObservedScales(torch.tensor([0.04, 0.1, 0.3]), CENTRES)
+    index = SceneIndex.from_views([Wall().view(camera_at(x, 0, 64, 48)) for x in (0.0, 0.3)], seen)
+    every = index.embeddings.relevancy(PHRASES)
+    in_cells = torch.stack([index.cells.means(level) for level in every])
+    best = in_cells.amax(dim=2).argmax(dim=0)
+    in_cells[0] = (in_cells[0] + in_cells[1]) / 2
+    whole = index.score(PHRASES)
+    assert whole.crop_level.tolist() == best.tolist()
+    np.testing.assert_allclose(whole.cell_relevancy, in_cells.amax(dim=0), atol=1e-6)
+    np.testing.assert_allclose(index.cell_relevancy(PHRASES), whole.cell_relevancy)
+    smoothed = index.graph.smoothed(index.embeddings.aggregate_levels(every, best))
+    np.testing.assert_allclose(whole.voxel_relevancy, smoothed, atol=1e-4)
+    monkeypatch.setattr("langfield.query.index.scene_index._NUMBERS_AT_ONCE", 1)
+    one_by_one = index.score(PHRASES)
+    np.testing.assert_allclose(one_by_one.cell_relevancy, whole.cell_relevancy, atol=1e-6)
+    np.testing.assert_allclose(one_by_one.voxel_relevancy, whole.voxel_relevancy, atol=2e-3)  # the solver stops at 1e-3
+    assert one_by_one.crop_level.tolist() == whole.crop_level.tolist()
+
+
+def test_what_only_the_smallest_crops_show_counts_half_where_others_saw_the_place():
+    wall = [Wall().view(camera_at(0, 0, 64, 48))]
+    index = SceneIndex.from_views(wall, ObservedScales(torch.tensor([0.04, 0.1, 0.3]), CENTRES))
+    every = torch.zeros(3, 3, len(index.voxels))
+    every[0, 0], every[2, 1] = 0.8, 0.8
+    every[:, 2] = torch.tensor([0.8, 0.3, 0.6])[:, None]
+    seen = torch.ones_like(index.embeddings.observed)
+    seen[1, ::2] = False
+    every[1] *= seen[1]
+    partly = replace(index, embeddings=replace(index.embeddings, observed=seen))
+    in_cells, level = partly._pooled_in_cells(every)
+    share = index.cells.means(seen[1:2].float())[0]
+    assert 0 < float(share.mean()) < 1
+    torch.testing.assert_close(in_cells[0], 0.8 - 0.4 * share)
+    torch.testing.assert_close(in_cells[1], torch.full_like(share, 0.8))
+    torch.testing.assert_close(in_cells[2], (0.8 - 0.25 * share).clamp_min(0.6))
+    assert level.tolist() == [0, 2, 0]  # the size that fits best is what was seen, confirmed or not
+
+
+def test_a_scale_is_of_the_voxels_that_are_meant():
+    seen = ObservedScales(torch.tensor([0.1, 0.2]), torch.zeros(1, 3))
+    index = SceneIndex.from_views([Wall().view(camera_at(0, 0, 32, 24))], seen)
+    far = np.argsort(index.typical_distance_scene)[-3:]
+    assert index.crop_height_scene(1, far) == pytest.approx(
+        0.2 * float(np.sort(index.typical_distance_scene)[-2]), rel=1e-5
+    )

@@ -1,0 +1,87 @@
+"""Presence against common nouns."""
+
+import numpy as np
+import pytest
+import torch
+
+from langfield.query.presence import (
+    NullDistribution,
+    PresenceCalibration,
+    common_nouns,
+    distinct_texts,
+    log_odds,
+    uncalibrated_presence,
+)
+
+
+def scene(phrases: int, rng: np.random.Generator, cells: int = 400, level: float = -0.5) -> np.ndarray:
+    """Scores of phrases that mean nothing here."""
+    return 1 / (1 + np.exp(-(level + 0.2 * rng.standard_normal((phrases, cells)))))
+
+
+def with_a_thing(scores: np.ndarray, height: float, first: int = 10) -> np.ndarray:
+    """The same, with log-odds raised by `height` in a few cells."""
+    odds = log_odds(scores)
+    odds[:, first : first + 4] += height
+    return 1 / (1 + np.exp(-odds))
+
+
+def test_what_is_there_is_told_from_what_is_not_at_any_level_of_scores():
+    rng = np.random.default_rng(0)
+    for level in (-2.0, -0.5, 1.5):  # an encoder may find that nearly everything passes 0.5, or that nothing does
+        calibration = PresenceCalibration.fit(scene(127, rng, level=level))
+        absent = calibration.presence(scene(200, rng, level=level))
+        present = calibration.presence(with_a_thing(scene(200, rng, level=level), 1.5))
+        assert (absent < 0.5).mean() > 0.95
+        assert (present > 0.5).mean() > 0.95
+
+
+def test_nouns_that_are_there_move_the_scale_little():
+    rng = np.random.default_rng(1)
+    nouns, asked, absent = scene(127, rng), with_a_thing(scene(200, rng), 1.5), scene(200, rng)
+    some = nouns.copy()
+    for number in range(10):  # ten of the nouns are there, each at its own place
+        some[number] = with_a_thing(nouns[number : number + 1], 3.0, first=20 * number)[0]
+    for calibration in (PresenceCalibration.fit(nouns), PresenceCalibration.fit(some)):
+        assert (calibration.presence(asked) > 0.5).mean() > 0.95
+        assert (calibration.presence(absent) < 0.5).mean() > 0.95
+
+
+def test_a_null_counts_spreads_by_the_quartile_above_the_median():
+    values = np.concatenate([np.linspace(-50, 0, 50), [0.0], np.linspace(0, 2 * 0.6745, 50)])
+    null = NullDistribution.fit(values)
+    assert null.median == 0
+    assert null.spread == pytest.approx(1, rel=0.05)
+    np.testing.assert_allclose(null.z_scores(np.array([null.spread])), 1)
+
+
+def test_three_spreads_are_even_odds():
+    rng = np.random.default_rng(2)
+    calibration, asked = PresenceCalibration.fit(scene(127, rng)), with_a_thing(scene(500, rng), 0.6)
+    z = calibration.combined.z_scores(calibration._mean_z(log_odds(asked)))
+    np.testing.assert_allclose(calibration.presence(asked), 1 / (1 + np.exp(3 - z)))
+
+
+def test_nouns_that_all_say_the_same_do_not_divide_by_zero():
+    calibration = PresenceCalibration.fit(np.full((5, 7), 0.4))
+    presence = calibration.presence(np.stack([np.full(7, 0.4), np.full(7, 0.9), np.full(7, 0.0)]))
+    assert np.isfinite(presence).all()
+    assert presence[0] < 0.5 < presence[1]
+    assert presence[2] < 0.5
+
+
+def test_the_list_of_nouns_is_a_list_of_different_words():
+    nouns = common_nouns()
+    assert len(nouns) == len(set(nouns)) > 100
+    assert all(noun.strip() == noun and noun for noun in nouns)
+
+
+def test_words_that_an_encoder_cannot_tell_apart_count_once():
+    known = torch.nn.functional.normalize(torch.randn(4, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
+    words = torch.cat([known[:2], known[3:], known[2:], known[:1]])
+    assert distinct_texts(words).tolist() == [0, 1, 2, 3]
+
+
+def test_without_a_comparison_the_best_place_tells():
+    assert uncalibrated_presence(np.array([[0.2, 0.7], [0.1, 0.3]])).tolist() == [0.7, 0.3]
+    assert uncalibrated_presence(np.zeros((2, 0))).tolist() == [0, 0]
