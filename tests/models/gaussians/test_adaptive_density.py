@@ -15,8 +15,7 @@ from langfield.models.gaussians.adaptive_density import (
     make_faint,
     prune,
 )
-from langfield.ops.gaussians.rasterize import Footprints
-from langfield.renderers.splat import blend_all
+from langfield.renderers.splat import Means2d, blend_views
 
 CONFIG = AdaptiveDensityConfig(start=2, every=5, stop=40, slope=0.5, small=0.1, huge=0.4, huge_after=20, reset_every=0)
 EXTENT = 1.0
@@ -47,11 +46,11 @@ def numbers(moments: dict, gaussians: Gaussians) -> list[float]:
     return per_row[0].tolist()
 
 
-def footprint(slopes: list[float], radii: list[float], size: tuple[int, int] = (40, 20)) -> Footprints:
+def footprint(slopes: list[float], radii: list[float], size: tuple[int, int] = (40, 20)) -> Means2d:
     """One whose slopes are these, by their y alone."""
     centres = torch.zeros(1, len(slopes), 2, requires_grad=True)
     centres.grad = torch.stack([torch.zeros(len(slopes)), torch.tensor(slopes) / (size[1] / 2)], dim=-1)[None]
-    return Footprints(centres, torch.tensor(radii), 0, size)
+    return Means2d(centres, torch.tensor(radii), 0, size)
 
 
 def test_twins_look_as_the_one_did():
@@ -235,11 +234,11 @@ def test_a_picture_with_slopes_makes_gaussians_where_it_is_wrong():
         gaussians.log_scales[:2] = math.log(0.1)
         target = picture(gaussians)
         gaussians.means[1, 0] += 0.1
-    (seen,) = blend_all(gaussians, [CAMERA], gaussians.colors(torch.zeros(3))[None], footprints=True)
+    (seen,) = blend_views(gaussians, [CAMERA], gaussians.colors(torch.zeros(3))[None], keep_means2d=True)
     (seen.features - target).abs().mean().backward()
     slopes = Slopes(40)
-    assert seen.footprints is not None
-    slopes.add([seen.footprints])
+    assert seen.means2d is not None
+    slopes.add([seen.means2d])
     mean = slopes.mean(2)
     assert mean[1] > 10 * mean[0]
     assert slopes.pictures.tolist()[:3] == [1, 1, 0]

@@ -81,7 +81,7 @@ def sparse_relevancy(
     share: Float16[Tensor, "n l k"],
     temperature: float,
 ) -> tuple[Float32[Tensor, "n p"], Int8[Tensor, "n p"]]:
-    """See `langfield.ops.sparse_relevancy.sparse_relevancy.sparse_relevancy`."""
+    """See `langfield.ops.sparse_relevancy.sparse_relevancy`."""
     elements, levels, keep = code.shape
     phrases, negatives = phrase_dots.shape[1], negative_dots.shape[1]
     relevancy = torch.empty(elements, phrases, dtype=torch.float32, device=code.device)

@@ -12,17 +12,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.ops.gaussian_scenes import draw, nothing_seen, random_scene, same, several, trainable, weighed
-from tests.ops.plain_gsplat import PlainGsplat, stand_in
+from tests.ops.gaussians.gaussian_scenes import draw, nothing_seen, random_scene, same, several, trainable, weighed
+from tests.ops.gaussians.plain_gsplat import PlainGsplat, stand_in
 from torch import Tensor
 
 from langfield.core.errors import UsageError
 from langfield.core.progress import ProgressEvent
 from langfield.models.presets import PRESETS
 from langfield.ops.gaussians import gsplat_kernels
-from langfield.ops.gaussians import rasterize as rasterize_module
-from langfield.ops.gaussians.rasterize import blend_all, project
-from langfield.pipelines.stages import prepare_kernels
+from langfield.ops.gaussians.rasterize import blend_views, project
+from langfield.ops.gaussians.well_formed import well_formed
 
 
 @pytest.fixture(autouse=True)
@@ -42,20 +41,19 @@ def no_gsplat(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> PlainGsplat:
-    """A stand-in for gsplat, loaded. The Triton kernel that goes before it needs a GPU, too: its twin instead."""
+    """A stand-in for gsplat, loaded. The Triton kernel that goes before it needs a GPU, too: its reference instead."""
     pytest.importorskip("triton")
     from langfield.ops.gaussians import rasterize_gsplat
 
-    monkeypatch.setattr(rasterize_gsplat, "well_formed", rasterize_module.well_formed)
+    monkeypatch.setattr(rasterize_gsplat, "well_formed", well_formed)
     functions = PlainGsplat()
     stand_in(functions, object())
     return functions
 
 
-@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("tile_px", [16, 8])
 @pytest.mark.parametrize("broken", [False, True])
-def test_gsplat_is_asked_for_the_same_picture(plain: PlainGsplat, broken: bool, tile_px: int, packed: bool):
+def test_gsplat_is_asked_for_the_same_picture(plain: PlainGsplat, broken: bool, tile_px: int):
     from langfield.ops.gaussians import rasterize_gsplat
 
     gaussians, camera = random_scene(60, 5)
@@ -63,7 +61,7 @@ def test_gsplat_is_asked_for_the_same_picture(plain: PlainGsplat, broken: bool, 
         for values in gaussians:
             values.view(60, -1)[::7, 0] = torch.nan
     ours, theirs = trainable(gaussians), trainable([x.float() for x in gaussians])
-    projected = rasterize_gsplat.project(*ours[:4], camera, features=ours[4], packed=packed, tile_px=tile_px)
+    projected = rasterize_gsplat.project(*ours[:4], camera, features=ours[4], tile_px=tile_px)
     a, b = projected.splat(ours[4]), draw(theirs, camera)
     same(a, b, 1e-4)
     assert plain.channels == [6]
@@ -79,27 +77,26 @@ def assert_near_gradients(ours: list[Tensor], theirs: list[Tensor]) -> None:
         assert (x.grad - y.grad).norm() <= 1e-3 * y.grad.norm()
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_gsplats_projection_is_drawn_again_and_without_some(plain: PlainGsplat, packed: bool):
+def test_gsplats_projection_is_drawn_again_and_without_some(plain: PlainGsplat):
     from langfield.ops.gaussians import rasterize_gsplat
 
     gaussians, camera = random_scene(60, 70, dtype=torch.float32)
-    projected = rasterize_gsplat.project(*gaussians[:4], camera, packed=packed)
+    projected = rasterize_gsplat.project(*gaussians[:4], camera)
     reference = project(*gaussians[:4], camera)
     assert projected.count == 60
-    assert projected.footprints is None
+    assert projected.means2d is None
     for part in (gaussians[4], gaussians[4][:, :0]):
         same(projected.splat(part), reference.splat(part), 1e-4)
         for found, expected in zip(projected.blend(part), reference.blend(part), strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
     assert plain.channels == [33, 33, 5, 33, 33, 4, 1, 1]
-    torch.testing.assert_close(projected.light(), reference.light(), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(projected.contributions(), reference.contributions(), rtol=1e-3, atol=1e-3)
     assert torch.equal(projected.in_view(), reference.in_view())
     for kept in (torch.arange(1, 60, 3), torch.tensor([50, 7, 30, 8]), projected.in_view(), torch.arange(60)):
         part = gaussians[4][kept]
-        same(projected.only(kept).splat(part), reference.only(kept).splat(part), 1e-4)
-    assert projected.only(torch.arange(1, 60, 3)).pairs < projected.pairs
-    assert nothing_seen(projected.only(torch.arange(0)).splat(gaussians[4][:0]))
+        same(projected.subset(kept).splat(part), reference.subset(kept).splat(part), 1e-4)
+    assert projected.subset(torch.arange(1, 60, 3)).pairs < projected.pairs
+    assert nothing_seen(projected.subset(torch.arange(0)).splat(gaussians[4][:0]))
     assert plain.views == [1]
 
 
@@ -116,8 +113,8 @@ def test_gsplat_draws_cameras_of_one_size_at_once_and_says_where_gaussians_fall(
         for values in (*shape, *features):
             values.view(40, -1)[::7, 0] = torch.nan
     ours, theirs = (trainable([x.float() for x in (*shape, features)]) for _ in range(2))
-    fast = rasterize_gsplat.blend_all(*ours, cameras, footprints=True)
-    slow = blend_all(*theirs, cameras, footprints=True)
+    fast = rasterize_gsplat.blend_views(*ours, cameras, keep_means2d=True)
+    slow = blend_views(*theirs, cameras, keep_means2d=True)
     assert plain.views == [3]
     assert plain.channels == ([2] if channels == 2 else [33, 7])
     torch.stack([weighed(picture) for picture in fast]).mean().backward()
@@ -125,14 +122,14 @@ def test_gsplat_draws_cameras_of_one_size_at_once_and_says_where_gaussians_fall(
     assert_near_gradients(ours, theirs)
     for a, b in zip(fast, slow, strict=True):
         same(a, b, 1e-4)
-        assert a.footprints is not None
-        assert b.footprints is not None
-        assert torch.equal(a.footprints.radius_px, b.footprints.radius_px)
-        assert a.footprints.size_px == b.footprints.size_px == (37, 21)
-        slopes = b.footprints.slopes()
+        assert a.means2d is not None
+        assert b.means2d is not None
+        assert torch.equal(a.means2d.radii_px, b.means2d.radii_px)
+        assert a.means2d.size_px == b.means2d.size_px == (37, 21)
+        slopes = b.means2d.grad2d()
         assert slopes.any()
-        assert (a.footprints.slopes() - slopes).norm() <= 1e-3 * slopes.norm()
-    assert [a.footprints and a.footprints.picture for a in fast] == [0, 1, 2]
+        assert (a.means2d.grad2d() - slopes).norm() <= 1e-3 * slopes.norm()
+    assert [a.means2d and a.means2d.view for a in fast] == [0, 1, 2]
 
 
 def test_gsplat_says_where_gaussians_fall_only_if_asked(plain: PlainGsplat):
@@ -140,11 +137,11 @@ def test_gsplat_says_where_gaussians_fall_only_if_asked(plain: PlainGsplat):
 
     gaussians, cameras = several()
     gaussians = trainable([x.float() for x in (*gaussians[:4], gaussians[4][:2])])
-    assert all(a.footprints is None for a in rasterize_gsplat.blend_all(*gaussians, cameras[:2]))
+    assert all(a.means2d is None for a in rasterize_gsplat.blend_views(*gaussians, cameras[:2]))
     with torch.no_grad():
-        for a in rasterize_gsplat.blend_all(*gaussians, cameras[:2], footprints=True):
-            assert a.footprints is not None
-            assert not a.footprints.slopes().any()
+        for a in rasterize_gsplat.blend_views(*gaussians, cameras[:2], keep_means2d=True):
+            assert a.means2d is not None
+            assert not a.means2d.grad2d().any()
 
 
 # Kernels
@@ -177,10 +174,10 @@ def test_loaded_kernels_are_prepared_at_no_cost(tmp_path: Path):
 def test_only_gaussians_on_a_gpu_need_kernels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setitem(sys.modules, "gsplat", None)
     for name, device in (("splat", "cpu"), ("lerf", "cuda"), ("lift", "cuda")):
-        prepare_kernels(PRESETS[name], torch.device(device), tmp_path / "log", print, print)
+        PRESETS[name].config.prepare_device(torch.device(device), tmp_path / "log", print, print)
     for name in ("splat", "splat-fast", "splat-quality"):
         with pytest.raises(UsageError, match="needs gsplat"):
-            prepare_kernels(PRESETS[name], torch.device("cuda"), tmp_path / "log", print, print)
+            PRESETS[name].config.prepare_device(torch.device("cuda"), tmp_path / "log", print, print)
 
 
 @pytest.fixture

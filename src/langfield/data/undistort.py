@@ -1,4 +1,4 @@
-"""Photos as a camera without distortion would have taken them, for methods that draw straight pictures only."""
+"""Photos as a camera without distortion would have taken them, for models that render pinholes only."""
 
 from dataclasses import replace
 
@@ -9,17 +9,20 @@ from jaxtyping import Bool, UInt8
 from langfield.core.cameras import Camera, Cameras
 
 
-def straight_photo(
+def undistorted_photo(
     photo: UInt8[np.ndarray, "h w 3"], used: Bool[np.ndarray, "h w"] | None, camera: Camera
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Bool[np.ndarray, "h w"] | None]:
-    """The photo as `camera.straightened()` sees it, and which of its pixels the photo shows (and allows).
+    """The photo as `camera.undistorted()` sees it, and which of its pixels the photo shows and `used` allows.
 
     Bilinear; a pinhole's photo comes back as it is.
+
+    Args:
+        used: the photo's pixels that may be used; None for all.
     """
-    if camera.is_straight:
+    if camera.is_pinhole:
         return photo, used
     here = replace(camera, world_from_camera=np.eye(4))
-    pixels = here.straightened().pixel_centres().reshape(-1, 2)
+    pixels = here.undistorted().pixel_centres().reshape(-1, 2)
     plane = (pixels - torch.tensor([camera.cx_px, camera.cy_px])) / torch.tensor([camera.fx_px, camera.fy_px])
     points = torch.cat([plane, torch.ones_like(plane[:, :1])], dim=-1).float()
     xy, _ = Cameras.from_list([here]).project(0, points)

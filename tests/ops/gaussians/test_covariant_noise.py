@@ -1,4 +1,4 @@
-"""Noise in the shape of Gaussians: laws of the twin, and the Triton kernel against it (interpreted, on a CPU)."""
+"""Noise in the shape of Gaussians: laws of the reference, and the Triton kernel against it (interpreted, on a CPU)."""
 
 import os
 import subprocess
@@ -43,13 +43,13 @@ def test_what_is_not_faint_stays_and_what_is_round_goes_where_the_noise_goes():
 
 INTERPRETED = """
 import torch
-from langfield.ops import covariant_noise_triton, reference
-from tests.ops.test_covariant_noise import given
+from langfield.ops.gaussians import covariant_noise_reference, covariant_noise_triton
+from tests.ops.gaussians.test_covariant_noise import given
 
 for count in (0, 1, 256, 300):
     parts = given(count, count, torch.float32)
     a = covariant_noise_triton.covariant_noise(*parts, 100.0, 0.005)
-    b = reference.covariant_noise(*(part.double() for part in parts), 100.0, 0.005)
+    b = covariant_noise_reference.covariant_noise(*(part.double() for part in parts), 100.0, 0.005)
     assert (a - b).norm() <= 1e-5 * b.norm(), count
 print("same")
 """

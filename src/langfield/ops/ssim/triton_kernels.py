@@ -1,4 +1,4 @@
-"""`structural_similarity` as Triton kernels: one pass over the pictures for value and slopes, one for the gradient.
+"""`structural_similarity` as Triton kernels: a pass for the value and its partial derivatives, one for the gradient.
 
 A picture (h, w, 3) is read as a matrix of h rows and 3 w columns, in which the neighbours of a number in its own
 channel are 3 columns apart; of several pictures, each has programs of its own. A program makes a block of results: it
@@ -6,9 +6,9 @@ goes down the rows, takes the window's mean along each row from memory (the L1 c
 adds it, times the window's weight between the rows, to every row of its block. Products are made anew in each program
 that needs them; nothing but the results leaves the registers.
 
-The mean's derivative by a pixel of `picture`: with the windowed means m of x, q of x² and r of x·y, each pixel's SSIM
-has the slopes ∂/∂m, ∂/∂q and ∂/∂r, and what they come to at a pixel x is w∗∂m + 2 x (w∗∂q) + y (w∗∂r): the window is
-symmetric, and outside the picture there is no SSIM that would have a slope.
+The mean's derivative by a pixel of `picture`: with the window's means m of x, q of x² and r of x·y, each pixel's SSIM
+has the partial derivatives ∂m, ∂q and ∂r (the kernels' "slopes"). The gradient at a pixel of value x is
+w∗∂m + 2 x (w∗∂q) + y (w∗∂r): the window w is symmetric, and outside the picture there is no SSIM to depend on it.
 
 Kernels are marked `no_type_check`: the tests' shape checks would wrap them, and Triton compiles bare functions only.
 """
@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from langfield.ops import reference
+from langfield.ops.ssim import reference
 
 # A block of results, for one warp: its five sums of ROWS · COLUMNS numbers are held in registers. More rows would read
 # less often what lies between blocks, but too few warps would fit to hide the reads.
@@ -231,6 +231,6 @@ class _StructuralSimilarity(torch.autograd.Function):
 def structural_similarity(
     picture: Float[Tensor, "*batch h w 3"], photo: Float[Tensor, "*batch h w 3"]
 ) -> Float[Tensor, ""]:
-    """See `langfield.ops.ssim.structural_similarity.structural_similarity`."""
+    """See `langfield.ops.ssim.structural_similarity`."""
     one, other = (values.float().reshape(-1, *values.shape[-3:]).contiguous() for values in (picture, photo.detach()))
     return _StructuralSimilarity.apply(one, other)

@@ -5,7 +5,15 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from langfield.ops.spherical_harmonics import CONSTANT, basis, count, signs, turned
+from langfield.ops.spherical_harmonics import (
+    SH_C0,
+    SH_ENCODING_FEATURES,
+    condon_shortley_signs,
+    eval_sh_bases,
+    num_sh_bases,
+    sh_encoding,
+    sh_rotation_matrix,
+)
 
 
 def quadrature() -> tuple[torch.Tensor, torch.Tensor]:
@@ -19,8 +27,8 @@ def quadrature() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_they_are_orthonormal():
     directions, weights = quadrature()
-    values = basis(directions, 3)
-    assert values.shape[1] == count(3) == 16
+    values = eval_sh_bases(directions, 3)
+    assert values.shape[1] == num_sh_bases(3) == 16
     gram = values.T @ (weights[:, None] * values)
     torch.testing.assert_close(gram, torch.eye(16, dtype=torch.float64), rtol=0, atol=1e-12)
 
@@ -28,38 +36,55 @@ def test_they_are_orthonormal():
 def test_their_parity_is_that_of_the_degree():
     directions, _ = quadrature()
     sign = torch.tensor([(-1.0) ** degree for degree in range(4) for _ in range(2 * degree + 1)])
-    torch.testing.assert_close(basis(-directions, 3), basis(directions, 3) * sign)
+    torch.testing.assert_close(eval_sh_bases(-directions, 3), eval_sh_bases(directions, 3) * sign)
 
 
 def test_lower_degrees_are_the_first_of_higher_ones():
     directions, _ = quadrature()
     for degree in range(4):
-        assert torch.equal(basis(directions, degree), basis(directions, 3)[:, : count(degree)])
-    assert torch.allclose(basis(directions, 0), torch.full_like(directions[:, :1], CONSTANT))
+        assert torch.equal(eval_sh_bases(directions, degree), eval_sh_bases(directions, 3)[:, : num_sh_bases(degree)])
+    assert torch.allclose(eval_sh_bases(directions, 0), torch.full_like(directions[:, :1], SH_C0))
     with pytest.raises(ValueError, match="degrees 0 to 3, not 4"):
-        basis(directions, 4)
+        eval_sh_bases(directions, 4)
+
+
+def test_squares_of_one_degree_add_up_to_a_constant():
+    """Addition theorem: per degree l, the sum of squares is (2l + 1) / 4π in every direction."""
+    directions, _ = quadrature()
+    squares = eval_sh_bases(directions, 3).square()
+    for degree in range(4):
+        total = squares[:, num_sh_bases(degree - 1) : num_sh_bases(degree)].sum(-1)
+        torch.testing.assert_close(total, torch.full_like(total, (2 * degree + 1) / (4 * np.pi)))
+
+
+def test_the_encoding_of_directions_is_all_functions_with_signs():
+    directions, _ = quadrature()
+    encoded = sh_encoding(directions)
+    assert encoded.shape[1] == SH_ENCODING_FEATURES
+    expected = eval_sh_bases(directions, 3) * condon_shortley_signs(3)
+    torch.testing.assert_close(encoded, expected, rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
-def test_turned_coefficients_say_of_a_turned_direction_what_they_said_before(degree: int):
+def test_rotated_coefficients_say_of_a_rotated_direction_what_they_said_before(degree: int):
     rng = np.random.default_rng(degree)
     for rotation in Rotation.random(5, random_state=degree).as_matrix():
-        by = turned(torch.from_numpy(rotation), degree)
-        coefficients = torch.from_numpy(rng.normal(size=count(degree)))
+        matrix = sh_rotation_matrix(torch.from_numpy(rotation), degree)
+        coefficients = torch.from_numpy(rng.normal(size=num_sh_bases(degree)))
         directions = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(50, 3))), dim=-1)
-        before = basis(directions, degree) @ coefficients
-        after = basis(directions @ torch.from_numpy(rotation).T, degree) @ (by @ coefficients)
+        before = eval_sh_bases(directions, degree) @ coefficients
+        after = eval_sh_bases(directions @ torch.from_numpy(rotation).T, degree) @ (matrix @ coefficients)
         torch.testing.assert_close(after, before, rtol=0, atol=1e-12)
-        torch.testing.assert_close(by @ by.T, torch.eye(count(degree)).double(), rtol=0, atol=1e-12)
+        torch.testing.assert_close(matrix @ matrix.T, torch.eye(num_sh_bases(degree)).double(), rtol=0, atol=1e-12)
 
 
-def test_turning_degree_1_is_turning_the_vector_of_its_coefficients():
+def test_rotating_degree_1_is_rotating_the_vector_of_its_coefficients():
     """Its functions are y, z, x: a quarter turn about z takes x to y and y to −x."""
     quarter = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
     expected = torch.zeros(4, 4, dtype=torch.float64)
     expected[0, 0] = expected[1, 3] = expected[2, 2] = 1
     expected[3, 1] = -1
-    torch.testing.assert_close(turned(quarter, 1), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(sh_rotation_matrix(quarter, 1), expected, rtol=0, atol=1e-12)
 
 
 def test_with_signs_they_are_those_that_files_of_gaussians_mean():
@@ -83,5 +108,5 @@ def test_with_signs_they_are_those_that_files_of_gaussians_mean():
         14: 1.445305721320277 * z * (x * x - y * y),
         15: -0.5900435899266435 * (x**3 - 3 * x * y * y),
     }
-    ours = (basis(torch.tensor([[x, y, z]], dtype=torch.float64), 3) * signs(3))[0]
+    ours = (eval_sh_bases(torch.tensor([[x, y, z]], dtype=torch.float64), 3) * condon_shortley_signs(3))[0]
     np.testing.assert_allclose(ours.numpy(), [theirs[k] for k in range(16)], rtol=0, atol=1e-9)

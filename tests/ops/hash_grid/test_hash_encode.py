@@ -8,8 +8,7 @@ import sys
 import pytest
 import torch
 
-from langfield.ops import reference
-from langfield.ops.hash_grid.encode import HashGridSpec, hash_encode, initial_table
+from langfield.ops.hash_grid import HashGridSpec, hash_encode, initial_table, reference
 
 SPECS = [
     HashGridSpec(levels=1, features=2, log2_rows=12, min_resolution=8, max_resolution=8),
@@ -107,8 +106,7 @@ def test_initial_table_is_tiny_and_repeatable():
 
 INTERPRETED = """
 import torch
-from langfield.ops import hash_encode_triton, reference
-from langfield.ops.hash_grid.encode import HashGridSpec
+from langfield.ops.hash_grid import HashGridSpec, reference, triton_kernels
 
 torch.manual_seed(0)
 shapes = [(1, 2, 12, 8, 8), (5, 4, 10, 4, 40), (3, 1, 6, 16, 32), (2, 8, 19, 128, 512)]
@@ -117,7 +115,7 @@ for levels, features, log2_rows, low, high in shapes:
     points = torch.rand(300, 3) * 1.2 - 0.1  # more than one block, the last one not full
     fast = torch.randn(spec.table_shape, requires_grad=True)
     slow = fast.detach().clone().requires_grad_()
-    a = hash_encode_triton.hash_encode(points, fast, spec)
+    a = triton_kernels.hash_encode(points, fast, spec)
     b = reference.hash_encode(points, slow, spec)
     torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
     cotangent = torch.randn_like(b)
@@ -147,9 +145,9 @@ def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from langfield.ops.hash_grid import encode_triton as hash_encode_triton
+    from langfield.ops.hash_grid import triton_kernels
 
-    function = getattr(hash_encode_triton, kernel)
+    function = getattr(triton_kernels, kernel)
     pointers = function.arg_names[:4]
     signature = {name: "*i64" if name == "layout_ptr" else "*fp32" for name in pointers} | {"n": "i32"}
     constants = {"LEVELS": 12, "F": 8, "BLOCK": 256}

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 if TYPE_CHECKING:
-    from langfield.ops.hash_grid.encode import HashGridSpec
+    from langfield.ops.hash_grid.encoding import HashGridSpec
 
 _BLOCK = 256
 
@@ -154,5 +154,5 @@ class _HashEncode(torch.autograd.Function):
 def hash_encode(
     positions: Float[Tensor, "n 3"], table: Float[Tensor, "rows f"], spec: "HashGridSpec"
 ) -> Float[Tensor, "n out"]:
-    """See `langfield.ops.hash_grid.encode.hash_encode`."""
+    """See `langfield.ops.hash_grid.hash_encode`."""
     return _HashEncode.apply(positions, table.contiguous(), spec)

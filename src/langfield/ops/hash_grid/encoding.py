@@ -1,8 +1,8 @@
-"""Multiresolution hash-grid encoding (Müller et al. 2022, §3): `hash_encode` and its layout.
+"""Multiresolution hash-grid encoding (Müller et al. 2022, §3): `hash_encode`, and the layout of its table.
 
 Level l has resolution N_l; a point in [0, 1]³ lies in one of its N_l³ cells, and its features are the trilinear mix of
-the features at the cell's 8 corners. Levels whose (N_l + 1)³ corners fit into the table are stored densely; finer ones
-share rows through a spatial hash.
+the features at the cell's 8 corners. Levels whose (N_l + 1)³ corners fit into the table are stored densely; corners of
+finer levels share rows through a spatial hash.
 
 Cost per point: 8 · levels · features reads, and as many atomic adds in the backward pass. Positions get no gradient.
 """
@@ -14,9 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from langfield.ops import reference
+from langfield.ops.hash_grid import reference
 
-PRIMES = reference.HASH_PRIMES
 _ROW_ALIGNMENT = 8
 
 
@@ -82,13 +81,16 @@ def hash_encode(
     """Features of points in [0, 1]³ (outside is clamped), level after level: (n, levels · features), float32.
 
     Runs a Triton kernel on CUDA and `reference.hash_encode` elsewhere. Gradients flow to `table` only.
+
+    Raises:
+        ValueError: a table that is not of `spec.table_shape`.
     """
     if tuple(table.shape) != spec.table_shape:
         raise ValueError(f"table of {spec} must have shape {spec.table_shape}, got {tuple(table.shape)}")
     if positions.is_cuda:
-        from langfield.ops.hash_grid import encode_triton as hash_encode_triton
+        from langfield.ops.hash_grid import triton_kernels
 
-        return hash_encode_triton.hash_encode(positions, table, spec)
+        return triton_kernels.hash_encode(positions, table, spec)
     return reference.hash_encode(positions, table, spec)
 
 

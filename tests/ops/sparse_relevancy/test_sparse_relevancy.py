@@ -9,8 +9,7 @@ import torch
 from torch.nn.functional import normalize
 
 from langfield.models.relevancy import relevancy
-from langfield.ops import reference
-from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
+from langfield.ops.sparse_relevancy import reference, sparse_relevancy, sparse_relevancy_levels
 
 DIM = 16
 
@@ -131,7 +130,7 @@ def test_what_cannot_be_answered_is_refused(shape, codes: int, negatives: int, m
 
 KERNEL_AGAINST_REFERENCE = """
 import torch
-from langfield.ops import reference, sparse_relevancy_triton
+from langfield.ops.sparse_relevancy import reference, triton_kernel
 
 generator = torch.Generator().manual_seed(0)
 cases = [(1, 1, 1, 1, 1), (130, 3, 4, 1, 4), (257, 4, 4, 16, 3), (70, 7, 2, 33, 4), (7, 4, 5, 130, 1), (9, 2, 3, 5, 20)]
@@ -141,7 +140,7 @@ for elements, levels, keep, phrases, negatives in cases:
     share *= torch.rand(elements, levels, 1, generator=generator) < 0.6
     code[::2], share[::2] = code[::2, :1].clone(), share[::2, :1].clone()  # every other element's levels tie
     dots = [torch.randn(50, count, generator=generator) for count in (phrases, negatives)]
-    fast = sparse_relevancy_triton.sparse_relevancy(*dots, code, share, 2.0)
+    fast = triton_kernel.sparse_relevancy(*dots, code, share, 2.0)
     slow = reference.sparse_relevancy(*dots, code, share, 2.0)
     torch.testing.assert_close(fast[0], slow[0], rtol=1e-5, atol=2e-6)
     assert torch.equal(fast[1], slow[1])

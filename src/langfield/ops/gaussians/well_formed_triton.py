@@ -1,4 +1,4 @@
-"""`well_formed` as one Triton kernel: its forty small ones would take longer to launch than all Gaussians to draw.
+"""`well_formed` as one Triton kernel: launching its forty small ones would take longer than drawing the Gaussians.
 
 Kernels are marked `no_type_check`: the tests' shape checks would wrap them, and Triton compiles bare functions only.
 """
@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.ops.gaussians.rasterize import LEAST_QUATERNION, MOST_PX, NEAR
+from langfield.ops.gaussians.conventions import MAX_SIZE_PX, MIN_QUATERNION_NORM, NEAR_PLANE
 
 _BLOCK = 256
 
@@ -77,23 +77,23 @@ def well_formed(
     features: Float[Tensor, "v n c"] | None,
     cameras: Sequence[Camera],
 ) -> Bool[Tensor, " n"]:
-    """See `langfield.ops.gaussians.rasterize.well_formed`; each camera has features of its own."""
+    """See `langfield.ops.gaussians.well_formed.well_formed`; each camera has features of its own."""
     given = [v.detach().float().contiguous() for v in (means, rotations, scales, opacities)]
-    looked_at = None if features is None else features.detach().float().contiguous()
+    own = None if features is None else features.detach().float().contiguous()
     drawn = torch.empty(len(cameras), len(means), dtype=torch.bool, device=means.device)
     for number, camera in enumerate(cameras if len(means) else ()):
         forward = camera.world_from_camera[:3, 2]
         _kernel[(triton.cdiv(len(means), _BLOCK),)](
             *given,
-            given[0] if looked_at is None else looked_at[number],
+            given[0] if own is None else own[number],
             drawn[number],
             len(means),
             *(float(value) for value in forward),
             -float(forward @ camera.world_from_camera[:3, 3]),
             max(camera.fx_px, camera.fy_px),
-            NEAR,
-            LEAST_QUATERNION,
-            MOST_PX,
+            NEAR_PLANE,
+            MIN_QUATERNION_NORM,
+            MAX_SIZE_PX,
             CHANNELS=0 if features is None else features.shape[-1],
             BLOCK=_BLOCK,
         )

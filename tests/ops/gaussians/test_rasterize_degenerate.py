@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.ops.gaussian_scenes import (
+from tests.ops.gaussians.gaussian_scenes import (
     AHEAD,
     BROKEN,
     brute_force,

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.ops.gaussians.rasterize import Blended, Splatted, rasterize
+from langfield.ops.gaussians.projected import Blended, Splatted
+from langfield.ops.gaussians.rasterize import rasterize
 
 Gaussians = list[Tensor]
 
@@ -55,10 +56,10 @@ def one(mean: tuple, opacity: float, scale: tuple = (0.08, 0.04, 0.5), rotation:
     return [torch.tensor([x], dtype=torch.float64) for x in (mean, rotation, scale, opacity, (1.0, -2.0))]
 
 
-def draw(gaussians: Gaussians, camera: Camera, features: Tensor | None = None, *, packed: bool = False) -> Splatted:
+def draw(gaussians: Gaussians, camera: Camera, features: Tensor | None = None) -> Splatted:
     """`rasterize`, perhaps with other features."""
     means, rotations, scales, opacities, own = gaussians
-    return rasterize(means, rotations, scales, opacities, own if features is None else features, camera, packed=packed)
+    return rasterize(means, rotations, scales, opacities, own if features is None else features, camera)
 
 
 def stacked(*several: Gaussians) -> Gaussians:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from langfield.ops.ssim.structural_similarity import structural_similarity
+from langfield.ops.ssim import structural_similarity
 
 
 def pictures(height: int, width: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
@@ -104,24 +104,24 @@ def test_pictures_without_pixels_are_refused(size: tuple[int, int]):
 
 INTERPRETED = """
 import torch
-from langfield.ops import reference, structural_similarity_triton
+from langfield.ops.ssim import reference, triton_kernels
 
 generator = torch.Generator().manual_seed(0)
 for size in [(19, 13), (8, 32), (3, 4), (1, 1), (2, 9, 12), (3, 1, 2)]:  # blocks are 8 rows of 32 numbers
     picture = torch.rand(*size, 3, generator=generator)
     photo = (picture + 0.2 * torch.randn(*size, 3, generator=generator)).clamp(0, 1)
     fast, slow = picture.clone().requires_grad_(), picture.double().requires_grad_()
-    a = structural_similarity_triton.structural_similarity(fast, photo)
+    a = triton_kernels.structural_similarity(fast, photo)
     b = reference.structural_similarity(slow, photo.double())
     torch.testing.assert_close(a.double(), b, rtol=1e-5, atol=1e-6)
     (a * -1.7).backward()
     (b * -1.7).backward()
     assert fast.grad.isfinite().all()
     assert (fast.grad - slow.grad).norm() <= 1e-5 * slow.grad.norm()
-    without = structural_similarity_triton.structural_similarity(picture, photo)
+    without = triton_kernels.structural_similarity(picture, photo)
     assert not without.requires_grad and torch.equal(without, a.detach())
 turned = torch.rand(3, 9, 7, generator=generator).permute(1, 2, 0)  # a view, and half precision
-a = structural_similarity_triton.structural_similarity(turned.half(), turned.flip(0))
+a = triton_kernels.structural_similarity(turned.half(), turned.flip(0))
 b = reference.structural_similarity(turned.half().float(), turned.flip(0))
 torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
 print("same")
@@ -147,7 +147,7 @@ def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from langfield.ops.ssim import structural_similarity_triton as kernels
+    from langfield.ops.ssim import triton_kernels as kernels
 
     function = getattr(kernels, kernel)
     constants = {"ROWS": kernels._ROWS, "COLUMNS": kernels._COLUMNS, "HALF": 5}

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Float16, Float32, Int8, Int16
 from torch import Tensor
 
-from langfield.ops import reference
+from langfield.ops.sparse_relevancy import reference
 
 
 @torch.no_grad()
@@ -24,18 +24,19 @@ def sparse_relevancy(
     share: Float16[Tensor, "n l k"],
     temperature: float,
 ) -> tuple[Float32[Tensor, "n p"], Int8[Tensor, "n p"]]:
-    """Each phrase's relevancy for each element at the level where it is greatest, and that level.
+    """Each phrase's relevancy for each element at the crop level where it is greatest, and that level.
 
-    At a level it is σ(τ (s_p − max_q s_q)) with cosines s = Σ_k share · dots[code] (`query.relevancy`). A level with no
-    share above 0 is not answered for; an element with no other level has relevancy 0 and level −1. Of levels that tie,
-    the first is taken.
+    At a level it is σ(τ (s_p − max_q s_q)) with the inner products s = Σ_k share_k · dots[code_k] of the element's
+    embedding with phrase p and negatives q (LERF, Kerr et al. 2023, §3.5). A level with no share above 0
+    has no embedding; an element without any has relevancy 0 and level −1. Of levels that tie, the first is taken.
 
     Runs a Triton kernel on CUDA and `reference.sparse_relevancy` elsewhere; all arithmetic is float32. No gradients.
 
     Args:
         phrase_dots, negative_dots: inner products of the codebook's rows with unit phrases, and with at least one unit
             negative.
-        code, share: `LanguageMap`'s. Codes must be rows of the dots; that is not checked.
+        code, share: of each element and level, K rows of the codebook and their weights (`LanguageMap`'s). Codes must
+            be rows of the dots; that is not checked.
         temperature: τ > 0, of the encoder's card.
 
     Raises:
@@ -48,9 +49,9 @@ def sparse_relevancy(
     if code.numel() and not len(phrase_dots):
         raise ValueError("there are codes, but no rows for them in phrase_dots")
     if code.is_cuda:
-        from langfield.ops.sparse_relevancy_ import sparse_relevancy_triton
+        from langfield.ops.sparse_relevancy import triton_kernel
 
-        return sparse_relevancy_triton.sparse_relevancy(phrase_dots, negative_dots, code, share, temperature)
+        return triton_kernel.sparse_relevancy(phrase_dots, negative_dots, code, share, temperature)
     return reference.sparse_relevancy(phrase_dots, negative_dots, code, share, temperature)
 
 
@@ -61,9 +62,9 @@ def sparse_relevancy_levels(
     share: Float16[Tensor, "n l k"],
     temperature: float,
 ) -> Float32[Tensor, "n l p"]:
-    """Relevancy at every level, 0 where it is not answered for; arguments, cost and errors as `sparse_relevancy`."""
+    """Relevancy at every level, 0 where there is no embedding; arguments, cost and errors as `sparse_relevancy`."""
     elements, levels, keep = code.shape
     # A level of an element is an element with one level.
-    single, single_share = code.reshape(elements * levels, 1, keep), share.reshape(elements * levels, 1, keep)
-    found, _ = sparse_relevancy(phrase_dots, negative_dots, single, single_share, temperature)
-    return found.reshape(elements, levels, phrase_dots.shape[1])
+    single_code, single_share = code.reshape(elements * levels, 1, keep), share.reshape(elements * levels, 1, keep)
+    relevancy, _ = sparse_relevancy(phrase_dots, negative_dots, single_code, single_share, temperature)
+    return relevancy.reshape(elements, levels, phrase_dots.shape[1])

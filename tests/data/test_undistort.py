@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from langfield.core.cameras import Camera, Cameras
-from langfield.data.straight import straight_photo
+from langfield.data.undistort import undistorted_photo
 
 PINHOLE = Camera(np.eye(4), 96, 72, 80.0, 78.0, 50.0, 34.0)
 
@@ -29,9 +29,9 @@ def test_a_bent_photo_is_what_the_pinhole_would_have_seen():
         replace(PINHOLE, distortion=(-0.2, 0.05, 0.002, -0.003, 0.0, 0.0, 0.0, 0.0)),
         replace(PINHOLE, distortion=(0.02, 0.01, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0), lens="fisheye"),
     ):
-        straight, used = straight_photo(photo_of(camera), None, camera)
+        straight, used = undistorted_photo(photo_of(camera), None, camera)
         assert used is not None
-        expected = photo_of(camera.straightened())
+        expected = photo_of(camera.undistorted())
         assert used.mean() > 0.8
         apart = np.abs(straight.astype(int) - expected)[used]
         assert apart.max() <= 6  # bilinear reading of waves
@@ -41,7 +41,7 @@ def test_a_bent_photo_is_what_the_pinhole_would_have_seen():
 def test_a_pinhole_is_left_alone():
     photo = photo_of(PINHOLE)
     mask = np.ones(photo.shape[:2], bool)
-    same, used = straight_photo(photo, mask, PINHOLE)
+    same, used = undistorted_photo(photo, mask, PINHOLE)
     assert same is photo
     assert used is mask
 
@@ -50,8 +50,8 @@ def test_what_is_outside_or_masked_is_not_used():
     barrel = replace(PINHOLE, distortion=(0.4, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
     mask = np.ones((72, 96), bool)
     mask[:, :48] = False
-    _, used = straight_photo(photo_of(barrel), mask, barrel)
-    _, unmasked = straight_photo(photo_of(barrel), None, barrel)
+    _, used = undistorted_photo(photo_of(barrel), mask, barrel)
+    _, unmasked = undistorted_photo(photo_of(barrel), None, barrel)
     assert used is not None
     assert unmasked is not None
     assert not unmasked[0, 0]  # the lens looks past it

@@ -42,7 +42,7 @@ class PlainGsplat:
     def fully_fused_projection(
         self, means, covars, quats, scales, viewmats, Ks, width, height, *, eps2d, packed, near_plane, opacities
     ):  # fmt: skip
-        assert (eps2d, near_plane, covars) == (0.3, 0.01, None)
+        assert (eps2d, near_plane, covars, packed) == (0.3, 0.01, None, False)
         assert viewmats.shape == (len(Ks), 4, 4)
         assert all(x.dtype == torch.float32 for x in (means, quats, scales, opacities, viewmats, Ks))
         self.views.append(len(Ks))
@@ -51,14 +51,11 @@ class PlainGsplat:
             pose = np.linalg.inv(view.double().numpy())
             camera = Camera(pose, width, height, k[0][0], k[1][1], k[0][2], k[1][2])
             with torch.no_grad():
-                rows, radius_px = rasterize_reference._in_view(means, quats, scales, opacities, None, camera)
+                rows, radius_px = rasterize_reference._visible(means, quats, scales, opacities, None, camera)
             order = rows.argsort()
             rows, radius_px = rows[order], radius_px[order]
             shapes = rasterize_reference._project(means[rows], quats[rows], scales[rows], camera)
-            seen.append((rows, radius_px.int(), shapes.xy_px, shapes.depth, shapes.conic))
-        if packed:
-            ((rows, *results),) = seen
-            return torch.zeros_like(rows), torch.zeros_like(rows), rows, *results, None
+            seen.append((rows, radius_px.int(), shapes.means2d_px, shapes.depths, shapes.conics))
 
         def everywhere(rows: Tensor, values: Tensor) -> Tensor:
             empty = torch.full((len(means), *values.shape[1:]), 0 if values.dtype == torch.int32 else torch.nan)

@@ -1,4 +1,4 @@
-"""Colours of Gaussians: the twin by its definition, and the Triton kernels against it (interpreted, on a CPU)."""
+"""Colours of Gaussians: the reference by its definition, and the Triton kernels against it (interpreted, on a CPU)."""
 
 import os
 import subprocess
@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from langfield.ops import spherical_harmonics as harmonics
 from langfield.ops.gaussians.view_colors import view_colors
+from langfield.ops.spherical_harmonics import eval_sh_bases
 
 
 def given(count: int = 12, functions: int = 15, views: int = 3, dtype: torch.dtype = torch.float64) -> list[Tensor]:
@@ -20,31 +20,31 @@ def given(count: int = 12, functions: int = 15, views: int = 3, dtype: torch.dty
 
 @pytest.mark.parametrize("degree", [0, 1, 2, 3])
 def test_it_is_its_definition(degree: int):
-    means, constant, directed, eyes = given()
-    found = view_colors(means, constant, directed, eyes, degree)
+    means, sh0, shN, eyes = given()
+    found = view_colors(means, sh0, shN, eyes, degree)
     for eye, colors in zip(eyes, found, strict=True):
-        for mean, c0, c, color in zip(means, constant, directed, colors, strict=True):
+        for mean, c0, c, color in zip(means, sh0, shN, colors, strict=True):
             direction = (mean - eye) / (mean - eye).norm()
-            values = harmonics.basis(direction[None], degree)[0]
+            values = eval_sh_bases(direction[None], degree)[0]
             expected = 0.5 + sum(v * k for v, k in zip(values, [c0, *c], strict=False))
             torch.testing.assert_close(color, expected.clamp_min(0))
 
 
 def test_gradients_are_those_of_differences_and_reach_coefficients_only():
-    means, constant, directed, eyes = given(4, 8)
-    for values in (means, constant, directed, eyes):
+    means, sh0, shN, eyes = given(4, 8)
+    for values in (means, sh0, shN, eyes):
         values.requires_grad_()
-    assert torch.autograd.gradcheck(lambda c, d: view_colors(means, c, d, eyes, 2), (constant, directed))
-    view_colors(means, constant, directed, eyes, 1).sum().backward()
+    assert torch.autograd.gradcheck(lambda c, d: view_colors(means, c, d, eyes, 2), (sh0, shN))
+    view_colors(means, sh0, shN, eyes, 1).sum().backward()
     assert means.grad is None
-    assert directed.grad is not None
-    assert directed.grad[:, :3].any()
-    assert not directed.grad[:, 3:].any()
+    assert shN.grad is not None
+    assert shN.grad[:, :3].any()
+    assert not shN.grad[:, 3:].any()
 
 
 def test_a_camera_within_a_gaussian_sees_a_finite_colour():
-    means, constant, directed, _ = given(2)
-    assert view_colors(means, constant, directed, means[:1], 3).isfinite().all()
+    means, sh0, shN, _ = given(2)
+    assert view_colors(means, sh0, shN, means[:1], 3).isfinite().all()
 
 
 @pytest.mark.parametrize(("degree", "functions"), [(-1, 3), (4, 15), (1, 0), (3, 8)])
@@ -55,17 +55,17 @@ def test_degrees_that_are_not_there_are_refused(degree: int, functions: int):
 
 INTERPRETED = """
 import torch
-from langfield.ops import reference, view_colors_triton
-from tests.ops.test_view_colors import given
+from langfield.ops.gaussians import view_colors_reference, view_colors_triton
+from tests.ops.gaussians.test_view_colors import given
 
 cases = [(150, 15, 3, (0, 1, 2, 3)), (64, 8, 1, (2, 1)), (5, 0, 2, (0,)), (0, 15, 2, (3,))]
 for count, functions, views, degrees in cases:
     for degree in degrees:
-        means, constant, directed, eyes = given(count, functions, views, torch.float32)
-        fast = [v.clone().requires_grad_() for v in (constant, directed)]
-        slow = [v.double().requires_grad_() for v in (constant, directed)]
+        means, sh0, shN, eyes = given(count, functions, views, torch.float32)
+        fast = [v.clone().requires_grad_() for v in (sh0, shN)]
+        slow = [v.double().requires_grad_() for v in (sh0, shN)]
         a = view_colors_triton.view_colors(means, *fast, eyes, degree)
-        b = reference.view_colors(means.double(), *slow, eyes.double(), degree)
+        b = view_colors_reference.view_colors(means.double(), *slow, eyes.double(), degree)
         torch.testing.assert_close(a.double(), b, rtol=1e-5, atol=1e-5)
         weights = torch.randn(a.shape, generator=torch.Generator().manual_seed(1))
         (a * weights).sum().backward()

@@ -1,24 +1,24 @@
-"""How alike two pictures look: mean SSIM (Wang et al. 2004), `structural_similarity`.
+"""Mean structural similarity of two pictures (SSIM, Wang et al. 2004): `structural_similarity`.
 
 Per pixel and channel, with means, variances and the covariance over a Gaussian window w about the pixel,
-SSIM = (2 μ_x μ_y + C1) (2 σ_xy + C2) / ((μ_x² + μ_y² + C1) (σ_x² + σ_y² + C2)). What lies outside the pictures counts
-as 0, in windows of whole weight: pixels near the border are compared as if both pictures were framed in black.
+SSIM = (2 μ_x μ_y + C1) (2 σ_xy + C2) / ((μ_x² + μ_y² + C1) (σ_x² + σ_y² + C2)), w of 11 × 11 pixels and σ = 1.5 px.
+Both pictures are padded with zeros at the border.
 
 Cost per number of the picture: five windows, separable, of 2 · 11 multiplications. The fewest bytes that must move are
 two pictures for the value, and three for value and gradient; the Triton path moves 5 pictures forward (it keeps three
-slopes) and 6 backward, which at the size of a photo stay in the L2 cache.
+partial derivatives) and 6 backward, which at the size of a photo stay in the L2 cache.
 """
 
 from jaxtyping import Float
 from torch import Tensor
 
-from langfield.ops import reference
+from langfield.ops.ssim import reference
 
 
 def structural_similarity(
     picture: Float[Tensor, "*batch h w 3"], photo: Float[Tensor, "*batch h w 3"]
 ) -> Float[Tensor, ""]:
-    """Mean SSIM over pixels and channels of pictures in [0, 1], and over the pictures; 1 is the same picture.
+    """Mean SSIM over pixels, channels and pictures, of pictures in [0, 1]; 1 for equal ones.
 
     Runs Triton kernels on CUDA, in float32, and `reference.structural_similarity` elsewhere, in the precision of
     `picture` (float32 at least); autocast changes neither. Gradients flow to `picture` only.
@@ -29,7 +29,7 @@ def structural_similarity(
     if not picture.numel():
         raise ValueError(f"pictures without pixels have no similarity, got {tuple(picture.shape)}")
     if picture.is_cuda:
-        from langfield.ops.ssim import structural_similarity_triton
+        from langfield.ops.ssim import triton_kernels
 
-        return structural_similarity_triton.structural_similarity(picture, photo)
+        return triton_kernels.structural_similarity(picture, photo)
     return reference.structural_similarity(picture, photo)

@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from tests.ops.gaussian_scenes import (
+from tests.ops.gaussians.gaussian_scenes import (
     AHEAD,
     draw,
     nothing_seen,
@@ -19,8 +18,7 @@ from tests.ops.gaussian_scenes import (
 )
 from torch import Tensor
 
-from langfield.ops.gaussians import rasterize as rasterize_module
-from langfield.ops.gaussians.rasterize import blend_all, project
+from langfield.ops.gaussians.rasterize import blend_views, project
 
 # Projected once, drawn often
 
@@ -38,18 +36,18 @@ def test_what_is_projected_once_is_drawn_with_any_features():
         torch.testing.assert_close(alpha, draw(gaussians, camera, part).alpha)
 
 
-def test_pulled_back_is_the_transpose_of_blend():
+def test_backproject_is_the_transpose_of_blend():
     gaussians, camera = random_scene(40, 3)
     projected = project(*trainable(gaussians)[:4], camera)
     values = torch.randn(camera.height_px, camera.width_px, 3, dtype=torch.float64)
     blended, alpha = projected.blend(gaussians[4])
-    pulled = projected.pulled_back(values)
-    assert pulled.shape == (40, 3)
-    torch.testing.assert_close((blended * values).sum(), (pulled.double() * gaussians[4]).sum(), rtol=1e-5, atol=1e-5)
-    light = projected.light()
-    assert light.shape == (40,)
-    torch.testing.assert_close(light.double().sum(), alpha.sum(), rtol=1e-5, atol=1e-5)
-    assert (light > 0).sum() < 40  # some are out of view
+    back = projected.backproject(values)
+    assert back.shape == (40, 3)
+    torch.testing.assert_close((blended * values).sum(), (back.double() * gaussians[4]).sum(), rtol=1e-5, atol=1e-5)
+    contributions = projected.contributions()
+    assert contributions.shape == (40,)
+    torch.testing.assert_close(contributions.double().sum(), alpha.sum(), rtol=1e-5, atol=1e-5)
+    assert (contributions > 0).sum() < 40  # some are out of view
 
 
 def test_only_some_are_the_picture_of_those():
@@ -57,15 +55,15 @@ def test_only_some_are_the_picture_of_those():
     projected = project(*gaussians[:4], camera)
     for kept in (torch.arange(1, 60, 3), torch.tensor([50, 7, 30, 8]), projected.in_view(), torch.arange(60)):
         some = [x[kept] for x in gaussians]
-        fewer = projected.only(kept)
+        fewer = projected.subset(kept)
         assert fewer.count == len(kept)
         same(fewer.splat(some[4]), draw(some, camera), 1e-12)
-    assert projected.only(torch.arange(1, 60, 3)).pairs < projected.pairs
-    assert nothing_seen(projected.only(torch.arange(0)).splat(gaussians[4][:0]))
+    assert projected.subset(torch.arange(1, 60, 3)).pairs < projected.pairs
+    assert nothing_seen(projected.subset(torch.arange(0)).splat(gaussians[4][:0]))
     seen = projected.in_view()
     assert 0 < len(seen) < 60
-    assert set(torch.nonzero(projected.light())[:, 0].tolist()) <= set(seen.tolist())
-    same(projected.only(seen).splat(gaussians[4][seen]), draw(gaussians, camera), 1e-12)
+    assert set(torch.nonzero(projected.contributions())[:, 0].tolist()) <= set(seen.tolist())
+    same(projected.subset(seen).splat(gaussians[4][seen]), draw(gaussians, camera), 1e-12)
 
 
 # Several cameras, and where Gaussians fall
@@ -74,22 +72,22 @@ def test_only_some_are_the_picture_of_those():
 def test_several_pictures_at_once_are_those_one_by_one():
     gaussians, cameras = several()
     together, alone = trainable(gaussians), trainable(gaussians)
-    pictures = blend_all(*together, cameras)
+    pictures = blend_views(*together, cameras)
     expected = [without_depth(draw([*alone[:4], alone[4][i]], camera)) for i, camera in enumerate(cameras)]
     for a, b in zip(pictures, expected, strict=True):
         same(a, b)
-        assert a.footprints is None
+        assert a.means2d is None
     torch.stack([weighed(picture) for picture in pictures]).mean().backward()
     torch.stack([weighed(picture) for picture in expected]).mean().backward()
     for x, y in zip(together, alone, strict=True):
         torch.testing.assert_close(x.grad, y.grad)
 
 
-def test_footprints_change_no_picture_and_no_gradient():
+def test_keeping_means2d_changes_no_picture_and_no_gradient():
     gaussians, cameras = several()
     with_them, without = trainable(gaussians), trainable(gaussians)
-    pictures = blend_all(*with_them, cameras, footprints=True)
-    expected = blend_all(*without, cameras)
+    pictures = blend_views(*with_them, cameras, keep_means2d=True)
+    expected = blend_views(*without, cameras)
     for a, b in zip(pictures, expected, strict=True):
         same(a, b, 0)
     torch.stack([weighed(picture) for picture in pictures]).sum().backward()
@@ -98,7 +96,7 @@ def test_footprints_change_no_picture_and_no_gradient():
         assert torch.equal(x.grad, y.grad)
 
 
-def test_slopes_are_what_moving_a_centre_in_the_picture_changes():
+def test_grad2d_is_what_moving_a_centre_in_the_picture_changes():
     """Finite differences by the centre alone: a Gaussian that moves across the picture at its depth, seen from so far
     away that its shape stays. Half a picture is the unit."""
     camera = replace(AHEAD, fx_px=1e6, fy_px=1e6, width_px=40)
@@ -108,8 +106,8 @@ def test_slopes_are_what_moving_a_centre_in_the_picture_changes():
     def loss(x_px: float, y_px: float) -> Tensor:
         gaussians = trainable(scene)
         moved = gaussians[0] + torch.tensor([[x_px, y_px, 0.0]], dtype=torch.float64) / 100
-        (picture,) = blend_all(moved, *gaussians[1:4], gaussians[4][None], [camera], footprints=True)
-        loss.footprints = picture.footprints
+        (picture,) = blend_views(moved, *gaussians[1:4], gaussians[4][None], [camera], keep_means2d=True)
+        loss.means2d = picture.means2d
         return (picture.features * target).sum()
 
     step = 1e-4
@@ -117,46 +115,36 @@ def test_slopes_are_what_moving_a_centre_in_the_picture_changes():
     by_y = (loss(0, step) - loss(0, -step)) / (2 * step)
     loss(0, 0).backward()
     expected = torch.stack([by_x * 20, by_y * 16.5]).norm().item()
-    assert loss.footprints.slopes().tolist() == pytest.approx([expected], rel=1e-3)
-    assert loss.footprints.size_px == (40, 33)
+    assert loss.means2d.grad2d().tolist() == pytest.approx([expected], rel=1e-3)
+    assert loss.means2d.size_px == (40, 33)
 
 
-def test_footprints_lie_where_gaussians_are_seen_and_only_there():
+def test_means2d_lie_where_gaussians_are_seen_and_only_there():
     gaussians, cameras = several(60)
-    pictures = blend_all(*trainable(gaussians), cameras, footprints=True)
+    pictures = blend_views(*trainable(gaussians), cameras, keep_means2d=True)
     torch.stack([weighed(picture) for picture in pictures]).sum().backward()
     for i, (picture, camera) in enumerate(zip(pictures, cameras, strict=True)):
-        prints = picture.footprints
-        assert prints is not None
+        means2d = picture.means2d
+        assert means2d is not None
         shown = draw(gaussians, camera, torch.eye(60, dtype=torch.float64)).features.amax(dim=(0, 1)) > 0
-        assert (prints.radius_px[shown] > 0).all()
-        assert not prints.slopes()[prints.radius_px == 0].any()
-        assert (prints.slopes()[shown] > 0).float().mean() > 0.8
+        assert (means2d.radii_px[shown] > 0).all()
+        assert not means2d.grad2d()[means2d.radii_px == 0].any()
+        assert (means2d.grad2d()[shown] > 0).float().mean() > 0.8
         # A radius reaches to where the Gaussian is last seen.
         own = draw(gaussians, camera, torch.eye(60, dtype=torch.float64)).features[..., shown]
-        away = (camera.pixel_centres()[:, :, None].double() - prints.centres_px[prints.picture, shown]).abs().amax(-1)
-        assert (torch.where(own > 0, away, 0).amax(dim=(0, 1)) <= prints.radius_px[shown]).all(), i
+        away = (camera.pixel_centres()[:, :, None].double() - means2d.means2d_px[means2d.view, shown]).abs().amax(-1)
+        assert (torch.where(own > 0, away, 0).amax(dim=(0, 1)) <= means2d.radii_px[shown]).all(), i
     assert 0 < shown.sum() < 60
 
 
-def test_without_a_gradient_there_are_no_slopes():
+def test_without_a_backward_pass_grad2d_is_0():
     gaussians, cameras = several()
     with torch.no_grad():
-        for picture in blend_all(*gaussians, cameras, footprints=True):
-            assert picture.footprints is not None
-            assert not picture.footprints.slopes().any()
+        for picture in blend_views(*gaussians, cameras, keep_means2d=True):
+            assert picture.means2d is not None
+            assert not picture.means2d.grad2d().any()
     empty = [x[:0] for x in gaussians[:4]] + [gaussians[4][:, :0]]
-    (picture, *_) = blend_all(*trainable(empty), cameras, footprints=True)
+    (picture, *_) = blend_views(*trainable(empty), cameras, keep_means2d=True)
     picture.features.sum().backward()
-    assert picture.footprints is not None
-    assert picture.footprints.slopes().shape == (0,)
-
-
-def test_a_gaussian_too_wide_behind_one_camera_is_drawn_by_another():
-    """What is drawn together is judged by every camera; but where a Gaussian is behind one, that one has no say."""
-    front, back = AHEAD, replace(AHEAD, world_from_camera=np.diag([-1.0, 1.0, -1.0, 1.0]))
-    gaussians = one((0.0, 0.0, 1e6), 0.7, scale=(1e5, 1e5, 1e5))
-    shape, features = gaussians[:4], gaussians[4]
-    assert rasterize_module.well_formed(*shape, features[None], [front, back]).all()
-    near = one((0.0, 0.0, 0.02), 0.7, scale=(1e5, 1e5, 1e5))
-    assert not rasterize_module.well_formed(*near[:4], features[None], [front]).any()
+    assert picture.means2d is not None
+    assert picture.means2d.grad2d().shape == (0,)
