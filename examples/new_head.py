@@ -19,8 +19,7 @@ class Blurred(langfield.PointHead):
 
 @dataclass(frozen=True)
 class BlurredConfig(langfield.HeadConfig):
-    type: ClassVar[str] = "blurred"
-    target: ClassVar[str] = "blurred"
+    type, target = "blurred", "blurred"
     weight: float = 1.0
 
     def build(self, features: int, context: object) -> Blurred:
@@ -40,4 +39,4 @@ if __name__ == "__main__":
     recipe = replace(nano, config=config, encoder="builtin:mini", feature_views=4)
     langfield.train(sys.argv[1], sys.argv[2], preset=recipe, max_steps=100, rays=512, say=print)
     run = langfield.open(sys.argv[2])
-    print(run.head_picture(run.views[0].camera, "blurred").mean(axis=(0, 1)))
+    print(run.head_picture(run.views[0].camera, "blurred").shape)
