@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from langfield.fields.language import DenseField, FeatureGrid, FeatureGridConfig, LanguageConfig, LanguageField
+from langfield.fields.language import DenseField, FeatureGrid, FeatureGridConfig, LanguageField
 from langfield.fields.radiance import DensityConfig, DensityField, RadianceConfig, RadianceField
 from langfield.ops.spherical_harmonics import sh_encoding
 
@@ -62,7 +62,7 @@ def test_densities(radiance):
 def test_language_in_two_parts_is_the_one_layer_form():
     """LERF's head: one layer of (features, scale), then the others, then unit length."""
     torch.manual_seed(1)
-    field = LanguageField(LanguageConfig(GRID, width=16, layers=3), embed_dim=9, in_features=20)
+    field = LanguageField(in_features=20, embed_dim=9, width=16, layers=3)
     features, scale = torch.randn(8, 20), torch.rand(8)
     weight = torch.cat([field.of_features.weight, field.of_scale[:, None]], dim=1)
     inputs = torch.cat([features, scale[:, None]], dim=-1)

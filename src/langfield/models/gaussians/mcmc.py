@@ -115,7 +115,7 @@ def inject_noise(
     noise = strength * torch.randn((count, 3), generator=generator, device=gaussians.means.device)
     shape = gaussians.rotations[:count], gaussians.log_scales[:count], gaussians.opacity_logits[:count]
     moved = covariant_noise(*shape, noise, _STEEPNESS, _LEAST_OPACITY)
-    gaussians.means[:count] += moved if bad is None else torch.where(bad, 0, moved)
+    gaussians.means[:count] += moved if bad is None else torch.where(bad, -0.0, moved)
 
 
 def _split(gaussians: Gaussians, moments: Moments, drawn: Int64[Tensor, " k"], places: Int64[Tensor, " k"]) -> None:
