@@ -73,7 +73,9 @@ def released_presets() -> dict[str, TrainingRecipe]:
         prune_scale3d_after=40,
         reset_every=40,
     )
-    classic = replace(gaussians, strategy=density, exposure=True, opacities_lr=0.2, opacity_weight=0.0, scale_weight=0.0)
+    classic = replace(
+        gaussians, strategy=density, exposure=True, opacities_lr=0.2, opacity_weight=0.0, scale_weight=0.0
+    )
     rays = {"rays": 256, "head_rays": 128}
     configs = {"nano": nano, "lerf": lerf, "lift": lift, "splat": gaussians, "splat-classic": classic}
     rays = {"rays": 256, "head_rays": 128}
