@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from langfield.ops import reference
-from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
+from langfield.ops.sparse_relevancy import reference, sparse_relevancy, sparse_relevancy_levels
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

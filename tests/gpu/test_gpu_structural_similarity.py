@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from langfield.ops import reference
-from langfield.ops.ssim.structural_similarity import structural_similarity
+from langfield.ops.ssim import reference, structural_similarity
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

@@ -26,7 +26,7 @@ from langfield.models.gaussians.adaptive_density import (
     prune,
     reset_opacity,
 )
-from langfield.renderers.splat import Footprints, blend_all
+from langfield.renderers.splat import Means2d, blend_views
 
 CONFIG = AdaptiveDensityConfig(
     refine_start=2,
@@ -66,11 +66,11 @@ def numbers(moments: dict, gaussians: Gaussians) -> list[float]:
     return per_row[0].tolist()
 
 
-def footprint(grad2d: list[float], radii: list[float], size: tuple[int, int] = (40, 20)) -> Footprints:
+def footprint(grad2d: list[float], radii: list[float], size: tuple[int, int] = (40, 20)) -> Means2d:
     """One whose gradients are of these lengths, by their y alone."""
     centres = torch.zeros(1, len(grad2d), 2, requires_grad=True)
     centres.grad = torch.stack([torch.zeros(len(grad2d)), torch.tensor(grad2d) / (size[1] / 2)], dim=-1)[None]
-    return Footprints(centres, torch.tensor(radii), 0, size)
+    return Means2d(centres, torch.tensor(radii), 0, size)
 
 
 def test_twins_look_as_the_one_did():
@@ -257,11 +257,11 @@ def test_a_picture_with_footprints_makes_gaussians_where_it_is_wrong():
         gaussians.log_scales[:2] = math.log(0.1)
         target = picture(gaussians)
         gaussians.means[1, 0] += 0.1
-    (seen,) = blend_all(gaussians, [CAMERA], gaussians.colors(torch.zeros(3))[None], footprints=True)
+    (seen,) = blend_views(gaussians, [CAMERA], gaussians.colors(torch.zeros(3))[None], keep_means2d=True)
     (seen.features - target).abs().mean().backward()
     strategy = AdaptiveDensity(CONFIG, 40, EXTENT)
-    assert seen.footprints is not None
-    strategy.accumulate([seen.footprints], GOOD)
+    assert seen.means2d is not None
+    strategy.accumulate([seen.means2d], GOOD)
     mean = strategy.mean_grad2d(2)
     assert mean[1] > 10 * mean[0]
     assert strategy.count.tolist()[:3] == [1, 1, 0]

@@ -22,7 +22,7 @@ from langfield.models.gaussians.splat import LiftingConfig, Splat
 from langfield.models.gaussians.view import SplatView
 from langfield.models.relevancy import EncodedPhrases
 from langfield.query.crop_levels import relevancy_at_crop_levels
-from langfield.renderers.splat import Look
+from langfield.renderers.splat import CameraProjection
 from langfield.training.config import TrainingConfig
 from langfield.training.loop import train
 from langfield.training.photos import PhotoSource
@@ -113,8 +113,8 @@ def test_what_was_splatted_is_asked_again_without_splatting(asked, monkeypatch):
     view = model.view(scene.views[0].camera.moved(scene.scene_from_world))
     negatives = encoder.encode_texts(["object"])
     phrases = EncodedPhrases(("red", "green"), encoder.encode_texts(["red", "green"]), negatives, 10.0)
-    both, splats, blend = view.levels(phrases), [], Look.blend
-    monkeypatch.setattr(Look, "blend", lambda *arguments: splats.append(1) or blend(*arguments))
+    both, splats, blend = view.levels(phrases), [], CameraProjection.blend
+    monkeypatch.setattr(CameraProjection, "blend", lambda *arguments: splats.append(1) or blend(*arguments))
     again = replace(phrases, negatives=negatives.clone())
     assert torch.equal(view.levels(again[1:])[:, 0], both[:, 1])
     assert not splats

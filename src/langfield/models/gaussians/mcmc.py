@@ -19,7 +19,7 @@ from langfield.fields.gaussians import Gaussians
 from langfield.models.batches import OptimiserAccess
 from langfield.models.gaussians.strategy import Strategy, StrategyConfig
 from langfield.ops.gaussians.covariant_noise import covariant_noise
-from langfield.renderers.splat import Footprints
+from langfield.renderers.splat import Means2d
 
 _MOST_COPIES = 51
 _STEEPNESS = 100.0  # k in eq. 8: how suddenly opaque Gaussians get no noise
@@ -59,7 +59,7 @@ class MCMC(Strategy):
     def after_step(
         self,
         gaussians: Gaussians,
-        footprints: Sequence[Footprints],
+        footprints: Sequence[Means2d],
         optimiser: OptimiserAccess,
         step: int,
         bad: Bool[Tensor, ""],
