@@ -251,13 +251,13 @@ def test_exposure_of_one_photo_is_taught_by_that_photo():
     torch.testing.assert_close(gradient[0], -gradient[1])
 
 
-def test_only_what_needs_them_has_exposures_and_slopes():
+def test_only_what_needs_them_has_exposures_and_gradient_counts():
     plain = set(seen_scene()[0].state_dict())
     both = set(seen_scene(exposure=True, strategy=AdaptiveDensityConfig())[0].state_dict())
     assert both - plain == {"exposure.affine", "strategy.grad2d", "strategy.count"}
 
 
-def test_slopes_are_kept_while_they_are_needed():
+def test_footprints_are_kept_while_they_are_needed():
     model, photos = seen_scene(strategy=AdaptiveDensityConfig(refine_stop=10))
     for step, expected in ((9, 2), (10, 0)):
         model.loss(PhotoBatch(tuple(photos)), step)["l1"].backward()
@@ -267,7 +267,7 @@ def test_slopes_are_kept_while_they_are_needed():
     assert not plain.footprints
 
 
-def test_slopes_do_not_depend_on_how_many_photos_a_step_has():
+def test_gradients_do_not_depend_on_how_many_photos_a_step_has():
     """Each photo's part of a mean is as small as there are photos; that is taken back."""
     means = []
     for batches in (((0,), (1,)), ((0, 1),)):
