@@ -22,9 +22,7 @@ Flag = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
 Texts = tyro.conf.UseAppendAction[
     Annotated[tuple[tuple[str, ...], ...], tyro.conf.arg(metavar="TEXT…", help_behavior_hint="")]
 ]
-Phrases = tyro.conf.Positional[
-    Annotated[tuple[str, ...], tyro.conf.arg(metavar="PHRASE…", help_behavior_hint="")]
-]
+Phrases = tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="PHRASE…", help_behavior_hint="")]]
 
 
 @dataclass(frozen=True, kw_only=True)
