@@ -1,7 +1,5 @@
 """The Triton kernels of sparse codes on a GPU against their twins: dense features drawn and pulled back by gsplat."""
 
-import importlib.util
-
 import pytest
 import torch
 from tests.ops.gaussian_scenes import random_scene
@@ -10,10 +8,6 @@ from tests.ops.test_sparse_splat import CODES, said, sparse_of
 from langfield.ops.gaussians.pixel_rows import PixelRows
 from langfield.ops.gaussians.rasterize import Projected
 
-pytestmark = [
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-    pytest.mark.skipif(importlib.util.find_spec("gsplat") is None, reason="needs gsplat"),
-]
 if torch.cuda.is_available():  # it imports Triton
     from langfield.ops.gaussians import rasterize_gsplat
 

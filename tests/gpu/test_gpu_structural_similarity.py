@@ -6,8 +6,6 @@ import torch
 from langfield.ops import reference
 from langfield.ops.ssim.structural_similarity import structural_similarity
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-
 
 @pytest.mark.parametrize(
     "size",
