@@ -1,12 +1,12 @@
 # setup: .venv with the tested versions, langfield and packages/synthetic in it (editable)
-# test, lint, demo: what CI runs   demo: train on bundled photos, ask, draw
+# test, lint, demo: what CI runs   demo: train on bundled photos, ask, draw   docs: the documentation, into site/
 # lock: choose the newest versions that pyproject.toml allows
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := .venv/.locked
 
-.PHONY: setup test lint demo lock
+.PHONY: setup test lint docs demo lock
 
 setup: $(LOCKED)
 
@@ -30,9 +30,13 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
+# Strictly: a broken link, a missing heading or a command without documentation fails.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
+
 demo: setup
 	$(BIN)/langfield demo
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" --extra dev --output-file requirements.lock pyproject.toml
+		--custom-compile-command "make lock" --extra dev --extra docs --output-file requirements.lock pyproject.toml

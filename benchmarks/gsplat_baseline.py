@@ -7,8 +7,8 @@ what it says of step 7,000 is a look on the way: the learning rate of the means 
 --steps is. Scenes without a point cloud begin as its `--init_type random` does. The strategy is the library's own, with
 what it does wrong: that of 1.5.3 never makes all faint, for its `step % reset_every == 0 & step > 0` is never true.
 
-Photos, the split and the figure are langfield's (`splat_training.py`): bent lenses are straightened for training by
-`training.photos`, and test views are compared as they are, which the trainer would straighten and crop. It prints
+Photos, the split and the figure are langfield's (`splat_training.py`): photos are undistorted for training by
+`training.photos`, and test views are compared as they are, which the trainer would undistort and crop. It prints
 PSNR, seconds and Gaussians at the looks, and writes them to --out as JSON. `--small --device cpu` shows within seconds
 that it runs, with `gsplat_plain.py` in gsplat's place, and nothing else.
 """
@@ -33,10 +33,10 @@ from langfield.data.scene import open_scene
 from langfield.data.views import Scene
 from langfield.models.base import Rendered
 from langfield.models.batches import Photo
-from langfield.ops import reference
-from langfield.ops import spherical_harmonics as harmonics
 from langfield.ops.gaussians import gsplat_kernels
-from langfield.renderers.splat import bending
+from langfield.ops.spherical_harmonics import SH_C0, num_sh_bases
+from langfield.ops.ssim import reference
+from langfield.renderers.splat import lens_warp
 from langfield.training.photos import PhotoSource
 from measuring import machine, peak_memory, synchronise, table
 from splat_training import TestViews
@@ -132,13 +132,13 @@ class GsplatScene:
         self._gsplat, self._settings, self._device = gsplat, settings, device
         points, rgb = _first_points(scene, settings, scale)
         count = len(points)
-        directed = torch.zeros(count, harmonics.count(settings.sh_degree) - 1, 3)
+        directed = torch.zeros(count, num_sh_bases(settings.sh_degree) - 1, 3)
         values = {
             "means": points,
             "scales": (_spacing(points) * settings.init_scale).log()[:, None].repeat(1, 3),
             "quats": torch.rand(count, 4),
             "opacities": torch.full((count,), settings.init_opacity).logit(),
-            "sh0": ((rgb - 0.5) / harmonics.CONSTANT)[:, None],
+            "sh0": ((rgb - 0.5) / SH_C0)[:, None],
             "shN": directed,
         }
         self.params = nn.ParameterDict({name: nn.Parameter(value) for name, value in values.items()}).to(device)
@@ -186,13 +186,13 @@ class GsplatScene:
 
     @torch.no_grad()
     def render(self, camera: Camera, outputs: Sequence[str]) -> Rendered:
-        """The picture of a camera of any lens: a bent one is read from a straight one, as langfield reads its own."""
-        bent = None if camera.is_straight else bending(camera, self._device)
-        picture, _ = self.draw(camera if bent is None else bent.straight, self._settings.sh_degree)
-        if bent is not None:
+        """The picture of a camera of any lens: a distorted one is resampled from a pinhole's, as langfield does."""
+        warp = None if camera.is_pinhole else lens_warp(camera, self._device)
+        picture, _ = self.draw(camera if warp is None else warp.undistorted_camera, self._settings.sh_degree)
+        if warp is not None:
             picture = torch.nn.functional.grid_sample(
                 picture.permute(2, 0, 1)[None],
-                bent.grid[None],
+                warp.grid[None],
                 mode="bilinear",
                 padding_mode="border",
                 align_corners=False,

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from langfield.core.cameras import Camera
-from langfield.ops import spherical_harmonics as harmonics
 from langfield.ops.gaussians.rasterize import rasterize
+from langfield.ops.spherical_harmonics import eval_sh_bases
 
 __version__ = "stand-in"
 
@@ -46,7 +46,7 @@ def rasterization(
     (fx, _, cx), (_, fy, cy), _ = Ks[0].tolist()
     camera = Camera(pose, width, height, fx, fy, cx, cy)
     eye = torch.from_numpy(pose[:3, 3]).float()
-    functions = harmonics.basis(torch.nn.functional.normalize(means - eye, dim=-1), sh_degree)
+    functions = eval_sh_bases(torch.nn.functional.normalize(means - eye, dim=-1), sh_degree)
     seen = (functions[:, :, None] * colors[:, : functions.shape[1]]).sum(dim=1)
     picture = rasterize(means, quats, scales, opacities, (seen + 0.5).clamp_min(0), camera)
     return picture.features[None], picture.alpha[None, ..., None], {}

@@ -12,9 +12,7 @@ from collections.abc import Callable
 import torch
 
 from langfield.models.presets import LERF
-from langfield.ops import reference
-from langfield.ops.hash_grid import encode_triton as hash_encode_triton
-from langfield.ops.hash_grid.encode import HashGridSpec
+from langfield.ops.hash_grid import HashGridSpec, reference, triton_kernels
 from langfield.renderers.samplers.proposal import ProposalSamplerConfig
 
 RAYS = 4096
@@ -57,12 +55,12 @@ def measure(name: str, spec: HashGridSpec, points: int, bytes_per_ms: float) -> 
         out.backward(cotangent)
         return out.detach()
 
-    forward_error = relative_error(run(hash_encode_triton.hash_encode, table), run(reference.hash_encode, twin))
+    forward_error = relative_error(run(triton_kernels.hash_encode, table), run(reference.hash_encode, twin))
     assert table.grad is not None
     assert twin.grad is not None
     backward_error = relative_error(table.grad, twin.grad)
-    forward = milliseconds(lambda: hash_encode_triton.hash_encode(positions, table.detach(), spec))
-    both = milliseconds(lambda: run(hash_encode_triton.hash_encode, table))
+    forward = milliseconds(lambda: triton_kernels.hash_encode(positions, table.detach(), spec))
+    both = milliseconds(lambda: run(triton_kernels.hash_encode, table))
     plain = milliseconds(lambda: run(reference.hash_encode, twin), 5)
     touched = min(table.numel(), points * spec.levels * 8 * spec.features)
     floor_bytes = 4 * (2 * 3 * points + 2 * cotangent.numel() + touched + 2 * table.numel())

@@ -10,7 +10,7 @@ from langfield.encoders.registry import load_image_text
 from langfield.models.gaussians.splat import Splat
 from langfield.models.gaussians.view import SplatView
 from langfield.models.relevancy import EncodedPhrases
-from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy
+from langfield.ops.sparse_relevancy import sparse_relevancy
 from measuring import latency_ms, milliseconds, peak_memory, table
 from splat_scenes import EMBED_DIM, made_splat, orbit
 
@@ -50,23 +50,23 @@ def _scene_figures(model: Splat, size: tuple[int, int], device: torch.device, ma
     """What does not depend on the phrases: projecting, sorting, and how much there is to draw."""
     camera = orbit(8, *size)[0]
     look = model.look(camera)
-    lit = look.lit()
+    contributing = look.contributing()
     found = {
         "gaussians": model.gaussians.count,
         "in_view": len(look.in_view()),
-        "lit": len(lit),
-        "pairs": look.projected.pairs,
-        "pairs_lit": look.only(lit).projected.pairs,
+        "contributing": len(contributing),
+        "pairs": look.undistorted.pairs,
+        "pairs_contributing": look.subset(contributing).undistorted.pairs,
         "look_ms": milliseconds(lambda: model.look(camera), device),
-        "lit_ms": milliseconds(lambda: look.only(look.lit()), device),
+        "contributing_ms": milliseconds(lambda: look.subset(look.contributing()), device),
     }
     if device.type == "cuda":
         from langfield.ops.gaussians import rasterize_gsplat
 
-        seen = look.projected
-        assert isinstance(seen, rasterize_gsplat.GsplatProjected)
-        parts = seen.tiled.shapes, seen.tiled.size_px, seen.tiled.tile_px
-        found["sort_ms"] = milliseconds(lambda: rasterize_gsplat.in_tiles(*parts), device)
+        seen = look.undistorted
+        assert isinstance(seen, rasterize_gsplat.GsplatProjectedGaussians)
+        parts = seen.tiled.gaussians, seen.tiled.size_px, seen.tiled.tile_px
+        found["sort_ms"] = milliseconds(lambda: rasterize_gsplat.sort_into_tiles(*parts), device)
         found["project_ms"] = found["look_ms"] - found["sort_ms"]
     return found | _stage_floors(found, model, size, machine)
 
@@ -134,7 +134,7 @@ def _floors(view: SplatView, phrases: int, machine: dict) -> dict[str, float | s
     """The fewest bytes of a known phrase's picture by a known camera (codes, shares and shapes of what it sees read
     once, the picture written once), and the arithmetic of the pairs' alphas, were none left out. The larger bounds it.
     """
-    projected = view.look.projected
+    projected = view.look.undistorted
     pixels = view.camera.width_px * view.camera.height_px
     language = view.code.nbytes + view.share.nbytes
     moved = language + projected.count * 24 + 4 * projected.pairs + 4 * pixels * phrases
@@ -195,9 +195,10 @@ def _new_phrase(options: argparse.Namespace, size: tuple[int, int], device: torc
 
 
 def _tell(rows: list[dict], new: dict, size: tuple[int, int]) -> None:
-    print(f"\nStages at {size[0]}x{size[1]}, ms (lit: what adds light to this picture)\n")
-    keys = ["gaussians", "in_view", "lit", "pairs", "pairs_lit", "look_ms", "project_ms", "project_floor_ms", "sort_ms",
-            "sort_floor_ms", "lit_ms", "relevancy_floor_ms", "memory_gb"]  # fmt: skip
+    print(f"\nStages at {size[0]}x{size[1]}, ms (contributing: without what this picture hides)\n")
+    keys = ["gaussians", "in_view", "contributing", "pairs", "pairs_contributing", "look_ms", "project_ms",
+            "project_floor_ms", "sort_ms", "sort_floor_ms", "contributing_ms", "relevancy_floor_ms",
+            "memory_gb"]  # fmt: skip
     last = {row["gaussians"]: row for row in rows}.values()
     print(table(keys, [[row.get(key) for key in keys] for row in last]))
     print("\nKnown phrases, ms\n")

@@ -201,7 +201,7 @@ def _profile(
 @contextmanager
 def _marked_drawing(marks: Marks) -> Iterator[None]:
     """Put marks about what draws within a loss: colours come before it."""
-    drawn = splat_module.blend_all
+    drawn = splat_module.blend_views
 
     def marked(*args: Any, **options: Any) -> Any:
         marks.mark("colours")
@@ -209,11 +209,11 @@ def _marked_drawing(marks: Marks) -> Iterator[None]:
         marks.mark("project and rasterise")
         return pictures
 
-    splat_module.blend_all = marked
+    splat_module.blend_views = marked
     try:
         yield
     finally:
-        splat_module.blend_all = drawn
+        splat_module.blend_views = drawn
 
 
 def _launches(step: Callable[[], None], marks: Marks, out: Path) -> int:

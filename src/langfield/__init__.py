@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from langfield.data.scene import open_scene
     from langfield.data.views import Scene
     from langfield.evaluation.result import Report
+    from langfield.features.targets import PictureTarget
+    from langfield.models.base import Coupling, CouplingConfig, Head, HeadConfig
+    from langfield.models.nerf.heads import PointHead
+    from langfield.models.presets import TrainingRecipe, preset
     from langfield.pipelines.bake import BakeReport, bake
     from langfield.pipelines.lift import lift
     from langfield.pipelines.measure import evaluate
@@ -38,21 +42,29 @@ _HOMES = {
     "BakeReport": "pipelines.bake",
     "Box": "query.answers",
     "Camera": "core.cameras",
+    "Coupling": "models.base",
+    "CouplingConfig": "models.base",
+    "Head": "models.base",
+    "HeadConfig": "models.base",
     "Hit": "query.answers",
     "LangfieldError": "core.errors",
     "OrientedBox": "query.answers",
+    "PictureTarget": "features.targets",
+    "PointHead": "models.nerf.heads",
     "Report": "evaluation.result",
     "RunView": "runs.info",
     "Scene": "data.views",
     "Session": "query.session",
     "Splats": "core.splats",
     "TrainReport": "pipelines.run_making",
+    "TrainingRecipe": "models.presets",
     "ViewAnswers": "query.answers",
     "bake": "pipelines.bake",
     "evaluate": "pipelines.measure",
     "lift": "pipelines.lift",
     "open": "pipelines.opening",
     "open_scene": "data.scene",
+    "preset": "models.presets",
     "train": "pipelines.train",
 }
 
@@ -61,21 +73,29 @@ __all__ = [
     "BakeReport",
     "Box",
     "Camera",
+    "Coupling",
+    "CouplingConfig",
+    "Head",
+    "HeadConfig",
     "Hit",
     "LangfieldError",
     "OrientedBox",
+    "PictureTarget",
+    "PointHead",
     "Report",
     "RunView",
     "Scene",
     "Session",
     "Splats",
     "TrainReport",
+    "TrainingRecipe",
     "ViewAnswers",
     "bake",
     "evaluate",
     "lift",
     "open",
     "open_scene",
+    "preset",
     "train",
 ]
 

@@ -117,7 +117,7 @@ def test_pictures_have_the_photos_size_and_lens(tmp_path: Path, capsys, monkeypa
     assert shapes == [(60, 80)] * 2 + [(48, 64)] * 2
     found = np.load(tmp_path / "out" / "01-2_relevancy_01-thing.npy")
     np.testing.assert_array_equal(found, opened().ask_view(bent, ["thing"]).relevancy[0])
-    assert np.abs(found - opened().ask_view(bent.straightened(), ["thing"]).relevancy[0]).max() > 0.01
+    assert np.abs(found - opened().ask_view(bent.undistorted(), ["thing"]).relevancy[0]).max() > 0.01
 
 
 def test_an_object_and_the_scene_without_it_are_the_scene(run: Session, tmp_path: Path, capsys):

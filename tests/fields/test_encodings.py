@@ -1,41 +1,15 @@
-"""Inputs of the networks: spherical harmonics, contraction, and the density's activation."""
+"""Inputs of the networks: contraction, and the density's activation."""
 
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.polynomial.legendre import leggauss
 
-from langfield.fields.encodings import contract, mlp, spherical_harmonics
+from langfield.fields.encodings import contract, mlp
 from langfield.fields.radiance import density_activation
 
 cases = settings(deadline=None, max_examples=50)
 seeds = st.integers(0, 2**32 - 1)
-
-
-def sphere(heights: int = 8, turns: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
-    """Points and weights that integrate polynomials up to degree 15 over the unit sphere exactly."""
-    z, weight = leggauss(heights)
-    phi = np.arange(turns) * 2 * np.pi / turns
-    z, phi, weight = np.repeat(z, turns), np.tile(phi, heights), np.repeat(weight, turns) * 2 * np.pi / turns
-    radius = np.sqrt(1 - z**2)
-    points = np.stack([radius * np.cos(phi), radius * np.sin(phi), z], axis=-1)
-    return torch.from_numpy(points), torch.from_numpy(weight)
-
-
-def test_spherical_harmonics_are_orthonormal():
-    points, weights = sphere()
-    values = spherical_harmonics(points)
-    torch.testing.assert_close(values.T @ (values * weights[:, None]), torch.eye(16, dtype=torch.float64))
-
-
-def test_spherical_harmonics_of_one_degree_turn_into_each_other():
-    """Addition theorem: per degree l, the sum of squares is (2l + 1) / 4π in every direction."""
-    points, _ = sphere()
-    squares = spherical_harmonics(points).square()
-    for degree in range(4):
-        total = squares[:, degree**2 : (degree + 1) ** 2].sum(-1)
-        torch.testing.assert_close(total, torch.full_like(total, (2 * degree + 1) / (4 * np.pi)))
 
 
 @cases

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from langfield.fields.encodings import spherical_harmonics
-from langfield.fields.language import DenseField, FeatureGrid, FeatureGridConfig, LanguageConfig, LanguageField
+from langfield.fields.language import DenseField, FeatureGrid, FeatureGridConfig, LanguageField
 from langfield.fields.radiance import DensityConfig, DensityField, RadianceConfig, RadianceField
+from langfield.ops.spherical_harmonics import sh_encoding
 
 RAYS, SAMPLES = 5, 7
 CONFIG = RadianceConfig(levels=2, log2_rows=8, max_resolution=32, color_width=12, geometry_features=6)
@@ -29,7 +29,7 @@ def rays():
 def one_layer_color(field, geometry, directions, appearance):
     """nerfacto's form: one layer of (direction, appearance, geometry) for every sample."""
     weight = torch.cat([field.color_of_ray.weight, field.color_of_sample.weight], dim=1)
-    shared = torch.cat([spherical_harmonics(directions), appearance], dim=-1)
+    shared = torch.cat([sh_encoding(directions), appearance], dim=-1)
     inputs = torch.cat([shared[:, None].expand(-1, SAMPLES, -1), geometry], dim=-1)
     hidden = torch.relu(inputs @ weight.T + field.color_of_ray.bias)
     return torch.sigmoid(field.color_network(hidden))
@@ -62,7 +62,7 @@ def test_densities(radiance):
 def test_language_in_two_parts_is_the_one_layer_form():
     """LERF's head: one layer of (features, scale), then the others, then unit length."""
     torch.manual_seed(1)
-    field = LanguageField(LanguageConfig(GRID, width=16, layers=3), embed_dim=9, in_features=20)
+    field = LanguageField(in_features=20, embed_dim=9, width=16, layers=3)
     features, scale = torch.randn(8, 20), torch.rand(8)
     weight = torch.cat([field.of_features.weight, field.of_scale[:, None]], dim=1)
     inputs = torch.cat([features, scale[:, None]], dim=-1)

@@ -4,9 +4,7 @@ import pytest
 import torch
 
 from langfield.models.presets import LERF
-from langfield.ops import reference
-from langfield.ops.hash_grid import encode_triton as hash_encode_triton
-from langfield.ops.hash_grid.encode import HashGridSpec
+from langfield.ops.hash_grid import HashGridSpec, reference, triton_kernels
 from langfield.renderers.samplers.proposal import ProposalSamplerConfig
 
 LERF_SAMPLER = LERF.sampler
@@ -32,7 +30,7 @@ def test_values_and_gradients_are_the_references(name: str, points: int):
         positions = (positions * 4096).round() / 4096
     fast = torch.randn(spec.table_shape, device="cuda", requires_grad=True)
     slow = fast.detach().clone().requires_grad_()
-    a = hash_encode_triton.hash_encode(positions, fast, spec)
+    a = triton_kernels.hash_encode(positions, fast, spec)
     b = reference.hash_encode(positions, slow, spec)
     cotangent = torch.randn_like(b)
     a.backward(cotangent)
@@ -48,7 +46,7 @@ def test_values_and_gradients_are_the_references(name: str, points: int):
 def test_no_points_give_no_features_and_no_gradient():
     spec = SPECS["radiance"]
     table = torch.randn(spec.table_shape, device="cuda", requires_grad=True)
-    out = hash_encode_triton.hash_encode(torch.zeros(0, 3, device="cuda"), table, spec)
+    out = triton_kernels.hash_encode(torch.zeros(0, 3, device="cuda"), table, spec)
     assert out.shape == (0, spec.out_features)
     out.sum().backward()
     assert table.grad is not None

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from langfield.ops import reference
-from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
+from langfield.ops.sparse_relevancy import reference, sparse_relevancy, sparse_relevancy_levels
 
 
 def asked(elements: int, levels: int, keep: int, phrases: int, negatives: int = 4, codes: int = 1000):

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from langfield.ops import reference
-from langfield.ops.ssim.structural_similarity import structural_similarity
+from langfield.ops.ssim import reference, structural_similarity
 
 
 @pytest.mark.parametrize(

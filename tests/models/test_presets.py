@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from langfield.core.errors import UsageError
-from langfield.models.presets import PRESETS, preset_for
-from langfield.models.registry import method_name
+from langfield.models.presets import PRESETS, default_preset
 from langfield.pipelines.run_making import chosen_recipe
 
 
@@ -21,17 +20,17 @@ from langfield.pipelines.run_making import chosen_recipe
         ("auto", True, True, "splat"),
         ("lerf", False, True, "nano"),
         ("lerf", True, True, "lerf"),
-        ("lift", True, True, "lift"),
-        ("lift", False, False, "lift"),
+        ("voxel_lift", True, True, "lift"),
+        ("voxel_lift", False, False, "lift"),
         ("splat", True, False, "splat"),
         ("splat", False, False, "splat"),
     ],
 )
 def test_the_preset_follows_from_method_and_hardware(method: str, on_gpu: bool, has_gsplat: bool, name: str):
-    chosen, why = preset_for(method, on_gpu, has_gsplat)
+    chosen, why = default_preset(method, on_gpu, has_gsplat)
     assert chosen == name
     assert why
-    assert method in ("auto", method_name(PRESETS[chosen].config))
+    assert method in ("auto", PRESETS[chosen].config.model)
 
 
 def choose(method: str = "auto", preset: str | None = None, device: str = "cuda") -> tuple[str, list[str]]:

@@ -4,7 +4,8 @@ import torch
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.rays import Rays
-from langfield.renderers.samplers.proposal import SamplingConfig
+from langfield.fields.radiance import DensityConfig
+from langfield.renderers.samplers.proposal import ProposalSampler, ProposalSamplerConfig
 from langfield.renderers.volume import (
     join_samples,
     median_distance,
@@ -29,6 +30,14 @@ class Ball(torch.nn.Module):
         return self.density(points)[0]
 
 
+def sampler_of(ball: Ball, proposal_samples: tuple[int, ...], samples: int) -> ProposalSampler:
+    """One whose every proposal network is the ball."""
+    networks = tuple(DensityConfig(levels=1, log2_rows=4) for _ in proposal_samples)
+    made = ProposalSampler(ProposalSamplerConfig(networks, proposal_samples, samples))
+    made.networks = torch.nn.ModuleList(ball for _ in proposal_samples)
+    return made
+
+
 def rays_of_a_camera() -> tuple[Rays, Camera]:
     camera = Camera(torch.eye(4).double().numpy(), 32, 32, 32.0, 32.0, 16.0, 16.0)
     pixels = camera.pixel_centres().reshape(-1, 2)
@@ -40,7 +49,7 @@ def test_ball_has_its_colour_depth_and_outline():
     rays, _ = rays_of_a_camera()
     ball = Ball()
     with torch.no_grad():
-        render = render_rays(ball, [ball, ball], rays, SamplingConfig(proposals=(512, 128), samples=64))
+        render = render_rays(ball, sampler_of(ball, (512, 128), 64), rays)
     # Closed form: the ray at angle a to the axis meets the ball where |o + t d − c| = r.
     along = 2 * rays.directions[:, 2]
     discriminant = along**2 - (4 - 0.25)
@@ -69,7 +78,7 @@ def test_surface_samples_keep_the_heaviest_and_join():
     rays, _ = rays_of_a_camera()
     ball = Ball()
     with torch.no_grad():
-        render = render_rays(ball, [ball], rays, SamplingConfig(proposals=(64,), samples=16))
+        render = render_rays(ball, sampler_of(ball, (64,), 16), rays)
     whole = surface_samples(render, rays, 4, 0.01)
     assert whole.rays == len(rays)
     counts = torch.bincount(whole.ray, minlength=len(rays))

@@ -70,8 +70,8 @@ class Camera:
         return self.resized(width, height)
 
     @property
-    def is_straight(self) -> bool:
-        """Whether it is a pinhole: straight lines stay straight."""
+    def is_pinhole(self) -> bool:
+        """Whether there is no distortion: straight lines stay straight."""
         return self.lens == "opencv" and not any(self.distortion)
 
     @property
@@ -80,8 +80,8 @@ class Camera:
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "world_from_camera"}
         return (*(values | {"distortion": tuple(float(k) for k in self.distortion)}).values(),)
 
-    def straightened(self) -> "Camera":
-        """The pinhole of the same place, size and focal length."""
+    def undistorted(self) -> "Camera":
+        """The pinhole of the same pose, size, focal lengths and principal point."""
         return replace(self, distortion=NO_DISTORTION, lens="opencv")
 
     def moved(self, scene_from_world: Similarity) -> "Camera":
@@ -170,12 +170,12 @@ class Cameras:
         """Unit directions in camera axes for distorted points of the plane z = 1."""
         if self.any_distortion:
             coefficients = self.distortion[camera_index]
-            straight = undistort(plane, coefficients)
+            undistorted = undistort(plane, coefficients)
         else:
             coefficients = None
-            straight = plane
+            undistorted = plane
         one = torch.ones_like(plane[:, :1])
-        direction = torch.nn.functional.normalize(torch.cat([straight, one], dim=-1), dim=-1)
+        direction = torch.nn.functional.normalize(torch.cat([undistorted, one], dim=-1), dim=-1)
         if not self.any_fisheye:
             return direction
         if coefficients is None:
@@ -191,20 +191,21 @@ class Cameras:
         """
         pose = self.frame_from_camera[camera_index]
         local = (points - pose[:, 3]) @ pose[:, :3]
-        plane = self._bent(local, torch.full((len(points),), camera_index, device=points.device))
+        plane = self._distorted_plane(local, torch.full((len(points),), camera_index, device=points.device))
         return plane * self.focal_px[camera_index] + self.centre_px[camera_index], local[:, 2]
 
     def lens_error_px(self, camera_index: Int64[Tensor, " r"], xy_px: Float[Tensor, "r 2"]) -> Float[Tensor, " r"]:
         """How far from points `xy_px` of the pictures their own rays fall: only rounding where the lens has an inverse.
 
-        Not finite, or far more than a pixel, where it bends so much that no ray, or no single one, belongs to a point.
+        Not finite, or far more than a pixel, where it distorts so much that no ray, or no single one, belongs to a
+        point.
         """
         plane = (xy_px - self.centre_px[camera_index]) / self.focal_px[camera_index]
-        again = self._bent(self._unproject(plane, camera_index), camera_index)
+        again = self._distorted_plane(self._unproject(plane, camera_index), camera_index)
         return ((again - plane) * self.focal_px[camera_index]).norm(dim=-1)
 
-    def _bent(self, local: Float[Tensor, "p 3"], camera_index: Int64[Tensor, " p"]) -> Float[Tensor, "p 2"]:
-        """Where points in camera axes fall on the plane z = 1 once the lens has bent it; undoes `_unproject`."""
+    def _distorted_plane(self, local: Float[Tensor, "p 3"], camera_index: Int64[Tensor, " p"]) -> Float[Tensor, "p 2"]:
+        """Points in camera axes on the plane z = 1, distorted by the lens: the inverse of `_unproject`."""
         depth = local[:, 2]
         coefficients = self.distortion[camera_index]
         safe = torch.where(depth.abs() < 1e-9, torch.full_like(depth, 1e-9), depth)
@@ -220,7 +221,7 @@ class Cameras:
 
 
 def distort(xy: Float[Tensor, "p 2"], coefficients: Float[Tensor, "p 8"]) -> Float[Tensor, "p 2"]:
-    """OpenCV's rational lens model on the plane z = 1: where a straight point lands in the bent picture."""
+    """OpenCV's rational lens model on the plane z = 1: undistorted points → distorted ones."""
     x, y = xy.unbind(-1)
     _, _, p1, p2 = coefficients[:, :4].unbind(-1)
     r2 = x * x + y * y

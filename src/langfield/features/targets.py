@@ -4,14 +4,17 @@
 a head may bring a source of its own (`langfield.models.base.HeadConfig.target_source`).
 """
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64, UInt8
 from torch import Tensor
 
 from langfield.core.cameras import Cameras
 from langfield.features.bank import FeatureBank
+from langfield.features.photos import TrainingPhotos
 
 
 @runtime_checkable
@@ -58,3 +61,35 @@ class EncoderTargets:
         if "dense" in self._wanted and dense is not None:
             targets["dense"] = dense.sample(view_index, xy_px)
         return targets
+
+
+class PictureTarget:
+    """A target that is a picture of C channels for each photo, as large as the photo: what is at the pixel.
+
+    Memory: all the pictures, 4 · C bytes a pixel, on the device.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        photos: TrainingPhotos,
+        picture: Callable[[UInt8[np.ndarray, "h w 3"]], Float32[np.ndarray, "h w c"]],
+        device: torch.device | str,
+    ) -> None:
+        """Args: name: of the target. picture: what it is of a photo's pixels."""
+        self._name = name
+        made = [picture(photos.rgb(index)) for index in photos.view_indices]
+        sizes = torch.tensor([values.shape[:2] for values in made])
+        pixels = sizes.prod(dim=1)
+        table = torch.zeros(2, len(photos.scene.views), dtype=torch.int64)
+        table[0, list(photos.view_indices)] = pixels.cumsum(0) - pixels
+        table[1, list(photos.view_indices)] = sizes[:, 1]
+        self._first, self._width = table.to(device)
+        self._rows = torch.cat([torch.from_numpy(np.array(values)).flatten(0, 1) for values in made]).to(device)
+
+    def sample(
+        self, view_index: Int64[Tensor, " l"], xy_px: Float[Tensor, "l 2"], generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """See `TargetSource.sample`."""
+        column, row = xy_px.long().unbind(-1)
+        return {self._name: self._rows[self._first[view_index] + row * self._width[view_index] + column]}

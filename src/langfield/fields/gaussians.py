@@ -15,12 +15,12 @@ from scipy.spatial import KDTree
 from torch import Tensor, nn
 
 from langfield.core.errors import TrainingError
+from langfield.core.quaternions import rotation_from_quaternion
 from langfield.core.splats import Splats
 from langfield.core.transforms import Similarity
 from langfield.fields.splat_frames import moved
-from langfield.ops import spherical_harmonics as harmonics
 from langfield.ops.gaussians.view_colors import view_colors
-from langfield.ops.reference import quaternion_axes
+from langfield.ops.spherical_harmonics import SH_C0, condon_shortley_signs, num_sh_bases
 
 _NEIGHBOURS = 3
 
@@ -52,7 +52,7 @@ class Gaussians(nn.Module):
         if config.capacity < 1:
             raise ValueError(f"there must be room for a Gaussian, got {config.capacity}")
         self.config = config
-        room, directed = config.capacity, harmonics.count(config.sh_degree) - 1
+        room, directed = config.capacity, num_sh_bases(config.sh_degree) - 1
         self.means = nn.Parameter(torch.zeros(room, 3))
         self.log_scales = nn.Parameter(torch.full((room, 3), -6.0))
         self.rotations = nn.Parameter(torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(room, 1))
@@ -103,7 +103,7 @@ class Gaussians(nn.Module):
         self.log_scales[:number] = scales[:, None]
         self.rotations[:number] = torch.tensor([1.0, 0.0, 0.0, 0.0], device=device)
         self.opacity_logits[:number] = _logit(self.config.init_opacity)
-        self.sh0[:number] = (torch.from_numpy(rgb).float().to(device) - 0.5) / harmonics.CONSTANT
+        self.sh0[:number] = (torch.from_numpy(rgb).float().to(device) - 0.5) / SH_C0
         self.shN[:number] = 0
 
     @torch.no_grad()
@@ -116,7 +116,7 @@ class Gaussians(nn.Module):
                 f"{number} Gaussians of degree {splats.degree} do not fit {self.config.capacity} of degree {degree}"
             )
         placed = moved(splats, scene_from_world)
-        colors = torch.from_numpy(placed.harmonics) * harmonics.signs(degree).float()[:, None]
+        colors = torch.from_numpy(placed.harmonics) * condon_shortley_signs(degree).float()[:, None]
         self.count = number
         self.means[:number] = torch.from_numpy(placed.means).to(self.means)
         self.log_scales[:number] = torch.from_numpy(placed.log_scales).to(self.means)
@@ -137,7 +137,7 @@ class Gaussians(nn.Module):
 
     def axes(self) -> Float[Tensor, "n 3 3"]:
         """Rotation matrices: their columns are a Gaussian's own axes in the scene frame."""
-        return quaternion_axes(self.rotations[: self.count])
+        return rotation_from_quaternion(self.rotations[: self.count])
 
     def colors(self, eye: Float[Tensor, "3"], degree: int | None = None) -> Float[Tensor, "n 3"]:
         """As seen from `eye`, not below 0; `degree` at most so many of the harmonics (None is all)."""
@@ -163,9 +163,8 @@ class Gaussians(nn.Module):
                 self.shN,
             )
         )
-        colors = (
-            torch.cat([constant[:, None], directed], dim=1) * harmonics.signs(self.config.sh_degree).float()[:, None]
-        )
+        signs = condon_shortley_signs(self.config.sh_degree).float()
+        colors = torch.cat([constant[:, None], directed], dim=1) * signs[:, None]
         here = Splats(means.double().numpy(), rotations.numpy(), log_scales.numpy(), logits.numpy(), colors.numpy())
         return moved(here, world_from_scene)
 

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from langfield.fields.encodings import HashGrid, contract, mlp
-from langfield.ops.hash_grid.encode import HashGridSpec
+from langfield.ops.hash_grid import HashGridSpec
 
 
 @dataclass(frozen=True)

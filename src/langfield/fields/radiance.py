@@ -8,8 +8,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from langfield.fields.encodings import SH_FEATURES, HashGrid, contract, mlp, spherical_harmonics
-from langfield.ops.hash_grid.encode import HashGridSpec
+from langfield.fields.encodings import HashGrid, contract, mlp
+from langfield.ops.hash_grid import HashGridSpec
+from langfield.ops.spherical_harmonics import SH_ENCODING_FEATURES, sh_encoding
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class RadianceField(nn.Module):
         self.density_network = mlp([config.grid.out_features, config.density_width, 1 + config.geometry_features])
         self.appearance = nn.Parameter(torch.zeros(photos, config.appearance_features))
         # The colour network's first layer in two parts: what a ray's samples share is multiplied once a ray.
-        self.color_of_ray = nn.Linear(SH_FEATURES + config.appearance_features, config.color_width)
+        self.color_of_ray = nn.Linear(SH_ENCODING_FEATURES + config.appearance_features, config.color_width)
         self.color_of_sample = nn.Linear(config.geometry_features, config.color_width, bias=False)
         self.color_network = mlp([*[config.color_width] * config.color_layers, 3])
 
@@ -118,6 +119,6 @@ class RadianceField(nn.Module):
             appearance = self.appearance.mean(dim=0).expand(len(directions), -1)
         else:
             appearance = self.appearance[photo]
-        shared = self.color_of_ray(torch.cat([spherical_harmonics(directions), appearance], dim=-1))
+        shared = self.color_of_ray(torch.cat([sh_encoding(directions), appearance], dim=-1))
         hidden = torch.relu(self.color_of_sample(geometry) + shared[:, None])
         return torch.sigmoid(self.color_network(hidden).float())

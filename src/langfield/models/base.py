@@ -164,19 +164,19 @@ class HeadConfig(TypedConfig, ABC):
     """Base of the heads' configs: dataclasses with a `type` of their own, which is also the head's name.
 
     A config says how its head is built and, where no encoder makes its target, where the target comes from. A head in
-    a file of its own needs nothing else: importing the file makes it known.
+    a file of its own needs nothing else: importing the file makes it known (`examples/new_head.py`).
+
+    Attributes:
+        target: the named target that its head learns from.
+        weight: of its loss.
     """
 
+    target: ClassVar[str]
     weight: float
 
     @abstractmethod
     def build(self, features: int, context: ModelContext) -> "Head | None":
         """The head on a feature grid of so many features; None where its target is not to be had."""
-
-    @property
-    @abstractmethod
-    def target(self) -> str:
-        """The target that its head learns from."""
 
     def target_source(self, photos: TrainingPhotos, device: torch.device) -> TargetSource | None:
         """Where its target comes from; None for targets that encoders make ("embedding", "dense")."""

@@ -1,4 +1,9 @@
-"""Real spherical harmonics up to degree 3: colours that depend on the direction they are seen from."""
+"""Real spherical harmonics Y_lm up to degree 3, orthonormal over the sphere.
+
+Functions are ordered degree after degree, within a degree by m from −l to l. Two sign conventions are in use: with the
+Condon–Shortley sign (−1)^m in files of Gaussians and as the input of networks, without it in the colours of Gaussians
+in memory.
+"""
 
 import math
 
@@ -6,43 +11,46 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-MOST_DEGREE = 3
-_PI = math.pi
+MAX_DEGREE = 3
 # The factors that make the polynomials below orthonormal over the sphere, in their order.
-FACTORS = (
-    (math.sqrt(1 / (4 * _PI)),),
-    (math.sqrt(3 / (4 * _PI)),) * 3,
+NORMALISATION = (
+    (math.sqrt(1 / (4 * math.pi)),),
+    (math.sqrt(3 / (4 * math.pi)),) * 3,
     (
-        math.sqrt(15 / (4 * _PI)),
-        math.sqrt(15 / (4 * _PI)),
-        math.sqrt(5 / (16 * _PI)),
-        math.sqrt(15 / (4 * _PI)),
-        math.sqrt(15 / (16 * _PI)),
+        math.sqrt(15 / (4 * math.pi)),
+        math.sqrt(15 / (4 * math.pi)),
+        math.sqrt(5 / (16 * math.pi)),
+        math.sqrt(15 / (4 * math.pi)),
+        math.sqrt(15 / (16 * math.pi)),
     ),
     (
-        math.sqrt(35 / (32 * _PI)),
-        math.sqrt(105 / (4 * _PI)),
-        math.sqrt(21 / (32 * _PI)),
-        math.sqrt(7 / (16 * _PI)),
-        math.sqrt(21 / (32 * _PI)),
-        math.sqrt(105 / (16 * _PI)),
-        math.sqrt(35 / (32 * _PI)),
+        math.sqrt(35 / (32 * math.pi)),
+        math.sqrt(105 / (4 * math.pi)),
+        math.sqrt(21 / (32 * math.pi)),
+        math.sqrt(7 / (16 * math.pi)),
+        math.sqrt(21 / (32 * math.pi)),
+        math.sqrt(105 / (16 * math.pi)),
+        math.sqrt(35 / (32 * math.pi)),
     ),
 )
-_DIRECTIONS = 64  # far more than the 7 functions of a degree
-CONSTANT = FACTORS[0][0]  # the value of the first function, everywhere
+SH_C0 = NORMALISATION[0][0]  # Y_00, which is constant
+SH_ENCODING_FEATURES = 16
+_FIT_DIRECTIONS = 64  # far more than the 7 functions of a degree
 
 
-def count(degree: int) -> int:
+def num_sh_bases(degree: int) -> int:
     """How many functions there are up to a degree: 1, 4, 9, 16."""
     return (degree + 1) ** 2
 
 
-def basis(directions: Float[Tensor, "n 3"], degree: int) -> Float[Tensor, "n k"]:
-    """The functions' values for unit directions, degree after degree, by m from −l to l without the Condon–Shortley
-    sign. Raises ValueError beyond degree 3."""
-    if not 0 <= degree <= MOST_DEGREE:
-        raise ValueError(f"spherical harmonics are there for degrees 0 to {MOST_DEGREE}, not {degree}")
+def eval_sh_bases(directions: Float[Tensor, "n 3"], degree: int) -> Float[Tensor, "n k"]:
+    """Values for unit directions of all functions up to a degree, without the Condon–Shortley sign.
+
+    Raises:
+        ValueError: a degree that is not 0 to 3.
+    """
+    if not 0 <= degree <= MAX_DEGREE:
+        raise ValueError(f"spherical harmonics are there for degrees 0 to {MAX_DEGREE}, not {degree}")
     x, y, z = directions.unbind(-1)
     one = torch.ones_like(x)
     polynomials = (
@@ -61,32 +69,68 @@ def basis(directions: Float[Tensor, "n 3"], degree: int) -> Float[Tensor, "n k"]
     )
     columns = [
         factor * polynomial
-        for factors, of_degree in zip(FACTORS[: degree + 1], polynomials, strict=False)
+        for factors, of_degree in zip(NORMALISATION[: degree + 1], polynomials, strict=False)
         for factor, polynomial in zip(factors, of_degree, strict=True)
     ]
     return torch.stack(columns, dim=-1)
 
 
-def signs(degree: int) -> Float[Tensor, " k"]:
-    """The Condon–Shortley signs (−1)^m of the functions, float64: with them they are the functions that files of
-    Gaussians mean. Multiplying a coefficient by its sign goes either way."""
-    return torch.tensor([(-1.0) ** m for of in range(degree + 1) for m in range(-of, of + 1)], dtype=torch.float64)
+def sh_encoding(directions: Float[Tensor, "n 3"]) -> Float[Tensor, "n 16"]:
+    """Unit directions as a network's input: all functions up to degree 3 with the Condon–Shortley sign.
 
-
-def turned(rotation: Float[Tensor, "3 3"], degree: int) -> Float[Tensor, "k k"]:
-    """What a rotation R does to coefficients, float64: D with (D c) · basis(R v) = c · basis(v) for all v and c.
-
-    Each degree's functions are turned among themselves: basis(R v) = D basis(v) with an orthogonal D, which is solved
-    for from directions spread over the sphere.
+    It equals `eval_sh_bases` times `condon_shortley_signs` but for rounding. The products are written out in the order
+    in which trained radiance fields saw them, so that those give the same bits as ever.
     """
-    index = torch.arange(_DIRECTIONS, dtype=torch.float64)
-    z, angle = 1 - (2 * index + 1) / _DIRECTIONS, index * _PI * (3 - math.sqrt(5))
+    x, y, z = directions.unbind(-1)
+    xx, yy, zz = x * x, y * y, z * z
+    (c0,), (c1, *_), (c2_xy, _, c2_zz, _, c2_xx), (c3_3, c3_xyz, c3_1, c3_0, _, c3_2, _) = NORMALISATION
+    return torch.stack(
+        [
+            torch.full_like(x, c0),
+            -c1 * y,
+            c1 * z,
+            -c1 * x,
+            c2_xy * x * y,
+            -c2_xy * y * z,
+            c2_zz * (3 * zz - 1),
+            -c2_xy * x * z,
+            c2_xx * (xx - yy),
+            -c3_3 * y * (3 * xx - yy),
+            c3_xyz * x * y * z,
+            -c3_1 * y * (5 * zz - 1),
+            c3_0 * z * (5 * zz - 3),
+            -c3_1 * x * (5 * zz - 1),
+            c3_2 * z * (xx - yy),
+            -c3_3 * x * (xx - 3 * yy),
+        ],
+        dim=-1,
+    )
+
+
+def condon_shortley_signs(degree: int) -> Float[Tensor, " k"]:
+    """(−1)^m of every function up to a degree, float64.
+
+    A coefficient times its sign belongs to the other of the two conventions, either way.
+    """
+    signs = [(-1.0) ** m for order in range(degree + 1) for m in range(-order, order + 1)]
+    return torch.tensor(signs, dtype=torch.float64)
+
+
+def sh_rotation_matrix(rotation: Float[Tensor, "3 3"], degree: int) -> Float[Tensor, "k k"]:
+    """The matrix D that rotates coefficients along with directions, float64, without the Condon–Shortley sign.
+
+    Y(R v) · (D c) = Y(v) · c for a rotation R, all directions v and coefficients c. The functions of a degree are mixed
+    among themselves only (D is block diagonal) and D is orthogonal; each block is solved for from directions spread
+    over the sphere (a Fibonacci lattice), where Y(R v) = D Y(v).
+    """
+    index = torch.arange(_FIT_DIRECTIONS, dtype=torch.float64)
+    z, angle = 1 - (2 * index + 1) / _FIT_DIRECTIONS, index * math.pi * (3 - math.sqrt(5))
     radius = (1 - z * z).sqrt()
     directions = torch.stack([radius * angle.cos(), radius * angle.sin(), z], dim=1)
-    before = basis(directions, degree)
-    after = basis(directions @ rotation.double().cpu().T, degree)
+    before = eval_sh_bases(directions, degree)
+    after = eval_sh_bases(directions @ rotation.double().cpu().T, degree)
     blocks = []
-    for of in range(degree + 1):
-        own = slice(count(of - 1), count(of))
+    for order in range(degree + 1):
+        own = slice(num_sh_bases(order - 1), num_sh_bases(order))
         blocks.append(torch.linalg.lstsq(before[:, own], after[:, own]).solution.T)
     return torch.block_diag(*blocks)

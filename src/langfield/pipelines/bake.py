@@ -171,7 +171,7 @@ def _check_drawing(session: Session) -> None:
     one = Gaussians(GaussianConfig(capacity=1, sh_degree=0)).to(session.device)
     one.count = 1
     with torch.no_grad():
-        splat(one, session.views[0].camera.fit_within(8).straightened(), torch.zeros(1, 1, device=session.device))
+        splat(one, session.views[0].camera.fit_within(8).undistorted(), torch.zeros(1, 1, device=session.device))
 
 
 def _check_replaceable(out: Path) -> None:

@@ -37,6 +37,7 @@ from langfield.training.event_log import EventLog, TensorBoardLog, to_all
 from langfield.training.loop import TrainingResult
 
 KERNEL_LOG = "gsplat-build.log"
+_OWN_RECIPE = "own"  # what a run says of its preset where a recipe was given instead of a name
 
 
 @dataclass(frozen=True)
@@ -114,16 +115,21 @@ FitFunction = Callable[[RunInfo, TrainingPhotos, FeatureBank, Checkpoints, Progr
 
 
 def chosen_recipe(
-    method: str, name: str | None, device: torch.device, encoder: str | None, dense: str | None, say: Say
+    method: str,
+    given: str | TrainingRecipe | None,
+    device: torch.device,
+    encoder: str | None,
+    dense: str | None,
+    say: Say,
 ) -> tuple[str, TrainingRecipe]:
-    """The preset by name, or of the model `method`, or for the device; with the encoders that were asked for instead of
-    its own. Raises UsageError for what does not fit together."""
+    """The recipe given or named, or of the model `method`, or for the device, and its name; with the encoders that were
+    asked for instead of its own. Raises UsageError for what does not fit together."""
     if method not in ("auto", *MODELS):
         raise UsageError(f"unknown method {method!r}; known are auto, {', '.join(sorted(MODELS))}")
-    if name is None:
-        name, why = default_preset(method, device.type == "cuda", gsplat_kernels.installed())
-        say(f"preset {name}, because {why}; --preset chooses another one")
-    chosen = preset(name)
+    if given is None:
+        given, why = default_preset(method, device.type == "cuda", gsplat_kernels.installed())
+        say(f"preset {given}, because {why}; --preset chooses another one")
+    name, chosen = (given, preset(given)) if isinstance(given, str) else (_OWN_RECIPE, given)
     if method not in ("auto", chosen.config.model):
         raise UsageError(f"preset {name} is of the method {chosen.config.model}, not {method}; leave one out")
     if encoder is not None:

@@ -11,6 +11,7 @@ from langfield.features.bank import FeatureBank
 from langfield.features.photos import TrainingPhotos
 from langfield.models.base import Model
 from langfield.models.batches import PhotoBatching
+from langfield.models.presets import TrainingRecipe
 from langfield.pipelines.run_making import RunSpec, TrainReport, chosen_recipe, make_run
 from langfield.pipelines.stages import Stopwatch, fit, fresh_model, opened_scene
 from langfield.runs.info import RunInfo
@@ -26,7 +27,7 @@ def train(
     out: str | Path,
     *,
     method: str = "auto",
-    preset: str | None = None,
+    preset: str | TrainingRecipe | None = None,
     encoder: str | None = None,
     dense: str | None = None,
     allow_outside: bool = False,
@@ -44,8 +45,9 @@ def train(
         scene: a folder as `langfield.open_scene` reads it.
         out: the run directory.
         method: name of the model; "auto" is the preset's, and no other one fits it.
-        preset: see `langfield.models.presets`; None is one of the model's for the device, and without that "splat"
-            on CUDA, "lerf" on CUDA without gsplat, "nano" elsewhere.
+        preset: a name (`langfield methods` lists them), or a recipe of one's own, made from one that
+            `langfield.preset` gives. None is one of the model's for the device, and without that "splat" on CUDA,
+            "lerf" on CUDA without gsplat, "nano" elsewhere.
         encoder, dense: specs; None is the preset's, and `dense="none"` goes without.
         allow_outside: also read files that lie outside the scene's folder.
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:N".

@@ -98,6 +98,14 @@ class Session:
         """Colour, and z-depth in world units (infinite where nothing is), seen by a camera of the world frame."""
         return self._as_world(self._model.render(camera.moved(self._scene_from_world), ("rgb", "depth")))
 
+    def head_picture(self, camera: Camera, head: str) -> Float32[np.ndarray, "h w c"]:
+        """What one of the model's heads says of each pixel ("dense", or a head of one's own), seen by a camera of the
+        world frame. UsageError for a head that it does not have, or that must be asked at a scale."""
+        channels = self._model.render(camera.moved(self._scene_from_world), (head,)).channels
+        if head not in channels:
+            raise UsageError(f"this run's model has no head {head!r} that gives a picture")
+        return channels[head].float().cpu().numpy()
+
     @property
     def has_splats(self) -> bool:
         """Whether the run is made of Gaussians."""

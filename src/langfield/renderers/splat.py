@@ -1,4 +1,4 @@
-"""Pictures of Gaussians by any camera, bent lenses included: those are drawn straight and then bent."""
+"""Pictures of Gaussians by any camera; those of a lens with distortion are resampled from a pinhole's picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,136 +10,153 @@ from torch import Tensor
 from langfield.core.cameras import Camera, Cameras
 from langfield.fields.gaussians import Gaussians
 from langfield.ops.gaussians import rasterize
-from langfield.ops.gaussians.rasterize import Blended, Footprints, Projected, Splatted, project
+from langfield.ops.gaussians.projected import Blended, Means2d, ProjectedGaussians, Splatted
+from langfield.ops.gaussians.rasterize import project
 
-__all__ = ["Bending", "Footprints", "Look", "Splatted", "bending", "blend_all", "look", "splat"]
+__all__ = [
+    "CameraProjection",
+    "LensWarp",
+    "Means2d",
+    "Splatted",
+    "blend_views",
+    "lens_warp",
+    "project_gaussians",
+    "splat",
+]
 
-_EDGE_PX = 2
-_MOST_GROWN = 2.5  # a straight picture is at most so many times as wide as the bent one it is for
+_BORDER_PX = 2
+_MAX_WIDENING = 2.5  # an undistorted picture is at most so many times as wide as the distorted one it is for
+_MIN_ALPHA = 1e-3  # below it a resampled pixel has no depth
 
 
 @dataclass(frozen=True)
-class Bending:
-    """How a bent picture is read from a straight one.
+class LensWarp:
+    """How a distorted picture is resampled from an undistorted one.
 
     Attributes:
-        straight: a camera without distortion at the same place that sees (nearly) all that the bent one sees.
-        grid: where each of its pixels is in the straight picture, in [−1, 1], for `grid_sample`.
+        undistorted_camera: a pinhole at the same place that sees (nearly) all that the distorted camera sees.
+        grid: where each pixel of the distorted picture lies in the undistorted one, in [−1, 1], for `grid_sample`.
     """
 
-    straight: Camera
+    undistorted_camera: Camera
     grid: Float[Tensor, "h w 2"]
 
 
-def bending(camera: Camera, device: torch.device) -> Bending:
-    """What a bent camera sees, on the picture plane of a straight one. Rays far to the side are seen at its edge."""
+def lens_warp(camera: Camera, device: torch.device) -> LensWarp:
+    """The `LensWarp` of a camera with distortion. Rays far to the side are read from the undistorted picture's border,
+    which is at most `_MAX_WIDENING` times as far out as the distorted one's."""
     cameras = Cameras.from_list([camera], device)
     pixels = camera.pixel_centres(device).reshape(-1, 2)
     rays = cameras.rays(torch.zeros(len(pixels), dtype=torch.int64, device=device), pixels)
     pose = cameras.frame_from_camera[0, :, :3]
     local = rays.directions @ pose
     plane = local[:, :2] / local[:, 2:].clamp_min(1e-3)
-    focal = torch.tensor([camera.fx_px, camera.fy_px], device=device)
-    size = torch.tensor([camera.width_px, camera.height_px], device=device)
-    most = (_MOST_GROWN * size / 2 / focal).float()
-    plane = torch.maximum(torch.minimum(plane, most), -most)
-    low, high = (plane.amin(dim=0) * focal).floor() - _EDGE_PX, (plane.amax(dim=0) * focal).ceil() + _EDGE_PX
-    width, height = (int(v) for v in (high - low).tolist())
-    left, top = (-float(v) for v in low.tolist())
-    straight = replace(camera.straightened(), width_px=width, height_px=height, cx_px=left, cy_px=top)
-    places = (plane * focal - low) / (high - low) * 2 - 1
-    return Bending(straight, places.reshape(camera.height_px, camera.width_px, 2))
+    focal_px = torch.tensor([camera.fx_px, camera.fy_px], device=device)
+    size_px = torch.tensor([camera.width_px, camera.height_px], device=device)
+    limit = (_MAX_WIDENING * size_px / 2 / focal_px).float()
+    plane = torch.maximum(torch.minimum(plane, limit), -limit)
+    low_px = (plane.amin(dim=0) * focal_px).floor() - _BORDER_PX
+    high_px = (plane.amax(dim=0) * focal_px).ceil() + _BORDER_PX
+    width_px, height_px = (int(v) for v in (high_px - low_px).tolist())
+    cx_px, cy_px = (-float(v) for v in low_px.tolist())
+    undistorted = replace(camera.undistorted(), width_px=width_px, height_px=height_px, cx_px=cx_px, cy_px=cy_px)
+    grid = (plane * focal_px - low_px) / (high_px - low_px) * 2 - 1
+    return LensWarp(undistorted, grid.reshape(camera.height_px, camera.width_px, 2))
 
 
 @dataclass(frozen=True)
-class Look:
-    """Gaussians as one camera sees them, ready to be drawn with any features, as often as wanted.
+class CameraProjection:
+    """Gaussians as one camera of any lens sees them, ready to be drawn with any features, as often as wanted.
 
     Attributes:
         camera: of any lens.
-        projected: what its straight picture is drawn from.
-        bent: how its own picture is read from that one; None for a pinhole.
+        undistorted: the Gaussians in a pinhole's picture.
+        distortion: how the camera's own picture is resampled from that one; None for a pinhole.
     """
 
     camera: Camera
-    projected: Projected
-    bent: Bending | None
+    undistorted: ProjectedGaussians
+    distortion: LensWarp | None
 
     def splat(self, features: Float[Tensor, "n c"]) -> Splatted:
         """The picture of one feature vector for each Gaussian."""
-        seen = self.projected.splat(features)
-        if self.bent is None:
-            return seen
-        weighted = torch.where(seen.alpha > 0, seen.depth, 0).nan_to_num(posinf=0.0) * seen.alpha
-        read = self._read(torch.cat([seen.features, seen.alpha[..., None], weighted[..., None]], dim=-1))
+        picture = self.undistorted.splat(features)
+        if self.distortion is None:
+            return picture
+        weighted = torch.where(picture.alpha > 0, picture.depth, 0).nan_to_num(posinf=0.0) * picture.alpha
+        read = self._distort(torch.cat([picture.features, picture.alpha[..., None], weighted[..., None]], dim=-1))
         alpha = read[..., -2]
-        depth = torch.where(alpha > 1e-3, read[..., -1] / alpha.clamp_min(1e-3), torch.inf)
+        depth = torch.where(alpha > _MIN_ALPHA, read[..., -1] / alpha.clamp_min(_MIN_ALPHA), torch.inf)
         return Splatted(read[..., :-2], alpha, depth)
 
     def blend(self, features: Float[Tensor, "n c"]) -> tuple[Float[Tensor, "h w c"], Float[Tensor, "h w"]]:
         """`splat` without the depth: Σ w f and Σ w."""
-        blended, alpha = self.projected.blend(features)
-        if self.bent is None:
+        blended, alpha = self.undistorted.blend(features)
+        if self.distortion is None:
             return blended, alpha
-        read = self._read(torch.cat([blended, alpha[..., None]], dim=-1))
+        read = self._distort(torch.cat([blended, alpha[..., None]], dim=-1))
         return read[..., :-1], read[..., -1]
 
     def splat_codes(
         self, code: Shaped[Tensor, "n k"], share: Float[Tensor, "n k"], codes: int
     ) -> Float[Tensor, "h w c"]:
-        """Σ w Σ_k share_k for each of `codes` codes: see `Projected.splat_codes`."""
-        mixed = self.projected.splat_codes(code, share, codes)
-        return mixed if self.bent is None else self._read(mixed)
+        """`blend` of sparse features: see `ProjectedGaussians.splat_codes`."""
+        blended = self.undistorted.splat_codes(code, share, codes)
+        return blended if self.distortion is None else self._distort(blended)
 
-    def pulled_back(self, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
-        """For each Gaussian Σ over the pixels of its share of their light times their values: `blend`'s transpose."""
-        if self.bent is not None:
-            size = self.projected.camera.height_px, self.projected.camera.width_px
-            straight = torch.zeros(*size, values.shape[-1], device=values.device, requires_grad=True)
+    def backproject(self, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
+        """Σ over pixels of w times the pixel's value, for each Gaussian: the transpose of `blend`."""
+        if self.distortion is not None:
+            size = self.undistorted.camera.height_px, self.undistorted.camera.width_px
+            undistorted = torch.zeros(*size, values.shape[-1], device=values.device, requires_grad=True)
             with torch.enable_grad():
-                (values,) = torch.autograd.grad(self._read(straight), straight, values)
-        return self.projected.pulled_back(values)
+                (values,) = torch.autograd.grad(self._distort(undistorted), undistorted, values)
+        return self.undistorted.backproject(values)
 
-    def lit(self, least_light_px: float = 0.01) -> Int64[Tensor, " m"]:
-        """The numbers of Gaussians that give as much light to the whole straight picture (Σ w over its pixels): without
-        the others, most of them hidden, it looks the same. Costs a picture and its gradient."""
-        return torch.nonzero(self.projected.light() >= least_light_px)[:, 0]
+    def contributing(self, min_contribution_px: float = 0.01) -> Int64[Tensor, " m"]:
+        """Indices of the Gaussians whose weights w add up to as much over the undistorted picture, ascending.
+
+        Without the others, most of them hidden, it looks the same. Costs a picture and its gradient.
+        """
+        return torch.nonzero(self.undistorted.contributions() >= min_contribution_px)[:, 0]
 
     def in_view(self) -> Int64[Tensor, " m"]:
-        """The numbers of Gaussians that may touch the straight picture, rising."""
-        return self.projected.in_view()
+        """Indices of the Gaussians that may touch the undistorted picture, ascending."""
+        return self.undistorted.in_view()
 
-    def only(self, numbers: Int64[Tensor, " m"]) -> "Look":
-        """Some of the Gaussians; features are then theirs, in this order. Costs a sorting."""
-        return Look(self.camera, self.projected.only(numbers), self.bent)
+    def subset(self, indices: Int64[Tensor, " m"]) -> "CameraProjection":
+        """Some of the Gaussians, in this order, which is then that of their features. Costs a sorting."""
+        return CameraProjection(self.camera, self.undistorted.subset(indices), self.distortion)
 
-    def _read(self, straight: Float[Tensor, "g f c"]) -> Float[Tensor, "h w c"]:
-        assert self.bent is not None
-        grid = self.bent.grid[None]
+    def _distort(self, picture: Float[Tensor, "g f c"]) -> Float[Tensor, "h w c"]:
+        """The camera's own picture from the undistorted one, bilinear."""
+        assert self.distortion is not None
+        grid = self.distortion.grid[None]
         return torch.nn.functional.grid_sample(
-            straight.permute(2, 0, 1)[None], grid, mode="bilinear", padding_mode="border", align_corners=False
+            picture.permute(2, 0, 1)[None], grid, mode="bilinear", padding_mode="border", align_corners=False
         )[0].permute(1, 2, 0)
 
 
-def look(gaussians: Gaussians, camera: Camera) -> Look:
+def project_gaussians(gaussians: Gaussians, camera: Camera) -> CameraProjection:
     """Gaussians as a camera of any lens sees them."""
-    bent = None if camera.is_straight else bending(camera, gaussians.means.device)
-    straight = camera if bent is None else bent.straight
-    return Look(camera, project(*_shape(gaussians), straight), bent)
+    warp = None if camera.is_pinhole else lens_warp(camera, gaussians.means.device)
+    pinhole = camera if warp is None else warp.undistorted_camera
+    return CameraProjection(camera, project(*_shape(gaussians), pinhole), warp)
 
 
 def splat(gaussians: Gaussians, camera: Camera, features: Float[Tensor, "n c"]) -> Splatted:
     """The picture of one feature vector for each Gaussian; `camera` may have any lens."""
-    return look(gaussians, camera).splat(features)
+    return project_gaussians(gaussians, camera).splat(features)
 
 
-def blend_all(
-    gaussians: Gaussians, cameras: Sequence[Camera], features: Float[Tensor, "v n c"], *, footprints: bool = False
+def blend_views(
+    gaussians: Gaussians, cameras: Sequence[Camera], features: Float[Tensor, "v n c"], *, keep_means2d: bool = False
 ) -> list[Blended]:
-    """One picture for each of several pinhole cameras, with features of its own: see `rasterize.blend_all`."""
-    return rasterize.blend_all(*_shape(gaussians), features, cameras, footprints=footprints)
+    """One picture for each of several pinholes, with features of its own: see `rasterize.blend_views`."""
+    return rasterize.blend_views(*_shape(gaussians), features, cameras, keep_means2d=keep_means2d)
 
 
 def _shape(gaussians: Gaussians) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Means, rotations, scales and opacities."""
     count = gaussians.count
     return gaussians.means[:count], gaussians.rotations[:count], gaussians.scales(), gaussians.opacities()

@@ -13,7 +13,7 @@ from torch import Tensor
 from langfield.core.cameras import Camera
 from langfield.core.errors import UsageError
 from langfield.data.images import decode_image, decode_mask
-from langfield.data.straight import straight_photo
+from langfield.data.undistort import undistorted_photo
 from langfield.data.views import Scene
 from langfield.models.batches import Photo, PhotoBatch
 
@@ -54,7 +54,7 @@ class PhotoSource:
         self.generator = torch.Generator(device)
         self._device = torch.device(device)
         self._views = [scene.views[index] for index in view_indices]
-        self._cameras: list[Camera] = [view.camera.moved(scene.scene_from_world).straightened() for view in self._views]
+        self._cameras: list[Camera] = [view.camera.moved(scene.scene_from_world).undistorted() for view in self._views]
         self._seed, self._per_step, self._half_size_until = seed, photos_per_step, half_size_until
         room = sum(3 * view.size_px[0] * view.size_px[1] for view in self._views)
         self._keeps = room <= budget_bytes
@@ -107,7 +107,7 @@ class PhotoSource:
     def _decoded(self, number: int) -> _Pixels:
         view = self._views[number]
         mask = None if view.mask_path is None else decode_mask(view.mask_path, view.size_px)
-        rgb, used = straight_photo(decode_image(view.image_path, view.size_px), mask, view.camera)
+        rgb, used = undistorted_photo(decode_image(view.image_path, view.size_px), mask, view.camera)
         return torch.from_numpy(rgb), None if used is None else torch.from_numpy(used)
 
 

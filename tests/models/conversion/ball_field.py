@@ -1,4 +1,4 @@
-"""The ball scene as a `LanguageMethod` in closed form: its surfaces, colours and embeddings are known everywhere.
+"""The ball scene as a radiance field in closed form: its surfaces, colours and embeddings are known everywhere.
 
 A place says the thing that it is on (an axis each for the balls, one for the table) in small crops, and more and more
 of "everything" (the last axis) the larger the crop.
@@ -9,13 +9,17 @@ import torch
 from tests.data.scenes import BALLS, NOTHING, arc_cameras, draw
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.config import config_to_json
 from langfield.core.observed_scales import ObservedScales
+from langfield.core.rays import Rays
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import EncoderCard
-from langfield.models.base import Rendered
+from langfield.models.base import Model, Rendered
 from langfield.models.config import ModelContext
+from langfield.models.nerf.view import RayView, render_ray_view
+from langfield.models.nerf.volume import VolumeConfig, VolumeModel
 from langfield.query.session import Session
-from langfield.renderers.volume import SurfaceSamples
+from langfield.renderers.volume import RayRender, SurfaceSamples
 from langfield.runs.info import RunInfo, RunView
 
 ANGLES = (0.2, 0.8)
@@ -33,6 +37,7 @@ CARD = EncoderCard(
     licence="none",
     parameters=0,
 )
+CONTEXT = ModelContext(photos=11, target_dims={"embedding": DIMENSIONS}, crop_angles=ANGLES)
 
 
 def to_surface(points: torch.Tensor) -> torch.Tensor:
@@ -41,11 +46,25 @@ def to_surface(points: torch.Tensor) -> torch.Tensor:
     return torch.stack([*away, points[:, 2]], dim=-1).abs()
 
 
-class BallField:
+class BallField(VolumeModel[VolumeConfig]):
     """See the module. Of some views (`wrong`) the depth is 0.8 of the true one; `mute` says nothing."""
 
-    def __init__(self, wrong: tuple[int, ...] = (), mute: bool = False) -> None:
+    name = "balls"
+
+    def __init__(self, wrong: tuple[int, ...] = (), mute: bool = False, context: ModelContext = CONTEXT) -> None:
+        Model.__init__(self, VolumeConfig(), context)  # there is no field and no sampler to make
         self.wrong, self.mute, self.views = wrong, mute, 0
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
+
+    @property
+    def answers_phrases(self) -> bool:
+        return True
+
+    def view(self, camera: Camera) -> RayView:
+        return render_ray_view(self, camera)
 
     def surface(self, camera: Camera, *, keep_samples: bool = True) -> tuple[Rendered, SurfaceSamples | None]:
         rgb, ids, depth = draw(camera)
@@ -60,7 +79,10 @@ class BallField:
         rendered = Rendered(torch.from_numpy(rgb).float() / 255, z.isfinite().float(), z)
         return rendered, SurfaceSamples(points, there.float(), torch.arange(len(points)), len(points))
 
-    def language_features(self, samples: SurfaceSamples) -> torch.Tensor:
+    def surface_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
+        raise AssertionError("the surface is known")
+
+    def features_at(self, samples: SurfaceSamples) -> torch.Tensor:
         return samples.points
 
     def embed(
@@ -96,7 +118,7 @@ def seen_scales() -> ObservedScales:
     return ObservedScales.between(*ANGLES, torch.from_numpy(centres).float())
 
 
-def session(method: BallField | None = None, scene_from_world: Similarity | None = None) -> Session:
+def session(model: BallField | None = None, scene_from_world: Similarity | None = None) -> Session:
     """An opened run of the field: 12 photos, the last of them held out. The scene frame is the world frame unless
     given otherwise; the balls are where they are in the scene frame."""
     place = scene_from_world or Similarity.identity()
@@ -104,12 +126,11 @@ def session(method: BallField | None = None, scene_from_world: Similarity | None
         RunView(f"{i}.jpg", "test" if i == 11 else "train", camera.moved(place.inverse()))
         for i, camera in enumerate(cameras())
     ]
-    context = ModelContext(photos=11, target_dims={"embedding": DIMENSIONS}, crop_angles=ANGLES)
     info = RunInfo(
         seed=0,
         model="lerf",
         model_config={},
-        model_context={"photos": 11, "embed_dim": DIMENSIONS, "dense_dim": None, "crop_angles": list(ANGLES)},
+        model_context=config_to_json(CONTEXT),
         training_config={"steps": 1},
         encoders={"image_text": CARD.to_json()},
         scene_path="nowhere",
@@ -117,6 +138,6 @@ def session(method: BallField | None = None, scene_from_world: Similarity | None
         scene_from_world=place.matrix,
         views=views,
     )
-    made = Session(info, method or BallField(), context, torch.device("cpu"))
+    made = Session(info, model or BallField(), torch.device("cpu"))
     made._phrase_encoder._encoder = Texts()  # type: ignore[assignment]
     return made

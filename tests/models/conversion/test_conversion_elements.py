@@ -10,25 +10,25 @@ from scipy.spatial import KDTree
 from tests.data.scenes import draw
 from tests.models.conversion.ball_field import BallField, cameras, seen_scales, to_surface
 
-from langfield.models.conversion.elements import Elements, _known, gather_elements, gaussians_of
-from langfield.models.conversion.surface_observations import Cubes, Sightings, look
+from langfield.models.conversion.elements import SurfaceElements, _known, gather_elements, gaussians_of
+from langfield.models.conversion.surface_observations import CropSizedVoxels, SurfaceObservations, observe_surface
 from langfield.renderers.splat import splat
 from langfield.renderers.volume import SurfaceSamples
 
 
 @pytest.fixture(scope="module")
-def cubes() -> Cubes:
-    return Cubes(seen_scales())
+def voxels() -> CropSizedVoxels:
+    return CropSizedVoxels(seen_scales())
 
 
 @pytest.fixture(scope="module")
-def sightings(cubes: Cubes) -> Sightings:
-    return look(BallField(), cameras(), cubes)
+def observations(voxels: CropSizedVoxels) -> SurfaceObservations:
+    return observe_surface(BallField(), cameras(), voxels)
 
 
 @pytest.fixture(scope="module")
-def elements(sightings: Sightings, cubes: Cubes) -> Elements:
-    return gather_elements(sightings, cubes, 10**6)[0]
+def elements(observations: SurfaceObservations, voxels: CropSizedVoxels) -> SurfaceElements:
+    return gather_elements(observations, voxels, 10**6)[0]
 
 
 def _apart(points: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
@@ -36,51 +36,53 @@ def _apart(points: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(KDTree(others.numpy()).query(points.numpy())[0]).float()
 
 
-def test_elements_are_on_the_surfaces(elements: Elements):
+def test_elements_are_on_the_surfaces(elements: SurfaceElements):
     away = to_surface(elements.points).amin(dim=-1) / elements.sides
-    assert away.max() < 1  # a cube where a ball touches the table holds both
+    assert away.max() < 1  # a voxel where a ball touches the table holds both
     assert away.quantile(0.99) < 0.15
     wanted = seen_scales().typical_distance(elements.points)
     torch.testing.assert_close(elements.distance, wanted)
 
 
-def test_every_sighting_has_an_element_near_and_a_surface_is_covered_once(sightings: Sightings, elements: Elements):
-    sides = Cubes(seen_scales()).sides(sightings.points)
-    nearest = _apart(sightings.points, elements.points) / sides
+def test_every_observation_has_an_element_near_and_a_surface_is_covered_once(
+    observations: SurfaceObservations, elements: SurfaceElements
+):
+    sides = CropSizedVoxels(seen_scales()).sides(observations.points)
+    nearest = _apart(observations.points, elements.points) / sides
     assert nearest.max() < 3
     assert nearest.quantile(0.99) < 1
-    # On the free part of the table, about one element for each square of a cube's side.
+    # On the free part of the table, about one element for each square of a voxel's side.
     table = (to_surface(elements.points)[:, :-1] > 0.08).all(dim=-1) & (elements.points[:, :2].abs() < 0.7).all(-1)
     area = (1 / elements.sides[table] ** 2).mean() * 1.4**2
     assert 0.6 < table.sum() / area < 2  # the balls take a quarter
 
 
 @pytest.mark.parametrize("noise", [0.0, 1.0])
-def test_noise_in_depth_makes_no_second_layer(sightings: Sightings, cubes: Cubes, noise: float):
-    ray = torch.nn.functional.normalize(sightings.points - sightings.eyes[sightings.view], dim=-1)
-    away = torch.randn(len(sightings), 1, generator=torch.Generator().manual_seed(1)) * noise
-    moved = replace(sightings, points=sightings.points + ray * away * cubes.sides(sightings.points)[:, None])
-    exact, noisy = (len(gather_elements(given, cubes, 10**6)[0]) for given in (sightings, moved))
+def test_noise_in_depth_makes_no_second_layer(observations: SurfaceObservations, voxels: CropSizedVoxels, noise: float):
+    ray = torch.nn.functional.normalize(observations.points - observations.eyes[observations.view], dim=-1)
+    away = torch.randn(len(observations), 1, generator=torch.Generator().manual_seed(1)) * noise
+    moved = replace(observations, points=observations.points + ray * away * voxels.sides(observations.points)[:, None])
+    exact, noisy = (len(gather_elements(given, voxels, 10**6)[0]) for given in (observations, moved))
     assert noisy < 2 * exact
-    assert noisy < len(cubes.keys(moved.points)[0].unique()) or noise == 0
+    assert noisy < len(voxels.keys(moved.points)[0].unique()) or noise == 0
 
 
 @pytest.mark.parametrize("most", [1, 200, 1500])
-def test_no_more_than_wanted(sightings: Sightings, cubes: Cubes, most: int):
-    found, grown = gather_elements(sightings, cubes, most)
+def test_no_more_than_wanted(observations: SurfaceObservations, voxels: CropSizedVoxels, most: int):
+    found, grown = gather_elements(observations, voxels, most)
     assert most / 4 <= len(found) <= most
     assert grown.factor > 1
-    nearest = _apart(sightings.points, found.points)
-    assert (nearest <= grown.sides(sightings.points) * 4).all()
+    nearest = _apart(observations.points, found.points)
+    assert (nearest <= grown.sides(observations.points) * 4).all()
 
 
-def test_a_sighting_is_of_the_element_behind_its_pixel_or_of_none():
+def test_an_observation_is_of_the_element_behind_its_pixel_or_of_none():
     eye = np.array([[0.0, 0.0, 2.0]])
     turned = np.array([0.0, np.sin(0.01), np.cos(0.01)]) * 2
     aside = np.array([0.0, np.sin(0.1), np.cos(0.1)]) * 2
     side = np.array([0.1])
     known = partial(_known, eye, side)
-    assert known(np.array([turned])) == 0  # 0.02 to the side, of cubes of 0.1
+    assert known(np.array([turned])) == 0  # 0.02 to the side, of voxels of 0.1
     assert known(np.array([aside])) == -1  # 0.2 to the side
     assert known(1.12 * eye) == 0  # deeper by less than three sides
     assert known(1.2 * eye) == -1
@@ -90,14 +92,16 @@ def test_a_sighting_is_of_the_element_behind_its_pixel_or_of_none():
 
 
 def test_samples_are_those_of_the_four_nearest_rays_of_the_element():
-    # Ten sightings of two far places, ray i with i + 1 samples at its point.
+    # Ten observations of two far places, ray i with i + 1 samples at its point.
     of = torch.tensor([0, 0, 1, 0, 1, 0, 0, 0, 1, 0])
     place = torch.tensor([[0.0, 0, 0], [5.0, 0, 0]])[of]
     place[:, 2] = torch.tensor([0.0, 0.001, 0, 0.002, 0.001, -0.002, 0.004, -0.009, 0.002, 0.009])
     ray = torch.repeat_interleave(torch.arange(10), torch.arange(1, 11))
     samples = SurfaceSamples(place[ray], 1 + ray.float(), ray, 10)
-    sightings = Sightings(place, torch.zeros(10, 3), samples, torch.arange(10), torch.tensor([[2.0, 0, 4]] * 10))
-    found, _ = gather_elements(sightings, Cubes(seen_scales()), 100)
+    observations = SurfaceObservations(
+        place, torch.zeros(10, 3), samples, torch.arange(10), torch.tensor([[2.0, 0, 4]] * 10)
+    )
+    found, _ = gather_elements(observations, CropSizedVoxels(seen_scales()), 100)
     assert len(found) == 2
     assert found.samples.rays == 2
     assert (found.samples.ray.diff() >= 0).all()
@@ -109,7 +113,7 @@ def test_samples_are_those_of_the_four_nearest_rays_of_the_element():
         assert torch.equal(counts, rays + 1)  # whole rays
 
 
-def test_gaussians_lie_flat_and_close_the_surface(elements: Elements):
+def test_gaussians_lie_flat_and_close_the_surface(elements: SurfaceElements):
     gaussians = gaussians_of(elements)
     assert gaussians.count == len(elements)
     assert all(parameter.isfinite().all() for parameter in gaussians.parameters())
@@ -138,7 +142,9 @@ def test_gaussians_lie_flat_and_close_the_surface(elements: Elements):
 def test_lonely_elements_are_round():
     points = torch.tensor([[0.0, 0, 0], [10.0, 0, 0]])
     samples = SurfaceSamples(points, torch.ones(2), torch.arange(2), 2)
-    gaussians = gaussians_of(Elements(points, torch.full((2, 3), 0.25), torch.full((2,), 0.5), torch.ones(2), samples))
+    gaussians = gaussians_of(
+        SurfaceElements(points, torch.full((2, 3), 0.25), torch.full((2,), 0.5), torch.ones(2), samples)
+    )
     torch.testing.assert_close(gaussians.scales(), torch.full((2, 3), 0.3))
     torch.testing.assert_close(gaussians.colors(torch.zeros(3)), torch.full((2, 3), 0.25))
     np.testing.assert_allclose(gaussians.opacities().detach().numpy(), 0.95, atol=1e-6)

@@ -7,23 +7,23 @@ from tests.models.conversion.ball_field import BallField, cameras, seen_scales
 from langfield.core.errors import RunError
 from langfield.core.progress import ProgressEvent
 from langfield.models.conversion import language
-from langfield.models.conversion.elements import Elements, gather_elements
+from langfield.models.conversion.elements import SurfaceElements, gather_elements
 from langfield.models.conversion.language import code_language
-from langfield.models.conversion.surface_observations import Cubes, look
+from langfield.models.conversion.surface_observations import CropSizedVoxels, observe_surface
 from langfield.renderers.volume import SurfaceSamples
 
 
 @pytest.fixture(scope="module")
-def elements() -> Elements:
-    cubes = Cubes(seen_scales())
-    return gather_elements(look(BallField(), cameras(6, 48, 36), cubes), cubes, 600)[0]
+def elements() -> SurfaceElements:
+    voxels = CropSizedVoxels(seen_scales())
+    return gather_elements(observe_surface(BallField(), cameras(6, 48, 36), voxels), voxels, 600)[0]
 
 
-def said(elements: Elements, angle: float) -> torch.Tensor:
+def said(elements: SurfaceElements, angle: float) -> torch.Tensor:
     return BallField().embed(elements.samples, angle * elements.distance)
 
 
-def test_a_baked_embedding_is_the_fields_at_its_own_scale(elements: Elements):
+def test_a_baked_embedding_is_the_fields_at_its_own_scale(elements: SurfaceElements):
     angles = torch.tensor([0.1, 0.2, 0.5])
     found, cosine = code_language(BallField(), elements, angles, codes=64)
     every = torch.arange(len(elements))
@@ -39,7 +39,7 @@ def test_a_baked_embedding_is_the_fields_at_its_own_scale(elements: Elements):
     assert found.seen.all()
 
 
-def test_as_many_codes_as_there_are_embeddings_are_exact(elements: Elements):
+def test_as_many_codes_as_there_are_embeddings_are_exact(elements: SurfaceElements):
     class Flat(BallField):
         """Three different embeddings in all."""
 
@@ -55,7 +55,7 @@ def test_as_many_codes_as_there_are_embeddings_are_exact(elements: Elements):
     torch.testing.assert_close(found.embedding(torch.arange(len(elements)), 1), wanted, atol=1e-3, rtol=0)
 
 
-def test_chunks_change_nothing(elements: Elements, monkeypatch: pytest.MonkeyPatch):
+def test_chunks_change_nothing(elements: SurfaceElements, monkeypatch: pytest.MonkeyPatch):
     angles = torch.tensor([0.1, 0.4])
     codebook = code_language(BallField(), elements, angles, codes=32)[0].codebook.float()
     monkeypatch.setattr(language, "learn_codebook", lambda batches, size, passes: codebook)
@@ -68,7 +68,7 @@ def test_chunks_change_nothing(elements: Elements, monkeypatch: pytest.MonkeyPat
     assert cosine == pytest.approx(again, abs=1e-5)
 
 
-def test_only_a_chunk_is_ever_embedded_at_once(elements: Elements, monkeypatch: pytest.MonkeyPatch):
+def test_only_a_chunk_is_ever_embedded_at_once(elements: SurfaceElements, monkeypatch: pytest.MonkeyPatch):
     widest = 0
 
     class Counted(BallField):
@@ -82,7 +82,7 @@ def test_only_a_chunk_is_ever_embedded_at_once(elements: Elements, monkeypatch: 
     assert widest == 50
 
 
-def test_what_the_field_says_nothing_of_is_not_answered_for(elements: Elements):
+def test_what_the_field_says_nothing_of_is_not_answered_for(elements: SurfaceElements):
     class Half(BallField):
         def embed(self, samples, scale_scene, features=None):
             right = torch.zeros(samples.rays, 1).index_add_(0, samples.ray, (samples.points[:, :1] > 0).float())
@@ -96,7 +96,7 @@ def test_what_the_field_says_nothing_of_is_not_answered_for(elements: Elements):
         code_language(BallField(mute=True), elements, torch.tensor([0.1, 0.4]))
 
 
-def test_progress_ends_at_its_total(elements: Elements):
+def test_progress_ends_at_its_total(elements: SurfaceElements):
     events: list[ProgressEvent] = []
     code_language(BallField(), elements, torch.tensor([0.1, 0.4]), events.append, codes=16)
     done = [event.done for event in events]

@@ -6,25 +6,25 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from langfield.query.splat_view import SplatView, render_splat_view
-from langfield.training.splat_lifting import lift_language
 from PIL import Image
 from tests.data.scenes import draw, write_ball_scene
-from tests.models.gaussians.test_splat import CONFIG, GROWTH, begin
-from tests.training.test_lifting import COLOURS, ColourEncoder
+from tests.models.gaussians.test_splat import CONFIG, begin
+from tests.models.voxels.test_voxel_lifting import COLOURS, ColourEncoder
 
 from langfield.core.observed_scales import ObservedScales
 from langfield.data.scene import open_scene
 from langfield.features.bank import build_features
+from langfield.features.photos import TrainingPhotos
 from langfield.features.pyramid import PyramidRecipe
 from langfield.models.config import ModelContext
-from langfield.models.gaussians.mcmc import after_step
+from langfield.models.gaussians.lifting import lift_language
 from langfield.models.gaussians.splat import LiftingConfig, Splat
+from langfield.models.gaussians.view import SplatView
 from langfield.models.relevancy import EncodedPhrases
 from langfield.query.crop_levels import relevancy_at_crop_levels
-from langfield.renderers.splat import Look
-from langfield.training.loop import TrainingConfig, train
-from langfield.training.optimiser import learning_rate
+from langfield.renderers.splat import CameraProjection
+from langfield.training.config import TrainingConfig
+from langfield.training.loop import train
 from langfield.training.photos import PhotoSource
 
 RATIOS = (0.15, 0.3)
@@ -37,23 +37,18 @@ def asked(tmp_path_factory: pytest.TempPathFactory):
     written = write_ball_scene(folder / "scene", n_views=25, width_px=64, height_px=48, n_points=800)
     scene = open_scene(folder / "scene")
     torch.manual_seed(0)
-    method = Splat(SPLAT, ModelContext(photos=len(scene.train), embed_dim=4))
-    begin(method, scene)
+    model = Splat(SPLAT, ModelContext(photos=len(scene.train), target_dims={"embedding": 4}))
+    begin(model, scene)
     with PhotoSource(scene, scene.train, "cpu", 2**30, 0) as photos:
-
-        def follow(step, optimiser):
-            rate = learning_rate(optimiser.groups[0], step)
-            after_step(method.gaussians, optimiser.moments, GROWTH, step, rate, photos.generator)
-
-        train(method, photos, TrainingConfig(steps=150, bf16=False), after_step=follow)
+        train(model, photos, TrainingConfig(steps=150, bf16=False))
     encoder = ColourEncoder()
     bank = build_features(scene, scene.train, encoder, recipe=PyramidRecipe(RATIOS, 0.5), cache_dir=folder / "cache")
     told = []
-    lift_language(method, scene, bank.pyramid, scene.train, told.append)
+    lift_language(model, TrainingPhotos(scene, scene.train), bank.pyramid, told.append)
     done = [event.done for event in told]
     assert done == sorted(set(done))
     assert done[-1] == told[-1].total == len(scene.train) * (1 + len(RATIOS))
-    return written, scene, method, encoder, bank.pyramid
+    return written, scene, model, encoder, bank.pyramid
 
 
 def test_tiles_about_a_point_are_what_sampling_takes_the_mean_of(asked):
@@ -69,20 +64,20 @@ def test_tiles_about_a_point_are_what_sampling_takes_the_mean_of(asked):
 
 
 def test_pulling_back_is_the_transpose_of_splatting(asked):
-    _, scene, method, *_ = asked
+    _, scene, model, *_ = asked
     camera = scene.views[scene.train[0]].camera.moved(scene.scene_from_world)
     generator = torch.Generator().manual_seed(0)
-    features = torch.randn(method.gaussians.count, 3, generator=generator)
+    features = torch.randn(model.gaussians.count, 3, generator=generator)
     values = torch.randn(48, 64, 3, generator=generator)
     with torch.no_grad():
-        there = (method.splat(camera, features).features * values).sum()
-        back = (method.pulled_back(camera, values) * features).sum()
+        there = (model.splat(camera, features).features * values).sum()
+        back = (model.pulled_back(camera, values) * features).sum()
     torch.testing.assert_close(there, back, rtol=1e-3, atol=1e-2)
 
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_the_most_relevant_pixels_of_an_unseen_view_are_on_the_ball(asked, colour: str):
-    written, scene, method, encoder, _ = asked
+    written, scene, model, encoder, _ = asked
     phrases = EncodedPhrases((colour,), encoder.encode_texts([colour]), encoder.encode_texts(["object"]), 10.0)
     right = []
     for index in scene.test[1:]:
@@ -90,7 +85,7 @@ def test_the_most_relevant_pixels_of_an_unseen_view_are_on_the_ball(asked, colou
         wanted = ids == COLOURS.index(colour)
         if wanted.sum() < 30:
             continue
-        view = render_splat_view(method, scene.views[index].camera.moved(scene.scene_from_world))
+        view = model.view(scene.views[index].camera.moved(scene.scene_from_world))
         scale = torch.full((view.pixels,), 0.15 * scene.scene_from_world.scale)
         relevancy = view.relevancy(phrases, scale)[0].numpy()
         right.append(
@@ -101,25 +96,25 @@ def test_the_most_relevant_pixels_of_an_unseen_view_are_on_the_ball(asked, colou
 
 
 def test_language_is_small_and_loaded_again(asked):
-    _, scene, method, encoder, _ = asked
-    language = method.language
-    assert language.code.shape == (method.gaussians.count, len(RATIOS), 4)
+    _, scene, model, encoder, _ = asked
+    language = model.language
+    assert language.code.shape == (model.gaussians.count, len(RATIOS), 4)
     assert language.seen.float().mean() > 0.5
-    fresh = Splat(SPLAT, method.context)
-    fresh.load_state_dict(method.state_dict())
+    fresh = Splat(SPLAT, model.context)
+    fresh.load_state_dict(model.state_dict())
     camera = scene.views[0].camera.moved(scene.scene_from_world)
     phrases = EncodedPhrases(("red",), encoder.encode_texts(["red"]), encoder.encode_texts(["object"]), 10.0)
-    views = [render_splat_view(each, camera) for each in (method, fresh)]
+    views = [each.view(camera) for each in (model, fresh)]
     assert torch.equal(views[0].levels(phrases), views[1].levels(phrases))
 
 
 def test_what_was_splatted_is_asked_again_without_splatting(asked, monkeypatch):
-    _, scene, method, encoder, _ = asked
-    view = render_splat_view(method, scene.views[0].camera.moved(scene.scene_from_world))
+    _, scene, model, encoder, _ = asked
+    view = model.view(scene.views[0].camera.moved(scene.scene_from_world))
     negatives = encoder.encode_texts(["object"])
     phrases = EncodedPhrases(("red", "green"), encoder.encode_texts(["red", "green"]), negatives, 10.0)
-    both, splats, blend = view.levels(phrases), [], Look.blend
-    monkeypatch.setattr(Look, "blend", lambda *arguments: splats.append(1) or blend(*arguments))
+    both, splats, blend = view.levels(phrases), [], CameraProjection.blend
+    monkeypatch.setattr(CameraProjection, "blend", lambda *arguments: splats.append(1) or blend(*arguments))
     again = replace(phrases, negatives=negatives.clone())
     assert torch.equal(view.levels(again[1:])[:, 0], both[:, 1])
     assert not splats
@@ -131,11 +126,11 @@ def test_what_was_splatted_is_asked_again_without_splatting(asked, monkeypatch):
 
 def test_only_phrases_that_are_new_are_splatted(asked, monkeypatch):
     """And each of a picture's phrases once, whatever levels they are asked at."""
-    _, scene, method, encoder, _ = asked
-    view = render_splat_view(method, scene.views[0].camera.moved(scene.scene_from_world))
+    _, scene, model, encoder, _ = asked
+    view = model.view(scene.views[0].camera.moved(scene.scene_from_world))
     negatives, drawn, splatted = encoder.encode_texts(["object"]), [], SplatView._splatted
     monkeypatch.setattr(SplatView, "_splatted", lambda own, asked: drawn.extend(asked.texts) or splatted(own, asked))
-    seen = ObservedScales.between(*method.language.crop_angles.tolist(), torch.zeros(1, 3))
+    seen = ObservedScales.between(*model.language.crop_angles.tolist(), torch.zeros(1, 3))
     phrases = EncodedPhrases(COLOURS, encoder.encode_texts(COLOURS), negatives, 10.0)
     level = torch.arange(len(COLOURS)) % len(seen.crop_angles)
     found, _ = relevancy_at_crop_levels(view, phrases, seen, level)
@@ -150,23 +145,23 @@ def test_only_phrases_that_are_new_are_splatted(asked, monkeypatch):
 
 
 def test_codes_through_a_bent_lens_are_the_features_through_it(asked):
-    _, scene, method, *_ = asked
+    _, scene, model, *_ = asked
     camera = scene.views[scene.train[0]].camera.moved(scene.scene_from_world)
     bent = replace(camera, distortion=(-0.2, 0.03, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
-    language = method.language
-    dense = torch.zeros(method.gaussians.count, len(language.codebook))
+    language = model.language
+    dense = torch.zeros(model.gaussians.count, len(language.codebook))
     dense.scatter_add_(1, language.code[:, 0].long(), language.share[:, 0].float())
-    look = method.look(bent)
+    look = model.look(bent)
     found = look.splat_codes(language.code[:, 0], language.share[:, 0], len(language.codebook))
     torch.testing.assert_close(found, look.blend(dense)[0], rtol=1e-4, atol=1e-5)
 
 
 def test_pixels_between_levels_are_between_them(asked):
-    _, scene, method, encoder, _ = asked
-    view = render_splat_view(method, scene.views[scene.train[5]].camera.moved(scene.scene_from_world))
+    _, scene, model, encoder, _ = asked
+    view = model.view(scene.views[scene.train[5]].camera.moved(scene.scene_from_world))
     phrases = EncodedPhrases(("red",), encoder.encode_texts(["red"]), encoder.encode_texts(["object"]), 10.0)
     levels = view.levels(phrases)[:, 0]
-    small, large = (view.typical_distance * angle for angle in method.language.crop_angles)
+    small, large = (view.typical_distance * angle for angle in model.language.crop_angles)
     every = torch.arange(view.pixels)
     asked_at = partial(view.of_pixels(every).at)
     torch.testing.assert_close(asked_at(small * 0.5)(phrases)[:, 0], levels[0])
@@ -177,9 +172,9 @@ def test_pixels_between_levels_are_between_them(asked):
 
 
 def test_training_on_drops_the_language(asked):
-    _, scene, method, *_ = asked
-    fresh = Splat(SPLAT, method.context)
-    fresh.load_state_dict(method.state_dict())
+    _, scene, model, *_ = asked
+    fresh = Splat(SPLAT, model.context)
+    fresh.load_state_dict(model.state_dict())
     with PhotoSource(scene, scene.train, "cpu", 2**30, 0) as photos:
         fresh.loss(photos.batch(0), 0)
     assert not len(fresh.language.code)
@@ -187,7 +182,7 @@ def test_training_on_drops_the_language(asked):
 
 def test_photos_lifted_together_are_the_sum_of_each_alone(asked, tmp_path, monkeypatch):
     """Those of one camera share what their pixels say; a lens, a mask or a grid of crops of its own is heeded."""
-    _, scene, method, _, pyramid = asked
+    _, scene, model, _, pyramid = asked
     views, chosen = list(scene.views), list(scene.train[:5])
     lens = (-0.2, 0.03, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     views[chosen[1]] = replace(views[chosen[1]], camera=replace(views[chosen[1]].camera, distortion=lens))
@@ -202,12 +197,12 @@ def test_photos_lifted_together_are_the_sum_of_each_alone(asked, tmp_path, monke
     monkeypatch.setattr(
         Splat, "take_language", lambda own, codebook, weights, *rest, **_: taken.append((*weights, rest[0]))
     )
-    lift_language(method, mixed, pyramid, [*reversed(chosen)])
+    lift_language(model, TrainingPhotos(mixed, [*reversed(chosen)]), pyramid)
     together = taken.pop()
     for index in chosen:
-        lift_language(method, mixed, pyramid, [index])
+        lift_language(model, TrainingPhotos(mixed, [index]), pyramid)
     for whole, *parts in zip(together, *taken, strict=True):
         assert all(part.norm() > 1 for part in parts)
         torch.testing.assert_close(sum(parts), whole, rtol=1e-4, atol=1e-4)
-    lift_language(method, scene, pyramid, [chosen[3]])
+    lift_language(model, TrainingPhotos(scene, [chosen[3]]), pyramid)
     assert taken[-1][-1].sum() > 1.2 * taken[3][-1].sum()

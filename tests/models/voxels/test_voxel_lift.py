@@ -1,23 +1,23 @@
-"""The lifted method: language averaged onto a trained surface, the same by both ways of asking, kept in its state."""
+"""The lifted model: language averaged onto a trained surface, the same by both ways of asking, kept in its state."""
 
 from dataclasses import replace
 
 import pytest
 import torch
-from langfield.query.language_view import CodedMethod, LanguageMethod, PixelSamples, ready, render_language_view
-from langfield.training.lifting import LiftingMethod
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.models.base import AskedPixels, Model
 from langfield.models.batches import RayBatch
 from langfield.models.config import ModelContext
 from langfield.models.presets import LIFT
 from langfield.models.registry import create_model
 from langfield.models.relevancy import EncodedPhrases
-from langfield.models.voxels.voxel_lift import PhotoEmbeddings
+from langfield.models.voxels.voxel_lift import PhotoEmbeddings, VoxelLift, VoxelPixels, VoxelView
 
-TINY = replace(LIFT, chunk_rays=64, sampling=replace(LIFT.sampling, anneal_steps=10))
+TINY = replace(LIFT, chunk_rays=64, sampler=replace(LIFT.sampler, anneal_steps=10))
 CONTEXT = ModelContext(photos=1, target_dims={"embedding": 4})
 CAMERA = Camera(torch.eye(4).double().numpy(), 16, 16, 16.0, 16.0, 8.0, 8.0)
+EVERY = torch.arange(256)
 LEFT, RIGHT = torch.eye(4)[:2]
 
 
@@ -26,7 +26,7 @@ def batch(seed: int) -> RayBatch:
     pixels = torch.rand(128, 2, generator=generator) * 16
     rays = Cameras.from_list([CAMERA]).rays(torch.zeros(128, dtype=torch.int64), pixels)
     rgb = torch.where(pixels[:, :1] < 8, torch.tensor([0.9, 0.1, 0.1]), torch.tensor([0.1, 0.1, 0.9]))
-    return RayBatch(rays, rgb, jitter=torch.rand(128, 4, generator=generator))
+    return RayBatch(rays, {"rgb": rgb}, jitter=torch.rand(128, 4, generator=generator))
 
 
 def photo() -> PhotoEmbeddings:
@@ -38,28 +38,31 @@ def photo() -> PhotoEmbeddings:
 
 
 @pytest.fixture(scope="module")
-def lifted() -> Lift:
+def lifted() -> VoxelLift:
     torch.manual_seed(0)
-    method = Lift(TINY, CONTEXT)
-    optimiser = torch.optim.Adam(method.parameters(), lr=1e-2, eps=1e-15)
+    model = VoxelLift(TINY, CONTEXT)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2, eps=1e-15)
     for step in range(40):
         optimiser.zero_grad()
-        terms = method.loss(batch(step), step)
+        terms = model.loss(batch(step), step)
         torch.stack([value for name, value in terms.items() if not name.startswith("_")]).sum().backward()
         optimiser.step()
-    method.lift(lambda: iter([photo(), photo()]))
-    return method
+    model.lift(lambda: iter([photo(), photo()]))
+    return model
 
 
-def test_it_is_what_the_protocols_ask_for(lifted: Lift):
-    for protocol in (Method, LanguageMethod, CodedMethod, LiftingMethod):
-        assert isinstance(lifted, protocol)
-    assert isinstance(create_model("lift", TINY, CONTEXT), Lift)
+def test_it_is_what_the_protocols_ask_for(lifted: VoxelLift):
+    assert isinstance(lifted, Model)
+    assert lifted.finish_stage == "lifting"
+    view = lifted.view(CAMERA)
+    assert isinstance(view, VoxelView)
+    assert isinstance(view.of_pixels(torch.arange(3)), AskedPixels)
+    assert isinstance(create_model("voxel_lift", TINY, CONTEXT), VoxelLift)
 
 
-def test_each_side_answers_what_its_pixels_said(lifted: Lift):
-    view = render_language_view(lifted, CAMERA)
-    found = view.embedding(torch.full((256,), 0.2) * view.distance_scene.nan_to_num(1.0, posinf=1.0))
+def test_each_side_answers_what_its_pixels_said(lifted: VoxelLift):
+    view = lifted.view(CAMERA)
+    found = view.of_pixels(EVERY).embedding(torch.full((256,), 0.2) * view.distance_scene.nan_to_num(1.0, posinf=1.0))
     columns = torch.arange(256) % 16
     inside = (columns < 6) | (columns > 9)  # a voxel at the border hears both
     said = torch.where((columns < 8)[:, None], LEFT, RIGHT)
@@ -70,12 +73,12 @@ def test_each_side_answers_what_its_pixels_said(lifted: Lift):
     assert (agreement > 0.7).float().mean() > 0.9
 
 
-def test_asking_the_codes_and_asking_embeddings_agree_where_codes_agree(lifted: Lift):
+def test_asking_the_codes_and_asking_embeddings_agree_where_codes_agree(lifted: VoxelLift):
     phrases = EncodedPhrases(("left", "right"), torch.stack([LEFT, RIGHT]), torch.eye(4)[2:], 10.0)
-    view = render_language_view(lifted, CAMERA)
+    view = lifted.view(CAMERA)
     scale = torch.full((256,), 0.2)
-    plain = phrases.relevancy(view.embedding(scale))
-    coded = PixelSamples(lifted, view.samples).at(scale)(ready(lifted, phrases))
+    plain = phrases.relevancy(view.of_pixels(EVERY).embedding(scale))
+    coded = VoxelPixels(lifted, view.samples).at(scale)(lifted.prepare_phrases(phrases))
     rows, weights = lifted.mix(view.samples, scale)
     spread = torch.zeros(256)
     for ray in range(256):  # how far the codes that a ray reads are from each other
@@ -86,17 +89,17 @@ def test_asking_the_codes_and_asking_embeddings_agree_where_codes_agree(lifted: 
     torch.testing.assert_close(coded[same], plain[same], rtol=0, atol=5e-3)
 
 
-def test_a_place_that_nothing_was_lifted_to_is_not_relevant(lifted: Lift):
+def test_a_place_that_nothing_was_lifted_to_is_not_relevant(lifted: VoxelLift):
     phrases = EncodedPhrases(("left",), LEFT[None], torch.eye(4)[2:], 10.0)
     samples = replace(
-        render_language_view(lifted, CAMERA).samples, points=torch.full((1, 3), 50.0), weights=torch.ones(1),
+        lifted.view(CAMERA).samples, points=torch.full((1, 3), 50.0), weights=torch.ones(1),
         ray=torch.zeros(1, dtype=torch.int64), rays=1,
     )  # fmt: skip
-    assert float(PixelSamples(lifted, samples).at(torch.ones(1))(ready(lifted, phrases))) == 0.0
+    assert float(VoxelPixels(lifted, samples).at(torch.ones(1))(lifted.prepare_phrases(phrases))) == 0.0
     assert not lifted.embed(samples, torch.ones(1)).any()
 
 
-def test_language_changes_neither_colour_nor_geometry(lifted: Lift):
+def test_language_changes_neither_colour_nor_geometry(lifted: VoxelLift):
     before = lifted.render(CAMERA)
     lifted.lift(lambda: iter([photo()]))
     after = lifted.render(CAMERA)
@@ -105,17 +108,17 @@ def test_language_changes_neither_colour_nor_geometry(lifted: Lift):
     assert torch.equal(before.rgb, after.rgb)
 
 
-def test_the_state_is_loaded_into_a_fresh_method(lifted: Lift):
-    fresh = Lift(TINY, CONTEXT)
+def test_the_state_is_loaded_into_a_fresh_method(lifted: VoxelLift):
+    fresh = VoxelLift(TINY, CONTEXT)
     fresh.load_state_dict(lifted.state_dict())
-    view = render_language_view(lifted, CAMERA)
+    view = lifted.view(CAMERA)
     scale = torch.full((256,), 0.3)
     assert torch.equal(fresh.embed(view.samples, scale), lifted.embed(view.samples, scale))
 
 
-def test_training_on_drops_the_language_of_the_old_surface(lifted: Lift):
-    method = Lift(TINY, CONTEXT)
-    method.load_state_dict(lifted.state_dict())
-    assert len(method.codes)
-    method.loss(batch(0), 3)
-    assert not len(method.codes)
+def test_training_on_drops_the_language_of_the_old_surface(lifted: VoxelLift):
+    model = VoxelLift(TINY, CONTEXT)
+    model.load_state_dict(lifted.state_dict())
+    assert len(model.codes)
+    model.loss(batch(0), 3)
+    assert not len(model.codes)

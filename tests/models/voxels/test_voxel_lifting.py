@@ -3,20 +3,21 @@
 import numpy as np
 import pytest
 import torch
-from langfield.query.language_view import PixelSamples, ready, render_language_view
-from langfield.training.lifting import _photo, lift_language
 from tests.data.scenes import BALLS, draw, write_ball_scene
 
 from langfield.data.pixels import PixelPool
 from langfield.data.scene import open_scene
 from langfield.encoders.base import EncoderCard
 from langfield.features.bank import build_features
+from langfield.features.photos import TrainingPhotos
 from langfield.features.pyramid import PyramidRecipe
 from langfield.models.config import ModelContext
 from langfield.models.presets import LIFT
 from langfield.models.relevancy import EncodedPhrases
+from langfield.models.voxels.voxel_lift import VoxelLift, VoxelPixels, photo_embeddings
 from langfield.training.batches import RaySource
-from langfield.training.loop import TrainingConfig, train
+from langfield.training.config import TrainingConfig
+from langfield.training.loop import train
 
 COLOURS = ("red", "green", "blue")
 STEPS = 120
@@ -39,30 +40,30 @@ class ColourEncoder:
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory):
-    """The scene, and a method that was trained and lifted on it."""
+    """The scene, and a model that was trained and lifted on it."""
     folder = tmp_path_factory.mktemp("balls")
     written = write_ball_scene(folder / "scene", n_views=25, width_px=96, height_px=72)
     scene = open_scene(folder / "scene")
     encoder = ColourEncoder()
     torch.manual_seed(0)
-    method = Lift(LIFT, ModelContext(photos=len(scene.train), embed_dim=4))
+    model = VoxelLift(LIFT, ModelContext(photos=len(scene.train), target_dims={"embedding": 4}))
     recipe = PyramidRecipe((0.15, 0.3), 0.5)
     bank = build_features(scene, scene.train, encoder, recipe=recipe, cache_dir=folder / "cache")
     with PixelPool(scene, scene.train, encoder.device, 2**28, 0) as pool:
         pool.prepare(0)
-        batches = RaySource(scene, pool, None, encoder.device, 384)
-        train(method, batches, TrainingConfig(steps=STEPS, rays=384))
+        batches = RaySource(scene, pool, encoder.device, 384)
+        train(model, batches, TrainingConfig(steps=STEPS, rays=384))
     seen = []
-    lift_language(method, scene, bank.pyramid, scene.train, seen.append)
+    model.finish(TrainingPhotos(scene, scene.train), bank, seen.append)
     assert [event.done for event in seen] == list(range(1, 2 * len(scene.train) + 1))
-    return written, scene, method, encoder
+    return written, scene, model, encoder
 
 
 def test_masked_pixels_are_not_lifted(tmp_path):
     write_ball_scene(tmp_path / "scene", n_views=3, width_px=64, height_px=48, masks=True)  # not the left quarter
     scene = open_scene(tmp_path / "scene")
     bank = build_features(scene, [1], ColourEncoder(), recipe=PyramidRecipe((0.3,), 0.5), cache_dir=tmp_path / "cache")
-    photo = _photo(scene, bank.pyramid, 1, 32, torch.device("cpu"))
+    photo = photo_embeddings(TrainingPhotos(scene, [1]), bank.pyramid, 1, 32)
     assert photo.embedding.shape == (1, 24 * 24, 4)
     camera = scene.views[1].camera.moved(scene.scene_from_world)
     right = torch.from_numpy(camera.world_from_camera[:3, 0]).float()
@@ -71,9 +72,9 @@ def test_masked_pixels_are_not_lifted(tmp_path):
 
 @pytest.mark.parametrize("colour", COLOURS)
 def test_the_most_relevant_pixels_of_an_unseen_view_are_on_the_ball(asked, colour: str):
-    written, scene, method, encoder = asked
+    written, scene, model, encoder = asked
     phrases = EncodedPhrases((colour,), encoder.encode_texts([colour]), encoder.encode_texts(["object"]), 10.0)
-    phrases = ready(method, phrases)
+    phrases = model.prepare_phrases(phrases)
     right = []
     for index in scene.test:
         camera = written.cameras[index]
@@ -81,9 +82,9 @@ def test_the_most_relevant_pixels_of_an_unseen_view_are_on_the_ball(asked, colou
         wanted = ids == COLOURS.index(colour)
         if wanted.sum() < 30:
             continue
-        view = render_language_view(method, scene.views[index].camera.moved(scene.scene_from_world))
+        view = model.view(scene.views[index].camera.moved(scene.scene_from_world))
         scale = torch.full((view.pixels,), 0.15 * scene.scene_from_world.scale)
-        relevancy = PixelSamples(method, view.samples).at(scale)(phrases).reshape(ids.shape).numpy()
+        relevancy = VoxelPixels(model, view.samples).at(scale)(phrases).reshape(ids.shape).numpy()
         right.append(wanted.flat[np.argmax(relevancy)] and relevancy[wanted].mean() > 2 * relevancy[~wanted].mean())
     assert len(right) >= 2
     assert np.mean(right) >= 0.75, f"{colour}: {right} of {len(BALLS)} balls"

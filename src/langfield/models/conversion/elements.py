@@ -12,7 +12,7 @@ from torch import Tensor
 
 from langfield.fields.gaussians import GaussianConfig, Gaussians
 from langfield.models.conversion.surface_observations import DEPTH_SLACK, CropSizedVoxels, SurfaceObservations
-from langfield.ops import spherical_harmonics as harmonics
+from langfield.ops.spherical_harmonics import SH_C0
 from langfield.renderers.volume import SurfaceSamples
 
 _RAYS = 4  # that an element's embedding is the mean over, each from another view
@@ -146,7 +146,7 @@ def gaussians_of(elements: SurfaceElements) -> Gaussians:
         gaussians.rotations.copy_(torch.from_numpy(rotations))
         gaussians.log_scales.copy_(torch.from_numpy(scales).log())
         gaussians.opacity_logits.fill_(float(np.log(_OPACITY / (1 - _OPACITY))))
-        gaussians.sh0.copy_((elements.rgb - 0.5) / harmonics.CONSTANT)
+        gaussians.sh0.copy_((elements.rgb - 0.5) / SH_C0)
     return gaussians.to(elements.points.device)
 
 

@@ -22,7 +22,7 @@ from langfield.fields.gaussians import Gaussians
 from langfield.models.batches import OptimiserAccess
 from langfield.models.gaussians.mcmc import Moments, compute_relocation
 from langfield.models.gaussians.strategy import Strategy, StrategyConfig
-from langfield.renderers.splat import Footprints
+from langfield.renderers.splat import Means2d
 
 _SHRUNK = 1.6  # what is split becomes so much smaller (Kerbl et al. 2023, §5.2)
 
@@ -83,7 +83,7 @@ class AdaptiveDensity(Strategy):
     def after_step(
         self,
         gaussians: Gaussians,
-        footprints: Sequence[Footprints],
+        footprints: Sequence[Means2d],
         optimiser: OptimiserAccess,
         step: int,
         bad: Bool[Tensor, ""],
@@ -115,12 +115,12 @@ class AdaptiveDensity(Strategy):
         self.count.zero_()
 
     @torch.no_grad()
-    def accumulate(self, footprints: Sequence[Footprints], bad: Bool[Tensor, ""]) -> None:
+    def accumulate(self, footprints: Sequence[Means2d], bad: Bool[Tensor, ""]) -> None:
         """Count the pictures of a step whose loss is their mean. Gradients that are not finite do not count, and none
         of a bad step."""
         for footprint in footprints:
-            grad2d = footprint.slopes() * len(footprints)
-            shown = (footprint.radius_px > 0) & grad2d.isfinite() & ~bad
+            grad2d = footprint.grad2d() * len(footprints)
+            shown = (footprint.radii_px > 0) & grad2d.isfinite() & ~bad
             self.grad2d[: len(grad2d)] += torch.where(shown, grad2d, 0)
             self.count[: len(grad2d)] += shown
 

@@ -89,7 +89,7 @@ def lift_language(
             for group in groups:
                 said = [model.pixel_rows(group.cameras[0], *_said(group, pyramid, level)) for level in levels]
                 for index, camera in zip(group.indices, group.cameras, strict=True):
-                    projected = model.look(camera).projected  # a pinhole's: nothing is bent
+                    projected = model.look(camera).undistorted  # a pinhole's: nothing is distorted
                     for level, of_pixels, of_level in zip(levels, said, found, strict=True):
                         projected.lift_codes(of_pixels, first_row[index][level], *coded, of_level)
                     tell(len(found))
@@ -128,7 +128,7 @@ def _alike(photos: TrainingPhotos, pyramid: PyramidFeatures, side_px: int, devic
 
 def _group(photos: TrainingPhotos, indices: list[int], side_px: int, device: torch.device) -> _Alike:
     """Photos of equal optics and mask; pixels that they do not show, or that the mask forbids, are not used."""
-    cameras = [photos.camera(index).straightened().fit_within(side_px) for index in indices]
+    cameras = [photos.camera(index).undistorted().fit_within(side_px) for index in indices]
     pixels = cameras[0].pixel_centres(device).reshape(-1, 2)
     rays = Cameras.from_list(cameras[:1], device).rays(
         torch.zeros(len(pixels), dtype=torch.int64, device=device), pixels

@@ -19,7 +19,7 @@ from langfield.fields.gaussians import Gaussians
 from langfield.models.batches import OptimiserAccess
 from langfield.models.gaussians.strategy import Strategy, StrategyConfig
 from langfield.ops.gaussians.covariant_noise import covariant_noise
-from langfield.renderers.splat import Footprints
+from langfield.renderers.splat import Means2d
 
 _MOST_COPIES = 51
 _STEEPNESS = 100.0  # k in eq. 8: how suddenly opaque Gaussians get no noise
@@ -59,7 +59,7 @@ class MCMC(Strategy):
     def after_step(
         self,
         gaussians: Gaussians,
-        footprints: Sequence[Footprints],
+        footprints: Sequence[Means2d],
         optimiser: OptimiserAccess,
         step: int,
         bad: Bool[Tensor, ""],
@@ -115,7 +115,7 @@ def inject_noise(
     noise = strength * torch.randn((count, 3), generator=generator, device=gaussians.means.device)
     shape = gaussians.rotations[:count], gaussians.log_scales[:count], gaussians.opacity_logits[:count]
     moved = covariant_noise(*shape, noise, _STEEPNESS, _LEAST_OPACITY)
-    gaussians.means[:count] += moved if bad is None else torch.where(bad, 0, moved)
+    gaussians.means[:count] += moved if bad is None else torch.where(bad, -0.0, moved)
 
 
 def _split(gaussians: Gaussians, moments: Moments, drawn: Int64[Tensor, " k"], places: Int64[Tensor, " k"]) -> None:

@@ -32,9 +32,9 @@ from langfield.models.gaussians.mcmc import MCMCConfig
 from langfield.models.gaussians.strategy import StrategyConfig
 from langfield.models.gaussians.view import SplatView, render_splat_view
 from langfield.ops.gaussians import gsplat_kernels
-from langfield.ops.gaussians.pixel_rows import PixelRows
-from langfield.ops.ssim.structural_similarity import structural_similarity
-from langfield.renderers.splat import Footprints, Look, Splatted, blend_all, look
+from langfield.ops.gaussians.pixel_mixtures import PixelMixtures
+from langfield.ops.ssim import structural_similarity
+from langfield.renderers.splat import CameraProjection, Means2d, Splatted, blend_views, project_gaussians
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Splat(Model):
         self.gaussians = Gaussians(config.gaussians)
         self.exposure = Exposure(context.photos) if config.exposure else None
         self.strategy = config.strategy.build(config.gaussians.capacity, config.extent)
-        self.footprints: list[Footprints] = []  # of the last loss's pictures, where the strategy needs them
+        self.footprints: list[Means2d] = []  # of the last loss's pictures, where the strategy needs them
         self.language = LanguageMap.empty(0, 1, 1, 0, context.target_dims.get("embedding", 0))
 
     @property
@@ -173,8 +173,8 @@ class Splat(Model):
         degree = step // max(self.config.sh_degree_every, 1)
         cameras = [photo.camera for photo in batch.photos]
         colors = self.gaussians.colors_to(_eyes(cameras, self.device), degree)
-        seen = blend_all(self.gaussians, cameras, colors, footprints=self.strategy.needs_footprints(step))
-        self.footprints = [picture.footprints for picture in seen if picture.footprints is not None]
+        seen = blend_views(self.gaussians, cameras, colors, keep_means2d=self.strategy.needs_footprints(step))
+        self.footprints = [picture.means2d for picture in seen if picture.means2d is not None]
         if self.exposure is None:
             return [picture.features for picture in seen]
         return [
@@ -220,16 +220,16 @@ class Splat(Model):
     # -- rendering and lifting ------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def look(self, camera: Camera) -> Look:
+    def look(self, camera: Camera) -> CameraProjection:
         """The Gaussians as a camera of the scene frame, of any lens, sees them: to be drawn more than once."""
-        return look(self.gaussians, camera)
+        return project_gaussians(self.gaussians, camera)
 
     def render(self, camera: Camera, outputs: Sequence[str] = ("rgb", "alpha", "depth")) -> Rendered:
         """See `Model.render`; of any lens. Depth is infinite where alpha is at most a half."""
         return self.drawn(self.look(camera))
 
     @torch.no_grad()
-    def drawn(self, seen: Look) -> Rendered:
+    def drawn(self, seen: CameraProjection) -> Rendered:
         """`render` for a look of these Gaussians."""
         picture = seen.splat(self._colors(seen.camera))
         depth = torch.where(picture.alpha > 0.5, picture.depth, torch.inf)
@@ -254,11 +254,11 @@ class Splat(Model):
     def pulled_back(self, camera: Camera, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
         """For each Gaussian Σ over the pixels of its share of their light times their values: the transpose of
         `splat`, which is what closed-form lifting sums (Occam's LGS, Cheng et al. 2024, §3.2)."""
-        return self.look(camera).pulled_back(values)
+        return self.look(camera).backproject(values)
 
-    def pixel_rows(self, camera: Camera, rows: Int64[Tensor, "r j"], weights: Float[Tensor, "r j"]) -> PixelRows:
-        """What the camera's pixels say, as `Projected.lift_codes` takes it: the same for all cameras of its size."""
-        return PixelRows((camera.width_px, camera.height_px), rows, weights)
+    def pixel_rows(self, camera: Camera, rows: Int64[Tensor, "r j"], weights: Float[Tensor, "r j"]) -> PixelMixtures:
+        """What the camera's pixels say, for `ProjectedGaussians.lift_codes`: the same for all cameras of its size."""
+        return PixelMixtures((camera.width_px, camera.height_px), rows, weights)
 
     # -- what it is made of --------------------------------------------------------------------------------------
 

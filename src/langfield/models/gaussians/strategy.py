@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from langfield.core.config import TypedConfig
 from langfield.fields.gaussians import Gaussians
 from langfield.models.batches import OptimiserAccess
-from langfield.renderers.splat import Footprints
+from langfield.renderers.splat import Means2d
 
 
 class StrategyConfig(TypedConfig, ABC):
@@ -32,7 +32,7 @@ class Strategy(nn.Module, ABC):
     def after_step(
         self,
         gaussians: Gaussians,
-        footprints: Sequence[Footprints],
+        footprints: Sequence[Means2d],
         optimiser: OptimiserAccess,
         step: int,
         bad: Bool[Tensor, ""],

@@ -17,8 +17,8 @@ from langfield.core.observed_scales import ObservedScales
 from langfield.models.base import AskableView
 from langfield.models.geometry import distance_and_points
 from langfield.models.relevancy import EncodedPhrases
-from langfield.ops.sparse_relevancy.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
-from langfield.renderers.splat import Look
+from langfield.ops.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
+from langfield.renderers.splat import CameraProjection
 
 if TYPE_CHECKING:
     from langfield.models.gaussians.splat import Splat
@@ -41,7 +41,7 @@ class SplatView(AskableView):
     pixels_at_once: ClassVar[int] = 2**31  # a splat is of all of them
 
     model: Any  # a `Splat`, which imports this module
-    look: Look
+    look: CameraProjection
     code: Int16[Tensor, "m l k"]
     share: Float16[Tensor, "m l k"]
     typical_distance: Float[Tensor, " r"]
@@ -166,6 +166,6 @@ def render_splat_view(model: "Splat", camera: Camera) -> SplatView:
     total, seen = look.blend(far)[0].reshape(-1, 2).unbind(-1)
     typical = torch.where(seen > _LEAST_ALPHA, total / seen.clamp_min(_LEAST_ALPHA), distance.nan_to_num(posinf=1.0))
     # Elsewhere than on a GPU finding what is hidden costs more than it spares.
-    elements = look.lit() if model.device.type == "cuda" else look.in_view()
+    elements = look.contributing() if model.device.type == "cuda" else look.in_view()
     code, share = language.code[elements], language.share[elements]
-    return SplatView(camera, rendered, distance, points, model, look.only(elements), code, share, typical)
+    return SplatView(camera, rendered, distance, points, model, look.subset(elements), code, share, typical)

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from langfield.fields.language import DenseField, LanguageField
 from langfield.models.base import Head, HeadConfig, HeadSamples
@@ -24,14 +24,11 @@ class LanguageHeadConfig(HeadConfig):
     """LERF's language head: `layers` hidden layers of `width`; weight: of its loss."""
 
     type: ClassVar[str] = "language"
+    target: ClassVar[str] = "embedding"
 
     width: int = 256
     layers: int = 4
     weight: float = 0.1
-
-    @property
-    def target(self) -> str:
-        return "embedding"
 
     def build(self, features: int, context: ModelContext) -> "LanguageHead | None":
         """See `HeadConfig.build`."""
@@ -87,43 +84,46 @@ class DenseHeadConfig(HeadConfig):
     """LERF's DINO head: one hidden layer of `width`; weight: of its loss."""
 
     type: ClassVar[str] = "dense"
+    target: ClassVar[str] = "dense"
 
     width: int = 256
     weight: float = 1.0
 
-    @property
-    def target(self) -> str:
-        return "dense"
-
     def build(self, features: int, context: ModelContext) -> "DenseHead | None":
         """See `HeadConfig.build`."""
         size = context.target_dims.get(self.target)
-        return None if size is None else DenseHead(self, features, size)
+        return None if size is None else DenseHead(self, DenseField(features, size, self.width))
 
 
-class DenseHead(Head):
-    """Self-supervised features (DINO), which keep a thing's parts together. Learns from "dense"."""
+class PointHead(Head):
+    """A head whose values depend on the place alone, not on a scale: it can be rendered as a picture."""
 
-    name = "dense"
-
-    def __init__(self, config: DenseHeadConfig, features: int, dense_dim: int) -> None:
+    def __init__(self, config: Any, field: nn.Module) -> None:
+        """Args: field: (M, F) features of the feature grid → (M, C) values."""
         super().__init__(config)
-        self.dense_dim = dense_dim
-        self.field = DenseField(features, dense_dim, config.width)
+        self.field = field
 
     def at_samples(self, samples: HeadSamples, targets: Mapping[str, Tensor]) -> Float[Tensor, "r s c"]:
         """See `Head.at_samples`."""
         return self.field(samples.features).unflatten(0, samples.weights.shape)
 
+    @torch.no_grad()
+    def picture(self, samples: SurfaceSamples, features: FeatureReader) -> Float[Tensor, "r c"]:
+        """The weighted sum over each ray's samples, as training compares it with the target."""
+        out: Tensor | None = None
+        for start in range(0, len(samples.ray), CHUNK_SAMPLES):
+            part = slice(start, start + CHUNK_SAMPLES)
+            values = self.field(features(part))
+            out = torch.zeros(samples.rays, values.shape[1], device=values.device) if out is None else out
+            out.index_add_(0, samples.ray[part], values * samples.weights[part, None])
+        return torch.zeros(samples.rays, 0, device=samples.points.device) if out is None else out
+
+
+class DenseHead(PointHead):
+    """Self-supervised features (DINO), which keep a thing's parts together. Learns from "dense"."""
+
+    name = "dense"
+
     def loss(self, rendered: Float[Tensor, "r c"], targets: Mapping[str, Tensor]) -> Float[Tensor, ""]:
         """Squared error summed over the features, mean over rays."""
         return ((rendered - targets["dense"]) ** 2).sum(dim=-1).nanmean()
-
-    @torch.no_grad()
-    def picture(self, samples: SurfaceSamples, features: FeatureReader) -> Float[Tensor, "r c"]:
-        """The mean of each ray's samples, as training compares it with photos'."""
-        out = torch.zeros(samples.rays, self.dense_dim, device=samples.points.device)
-        for start in range(0, len(samples.ray), CHUNK_SAMPLES):
-            part = slice(start, start + CHUNK_SAMPLES)
-            out.index_add_(0, samples.ray[part], self.field(features(part)) * samples.weights[part, None])
-        return out

@@ -72,7 +72,7 @@ def covariant_noise(
     steepness: float,
     threshold: float,
 ) -> Float[Tensor, "n 3"]:
-    """See `langfield.ops.gaussians.covariant_noise.covariant_noise`."""
+    """See `langfield.ops.gaussians.covariant_noise`."""
     out = torch.empty(len(noise), 3, device=noise.device)
     given = [v.detach().float().contiguous() for v in (rotations, log_scales, opacity_logits, noise)]
     if len(noise):

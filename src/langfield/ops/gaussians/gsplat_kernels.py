@@ -1,7 +1,7 @@
 """gsplat's CUDA kernels: they come as source and are compiled on a machine's first use, which takes minutes.
 
-`prepare` does that where a person can see it, and keeps the compiler's log; `load_gsplat` is how `ops.rasterize` gets
-at them.
+`prepare` does that where a person can see it, and keeps the compiler's log; `load_gsplat` gives the module with its
+kernels.
 """
 
 import contextlib

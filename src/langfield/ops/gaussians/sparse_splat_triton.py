@@ -1,11 +1,12 @@
-"""Drawing sparse codes, and its transpose, as Triton kernels: see `Projected.splat_codes` and `Projected.lift_codes`.
+"""`splat_codes` and its transpose `lift_codes` as Triton kernels: see `ProjectedGaussians`.
 
-A program has the pixels of one tile. It goes through the tile's Gaussians front to back, a few at a time, finds how
-much of each pixel's light each of them stops, and stops itself where nothing is left of the light. What is drawn is
-scattered: a pixel gets the codes of its Gaussians, a Gaussian those of its pixels. So the cost depends on what elements
-keep, not on how many codes or numbers of an embedding there are, and no picture of many channels has a gradient.
+A program has the pixels of one tile. It goes through the tile's Gaussians front to back, a few at a time, computes
+their weights w at each pixel (the share of the pixel's light that they stop), and ends where no light is left. Results
+are scattered: a pixel gets the codes of its Gaussians, a Gaussian those of its pixels. So the cost depends on how many
+codes a Gaussian keeps, not on the size of the codebook or of an embedding, and there is no backward pass through a
+picture of many channels.
 
-What pixels say is lifted as `PixelRows`, whose slots are summed by a product of matrices before anything is scattered.
+`lift_codes` takes pixels as `PixelMixtures`, whose slots are summed by a matrix product before anything is scattered.
 
 Kernels are marked `no_type_check`: the tests' shape checks would wrap them, and Triton compiles bare functions only.
 """
@@ -18,14 +19,14 @@ from typing import TYPE_CHECKING, no_type_check
 import torch
 import triton
 import triton.language as tl
-from jaxtyping import Float, Int, Int64, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from langfield.ops.gaussians.pixel_rows import LIFTED_TILE_PX, PixelRows
-from langfield.ops.gaussians.rasterize import LEAST_ALPHA, LEAST_TRANSMITTANCE, MOST_ALPHA
+from langfield.ops.gaussians.conventions import ALPHA_THRESHOLD, MAX_ALPHA, TRANSMITTANCE_THRESHOLD
+from langfield.ops.gaussians.pixel_mixtures import LIFT_TILE_PX, PixelMixtures
 
 if TYPE_CHECKING:
-    from langfield.ops.gaussians.rasterize_gsplat import Tiled
+    from langfield.ops.gaussians.rasterize_gsplat import TiledGaussians
 
 # At once, and slots at once: the least that a product of matrices takes. With a warp for 16 pixels nothing needs memory
 # beside the registers.
@@ -178,57 +179,56 @@ def _lift_kernel(
 
 
 def splat_codes(
-    tiled: "Tiled", code: Shaped[Tensor, "m k"], share: Float[Tensor, "m k"], codes: int
+    tiled: "TiledGaussians", code: Shaped[Tensor, "n k"], share: Float[Tensor, "n k"], codes: int
 ) -> Float[Tensor, "h w c"]:
-    """Σ over the Gaussians of one picture of w times their shares of each code."""
+    """See `langfield.ops.gaussians.projected.ProjectedGaussians.splat_codes`; `tiled` is of one picture."""
     width, height = tiled.size_px
     out = torch.zeros(height, width, codes, device=share.device)
-    down, across = tiled.first.shape[1:]
-    if len(tiled.gaussian) and codes and code.shape[1]:
+    down, across = tiled.isect_offsets.shape[1:]
+    if len(tiled.flatten_ids) and codes and code.shape[1]:
         _splat_kernel[(down * across,)](
             *_of_picture(tiled), code.contiguous(), share.contiguous(), out, width, height, across, down * across,
-            len(tiled.gaussian), codes, LEAST_ALPHA, MOST_ALPHA, LEAST_TRANSMITTANCE,
+            len(tiled.flatten_ids), codes, ALPHA_THRESHOLD, MAX_ALPHA, TRANSMITTANCE_THRESHOLD,
             KEEP=code.shape[1], SIDE=tiled.tile_px, GAUSSIANS=_GAUSSIANS, num_warps=tiled.tile_px**2 // 16,
         )  # fmt: skip
     return out
 
 
 def lift_codes(
-    tiled: "Tiled",
-    elements: Int64[Tensor, " m"] | None,
-    said: PixelRows,
+    tiled: "TiledGaussians",
+    pixels: PixelMixtures,
     first_row: int,
     codes: Int[Tensor, "t k"],
     shares: Float[Tensor, "t k"],
     out: Float[Tensor, "n c"],
 ) -> None:
-    """Add to `out`, for each Gaussian of one picture, Σ over pixels of w times what their rows say of each code.
+    """See `langfield.ops.gaussians.projected.ProjectedGaussians.lift_codes`.
 
     Args:
-        tiled: in tiles of `LIFTED_TILE_PX`.
-        elements: which row of `out` each Gaussian's is, if not its own number's.
-        codes, shares: of each row of the table, the latter not negative; int32 and float32 are taken as they are.
+        tiled: one picture in tiles of `LIFT_TILE_PX`.
+        codes, shares: the table, shares not negative; int32 and float32 are taken as they are.
+        out: contiguous.
     """
     width, height = tiled.size_px
-    down, across = tiled.first.shape[1:]
+    down, across = tiled.isect_offsets.shape[1:]
     if not out.is_contiguous():
         raise ValueError("codes are lifted into contiguous memory")
-    if tiled.tile_px != LIFTED_TILE_PX:
-        raise ValueError(f"codes are lifted from tiles of {LIFTED_TILE_PX} pixels, got {tiled.tile_px}")
-    if not len(tiled.gaussian) or not len(codes):
+    if tiled.tile_px != LIFT_TILE_PX:
+        raise ValueError(f"codes are lifted from tiles of {LIFT_TILE_PX} pixels, got {tiled.tile_px}")
+    if not len(tiled.flatten_ids) or not len(codes):
         return
-    slots, number = said.in_tiles, said.in_tiles.row.shape[1]
+    slots, number = pixels.by_tile, pixels.by_tile.row.shape[1]
     _lift_kernel[(down * across, triton.cdiv(number, _GAUSSIANS))](
-        *_of_picture(tiled), tiled.gaussian if elements is None else elements.contiguous(),
+        *_of_picture(tiled), tiled.flatten_ids,  # in the place of element_ptr, which is not read without SOME
         slots.slot, slots.weight, slots.row, codes.int().contiguous(), shares.float().contiguous(), out,
-        width, height, across, down * across, len(tiled.gaussian), number, first_row, out.shape[1],
-        LEAST_ALPHA, MOST_ALPHA, LEAST_TRANSMITTANCE, SOME=elements is not None,
-        ROWS=said.rows.shape[1], KEEP=codes.shape[1], SIDE=LIFTED_TILE_PX, GAUSSIANS=_GAUSSIANS, SLOTS=_GAUSSIANS,
-        num_warps=LIFTED_TILE_PX**2 // 16,
+        width, height, across, down * across, len(tiled.flatten_ids), number, first_row, out.shape[1],
+        ALPHA_THRESHOLD, MAX_ALPHA, TRANSMITTANCE_THRESHOLD, SOME=False,
+        ROWS=pixels.rows.shape[1], KEEP=codes.shape[1], SIDE=LIFT_TILE_PX, GAUSSIANS=_GAUSSIANS, SLOTS=_GAUSSIANS,
+        num_warps=LIFT_TILE_PX**2 // 16,
     )  # fmt: skip
 
 
-def _of_picture(tiled: "Tiled") -> tuple[Tensor, ...]:
-    shapes = tiled.shapes
-    arrays = shapes.xy_px[0], shapes.conic[0], shapes.opacity[0]
-    return *(values.detach().contiguous() for values in arrays), tiled.gaussian, tiled.first.reshape(-1)
+def _of_picture(tiled: "TiledGaussians") -> tuple[Tensor, ...]:
+    gaussians = tiled.gaussians
+    arrays = gaussians.means2d_px[0], gaussians.conics[0], gaussians.opacities[0]
+    return *(values.detach().contiguous() for values in arrays), tiled.flatten_ids, tiled.isect_offsets.reshape(-1)

@@ -1,8 +1,8 @@
 """`view_colors` as Triton kernels: one pass over the coefficients for all cameras, forward and backward.
 
 A program has a block of Gaussians. Its coefficients of a channel are a tile of BLOCK × 16, in which the first column
-(degree 0) is not used: the constants lie in a tensor of their own. Directions are made anew for each camera; they are
-cheaper than reading them.
+(degree 0) is not used: those coefficients, `sh0`, lie in a tensor of their own. Directions are computed anew for each
+camera, which is cheaper than reading them. The kernels call `sh0` and `shN` constant and directed.
 
 Kernels are marked `no_type_check`: the tests' shape checks would wrap them, and Triton compiles bare functions only.
 """
@@ -19,12 +19,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from langfield.ops import spherical_harmonics as harmonics
+from langfield.ops.spherical_harmonics import NORMALISATION, num_sh_bases
 
 _BLOCK = 64
 _FUNCTIONS = 16
 # The factors of the functions, as the kernels take them: one for each group of like ones.
-_F = [factor for factors in harmonics.FACTORS for factor in factors]
+_F = [factor for factors in NORMALISATION for factor in factors]
 _FACTORS = (_F[1], _F[4], _F[6], _F[8], _F[9], _F[10], _F[11], _F[12], _F[14])
 
 
@@ -201,12 +201,12 @@ def _backward_kernel(
 
 class _ViewColors(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, means: Tensor, constant: Tensor, directed: Tensor, eyes: Tensor, used: int) -> Tensor:
+    def forward(ctx: Any, means: Tensor, sh0: Tensor, shN: Tensor, eyes: Tensor, used: int) -> Tensor:
         colors = torch.empty(len(eyes), len(means), 3, device=means.device)
-        ctx.used, ctx.own = used, directed.shape[1]
+        ctx.used, ctx.own = used, shN.shape[1]
         if colors.numel():
             _forward_kernel[(triton.cdiv(len(means), _BLOCK),)](
-                means, constant, directed, eyes, colors, len(means), len(eyes), ctx.own, used, _F[0], *_FACTORS,
+                means, sh0, shN, eyes, colors, len(means), len(eyes), ctx.own, used, _F[0], *_FACTORS,
                 BLOCK=_BLOCK, FUNCTIONS=_FUNCTIONS, num_warps=2,
             )  # fmt: skip
         if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
@@ -217,23 +217,23 @@ class _ViewColors(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         means, eyes, colors = ctx.saved_tensors
-        constant_grad = torch.empty(len(means), 3, device=means.device)
-        directed_grad = torch.empty(len(means), ctx.own, 3, device=means.device)
+        sh0_grad = torch.empty(len(means), 3, device=means.device)
+        shN_grad = torch.empty(len(means), ctx.own, 3, device=means.device)
         if len(means):
             _backward_kernel[(triton.cdiv(len(means), _BLOCK),)](
-                means, eyes, colors, grad_outputs[0].contiguous(), constant_grad, directed_grad, len(means), len(eyes),
+                means, eyes, colors, grad_outputs[0].contiguous(), sh0_grad, shN_grad, len(means), len(eyes),
                 ctx.own, ctx.used, _F[0], *_FACTORS, BLOCK=_BLOCK, FUNCTIONS=_FUNCTIONS, num_warps=4,
             )  # fmt: skip
-        return None, constant_grad, directed_grad, None, None
+        return None, sh0_grad, shN_grad, None, None
 
 
 def view_colors(
     means: Float[Tensor, "n 3"],
-    constant: Float[Tensor, "n 3"],
-    directed: Float[Tensor, "n k 3"],
+    sh0: Float[Tensor, "n 3"],
+    shN: Float[Tensor, "n k 3"],
     eyes: Float[Tensor, "v 3"],
     degree: int,
 ) -> Float[Tensor, "v n 3"]:
-    """See `langfield.ops.gaussians.view_colors.view_colors`."""
-    given = (values.float().contiguous() for values in (means.detach(), constant, directed, eyes.detach()))
-    return _ViewColors.apply(*given, harmonics.count(degree) - 1)
+    """See `langfield.ops.gaussians.view_colors`."""
+    given = (values.float().contiguous() for values in (means.detach(), sh0, shN, eyes.detach()))
+    return _ViewColors.apply(*given, num_sh_bases(degree) - 1)
