@@ -63,7 +63,7 @@ def test_relevancy(benchmark, plots: ModuleType, capsys: pytest.CaptureFixture[s
     found = benchmark("relevancy")
     assert [(row["gaussians"], row["phrases"]) for row in found["known"]] == [(300, 1), (300, 3), (600, 1), (600, 3)]
     for row in found["known"]:
-        assert row["pairs"] > row["pairs_lit"] > 0
+        assert row["pairs"] > row["pairs_contributing"] > 0
         assert row["fixed_ms"] > row["floor_ms"] > 0
         assert row["pictures_per_s"] == pytest.approx(row["phrases"] * 1e3 / row["fixed_ms"])
     assert found["new_phrase"]["text_and_picture_ms"] > found["new_phrase"]["text_ms"] > 0
