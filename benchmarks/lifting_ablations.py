@@ -18,8 +18,8 @@ from the cache) once. Settings come in groups (--groups takes some):
 
 For each it prints localisation and mIoU (by LERF-OVS's rule) of the kinds object, attribute and synonym, and presence's
 AUROC, all as `langfield eval` counts them; seconds to lift and to evaluate, and bytes of language. Settings that differ
-only in what is kept of the same sums (kept, min_contribution, coherence, robust) share them; each counts the time of all of
-it. --out is written anew after each setting, so that a run that is stopped loses one.
+only in what is kept of the same sums (kept, min_contribution, coherence, robust) share them; each counts the time of
+all of it. --out is written anew after each setting, so that a run that is stopped loses one.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from langfield.core.errors import LangfieldError
 from langfield.core.progress import silent
 from langfield.data.views import Scene
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.result import Report
+from langfield.evaluation.result import EvaluationReport
 from langfield.features.pyramid import PyramidFeatures, PyramidRecipe
 from langfield.fields.language_map import LanguageMap
 from langfield.models.config import ModelContext
@@ -177,7 +177,7 @@ class Ablation:
         """One photo, so that what only a first time takes is nobody's."""
         lift_language(self.method, self.scene, self.pyramid, self.views[:1])
 
-    def evaluated(self, setting: Setting, language: LanguageMap) -> Report:
+    def evaluated(self, setting: Setting, language: LanguageMap) -> EvaluationReport:
         """The figures of the run, had it been lifted so."""
         session, info = self.opened.session, self.opened.session.info
         self.method.language = language
@@ -225,7 +225,7 @@ def _of_levels(recipe: PyramidRecipe, levels: Sequence[int]) -> PyramidRecipe:
 # -- the command -----------------------------------------------------------------------------------------------------
 
 
-def row(setting: Setting, report: Report, language: LanguageMap, lift_s: float) -> dict[str, Any]:
+def row(setting: Setting, report: EvaluationReport, language: LanguageMap, lift_s: float) -> dict[str, Any]:
     """What a setting came to."""
     found = report.to_json()
     headline, presence = found["localisation"]["headline"], found["presence"]
