@@ -39,7 +39,7 @@ from langfield.core.progress import silent
 from langfield.core.sampling import subsample_evenly
 from langfield.data.views import Scene
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.result import Report
+from langfield.evaluation.result import EvaluationReport
 from langfield.features.photos import TrainingPhotos
 from langfield.features.pyramid import PyramidFeatures, PyramidRecipe
 from langfield.fields.language_map import LanguageMap
@@ -180,7 +180,7 @@ class Ablation:
         """One photo, so that what only a first time takes is nobody's."""
         lift_language(self.model, TrainingPhotos(self.scene, self.views[:1]), self.pyramid)
 
-    def evaluated(self, setting: Setting, language: LanguageMap) -> Report:
+    def evaluated(self, setting: Setting, language: LanguageMap) -> EvaluationReport:
         """The figures of the run, had it been lifted so."""
         session, info = self.opened.session, self.opened.session.info
         self.model.language = language
@@ -229,7 +229,7 @@ def _of_levels(recipe: PyramidRecipe, levels: Sequence[int]) -> PyramidRecipe:
 # -- the command -----------------------------------------------------------------------------------------------------
 
 
-def row(setting: Setting, report: Report, language: LanguageMap, lift_s: float) -> dict[str, Any]:
+def row(setting: Setting, report: EvaluationReport, language: LanguageMap, lift_s: float) -> dict[str, Any]:
     """What a setting came to."""
     found = report.to_json()
     headline, presence = found["localisation"]["headline"], found["presence"]

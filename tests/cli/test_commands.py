@@ -18,11 +18,11 @@ from tests.cli.conftest import STEPS, Trained, failure, printed_json
 from tests.data.scenes import arc_cameras, write_ball_scene
 
 import langfield
+from langfield.cli.answer_files import write_answers
 from langfield.cli.main import main
 from langfield.core.progress import silent
 from langfield.models.voxels.voxel_lift import VoxelLift
 from langfield.query.best_views import views_of_point
-from langfield.reports.answer_pictures import write_answers
 
 
 def test_training_says_what_it_did(trained: Trained):

@@ -8,7 +8,7 @@ from langfield.cli.options import OutputOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Methods(OutputOptions):
+class MethodsCommand(OutputOptions):
     """List the models and their presets."""
 
     def run(self, console: Console) -> dict[str, Any]:

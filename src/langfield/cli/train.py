@@ -11,7 +11,7 @@ from langfield.cli.options import Device, EncoderSpec, Flag, OptionalInt, Output
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(OutputOptions):
+class TrainCommand(OutputOptions):
     """Train on posed photos. Goes on where it stopped when the run directory holds the same run."""
 
     scene: tyro.conf.Positional[Path]
