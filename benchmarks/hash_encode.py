@@ -13,6 +13,7 @@ import torch
 
 from langfield.models.presets import LERF
 from langfield.ops.hash_grid import HashGridSpec, reference, triton_kernels
+from langfield.renderers.samplers.proposal import ProposalSamplerConfig
 
 RAYS = 4096
 
@@ -75,14 +76,14 @@ def main() -> None:
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, copy {bytes_per_ms / 1e9:.2f} TB/s")
     print("| grid | points x levels x features | error fwd, bwd | | fwd ms | fwd+bwd | torch | x | floor | x floor |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    first, second = LERF.language.grid.specs()
-    samples = RAYS * LERF.sampling.samples
-    print(measure("radiance", LERF.radiance.grid, samples, bytes_per_ms))
-    for i, proposal in enumerate(LERF.proposals):
-        points = RAYS * LERF.sampling.proposals[i]
-        print(measure(f"proposal {i + 1}", proposal.grid, points, bytes_per_ms))
-    print(measure("language 16-128", first, RAYS * LERF.language_samples, bytes_per_ms))
-    print(measure("language 128-512", second, RAYS * LERF.language_samples, bytes_per_ms))
+    first, second = LERF.feature_grid.specs()
+    sampler = LERF.sampler
+    assert isinstance(sampler, ProposalSamplerConfig)
+    print(measure("radiance", LERF.radiance.grid, RAYS * sampler.samples, bytes_per_ms))
+    for i, (network, samples) in enumerate(zip(sampler.networks, sampler.proposal_samples, strict=True), start=1):
+        print(measure(f"proposal {i}", network.grid, RAYS * samples, bytes_per_ms))
+    print(measure("features 16-128", first, RAYS * LERF.head_samples, bytes_per_ms))
+    print(measure("features 128-512", second, RAYS * LERF.head_samples, bytes_per_ms))
 
 
 if __name__ == "__main__":

@@ -18,10 +18,9 @@ import torch
 
 from langfield.core.progress import silent
 from langfield.core.transforms import Similarity
-from langfield.evaluation.labels.base import InstanceLabels
-from langfield.evaluation.labels.layouts import open_labels
+from langfield.data.queries import QUERIES_FILE, read_queries
 from langfield.evaluation.protocols.names import HEADLINE_KINDS
-from langfield.evaluation.protocols.positions import Things, most_pairs, open_things
+from langfield.evaluation.protocols.positions import Cylinders, cylinders_of, matching_size
 from langfield.query.answers import box_centre
 from langfield.query.index.regions import adjacency, find_regions
 from langfield.query.index.scene_index import MAX_HITS
@@ -52,15 +51,13 @@ def main() -> None:
 
 def write(session: Session, scene: Path, out: Path) -> None:
     """Keep the surface's voxels and the phrases' relevancy there."""
-    path = scene / "queries.json"
-    labels = open_labels(path, [])
-    assert isinstance(labels, InstanceLabels)
+    file = read_queries(scene / QUERIES_FILE)
     kept = [
-        (phrase, things)
-        for phrase, things in zip(labels.phrases, open_things(path, labels), strict=True)
-        if phrase.kind in HEADLINE_KINDS and len(things)
+        (query, things)
+        for query, things in zip(file.queries, cylinders_of(file), strict=True)
+        if query.kind in HEADLINE_KINDS and len(things)
     ]
-    found = session._match([phrase.text for phrase, _ in kept], None)
+    found = session._match([query.text for query, _ in kept], None)
     voxels = session._scene_index(silent).voxels
     truth = [np.c_[np.full(len(t), i), t.centre, t.radius, t.height] for i, (_, t) in enumerate(kept)]
     np.savez_compressed(
@@ -71,7 +68,7 @@ def write(session: Session, scene: Path, out: Path) -> None:
         values=np.stack([one.voxel_relevancy for one in found]).astype(np.float16),
         presence=np.array([one.presence for one in found]),
         world_from_scene=session._scene_from_world.inverse().matrix,
-        phrases=np.array([phrase.text for phrase, _ in kept]),
+        phrases=np.array([query.text for query, _ in kept]),
         things=np.concatenate(truth),
     )  # fmt: skip
 
@@ -89,7 +86,7 @@ class Dump:
             self.points_scene, self.points_voxel = kept["points"].astype(np.float64), kept["voxel"]
             self.neighbours = adjacency(kept["pairs"].astype(np.int64), self.values.shape[1])
         self.things = [
-            Things(own[:, 1:4], own[:, 4], own[:, 5])
+            Cylinders(own[:, 1:4], own[:, 4], own[:, 5])
             for own in (rows[rows[:, 0] == number] for number in range(len(self.phrases)))
         ]
 
@@ -105,7 +102,7 @@ class Dump:
             )[:MAX_HITS]
             cores = (self.points_scene[np.isin(self.points_voxel, region.core)] for region in regions)
             centres = np.stack([box_centre(self.world_from_scene.points(core)) for core in cores])
-            f1 = 2 * most_pairs(things.hold(centres)) / (len(regions) + len(things))
+            f1 = 2 * matching_size(things.contain(centres)) / (len(regions) + len(things))
             near = bool((things.distance(centres[:1])[0] <= things.radius).any())
             rows.append((phrase, len(regions), len(things), f1, near))
         return rows

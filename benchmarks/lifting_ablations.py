@@ -14,12 +14,12 @@ from the cache) once. Settings come in groups (--groups takes some):
     per_crop    sparse codes of a crop
     side        longest side of the pictures lifted from
     levels      sizes of crops: each alone, and fewer of them, as if the run had been made with those only. Scales that
-                are asked, and the size of the surface's cubes, follow from the crops, as they would then.
+                are asked, and the size of the surface's voxels, follow from the crops, as they would then.
 
 For each it prints localisation and mIoU (by LERF-OVS's rule) of the kinds object, attribute and synonym, and presence's
 AUROC, all as `langfield eval` counts them; seconds to lift and to evaluate, and bytes of language. Settings that differ
-only in what is kept of the same sums (kept, min_contribution, coherence, robust) share them; each counts the time of all of
-it. --out is written anew after each setting, so that a run that is stopped loses one.
+only in what is kept of the same sums (kept, min_contribution, coherence, robust) share them; each counts the time of
+all of it. --out is written anew after each setting, so that a run that is stopped loses one.
 """
 
 import argparse
@@ -31,21 +31,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from langfield.training.splat_lifting import lift_language
 from torch import Tensor
 
 from langfield.core.config import config_from_json, config_to_json
 from langfield.core.errors import LangfieldError
 from langfield.core.progress import silent
+from langfield.core.sampling import subsample_evenly
 from langfield.data.views import Scene
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.result import Report
+from langfield.evaluation.result import EvaluationReport
+from langfield.features.photos import TrainingPhotos
 from langfield.features.pyramid import PyramidFeatures, PyramidRecipe
 from langfield.fields.language_map import LanguageMap
 from langfield.models.config import ModelContext
+from langfield.models.gaussians.lifting import lift_language
 from langfield.models.gaussians.splat import LiftingConfig, Splat
 from langfield.pipelines.opening import OpenedToMeasure, open_to_measure
-from langfield.pipelines.stages import crop_angles, evenly, make_features
+from langfield.pipelines.stages import crop_angles, make_features
 from measuring import machine, synchronise, table
 
 _GROUPS = ("base", "kept", "min_contribution", "coherence", "robust", "codes", "per_crop", "side", "levels")
@@ -134,13 +136,14 @@ class Ablation:
         session, training = opened.session, opened.session.info.training_config
         if not isinstance(session.model, Splat) or "pyramid" not in training:
             raise SystemExit("only runs of Gaussians that crops were lifted to can be lifted again")
-        self.opened, self.method, self.device = opened, session.model, session.device
+        self.opened, self.model, self.device = opened, session.model, session.device
         self.scene: Scene = opened.scene
-        self.views = evenly(self.scene.train, training["feature_views"])
+        self.views = subsample_evenly(self.scene.train, training["feature_views"])
+        self.photos = TrainingPhotos(self.scene, self.views)
         ratios, stride_ratio = (training["pyramid"][name] for name in ("tile_ratios", "stride_ratio"))
         self.recipe = PyramidRecipe(tuple(ratios), stride_ratio)
         encoders = session.encoder, None
-        bank = make_features(self.scene, self.views, encoders, self.recipe, self.device, silent, say)
+        bank = make_features(self.photos, encoders, self.recipe, self.device, silent, say)
         self.pyramid = bank.pyramid
 
     def lifted(self, alike: Sequence[Setting]) -> Iterator[tuple[Setting, LanguageMap, float]]:
@@ -160,38 +163,39 @@ class Ablation:
                 made = LanguageMap.from_weights(codebook, weights, *of_elements, **(choices | asked))
                 maps.append((made.to(self.device), self._since(begun)))
 
-        self.method.config = replace(self.method.config, lifting=first.lifting)
-        self.method.take_language = take  # instead of making one map of the weights and letting them go
+        self.model.config = replace(self.model.config, lifting=first.lifting)
+        self.model.take_language = take  # instead of making one map of the weights and letting them go
         try:
             weighing_s = 0.0
             synchronise(self.device)
             start = time.perf_counter()
-            lift_language(self.method, self.scene, pyramid, self.views)
+            lift_language(self.model, self.photos, pyramid)
             whole_s = self._since(start)
         finally:
-            del self.method.take_language
+            del self.model.take_language
         for setting, (language, making_s) in zip(alike, maps, strict=True):
             yield setting, language, whole_s if len(alike) == 1 else weighing_s + making_s
 
     def warm_up(self) -> None:
         """One photo, so that what only a first time takes is nobody's."""
-        lift_language(self.method, self.scene, self.pyramid, self.views[:1])
+        lift_language(self.model, TrainingPhotos(self.scene, self.views[:1]), self.pyramid)
 
-    def evaluated(self, setting: Setting, language: LanguageMap) -> Report:
+    def evaluated(self, setting: Setting, language: LanguageMap) -> EvaluationReport:
         """The figures of the run, had it been lifted so."""
         session, info = self.opened.session, self.opened.session.info
-        self.method.language = language
+        self.model.language = language
         recipe = _of_levels(self.recipe, setting.levels)
         context = config_from_json(ModelContext, dict(info.model_context), "model.context")
-        context = replace(context, crop_angles=crop_angles(self.scene, self.views, recipe))
+        cameras = [self.photos.camera(index) for index in self.views]
+        context = replace(context, crop_angles=crop_angles(cameras, recipe))
         made = replace(
             info,
-            model_config=config_to_json(replace(self.method.config, lifting=setting.lifting)),
+            model_config=config_to_json(replace(self.model.config, lifting=setting.lifting)),
             model_context=config_to_json(context),
             training_config=dict(info.training_config) | {"pyramid": recipe.to_json()},
         )
         return evaluate(
-            session.beside(made, self.method),
+            session.beside(made, self.model),
             self.scene,
             queries=self.opened.queries,
             max_side_px=self.opened.max_side_px,
@@ -225,7 +229,7 @@ def _of_levels(recipe: PyramidRecipe, levels: Sequence[int]) -> PyramidRecipe:
 # -- the command -----------------------------------------------------------------------------------------------------
 
 
-def row(setting: Setting, report: Report, language: LanguageMap, lift_s: float) -> dict[str, Any]:
+def row(setting: Setting, report: EvaluationReport, language: LanguageMap, lift_s: float) -> dict[str, Any]:
     """What a setting came to."""
     found = report.to_json()
     headline, presence = found["localisation"]["headline"], found["presence"]
@@ -266,7 +270,7 @@ def _measure(options: argparse.Namespace) -> None:
     here = machine(opened.session.device)
     print(f"{here['device']}, torch {here['torch']}")
     ablation = Ablation(opened)
-    base = ablation.method.config.lifting
+    base = ablation.model.config.lifting
     every = settings(base, ablation.recipe.tile_ratios, _SMALL if options.small else Values())
     chosen = [setting for setting in every if setting.group in ("base", *options.groups)]
     ablation.warm_up()
@@ -274,7 +278,7 @@ def _measure(options: argparse.Namespace) -> None:
         "what": "lifting ablations",
         "machine": here,
         "scene": opened.scene.root.name,
-        "gaussians": ablation.method.gaussians.count,
+        "gaussians": ablation.model.gaussians.count,
         "photos": len(ablation.views),
         "tile_ratios": ablation.recipe.tile_ratios,
         "language_side_px": opened.max_side_px,

@@ -17,8 +17,7 @@ from langfield.data.scene import open_scene
 from langfield.encoders.registry import load_image_text
 from langfield.export.ply import write_points_ply
 from langfield.fields.gaussians import GaussianConfig, Gaussians
-from langfield.models.presets import SPLAT
-from langfield.models.registry import preset
+from langfield.models.presets import SPLAT, preset
 from measuring import table
 from splat_scenes import made_splat, orbit
 from splat_training import TestViews, train_measured

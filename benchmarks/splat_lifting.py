@@ -2,15 +2,17 @@
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from langfield.training.splat_lifting import lift_language
 
 from langfield.core.sampling import every_nth_to_fit
 from langfield.core.transforms import Similarity
 from langfield.data.views import Scene, View
+from langfield.features.photos import TrainingPhotos
 from langfield.features.pyramid import LERF_TILE_RATIOS, PyramidFeatures, PyramidRecipe
+from langfield.models.gaussians.lifting import lift_language
 from langfield.models.gaussians.splat import Splat
 from measuring import kernels, peak_memory, synchronise, table
 from splat_scenes import EMBED_DIM, made_splat, orbit
@@ -32,28 +34,28 @@ def measure(options: argparse.Namespace, device: torch.device, machine: dict) ->
     rows = []
     for count, photos, levels in sorted(wanted):
         if not rows or rows[-1]["gaussians"] != count:
-            method = made_splat(count, device)
+            model = made_splat(count, device)
             # What only a first time takes: Triton compiles a kernel anew where counts become divisible by 16.
-            lift_language(method, *_scene(few, many, size, device), range(few))
+            lift_language(model, *_photos(few, many, size, device))
         row: dict[str, float] = {"gaussians": count, "photos": photos, "levels": levels}
-        scene, pyramid = _scene(photos, levels, size, device)
+        shown, pyramid = _photos(photos, levels, size, device)
         with peak_memory(device, row):
             synchronise(device)
             start = time.perf_counter()
-            lift_language(method, scene, pyramid, range(photos))
+            lift_language(model, shown, pyramid)
             synchronise(device)
             row["seconds"] = time.perf_counter() - start
         row["ms_per_photo_and_pass"] = row["seconds"] * 1e3 / photos / (levels + 1)
-        rows.append(row | _floor(method, scene, levels + 1, machine))
+        rows.append(row | _floor(model, shown.scene, levels + 1, machine))
         del pyramid
     print("\nLifting\n")
     print(table(list(rows[0]), [[row.get(key) for key in rows[0]] for row in rows]))
     if device.type == "cpu":
         return {"lifting": rows}
-    method, (scene, pyramid) = made_splat(usual, device), _scene(few, many, size, device)
-    lift_language(method, scene, pyramid, range(1))
+    model, (shown, pyramid) = made_splat(usual, device), _photos(few, many, size, device)
+    lift_language(model, replace(shown, view_indices=range(1)), pyramid)
     file = Path(options.out or "lifting").with_suffix(".kernels.txt")
-    by_name, launches = kernels(lambda: lift_language(method, scene, pyramid, range(few)), file)
+    by_name, launches = kernels(lambda: lift_language(model, shown, pyramid), file)
     print(
         f"\n{usual:,} Gaussians, {few} photos, {many} levels: {sum(by_name.values()):.3g} s in {launches:,} kernels\n"
     )
@@ -61,18 +63,20 @@ def measure(options: argparse.Namespace, device: torch.device, machine: dict) ->
     return {"lifting": rows, "kernels": launches, "kernel_s": by_name}
 
 
-def _floor(method: Splat, scene: Scene, levels: int, machine: dict) -> dict[str, float]:
+def _floor(model: Splat, scene: Scene, levels: int, machine: dict) -> dict[str, float]:
     """The fewest bytes that the sums move as they are: 28 of each pair of tile and Gaussian and 32 of each pixel (four
     crops' numbers and weights) for each photo and level, and each Gaussian's weights of all codes once."""
-    config, photos = method.config.lifting, len(scene.views)
+    config, photos = model.config.lifting, len(scene.views)
     cameras = [view.camera.fit_within(config.side_px) for view in every_nth_to_fit(scene.views, _VIEWS_COUNTED)]
-    pairs = sum(method.look(camera).undistorted.pairs for camera in cameras) / len(cameras)
+    pairs = sum(model.look(camera).undistorted.pairs for camera in cameras) / len(cameras)
     pixels = cameras[0].width_px * cameras[0].height_px
-    moved = photos * levels * (28 * pairs + 32 * pixels) + levels * 4 * method.gaussians.count * config.codes
+    moved = photos * levels * (28 * pairs + 32 * pixels) + levels * 4 * model.gaussians.count * config.codes
     return {"pairs": pairs, "floor_s": moved / machine["copy_bytes_per_ms"] / 1e3}
 
 
-def _scene(photos: int, levels: int, size: tuple[int, int], device: torch.device) -> tuple[Scene, PyramidFeatures]:
+def _photos(
+    photos: int, levels: int, size: tuple[int, int], device: torch.device
+) -> tuple[TrainingPhotos, PyramidFeatures]:
     views = tuple(View(f"{i:04d}", Path(f"{i:04d}.jpg"), camera) for i, camera in enumerate(orbit(photos, *size)))
     scene = Scene(Path("made"), "made", views, tuple(range(photos)), (), None, Similarity.identity())
     ratios = LERF_TILE_RATIOS[len(LERF_TILE_RATIOS) - levels :]
@@ -89,4 +93,4 @@ def _scene(photos: int, levels: int, size: tuple[int, int], device: torch.device
             kinds[shown % _KINDS] + 0.5 * noise, dim=-1
         ).half()
     pyramid = PyramidFeatures.from_rows(rows.cpu(), range(photos), [of_photo] * photos, recipe)
-    return scene, pyramid.to(device)
+    return TrainingPhotos(scene, range(photos)), pyramid.to(device)

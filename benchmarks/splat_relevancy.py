@@ -5,10 +5,10 @@ from collections.abc import Callable
 from itertools import cycle
 
 import torch
-from langfield.query.splat_view import SplatView, render_splat_view
 
 from langfield.encoders.registry import load_image_text
 from langfield.models.gaussians.splat import Splat
+from langfield.models.gaussians.view import SplatView
 from langfield.models.relevancy import EncodedPhrases
 from langfield.ops.sparse_relevancy import sparse_relevancy
 from measuring import latency_ms, milliseconds, peak_memory, table
@@ -26,15 +26,15 @@ def measure(options: argparse.Namespace, device: torch.device, machine: dict) ->
     phrase_counts = [1, 3] if options.small else options.phrases
     rows = []
     for count in counts:
-        method = made_splat(count, device)
+        model = made_splat(count, device)
         memory: dict[str, float] = {}
         with torch.no_grad(), peak_memory(device, memory):
-            scene = _scene_figures(method, size, device, machine)
+            scene = _scene_figures(model, size, device, machine)
             for phrases in phrase_counts:
-                row = scene | {"phrases": phrases} | _phrase_figures(method, size, phrases, device, machine)
+                row = scene | {"phrases": phrases} | _phrase_figures(model, size, phrases, device, machine)
                 rows.append(row)
         rows[-1] |= memory
-        del method
+        del model
     new = _new_phrase(options, size, device)
     _tell(rows, new, size)
     return {"size": size, "known": rows, "new_phrase": new}
@@ -46,18 +46,18 @@ def asked(count: int, device: torch.device) -> EncodedPhrases:
     return EncodedPhrases(tuple(map(str, range(count))), unit[0].to(device), unit[1].to(device), 10.0)
 
 
-def _scene_figures(method: Splat, size: tuple[int, int], device: torch.device, machine: dict) -> dict[str, float]:
+def _scene_figures(model: Splat, size: tuple[int, int], device: torch.device, machine: dict) -> dict[str, float]:
     """What does not depend on the phrases: projecting, sorting, and how much there is to draw."""
     camera = orbit(8, *size)[0]
-    look = method.look(camera)
+    look = model.look(camera)
     contributing = look.contributing()
     found = {
-        "gaussians": method.gaussians.count,
+        "gaussians": model.gaussians.count,
         "in_view": len(look.in_view()),
         "contributing": len(contributing),
         "pairs": look.undistorted.pairs,
         "pairs_contributing": look.subset(contributing).undistorted.pairs,
-        "look_ms": milliseconds(lambda: method.look(camera), device),
+        "look_ms": milliseconds(lambda: model.look(camera), device),
         "contributing_ms": milliseconds(lambda: look.subset(look.contributing()), device),
     }
     if device.type == "cuda":
@@ -68,16 +68,16 @@ def _scene_figures(method: Splat, size: tuple[int, int], device: torch.device, m
         parts = seen.tiled.gaussians, seen.tiled.size_px, seen.tiled.tile_px
         found["sort_ms"] = milliseconds(lambda: rasterize_gsplat.sort_into_tiles(*parts), device)
         found["project_ms"] = found["look_ms"] - found["sort_ms"]
-    return found | _stage_floors(found, method, size, machine)
+    return found | _stage_floors(found, model, size, machine)
 
 
-def _stage_floors(found: dict[str, float], method: Splat, size: tuple[int, int], machine: dict) -> dict[str, float]:
+def _stage_floors(found: dict[str, float], model: Splat, size: tuple[int, int], machine: dict) -> dict[str, float]:
     """Bytes that the stages move at least as they are, over the copy's bandwidth. Projecting reads 11 numbers of each
     Gaussian and writes 8; sorting reads 5, counts, and moves keys of 8 bytes with 4 of payload once for 8 bits."""
     tiles = -(-size[0] // 16) * -(-size[1] // 16)
     passes = -(-(32 + tiles.bit_length() + 1) // 8)
     count, pairs = found["gaussians"], found["pairs"]
-    language = method.language
+    language = model.language
     moved = {
         "project": 76 * count,
         "sort": 64 * count + 12 * pairs * (1 + 2 * passes) + 8 * pairs,
@@ -87,15 +87,15 @@ def _stage_floors(found: dict[str, float], method: Splat, size: tuple[int, int],
 
 
 def _phrase_figures(
-    method: Splat, size: tuple[int, int], count: int, device: torch.device, machine: dict
+    model: Splat, size: tuple[int, int], count: int, device: torch.device, machine: dict
 ) -> dict[str, float | str]:
     cameras = orbit(8, *size)
     phrases = asked(count, device)
-    view = render_splat_view(method, cameras[0])
-    codebook, language = method.language.codebook.float(), method.language
+    view = model.view(cameras[0])
+    codebook, language = model.language.codebook.float(), model.language
     whole = codebook @ phrases.embeddings.T, codebook @ phrases.negatives.T, language.code, language.share, 10.0
     of_all, of_seen = sparse_relevancy(*whole)[0], sparse_relevancy(*view._question(phrases))[0]
-    plain = method.look(cameras[0])
+    plain = model.look(cameras[0])
     calls = 10 if device.type == "cuda" else 1
 
     def clock(function: Callable[[], object]) -> float:
@@ -105,10 +105,10 @@ def _phrase_figures(
 
     def anew() -> torch.Tensor:
         """Another camera for phrases whose relevancy is known for all elements."""
-        blended, alpha = method.look(next(other_cameras)).blend(of_all)
+        blended, alpha = model.look(next(other_cameras)).blend(of_all)
         return blended / alpha.clamp_min(1e-3)[..., None]
 
-    fixed, changing = clock(lambda: view.strongest(phrases)), clock(anew)
+    fixed, changing = clock(lambda: view.quick_relevancy(phrases)), clock(anew)
     found: dict[str, float | str] = {
         "relevancy_all_ms": clock(lambda: sparse_relevancy(*whole)),
         "relevancy_ms": clock(lambda: sparse_relevancy(*view._question(phrases))),
@@ -121,10 +121,10 @@ def _phrase_figures(
         "pictures_per_s_changing": count * 1e3 / changing,
     }
     half = tuple(side // 2 for side in size)
-    small = render_splat_view(method, cameras[0].resized(*half))
+    small = model.view(cameras[0].resized(*half))
 
     def halved() -> torch.Tensor:
-        return torch.nn.functional.interpolate(small.strongest(phrases)[None], size[::-1], mode="bilinear")
+        return torch.nn.functional.interpolate(small.quick_relevancy(phrases)[None], size[::-1], mode="bilinear")
 
     found["half_size_ms"] = clock(halved)
     return found | _floors(view, count, machine) | _recorded(view, phrases, device, calls)
@@ -155,7 +155,7 @@ def _recorded(view: SplatView, phrases: EncodedPhrases, device: torch.device, ca
     try:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            view.strongest(phrases)
+            view.quick_relevancy(phrases)
         return {"fixed_recorded_ms": milliseconds(graph.replay, device, calls=calls)}
     except RuntimeError as error:
         torch.cuda.synchronize(device)
@@ -167,9 +167,9 @@ def _new_phrase(options: argparse.Namespace, size: tuple[int, int], device: torc
     spec = "builtin:mini" if options.small else options.encoder
     encoder = load_image_text(spec, device)
     count = 300 if options.small else 1_000_000
-    method = made_splat(count, device)
+    model = made_splat(count, device)
     numbers = iter(range(10**6))
-    view = render_splat_view(method, orbit(8, *size)[0])
+    view = model.view(orbit(8, *size)[0])
     known = asked(1, device)
 
     def encoded() -> torch.Tensor:
@@ -177,7 +177,7 @@ def _new_phrase(options: argparse.Namespace, size: tuple[int, int], device: torc
 
     def answered() -> torch.Tensor:
         embedding = torch.nn.functional.pad(encoded(), (0, EMBED_DIM))[:, :EMBED_DIM]
-        return view.strongest(EncodedPhrases(("new",), embedding, known.negatives, 10.0))
+        return view.quick_relevancy(EncodedPhrases(("new",), embedding, known.negatives, 10.0))
 
     def with_levels() -> torch.Tensor:
         embedding = torch.nn.functional.pad(encoded(), (0, EMBED_DIM))[:, :EMBED_DIM]

@@ -20,19 +20,19 @@ def made_splat(count: int, device: torch.device, levels: int = 7, codes: int = 1
     A Gaussian on a surface is flat, and as wide as its neighbours are apart; a third of them is faint.
     """
     generator = torch.Generator().manual_seed(count)
-    method = Splat(
+    model = Splat(
         SplatConfig(GaussianConfig(capacity=count)), ModelContext(photos=1, target_dims={"embedding": EMBED_DIM})
     )
     means, normals, spacing = _surfaces(count, generator)
-    _fill(method.gaussians, means, normals, spacing, generator)
+    _fill(model.gaussians, means, normals, spacing, generator)
     code = torch.randint(0, codes, (count, levels, keep), generator=generator).to(torch.int16)
     share = torch.rand(count, levels, keep, generator=generator)
     share = (share / share.sum(dim=-1, keepdim=True)).half()
     share[torch.rand(count, levels, generator=generator) < 0.1] = 0
     codebook = torch.nn.functional.normalize(torch.randn(codes, EMBED_DIM, generator=generator), dim=-1).half()
     angles = torch.linspace(0.05, 0.5, levels)
-    method.language = LanguageMap(codebook, code, share, torch.full((count,), 1.2).half(), angles)
-    return method.to(device)
+    model.language = LanguageMap(codebook, code, share, torch.full((count,), 1.2).half(), angles)
+    return model.to(device)
 
 
 def _surfaces(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:

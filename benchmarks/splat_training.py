@@ -4,6 +4,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,11 +17,13 @@ from langfield.core.errors import Interrupted
 from langfield.data.images import decode_image, decode_mask
 from langfield.data.scene import open_scene
 from langfield.data.views import Scene
+from langfield.features.photos import TrainingPhotos
 from langfield.models.base import Rendered
 from langfield.models.config import ModelContext
+from langfield.models.gaussians.adaptive_density import AdaptiveDensityConfig
+from langfield.models.gaussians.mcmc import MCMCConfig
 from langfield.models.gaussians.splat import Splat, SplatConfig
-from langfield.models.registry import preset
-from langfield.training import splatting
+from langfield.models.presets import preset
 from langfield.training.guard import NanGuard
 from langfield.training.loop import TrainingConfig, train
 from langfield.training.optimiser import Optimiser
@@ -40,20 +43,20 @@ def measure(options: argparse.Namespace, device: torch.device, machine: dict) ->
         steps = options.max_steps or (12 if options.small else recipe.steps)
         warm_s = train_measured(scene, config, device, steps=8, every=8, test=test, targets=[])[0]["training_s"]
         looks = options.every, test, options.targets
-        row, method, curve = train_measured(scene, config, device, steps, *looks, options.seconds)
+        row, model, curve = train_measured(scene, config, device, steps, *looks, options.seconds)
         rows.append({"preset": name, **row, "first_steps_s": warm_s})
-        parts, launches = _profile(method, scene, device, steps, Path(options.out))
+        parts, launches = _profile(model, scene, device, steps, Path(options.out))
         profiles[name] = {"parts_ms": parts, "launches": launches, "curve": curve, "config": config_to_json(config)}
-        print(f"\nOne step of {name}, {method.gaussians.count:,} Gaussians, ms by part\n")
+        print(f"\nOne step of {name}, {model.gaussians.count:,} Gaussians, ms by part\n")
         print(table([*parts, "sum", "kernels"], [[*parts.values(), sum(parts.values()), launches]]))
-        del method
+        del model
     print("\nTime to a PSNR on the test views\n")
     print(table(list(rows[0]), [list(row.values()) for row in rows]))
     return {"scene": str(Path(options.scene).name), "test_views": len(test), "rows": rows, "presets": profiles}
 
 
 def _changed(config: Any, changes: list[str]) -> SplatConfig:
-    """The config with settings such as growth.stop=5000."""
+    """The config with settings such as strategy.refine_stop=5000."""
     if not isinstance(config, SplatConfig):
         raise SystemExit("only presets of Gaussians can be measured here")
     document = config_to_json(config)
@@ -68,7 +71,7 @@ def _changed(config: Any, changes: list[str]) -> SplatConfig:
 
 
 class Rendering(Protocol):
-    """What can be compared with test views: all of `langfield.models.base.Method` that it takes."""
+    """What can be compared with test views: all of `langfield.models.base.Model` that it takes."""
 
     def render(self, camera: Camera, outputs: Sequence[str]) -> Rendered: ...
 
@@ -87,10 +90,10 @@ class TestViews:
     def __len__(self) -> int:
         return len(self._views)
 
-    def psnr(self, method: Rendering) -> float:
+    def psnr(self, model: Rendering) -> float:
         values = []
         for camera, photo, used in self._views:
-            rgb = method.render(camera, ["rgb"]).rgb
+            rgb = model.render(camera, ["rgb"]).rgb
             assert rgb is not None
             error = ((rgb * 255).round() / 255 - photo.float() / 255) ** 2
             values.append(-10 * (error if used is None else error[used]).mean().log10())
@@ -107,38 +110,37 @@ def train_measured(
     targets: list[float],
     seconds: float | None = None,
 ) -> tuple[dict[str, Any], Splat, list[tuple[int, float, float, int]]]:
-    """Figures, the method, and (step, training seconds, PSNR, Gaussians) at each look at the test views. The clock runs
+    """Figures, the model, and (step, training seconds, PSNR, Gaussians) at each look at the test views. The clock runs
     from before the Gaussians begin, photos are decoded as they come, and stops for the looks."""
     torch.manual_seed(0)
-    method = Splat(config, ModelContext(photos=len(scene.train))).to(device)
+    model = Splat(config, ModelContext(photos=len(scene.train))).to(device)
     curve: list[tuple[int, float, float, int]] = []
     memory: dict[str, float] = {}
     synchronise(device)
     start, paused = time.perf_counter(), 0.0
     with peak_memory(device, memory), _photos(scene, config, device, seed=0) as photos:
-        splatting.begin(method, scene, 0)
-        follow = splatting.follower(method, photos.generator)
+        model.initialise(TrainingPhotos(scene, scene.train), 0)
+        steps_done = count(1)
 
-        def after(step: int, optimiser: Optimiser) -> None:
+        def look_and_stop() -> bool:
+            """After each step: look if it is time to, and whether enough time was spent."""
             nonlocal paused
-            follow(step, optimiser)
-            if (step + 1) % every == 0 or step + 1 == steps:
+            done = next(steps_done)
+            if done % every == 0 or done == steps:
                 synchronise(device)
                 stopped = time.perf_counter()
-                curve.append((step + 1, stopped - start - paused, test.psnr(method), method.gaussians.count))
+                curve.append((done, stopped - start - paused, test.psnr(model), model.gaussians.count))
                 synchronise(device)
                 paused += time.perf_counter() - stopped
-
-        def enough() -> bool:
             return seconds is not None and time.perf_counter() - start - paused > seconds
 
         with suppress(Interrupted):
-            train(method, photos, TrainingConfig(steps=steps), after_step=after, should_stop=enough)
+            train(model, photos, TrainingConfig(steps=steps), should_stop=look_and_stop)
     row: dict[str, Any] = {f"s to {target} dB": _first(curve, target) for target in targets}
-    last_step, training_s, last_psnr, count = curve[-1] if curve else (0, 0.0, float("nan"), 0)
+    last_step, training_s, last_psnr, gaussians = curve[-1] if curve else (0, 0.0, float("nan"), 0)
     row |= {"psnr": last_psnr, "steps": last_step, "training_s": training_s}
-    row |= {"steps_per_s": last_step / max(training_s, 1e-9), "gaussians": count, **memory}
-    return row, method, curve
+    row |= {"steps_per_s": last_step / max(training_s, 1e-9), "gaussians": gaussians, **memory}
+    return row, model, curve
 
 
 def _photos(scene: Scene, config: SplatConfig, device: torch.device, seed: int) -> PhotoSource:
@@ -158,21 +160,22 @@ def _first(curve: list[tuple[int, float, float, int]], target: float) -> float |
 
 
 def _profile(
-    method: Splat, scene: Scene, device: torch.device, first: int, out: Path, rounds: int = 30
+    model: Splat, scene: Scene, device: torch.device, first: int, out: Path, rounds: int = 30
 ) -> tuple[dict[str, float], int]:
     """Milliseconds of a step by part, each the median over some steps after training; and, from a second look by
     torch's profiler, how many kernels a step launches (what they are goes into a file beside `out`)."""
     rounds = rounds if device.type == "cuda" else 2
-    marks, optimiser, guard = Marks(device), Optimiser(method.param_groups()), NanGuard(device)
-    with _photos(scene, method.config, device, seed=1) as photos:
-        follow = splatting.follower(method, photos.generator)
+    marks, optimiser, guard = Marks(device), Optimiser(model.param_groups()), NanGuard(device)
+    strategy = model.config.strategy
+    assert isinstance(strategy, MCMCConfig | AdaptiveDensityConfig)
+    with _photos(scene, model.config, device, seed=1) as photos:
 
         def step(number: int) -> None:
             optimiser.set_rates(number)
             batch = photos.batch(number)
             marks.mark("batch")
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-                terms = method.loss(batch, number)
+                terms = model.loss(batch, number)
             loss = torch.stack([value.float() for name, value in terms.items() if not name.startswith("_")]).sum()
             marks.mark("loss")
             loss.backward()
@@ -181,8 +184,8 @@ def _profile(
             marks.mark("guard")
             optimiser.step(bad.float())
             marks.mark("optimiser")
-            follow(number, optimiser)
-            marks.mark("growth" if number % method.config.growth.every == 0 else "shaking")
+            model.after_step(number, optimiser, bad, photos.generator)
+            marks.mark("refine" if number % strategy.refine_every == 0 else "after step")
 
         with _marked_drawing(marks):
             for number in range(first, first + 2 * rounds):

@@ -55,7 +55,9 @@ def _options() -> argparse.Namespace:
     training.add_argument("--every", type=int, default=250, help="steps between looks at the test views")
     training.add_argument("--max-steps", type=int, help="instead of the preset's")
     training.add_argument("--seconds", type=float, help="stop a training after so many")
-    training.add_argument("--set", nargs="*", default=[], help="settings of the method, such as growth.stop=5000")
+    training.add_argument(
+        "--set", nargs="*", default=[], help="settings of the model, such as strategy.refine_stop=5000"
+    )
     relevancy.add_argument("--gaussians", nargs="+", type=int, default=[200_000, 1_000_000, 3_000_000])
     relevancy.add_argument("--phrases", nargs="+", type=int, default=[1, 10, 100])
     relevancy.add_argument("--encoder", default="openclip:ViT-B-16/random")

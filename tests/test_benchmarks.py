@@ -26,7 +26,7 @@ from langfield.evaluation.metrics import ssim
 from langfield.features.bank import build_features
 from langfield.features.pyramid import PyramidRecipe
 from langfield.models.batches import Photo
-from langfield.models.gaussians.splat import LiftingConfig
+from langfield.models.gaussians.splat import LiftingConfig, Splat
 from langfield.models.presets import PRESETS
 from langfield.query.index.regions import GROW_SHARE, MIN_VOXELS, PEAK_SHARE
 from langfield.query.session import Session
@@ -63,7 +63,7 @@ def test_relevancy(benchmark, plots: ModuleType, capsys: pytest.CaptureFixture[s
     found = benchmark("relevancy")
     assert [(row["gaussians"], row["phrases"]) for row in found["known"]] == [(300, 1), (300, 3), (600, 1), (600, 3)]
     for row in found["known"]:
-        assert row["pairs"] > row["pairs_lit"] > 0
+        assert row["pairs"] > row["pairs_contributing"] > 0
         assert row["fixed_ms"] > row["floor_ms"] > 0
         assert row["pictures_per_s"] == pytest.approx(row["phrases"] * 1e3 / row["fixed_ms"])
     assert found["new_phrase"]["text_and_picture_ms"] > found["new_phrase"]["text_ms"] > 0
@@ -105,7 +105,7 @@ def test_growth(benchmark, plots: ModuleType, tmp_path: Path, monkeypatch: pytes
 def test_training(benchmark, plots: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     scene = tmp_path / "balls"
     write_ball_scene(scene, n_views=9, width_px=32, height_px=24, n_points=200)
-    settings = ("--set", "gaussians.capacity=400", "growth.start=4", "growth.every=4", "--every", "4")
+    settings = ("--set", "gaussians.capacity=400", "strategy.refine_start=4", "strategy.refine_every=4", "--every", "4")
     found = benchmark("training", str(scene), *settings, "--max-steps", "8", "--targets", "1", "60")
     (row,) = found["rows"]
     assert row["preset"] == "splat"
@@ -121,17 +121,18 @@ def test_training(benchmark, plots: ModuleType, tmp_path: Path, capsys: pytest.C
     assert np.asarray(plots.drawn(plots.plots(found)["training"])).std() > 10
 
 
-def test_training_on_several_photos_and_by_slopes(benchmark, tmp_path: Path):
+def test_training_on_several_photos_and_by_adaptive_density(benchmark, tmp_path: Path):
     scene = tmp_path / "balls"
     write_ball_scene(scene, n_views=5, width_px=32, height_px=24, n_points=200)
-    settings = ("--set", "gaussians.capacity=400", "growth.start=1", "growth.every=2", "half_size_until=2")
+    refining = ("strategy.refine_start=1", "strategy.refine_every=2")
+    settings = ("--set", "gaussians.capacity=400", *refining, "half_size_until=2")
     presets = ("--presets", "splat-fast", "splat-classic")
     found = benchmark("training", str(scene), *presets, *settings, "--max-steps", "5", "--every", "5")
     assert [row["steps"] for row in found["rows"]] == [5, 5]
     fast, classic = (found["presets"][name]["config"] for name in presets[1:])
     assert (fast["photos_per_step"], classic["photos_per_step"]) == (4, 1)
     for splat in found["presets"].values():
-        assert splat["config"]["growth"]["every"] == 2
+        assert splat["config"]["strategy"]["refine_every"] == 2
         assert splat["parts_ms"]["project and rasterise"] > 0
 
 
@@ -257,7 +258,9 @@ def test_lifting_ablations(
     assert base["total"] > 0
     assert base["miou"] == measured["miou"]
     assert base["auroc"] == measured["presence"]["auroc"]
-    kept = len(Session.open(run, device="cpu").method.language.distance)
+    model = Session.open(run, device="cpu").model
+    assert isinstance(model, Splat)
+    kept = len(model.language.distance)
     assert base["language_bytes"] - rows["1 kept"]["language_bytes"] == 3 * 4 * 3 * kept  # levels, bytes, codes
     assert base["language_bytes"] - rows["0.2"]["language_bytes"] == 2 * (4 * 4 * kept + 4)
     assert rows["light 0 px"]["answering"] > base["answering"]

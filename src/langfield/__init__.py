@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from langfield.core.splats import Splats
     from langfield.data.scene import open_scene
     from langfield.data.views import Scene
-    from langfield.evaluation.result import Report
+    from langfield.evaluation.result import EvaluationReport
     from langfield.features.targets import PictureTarget
     from langfield.models.base import Coupling, CouplingConfig, Head, HeadConfig
     from langfield.models.nerf.heads import PointHead
@@ -44,6 +44,7 @@ _HOMES = {
     "Camera": "core.cameras",
     "Coupling": "models.base",
     "CouplingConfig": "models.base",
+    "EvaluationReport": "evaluation.result",
     "Head": "models.base",
     "HeadConfig": "models.base",
     "Hit": "query.answers",
@@ -51,7 +52,6 @@ _HOMES = {
     "OrientedBox": "query.answers",
     "PictureTarget": "features.targets",
     "PointHead": "models.nerf.heads",
-    "Report": "evaluation.result",
     "RunView": "runs.info",
     "Scene": "data.views",
     "Session": "query.session",
@@ -75,6 +75,7 @@ __all__ = [
     "Camera",
     "Coupling",
     "CouplingConfig",
+    "EvaluationReport",
     "Head",
     "HeadConfig",
     "Hit",
@@ -82,7 +83,6 @@ __all__ = [
     "OrientedBox",
     "PictureTarget",
     "PointHead",
-    "Report",
     "RunView",
     "Scene",
     "Session",

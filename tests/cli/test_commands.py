@@ -18,10 +18,11 @@ from tests.cli.conftest import STEPS, Trained, failure, printed_json
 from tests.data.scenes import arc_cameras, write_ball_scene
 
 import langfield
+from langfield.cli.answer_files import write_answers
 from langfield.cli.main import main
 from langfield.core.progress import silent
+from langfield.models.voxels.voxel_lift import VoxelLift
 from langfield.query.best_views import views_of_point
-from langfield.reports.answer_pictures import write_answers
 
 
 def test_training_says_what_it_did(trained: Trained):
@@ -68,7 +69,7 @@ def test_lifted_language_is_trained_asked_measured_and_not_lifted_twice(trained:
 
 def test_a_run_without_its_language_yet_says_so(trained: Trained, tmp_path: Path, capsys, monkeypatch):
     run = tmp_path / "unfinished"
-    monkeypatch.setattr("langfield.stages.lift_language", lambda *arguments: (_ for _ in ()).throw(MemoryError))
+    monkeypatch.setattr(VoxelLift, "finish", lambda *arguments: (_ for _ in ()).throw(MemoryError))
     arguments = [*run_to(trained.arguments, run, preset="lift"), "--max-steps", str(STEPS), "--no-progress"]
     assert main(arguments) == 1
     assert "no language yet" in failure(capsys, ["query", str(run), "mug", "--no-progress"])

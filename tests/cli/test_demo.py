@@ -13,11 +13,12 @@ from tests.data.scenes import write_ball_scene
 
 from langfield.cli.demo import shown
 from langfield.cli.main import main
+from langfield.data.queries import Instance, SceneQuery
 from langfield.models.presets import PRESETS
-from langfield.pipelines.demo import Judged, _judge, run_demo
+from langfield.pipelines.demo import JudgedAnswer, judge, run_demo
 from langfield.query.answers import Answer
 
-THING = {"position": [0.3, -0.2, 0.1], "radius": 0.05, "height": 0.2}
+THING = Instance((0.3, -0.2, 0.1), radius=0.05, height=0.2)
 
 
 def answer(position: tuple[float, float, float] | None, presence: float = 0.8) -> Answer:
@@ -32,7 +33,7 @@ def answer(position: tuple[float, float, float] | None, presence: float = 0.8) -
         (answer((0.36, -0.2, 0.19)), [THING], True),
         (answer((0.38, -0.2, 0.1)), [THING], False),
         (answer((0.3, -0.2, 0.25)), [THING], False),
-        (answer((0.38, -0.2, 0.1)), [THING, THING | {"position": [0.4, -0.2, 0.1]}], True),
+        (answer((0.38, -0.2, 0.1)), [THING, replace(THING, position=(0.4, -0.2, 0.1))], True),
         (answer((0.3, -0.2, 0.1), presence=0.4), [THING], False),
         (answer(None, presence=0.2), [THING], False),
         (answer(None, presence=0.2), [], True),
@@ -40,8 +41,7 @@ def answer(position: tuple[float, float, float] | None, presence: float = 0.8) -
     ],
 )
 def test_an_answer_is_right_if_it_lies_on_what_was_meant(found: Answer, meant: list, correct: bool):
-    query = {"kind": "object", "ids": list(range(len(meant)))}
-    judged = _judge(found, query, dict(enumerate(meant)))
+    judged = judge(found, SceneQuery("mug", "object", tuple(range(len(meant)))), meant)
     assert judged.correct is correct
     assert judged.expected == ("present" if meant else "absent")
     assert judged.to_json()["correct"] is correct
@@ -102,11 +102,11 @@ def test_the_sheet_shows_different_things_in_all_kinds_of_words_and_some_that_ar
         "abstract": [("toy", (0, 3)), ("ware", (1, 2)), ("something to drink from", (1, 2))],
     }
     judged = [
-        Judged(replace(answer(None), phrase=phrase), "present", False, kind, ids)
+        JudgedAnswer(replace(answer(None), phrase=phrase), "present", False, kind, ids)
         for kind, phrases in spoken.items()
         for phrase, ids in phrases
     ]
-    absent = [Judged(answer(None, presence=0.1), "absent", True, "absent", ())] * 10
+    absent = [JudgedAnswer(answer(None, presence=0.1), "absent", True, "absent", ())] * 10
     chosen = shown([*judged, *absent])
     assert [j.answer.phrase for j in chosen[:-2]] == ["bear", "automobile", "old white mug", "red mug"]
     assert [j.expected for j in chosen[-2:]] == ["absent"] * 2

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.cli.conftest import failure, printed_json
+from tests.export.coco_decoder import mask_of
 from tests.query.fake_session import WORLD_FROM_SCENE, session
 from tests.query.fake_world import THING
 
 from langfield.cli.main import main
 from langfield.core.cameras import NO_DISTORTION
 from langfield.data.formats.ply import read_ply
-from langfield.export.coco import mask_of
 from langfield.query.session import Session
 
 

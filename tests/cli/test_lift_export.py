@@ -149,10 +149,10 @@ def test_points_of_gaussians_lie_in_the_world(lifted: Lifted, tmp_path: Path, ca
     assert printed_json(capsys, [*arguments, "--cube", "0.3"])["count"] < count / 4
 
 
-def test_points_come_from_other_methods_too_but_gaussians_do_not(trained: Trained, tmp_path: Path, capsys):
+def test_points_come_from_other_models_too_but_gaussians_do_not(trained: Trained, tmp_path: Path, capsys):
     arguments = ["export", str(trained.run), "--out", str(tmp_path / "a.ply"), "--no-progress", "--format"]
     assert failure(capsys, [*arguments, "splat"]) == (
-        "this run is of the method lerf, which has no Gaussians: export points, or train with --preset splat"
+        "this run is of the model lerf, which has no Gaussians: export points, or train with --preset splat"
     )
     assert not (tmp_path / "a.ply").exists()
     said = main([*arguments, "points", "--cube", "0.05"])

@@ -11,9 +11,10 @@ from tests.features.conftest import CellEncoder, ColourEncoder
 from langfield.core.errors import UsageError
 from langfield.data.scene import open_scene
 from langfield.features.bank import build_features
+from langfield.features.photos import TrainingPhotos
 from langfield.features.pyramid import LERF_PYRAMID
 from langfield.models.nerf.lerf import Lerf, LerfConfig
-from langfield.models.registry import METHODS
+from langfield.models.registry import MODELS
 from langfield.pipelines.stages import check_gpu_memory, feature_bytes
 from langfield.runs.directory import lock_run
 
@@ -47,11 +48,11 @@ def test_the_run_is_locked_while_photos_are_encoded(trained: Trained, tmp_path: 
 
 def test_the_method_is_known_and_the_presets(trained: Trained, tmp_path: Path, monkeypatch, capsys):
     arguments = [str(tmp_path) if word == str(trained.run) else word for word in trained.arguments]
-    assert (
-        failure(capsys, [*arguments, "--method", "nerf"]) == "unknown method 'nerf'; known are auto, lerf, lift, splat"
+    assert failure(capsys, [*arguments, "--method", "nerf"]) == (
+        "unknown method 'nerf'; known are auto, lerf, splat, voxel_lift"
     )
     assert printed_json(capsys, [*arguments, "--method", "lerf", "--max-steps", "1"])["steps"] == 1
-    monkeypatch.setitem(METHODS, "other", (Lerf, LerfConfig))
+    monkeypatch.setitem(MODELS, "other", (Lerf, LerfConfig))
     assert failure(capsys, [*arguments, "--method", "other"]) == (
         "preset nano is of the method lerf, not other; leave one out"
     )
@@ -104,4 +105,4 @@ def test_the_size_of_features_is_known_before_they_are_made(trained: Trained):
     bank = build_features(scene, views, *encoders, LERF_PYRAMID)
     assert bank.dense is not None
     made = bank.pyramid.rows.nbytes + bank.dense.rows.nbytes
-    assert feature_bytes(scene, views, encoders, LERF_PYRAMID) == made
+    assert feature_bytes(TrainingPhotos(scene, views), encoders, LERF_PYRAMID) == made

@@ -15,10 +15,10 @@ from tests.cli.conftest import Trained
 from tests.data.scenes import arc_cameras
 
 import langfield
-from langfield.cli.camera_path import cameras_along, read_camera_path
+from langfield.cli.camera_path import cameras_between, read_camera_path
 from langfield.cli.main import main
-from langfield.cli.render import chosen_views
 from langfield.cli.video import Video
+from langfield.cli.view_selection import chosen_views
 from langfield.core.cameras import Camera
 from langfield.core.errors import DataError, UsageError
 from langfield.core.transforms import opencv_from_opengl
@@ -195,7 +195,7 @@ def test_too_many_cameras_are_refused(tmp_path: Path):
     with pytest.raises(DataError, match="must list 1 to 100000 cameras, found 100001: split the path"):
         read_camera_path(path)
     with pytest.raises(UsageError, match=r"--between 1000 makes 100101 pictures, at most 100000 are made: lower it"):
-        cameras_along(arc_cameras(101, 8, 6), 1000)
+        cameras_between(arc_cameras(101, 8, 6), 1000)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_wrong_options_are_one_line_and_leave_nothing(trained: Trained, tmp_path
 @given(st.integers(0, 8), st.integers(0, 8), st.integers(0, 5))
 def test_the_way_between_cameras_is_even(first: int, second: int, between: int):
     arc = arc_cameras(9, 48, 36)
-    way = cameras_along([arc[first], arc[second]], between)
+    way = cameras_between([arc[first], arc[second]], between)
     assert len(way) == between + 2
     np.testing.assert_array_equal(way[0].world_from_camera, arc[first].world_from_camera)
     np.testing.assert_array_equal(way[-1].world_from_camera, arc[second].world_from_camera)
@@ -240,7 +240,7 @@ def test_the_way_between_cameras_is_even(first: int, second: int, between: int):
 
 def test_the_way_has_the_lens_of_the_first_camera():
     wide, narrow = arc_cameras(2, 48, 36)[0], arc_cameras(2, 96, 80)[1]
-    assert {(c.width_px, c.height_px, c.fx_px) for c in cameras_along([wide, narrow], 3)} == {(48, 36, wide.fx_px)}
+    assert {(c.width_px, c.height_px, c.fx_px) for c in cameras_between([wide, narrow], 3)} == {(48, 36, wide.fx_px)}
 
 
 @settings(deadline=None, max_examples=25)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from PIL import Image
 from tests.cli.conftest import STEPS, failure, printed_json
@@ -18,13 +17,19 @@ from tests.data.literature_scenes import (
 
 from langfield.cli.console import Console
 from langfield.cli.main import main
-from langfield.cli.reproduce import Asked, beside, chosen_phrases, measured_figures, percent, planned
+from langfield.cli.reproduce import (
+    CataloguePhrase,
+    chosen_phrases,
+    compare_with_published,
+    measured_figures,
+    percent,
+    plan_protocols,
+)
 from langfield.core.errors import DataError
 from langfield.core.progress import silent
 from langfield.data.literature.catalogue import catalogue
 from langfield.data.scene import open_scene
 from langfield.models.presets import PRESETS
-from langfield.reports.contact_sheet import SheetRow, contact_sheet
 
 
 @pytest.fixture(autouse=True)
@@ -102,18 +107,18 @@ def test_labels_are_asked_as_far_as_they_go(tmp_path: Path, monkeypatch):
     console = Console(silent, said.append, quiet=True)
     labels = tmp_path / "label" / "ramen"
     every = dict.fromkeys(("langfield", "lerf", "lerf-ovs", "lerf-ovs-held-out"), labels)
-    assert planned(scene, folder, photos, console) == every
+    assert plan_protocols(scene, folder, photos, console) == every
     no_test = replace(photos, test=())
     assert not said
-    assert set(planned(scene, folder, no_test, console)) == {"lerf-ovs", "lerf-ovs-held-out"}
+    assert set(plan_protocols(scene, folder, no_test, console)) == {"lerf-ovs", "lerf-ovs-held-out"}
     assert said.pop() == "the scene names no test photos, so nothing is measured in any"
 
     (labels / "frame_00009.json").unlink()
-    assert planned(scene, folder, photos, console) == {"langfield": None, "lerf-ovs": labels}
+    assert plan_protocols(scene, folder, photos, console) == {"langfield": None, "lerf-ovs": labels}
     assert said == [f"none of the photos labelled in {labels} is a test photo: of those only pictures are measured"]
     (labels / "frame_00005.json").write_text("{")
     with pytest.raises(DataError, match=r"frame_00005\.json: is no valid JSON"):
-        planned(scene, folder, photos, console)
+        plan_protocols(scene, folder, photos, console)
 
     asked = []
 
@@ -166,9 +171,16 @@ def test_labels_that_cannot_be_read_end_it_before_the_training(tmp_path: Path, e
 
 def test_phrases_are_chosen_by_group_and_asked_once(tmp_path: Path):
     figurines, bed = catalogue().find("figurines"), catalogue().find("bed")
-    assert chosen_phrases(figurines, tmp_path, "failures") == [Asked("leaf", "failures"), Asked("table", "failures")]
+    assert chosen_phrases(figurines, tmp_path, "failures") == [
+        CataloguePhrase("leaf", "failures"),
+        CataloguePhrase("table", "failures"),
+    ]
     both = replace(figurines, phrases={"paper": ("a", "b"), "failures": (), "free": ("b", "c")})
-    assert chosen_phrases(both, tmp_path, "all") == [Asked("a", "paper"), Asked("b", "paper"), Asked("c", "free")]
+    assert chosen_phrases(both, tmp_path, "all") == [
+        CataloguePhrase("a", "paper"),
+        CataloguePhrase("b", "paper"),
+        CataloguePhrase("c", "free"),
+    ]
     write_3d_ovs_scene(tmp_path / "bed", "red bag\nwhite wall\n")
     assert [asked.phrase for asked in chosen_phrases(bed, tmp_path / "bed", "paper")] == ["red bag", "white wall"]
 
@@ -204,19 +216,11 @@ def test_figures_are_read_from_reports_in_percent():
 def test_only_a_figure_of_the_same_protocol_is_set_beside_a_published_one():
     figure = {"method": "M", "metric": "miou", "protocol": "lerf-ovs", "percent": 50.0, "source": ""}
     measured = {"lerf": {"miou": 0.25}, "lerf-ovs": {"miou": 0.5}}
-    assert beside(figure, measured) == {"measured_percent": 50.0, "note": "the same protocol"}
-    assert beside(figure | {"protocol": "lerf-mask"}, measured)["measured_percent"] is None
-    assert beside(figure | {"metric": "localisation"}, measured)["measured_percent"] is None
+    assert compare_with_published(figure, measured) == {"measured_percent": 50.0, "note": "the same protocol"}
+    assert compare_with_published(figure | {"protocol": "lerf-mask"}, measured)["measured_percent"] is None
+    assert compare_with_published(figure | {"metric": "localisation"}, measured)["measured_percent"] is None
     trained_on = {"lerf-ovs": {"miou": 0.5, "views": 4, "trained_on": ["a", "b", "c"]}}
-    assert beside(figure, trained_on)["note"] == "the same protocol; 3 of 4 labelled photos were trained on"
-
-
-def test_a_sheets_title_stands_above_it_and_moves_the_rest_down():
-    rng = np.random.default_rng(0)
-    picture = rng.integers(0, 255, (36, 48, 3)).astype(np.uint8)
-    rows = [SheetRow(f"phrase {i}", (picture, picture, picture)) for i in range(3)]
-    plain, titled = contact_sheet(rows, blocks=2), contact_sheet(rows, blocks=2, title="lerf/teatime, preset lerf")
-    added = titled.shape[0] - plain.shape[0]
-    assert added > 0
-    assert (titled[added:] == plain).all()
-    assert (titled[:added] != 255).any()
+    assert (
+        compare_with_published(figure, trained_on)["note"]
+        == "the same protocol; 3 of 4 labelled photos were trained on"
+    )

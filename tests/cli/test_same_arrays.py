@@ -20,7 +20,7 @@ from langfield.evaluation.phrase_results import PhraseRecorder
 from langfield.query.answers import ViewAnswers
 from langfield.query.pictures import composited, relevancy_picture
 from langfield.query.session import Session
-from langfield.reports.answer_pictures import best_views
+from langfield.reports.answer_pictures import best_view_indices
 
 NAMES = ("relevancy", "refined", "masks")
 
@@ -41,8 +41,8 @@ def test_query_writes_what_python_gives(run: Session, tmp_path: Path, capsys):
     answers = printed_json(capsys, ["query", "run", "thing", "nothing", "--out", str(tmp_path), "--no-progress"])
     asked = run.query(["thing", "nothing"])
     assert answers["answers"] == json.loads(json.dumps([answer.to_json() for answer in asked]))
-    for slug, answer, view in zip(("01-thing", "02-nothing"), asked, best_views(run, asked, None), strict=True):
-        seen = run.ask_view(view.camera, [answer.phrase])  # 64 pixels wide: shown as large as it is
+    for slug, answer, view in zip(("01-thing", "02-nothing"), asked, best_view_indices(run, asked), strict=True):
+        seen = run.ask_view(run.views[view].camera, [answer.phrase])  # 64 pixels wide: shown as large as it is
         np.testing.assert_array_equal(pixels(tmp_path / f"{slug}_mask.png") == 255, seen.masks[0])
         np.testing.assert_array_equal(pixels(tmp_path / f"{slug}_relevancy.png"), relevancy_picture(seen.relevancy[0]))
         np.testing.assert_array_equal(pixels(tmp_path / f"{slug}_refined.png"), relevancy_picture(seen.refined[0]))

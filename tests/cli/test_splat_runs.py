@@ -31,7 +31,7 @@ def tiny_splat(monkeypatch) -> None:
     config = replace(
         CONFIG,
         gaussians=replace(CONFIG.gaussians, capacity=330),
-        growth=replace(GROWTH, start=4, every=4),
+        strategy=replace(GROWTH, refine_start=4, refine_every=4),
         lifting=LiftingConfig(codes=8, side_px=32, min_contribution=0.2),
     )
     small = replace(PRESETS["splat"], config=config, steps=STEPS, pyramid=PyramidRecipe((0.2, 0.5), 0.5))
@@ -68,17 +68,17 @@ def test_quick_relevancy_is_each_gaussians_highest(tiny_splat, encoder: str, tmp
     scene = write_ball_scene(tmp_path / "scene", n_views=9, width_px=48, height_px=36).folder
     printed_json(capsys, _train(scene, tmp_path / "run", encoder))
     session = langfield.open(tmp_path / "run", device="cpu")
-    phrases, card, method = ["red ball", "piano"], session.encoder.card, session.model
-    assert isinstance(method, Splat)
+    phrases, card, model = ["red ball", "piano"], session.encoder.card, session.model
+    assert isinstance(model, Splat)
     asked, negatives = session.encoder.encode_texts(phrases), session.encoder.encode_texts(list(card.negatives))
-    every, language = torch.arange(method.gaussians.count), method.language
+    every, language = torch.arange(model.gaussians.count), model.language
     highest = torch.zeros(len(every), len(phrases))
     for level in range(len(language.crop_angles)):
         embedding = language.embedding(every, level)
         found = relevancy(embedding, asked, negatives, card.temperature)
         highest = torch.maximum(highest, torch.where(embedding.any(dim=1, keepdim=True), found, 0))
     for view in session.views[:2]:
-        picture = method.splat(view.camera.moved(Similarity.from_matrix(session.info.scene_from_world)), highest)
+        picture = model.splat(view.camera.moved(Similarity.from_matrix(session.info.scene_from_world)), highest)
         expected = picture.features / picture.alpha.clamp_min(1e-3)[..., None]
         quick = session.quick_relevancy(view.camera, phrases)
         torch.testing.assert_close(quick, expected.permute(2, 0, 1), rtol=0, atol=2e-3)
@@ -87,12 +87,23 @@ def test_quick_relevancy_is_each_gaussians_highest(tiny_splat, encoder: str, tmp
     assert not torch.equal(swapped[0], session.quick_relevancy(session.views[0].camera, ["piano"])[0])
 
 
-DENSE = AdaptiveDensityConfig(start=1, every=3, stop=11, slope=0.0, small=0.01, huge=0.4, huge_after=6, reset_every=7)
+DENSE = AdaptiveDensityConfig(
+    refine_start=1,
+    refine_every=3,
+    refine_stop=11,
+    grow_grad2d=0.0,
+    grow_scale3d=0.01,
+    prune_scale3d=0.4,
+    prune_scale3d_after=6,
+    reset_every=7,
+)
 
 
-@pytest.mark.parametrize("ways", [{}, {"growth": DENSE, "photos_per_step": 2, "half_size_until": 6, "exposure": True}])
+@pytest.mark.parametrize(
+    "ways", [{}, {"strategy": DENSE, "photos_per_step": 2, "half_size_until": 6, "exposure": True}]
+)
 def test_halves_are_the_whole(ways: dict, tiny_splat, monkeypatch, encoder: str, tmp_path: Path, capsys):
-    """Bit for bit, also where the halves meet between two growths, in half-size steps."""
+    """Bit for bit, also where the halves meet between two refinements, in half-size steps."""
     small = PRESETS["splat"]
     monkeypatch.setitem(PRESETS, "splat", replace(small, config=replace(small.config, **ways)))
     scene = write_ball_scene(tmp_path / "scene", n_views=5, width_px=40, height_px=30).folder
@@ -102,7 +113,7 @@ def test_halves_are_the_whole(ways: dict, tiny_splat, monkeypatch, encoder: str,
     assert set(whole) == set(halves)
     for name, tensor in whole.items():
         assert tensor.equal(halves[name]), name
-    assert {"slopes.total", "exposure.affine"}.isdisjoint(whole) == (not ways)
+    assert {"strategy.grad2d", "exposure.affine"}.isdisjoint(whole) == (not ways)
 
 
 def finite(run: Path) -> bool:
@@ -183,13 +194,13 @@ def test_a_cloud_of_no_use_is_said_and_random_points_taken(
     assert finite(tmp_path / "run")
 
 
-@pytest.mark.parametrize("growth", [None, DENSE])
+@pytest.mark.parametrize("strategy", [None, DENSE])
 def test_gaussians_that_all_die_are_said_and_leave_a_run_of_numbers(
-    growth: AdaptiveDensityConfig | None, tiny_splat, monkeypatch, encoder: str, tmp_path: Path, capsys
+    strategy: AdaptiveDensityConfig | None, tiny_splat, monkeypatch, encoder: str, tmp_path: Path, capsys
 ):
     small = PRESETS["splat"]
-    if growth is not None:
-        monkeypatch.setitem(PRESETS, "splat", replace(small, config=replace(small.config, growth=growth)))
+    if strategy is not None:
+        monkeypatch.setitem(PRESETS, "splat", replace(small, config=replace(small.config, strategy=strategy)))
     loss = Splat.loss
 
     def fatal(self: Splat, batch: PhotoBatch, step: int) -> dict[str, torch.Tensor]:
@@ -209,7 +220,7 @@ def test_gradients_that_are_no_numbers_end_the_training_and_the_good_state_stays
     tiny_splat, monkeypatch, encoder: str, tmp_path: Path, capsys
 ):
     small = PRESETS["splat"]
-    monkeypatch.setitem(PRESETS, "splat", replace(small, config=replace(small.config, growth=DENSE), steps=200))
+    monkeypatch.setitem(PRESETS, "splat", replace(small, config=replace(small.config, strategy=DENSE), steps=200))
     scene, run = small_scene(tmp_path / "scene"), tmp_path / "run"
     printed_json(capsys, _train(scene, run, encoder, "--max-steps", "3"))
     loss = Splat.loss

@@ -18,8 +18,8 @@ from langfield.core.cameras import Camera
 from langfield.core.errors import DataError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.data.scene import Scene, open_scene
-from langfield.evaluation import askable as asked_module
-from langfield.evaluation.askable import Asked, AskedAtLevels, AskedProtocol
+from langfield.evaluation import askable as askable_module
+from langfield.evaluation.askable import AnswerProtocol, AskableSession, SessionWithLevelMaps
 from langfield.evaluation.evaluator import evaluate
 from langfield.evaluation.protocols.names import PROTOCOLS, ProtocolName
 from langfield.query.answers import Answer, Hit, ViewAnswers
@@ -46,7 +46,9 @@ class Oracle:
         rgb, _, depth = draw(camera)
         return rgb, depth.astype(np.float32)
 
-    def ask_view(self, camera: Camera, phrases: Sequence[str], *, protocol: AskedProtocol = "langfield") -> ViewAnswers:
+    def ask_view(
+        self, camera: Camera, phrases: Sequence[str], *, protocol: AnswerProtocol = "langfield"
+    ) -> ViewAnswers:
         self.asked += 1
         self.largest = max(self.largest, camera.width_px)
         rgb, ids, depth = draw(camera)
@@ -143,7 +145,7 @@ def test_answers_on_a_smaller_raster_are_counted_on_the_labels(scene: Scene):
 
 
 def test_questions_are_split_when_their_maps_are_too_large(scene: Scene, monkeypatch):
-    monkeypatch.setattr(asked_module, "MAPS_BYTES", 2 * 4 * WIDTH * HEIGHT * 4)
+    monkeypatch.setattr(askable_module, "MAX_MAPS_BYTES", 2 * 4 * WIDTH * HEIGHT * 4)
     oracle = Oracle()
     whole = evaluate(oracle, scene, queries=scene.root / "queries.json", protocol="lerf").to_json()
     assert oracle.asked == 3 * math.ceil(len(IDS) / 4)
@@ -242,8 +244,8 @@ def boxed_labels(scene: Scene, folder: Path, indices: Sequence[int]) -> Path:
 
 
 def test_an_oracle_is_what_is_asked():
-    assert isinstance(Oracle(), Asked)
-    assert isinstance(Oracle(), AskedAtLevels)
+    assert isinstance(Oracle(), AskableSession)
+    assert isinstance(Oracle(), SessionWithLevelMaps)
 
 
 @pytest.mark.parametrize("protocol", list(PROTOCOLS))
@@ -311,7 +313,7 @@ def test_a_label_that_was_trained_on_and_none_left_is_an_error(scene: Scene, tmp
 
 
 def test_levels_are_asked_in_parts_when_their_maps_are_too_large(scene: Scene, monkeypatch):
-    monkeypatch.setattr(asked_module, "MAPS_BYTES", 8 * 4 * WIDTH * HEIGHT * 3)
+    monkeypatch.setattr(askable_module, "MAX_MAPS_BYTES", 8 * 4 * WIDTH * HEIGHT * 3)
     oracle, queries_file = Oracle(), scene.root / "queries.json"
     parts = evaluate(oracle, scene, queries=queries_file, protocol="lerf-ovs").to_json()
     assert oracle.asked > 3

@@ -9,14 +9,13 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from langfield.evaluation.masks import (
-    LERF_OVS_RULE,
     boundaries,
     box_filtered,
-    cut,
     half_smoothed,
     ious,
     lerf_ovs_masks,
-    majority,
+    lerf_ovs_threshold,
+    majority_filter,
 )
 
 FUZZ = settings(deadline=None, max_examples=40)
@@ -91,24 +90,23 @@ def test_maps_of_a_batch_do_not_mix():
     values = torch.rand(3, 20, 25)
     together = lerf_ovs_masks(values)
     assert all(torch.equal(together[i : i + 1], lerf_ovs_masks(values[i : i + 1])) for i in range(3))
-    assert LERF_OVS_RULE.masks is lerf_ovs_masks
 
 
 @FUZZ
 @given(SMALL_MASKS)
 def test_the_majority_is_the_evaluations_slice_pixel_by_pixel(kept: np.ndarray):
-    np.testing.assert_array_equal(majority(tensor(kept))[0].numpy(), slow_majority(kept))
+    np.testing.assert_array_equal(majority_filter(tensor(kept))[0].numpy(), slow_majority(kept))
 
 
 def test_the_last_row_and_column_never_vote_and_a_tie_is_false():
     kept = np.zeros((10, 10), bool)
     kept[:, 9] = True
-    assert not majority(tensor(kept)).any()
+    assert not majority_filter(tensor(kept)).any()
     kept[:, 7:] = True  # at the last column, windows hold columns 6, 7, 8: two of three are true
-    assert majority(tensor(kept))[0, :, 9].all()
+    assert majority_filter(tensor(kept))[0, :, 9].all()
     kept = np.zeros((3, 3), bool)
     kept[:, 0] = True  # every window is columns 0 and 1 of rows 0 and 1: half of it
-    assert not majority(tensor(kept)).any()
+    assert not majority_filter(tensor(kept)).any()
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -128,7 +126,7 @@ def test_lerf_ovs_masks_are_the_rule_step_by_step(seed: int):
 def test_what_is_cut_is_above_seven_tenths_of_the_range():
     # Quarters from 2 to 3: the rule keeps what is above 2.7 (2 · 0.7 − 1 = 0.4), wherever the range lies.
     steps = torch.linspace(2, 3, 5)[None, :, None].repeat_interleave(8, dim=1).repeat(1, 1, 20)
-    kept = cut(steps)[0, :, 10]
+    kept = lerf_ovs_threshold(steps)[0, :, 10]
     assert kept.nonzero().flatten().tolist() == list(range(24, 40))
 
 

@@ -1,15 +1,13 @@
 """Figures phrase by phrase: the same answers that the evaluator counts, and the worst first."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.data.scenes import write_ball_scene
 from tests.evaluation.test_evaluator import Oracle
 
 from langfield.data.scene import Scene, open_scene
 from langfield.evaluation.evaluator import evaluate
 from langfield.evaluation.labels.layouts import open_labels
-from langfield.evaluation.phrase_results import PhraseInView, PhraseRecorder, PhraseResult, to_show, worst_first
+from langfield.evaluation.phrase_results import PhraseInView, PhraseRecorder, PhraseResult, worst_first
 from langfield.query.answers import Answer
 
 
@@ -66,8 +64,7 @@ def phrase(
     answer = Answer(name, presence > 0.5, presence, presence, None, ())
     # Each with a size of its own: no two mean the same things.
     views = tuple(
-        PhraseInView(f"v{i}", i < hits, i < hits, iou, 0.5, len(name) + 1000 * ord(name[0]))
-        for i, iou in enumerate(ious)
+        PhraseInView(f"v{i}", i < hits, i < hits, iou, len(name) + 1000 * ord(name[0])) for i, iou in enumerate(ious)
     )
     return PhraseResult(name, kind, expected, answer, views)  # type: ignore[arg-type]
 
@@ -91,33 +88,6 @@ def test_the_worst_stand_first():
     assert results[1].worst.view == "v0"
     assert results[2].worst is not None
     assert results[2].worst.view == "v1"  # the one that was missed
-
-
-drawn = st.tuples(st.floats(0, 1), st.sampled_from(["present", "absent"]), st.sampled_from("abc"))
-
-
-@given(st.lists(drawn, max_size=30), st.integers(1, 12))
-def test_what_is_shown_is_the_worst_half_and_something_of_the_rest(given_results, count: int):
-    results = [
-        phrase(str(i), presence, expected, kind=kind) for i, (presence, expected, kind) in enumerate(given_results)
-    ]
-    shown, ordered = to_show(results, count), worst_first(results)
-    assert len(shown) <= min(count, len(results))
-    assert len(shown) >= min(count, len(results)) // 2
-    half = -(-count // 2)
-    assert shown[: min(half, len(results))] == ordered[:half]
-    assert [result for result in ordered if result in shown] == shown
-
-
-def test_phrases_of_the_same_things_are_shown_once():
-    seen = (PhraseInView("v", True, True, 0.5, 0.5, 200),)
-    one = PhraseResult("spoon", "object", "present", Answer("spoon", True, 0.9, 0.9, None, ()), seen)
-    other = PhraseResult("tool", "abstract", "present", Answer("tool", True, 0.8, 0.8, None, ()), seen)
-    assert [result.phrase for result in to_show([one, other], 4)] == ["tool"]
-    assert [result.phrase for result in to_show([phrase("a", 0.1, "absent"), phrase("b", 0.1, "absent")], 4)] == [
-        "a",
-        "b",
-    ]
 
 
 def test_json_holds_what_the_page_shows():

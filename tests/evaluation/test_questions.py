@@ -5,16 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from langfield.evaluation.questions import (
-    Question,
-    Tally,
-    bootstrap_error,
-    figures,
-    finite,
-    mean,
-    standard_error,
-    summary,
-)
+from langfield.evaluation.questions import HitCounts, Question
+from langfield.evaluation.statistics import bootstrap_error, figures, finite, mean, standard_error, summary
 
 
 def asked(phrase: str, kind: str, view: str | None, **values: float | None) -> Question:
@@ -29,11 +21,11 @@ QUESTIONS = [
 ]
 
 
-def test_tallies_leave_the_background_out_of_all():
-    tally = Tally()
+def test_counts_leave_the_background_out_of_all():
+    counts = HitCounts()
     for kind, hit in (("object", True), ("object", False), ("background", True), ("abstract", True)):
-        tally.add(kind, hit)
-    assert tally.to_json() == {
+        counts.add(kind, hit)
+    assert counts.to_json() == {
         "abstract": {"hits": 1, "total": 1},
         "background": {"hits": 1, "total": 1},
         "object": {"hits": 1, "total": 2},
@@ -43,9 +35,9 @@ def test_tallies_leave_the_background_out_of_all():
 
 
 def test_questions_that_do_not_tell_are_not_counted():
-    tally = Tally.of_questions(QUESTIONS, "iou")
-    assert tally.total == {"object": 2, "abstract": 1}
-    assert Tally.of_questions(QUESTIONS, "hit").of(["object", "attribute"]) == {"hits": 2, "total": 3}
+    counts = HitCounts.of_questions(QUESTIONS, "iou")
+    assert counts.total == {"object": 2, "abstract": 1}
+    assert HitCounts.of_questions(QUESTIONS, "hit").of(["object", "attribute"]) == {"hits": 2, "total": 3}
 
 
 def test_means_by_hand():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.export.coco_decoder import mask_of, plain_counts
 
-from langfield.export.coco import annotation, compressed_counts, mask_of, plain_counts, rle, run_lengths
+from langfield.export.coco import annotation, compressed_counts, rle, run_lengths
 
 # Row by row: .##. / .#.. / #... — column by column: ..# ##. #.. ...
 MASK = np.array([[0, 1, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0]], dtype=bool)

@@ -11,7 +11,7 @@ from tests.data.scenes import BALLS, arc_cameras, draw
 
 from langfield.core.errors import UsageError
 from langfield.core.transforms import Similarity
-from langfield.export.points import on_one_surface, surface_points, unprojected
+from langfield.export.points import backprojected, on_one_surface, surface_points
 from langfield.query.session import Session
 from langfield.runs.info import RunView
 
@@ -42,10 +42,10 @@ def distance_to_surface(points: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("offset", [np.zeros(3), FAR_AWAY], ids=["here", "far away"])
 def test_points_lie_on_the_surface_one_a_cube(offset: np.ndarray):
     told = []
-    found = surface_points(BallSession(offset), cube_world=0.04, progress=told.append)
+    found = surface_points(BallSession(offset), voxel_size_world=0.04, progress=told.append)
     assert told[-1].done == told[-1].total == len(told) == 5
     points = found.xyz - offset
-    assert found.cube_world == 0.04
+    assert found.voxel_size_world == 0.04
     assert len(points) > 500
     assert np.quantile(distance_to_surface(points), 0.95) < 0.006  # a mean over a piece of a ball lies a little inside
     assert (np.abs(points[:, :2]) < 0.92).all()
@@ -56,7 +56,7 @@ def test_points_lie_on_the_surface_one_a_cube(offset: np.ndarray):
 
 
 def test_twice_the_cube_is_about_a_quarter_of_the_points():
-    fine, coarse = (len(surface_points(BallSession(np.zeros(3)), cube_world=c).xyz) for c in (0.04, 0.08))
+    fine, coarse = (len(surface_points(BallSession(np.zeros(3)), voxel_size_world=c).xyz) for c in (0.04, 0.08))
     assert 3 < fine / coarse < 5
 
 
@@ -64,17 +64,17 @@ def test_cubes_are_a_pixel_wide_if_not_given():
     found = surface_points(BallSession(np.zeros(3)), side_px=60)
     camera = arc_cameras(6, 60, 45)[1]
     depth = draw(camera)[2]
-    assert found.cube_world == pytest.approx(np.median(depth[depth > 0]) / camera.fx_px, rel=0.1)
+    assert found.voxel_size_world == pytest.approx(np.median(depth[depth > 0]) / camera.fx_px, rel=0.1)
 
 
 def test_what_cannot_be_is_said():
     with pytest.raises(UsageError, match="no camera of this run sees a surface"):
         surface_points(BallSession(np.zeros(3), blind=True))
     with pytest.raises(UsageError, match="cubes of 1e-07 are too small for this scene"):
-        surface_points(BallSession(np.zeros(3)), cube_world=1e-7)
+        surface_points(BallSession(np.zeros(3)), voxel_size_world=1e-7)
     for side in (0.0, -1.0, np.inf, np.nan):
         with pytest.raises(UsageError, match="the cubes' side must be positive"):
-            surface_points(BallSession(np.zeros(3)), cube_world=float(side))
+            surface_points(BallSession(np.zeros(3)), voxel_size_world=float(side))
 
 
 @settings(deadline=None, max_examples=60)
@@ -93,7 +93,7 @@ def test_one_surface_is_where_no_neighbour_jumps(height: int, width: int, seed: 
 def test_a_bent_lens_is_unbent():
     """Points of a plane seen by a fisheye lie on that plane."""
     camera = dataclasses.replace(arc_cameras(3, 64, 48)[1], lens="fisheye", distortion=(0.05, -0.01, 0, 0, 0, 0, 0, 0))
-    xyz = unprojected(camera, np.full((48, 64), 2.0, dtype=np.float32))
+    xyz = backprojected(camera, np.full((48, 64), 2.0, dtype=np.float32))
     local = (xyz - camera.world_from_camera[:3, 3]) @ camera.world_from_camera[:3, :3]
     np.testing.assert_allclose(local[..., 2], 2.0, rtol=0, atol=1e-5)
     middle = local[23:25, 31:33].mean(axis=(0, 1))

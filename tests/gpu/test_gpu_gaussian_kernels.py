@@ -8,8 +8,6 @@ from langfield.ops.gaussians import covariant_noise_reference, view_colors_refer
 from langfield.ops.gaussians.covariant_noise import covariant_noise
 from langfield.ops.gaussians.view_colors import view_colors
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-
 
 @pytest.mark.parametrize(("count", "functions"), [(1, 0), (63, 3), (1000, 8), (100_003, 15)])
 @pytest.mark.parametrize("views", [1, 4])

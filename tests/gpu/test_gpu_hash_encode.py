@@ -5,15 +5,16 @@ import torch
 
 from langfield.models.presets import LERF
 from langfield.ops.hash_grid import HashGridSpec, reference, triton_kernels
+from langfield.renderers.samplers.proposal import ProposalSamplerConfig
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-
+LERF_SAMPLER = LERF.sampler
+assert isinstance(LERF_SAMPLER, ProposalSamplerConfig)
 SPECS = {
     "one dense level": HashGridSpec(1, 2, 12, 8, 8),
     "one feature": HashGridSpec(3, 1, 6, 16, 32),
     "radiance": LERF.radiance.grid,
-    "proposal": LERF.proposals[0].grid,
-    "language": LERF.language.grid.specs()[1],
+    "proposal": LERF_SAMPLER.networks[0].grid,
+    "language": LERF.feature_grid.specs()[1],
 }
 
 

@@ -1,16 +1,12 @@
-"""The lifted method on a GPU: the same language from the same surface, trained and asked there."""
+"""The voxel-lifted model on a GPU: the same language from the same surface, trained and asked there."""
 
 from dataclasses import replace
 
-import pytest
 import torch
-from langfield.query.language_view import render_language_view
 from tests.models.voxels.test_voxel_lift import CAMERA, CONTEXT, LEFT, RIGHT, TINY, batch, photo
 
 from langfield.core.cameras import Cameras
-from langfield.models.voxels.voxel_lift import PhotoEmbeddings
-
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+from langfield.models.voxels.voxel_lift import PhotoEmbeddings, VoxelLift
 
 
 def _photo_on_gpu() -> PhotoEmbeddings:
@@ -22,19 +18,19 @@ def _photo_on_gpu() -> PhotoEmbeddings:
 
 def test_the_same_surface_hears_the_same():
     torch.manual_seed(0)
-    here = Lift(TINY, CONTEXT)
+    here = VoxelLift(TINY, CONTEXT)
     optimiser = torch.optim.Adam(here.parameters(), lr=1e-2, eps=1e-15)
     for step in range(40):
         optimiser.zero_grad()
         terms = here.loss(batch(step), step)
         torch.stack([value for name, value in terms.items() if not name.startswith("_")]).sum().backward()
         optimiser.step()
-    there = Lift(TINY, CONTEXT)
+    there = VoxelLift(TINY, CONTEXT)
     there.load_state_dict(here.state_dict())
     there = there.cuda()
     here.lift(lambda: iter([photo(), photo()]))
     there.lift(lambda: iter([_photo_on_gpu(), _photo_on_gpu()]))
-    view = render_language_view(here, CAMERA)
+    view = here.view(CAMERA)
     scale = torch.full((view.pixels,), 0.2)
     on_gpu = {name: value.cuda() for name, value in vars(view.samples).items() if isinstance(value, torch.Tensor)}
     one = here.embed(view.samples, scale)

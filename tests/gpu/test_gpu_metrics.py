@@ -2,11 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 
 from langfield.evaluation import metrics
-
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 def test_the_evaluators_figure_is_the_same_as_on_a_cpu():

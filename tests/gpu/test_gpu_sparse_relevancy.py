@@ -5,8 +5,6 @@ import torch
 
 from langfield.ops.sparse_relevancy import reference, sparse_relevancy, sparse_relevancy_levels
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-
 
 def asked(elements: int, levels: int, keep: int, phrases: int, negatives: int = 4, codes: int = 1000):
     """Random dots, codes and shares; some 40 % of the levels are not answered for."""

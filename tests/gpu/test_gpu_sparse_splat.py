@@ -1,7 +1,5 @@
 """The Triton kernels of sparse codes on a GPU against dense features that gsplat draws and backprojects."""
 
-import importlib.util
-
 import pytest
 import torch
 from tests.ops.gaussians.gaussian_scenes import random_scene
@@ -10,10 +8,6 @@ from tests.ops.gaussians.test_sparse_splat import CODES, said, sparse_of
 from langfield.ops.gaussians.pixel_mixtures import PixelMixtures
 from langfield.ops.gaussians.projected import ProjectedGaussians
 
-pytestmark = [
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-    pytest.mark.skipif(importlib.util.find_spec("gsplat") is None, reason="needs gsplat"),
-]
 if torch.cuda.is_available():  # it imports Triton
     from langfield.ops.gaussians import rasterize_gsplat
 

@@ -5,8 +5,6 @@ import torch
 
 from langfield.ops.ssim import reference, structural_similarity
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-
 
 @pytest.mark.parametrize(
     "size",

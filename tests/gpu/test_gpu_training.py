@@ -5,9 +5,8 @@ import torch
 from tests.training.toy_model import Poisoned, ToyBatches, ToyModel, bits, toy_info
 
 from langfield.training.checkpoints import open_checkpoints
-from langfield.training.loop import TrainingConfig, train
-
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+from langfield.training.config import TrainingConfig
+from langfield.training.loop import train
 
 
 class Watched(ToyBatches):
@@ -34,11 +33,11 @@ def test_no_step_waits_for_the_device(monkeypatch):
 
 def test_halves_are_the_whole(tmp_path):
     def train_in(path, steps):
-        method, config = ToyModel().cuda(), TrainingConfig(steps=steps)
+        model, config = ToyModel().cuda(), TrainingConfig(steps=steps)
         with open_checkpoints(path, toy_info(config)) as checkpoints:
-            result = train(method, ToyBatches(device="cuda"), config, checkpoints)
+            result = train(model, ToyBatches(device="cuda"), config, checkpoints)
         assert result.memory_bytes > 0
-        return method
+        return model
 
     whole = train_in(tmp_path / "whole", 40)
     train_in(tmp_path / "halves", 20)
@@ -48,19 +47,19 @@ def test_halves_are_the_whole(tmp_path):
 
 
 def test_masked_steps_change_no_bit():
-    start, method = bits(ToyModel().state_dict()), Poisoned(range(1000)).cuda()
-    result = train(method, ToyBatches(device="cuda"), TrainingConfig(steps=20))
-    assert bits(method.state_dict()) == start
+    start, model = bits(ToyModel().state_dict()), Poisoned(range(1000)).cuda()
+    result = train(model, ToyBatches(device="cuda"), TrainingConfig(steps=20))
+    assert bits(model.state_dict()) == start
     assert result.metrics["bad_steps"] == 20
 
 
 def test_recorded_steps_are_the_steps():
-    """The same numbers are drawn and the same parameters come out, through both of the method's phases."""
+    """The same numbers are drawn and the same parameters come out, through both of the model's phases."""
 
     def trained(cuda_graphs):
-        method, batches = ToyModel().cuda(), ToyBatches(device="cuda")
-        result = train(method, batches, TrainingConfig(steps=60, cuda_graphs=cuda_graphs))
-        return method, batches, result
+        model, batches = ToyModel().cuda(), ToyBatches(device="cuda")
+        result = train(model, batches, TrainingConfig(steps=60, cuda_graphs=cuda_graphs))
+        return model, batches, result
 
     plain, plain_batches, plain_result = trained(False)
     recorded, recorded_batches, recorded_result = trained(True)

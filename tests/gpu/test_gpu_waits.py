@@ -6,7 +6,6 @@ gsplat waits for the number of pairs of a tile and a Gaussian, by other means.
 import warnings
 
 import numpy as np
-import pytest
 import torch
 
 from langfield.core.cameras import Camera
@@ -15,8 +14,6 @@ from langfield.fields.gaussians import GaussianConfig
 from langfield.models.batches import Photo, PhotoBatch
 from langfield.models.config import ModelContext
 from langfield.models.gaussians.splat import Splat, SplatConfig
-
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 def waits_of(work) -> int:
@@ -35,12 +32,12 @@ def test_the_loss_and_its_gradient_do_not_wait():
     rng, pose = np.random.default_rng(0), np.eye(4)
     pose[2, 3] = -2
     camera = Camera(pose, 64, 48, 60.0, 60.0, 32.0, 24.0)
-    method = Splat(SplatConfig(GaussianConfig(capacity=500), photos_per_step=2), ModelContext(photos=1)).cuda()
-    method.gaussians.begin(rng.uniform(-0.5, 0.5, (500, 3)), rng.uniform(0, 1, (500, 3)))
+    model = Splat(SplatConfig(GaussianConfig(capacity=500), photos_per_step=2), ModelContext(photos=1)).cuda()
+    model.gaussians.begin(rng.uniform(-0.5, 0.5, (500, 3)), rng.uniform(0, 1, (500, 3)))
     batch = PhotoBatch((Photo(0, camera, torch.full((48, 64, 3), 0.5, device="cuda")),) * 2)
 
     def step() -> None:
-        terms = method.loss(batch, 3000)
+        terms = model.loss(batch, 3000)
         torch.stack([value for name, value in terms.items() if not name.startswith("_")]).sum().backward()
 
     step()  # compiles

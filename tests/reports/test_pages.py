@@ -16,7 +16,7 @@ from tests.answers import hit_at
 from langfield.evaluation.phrase_results import PhraseInView, PhraseResult
 from langfield.query.answers import Answer
 from langfield.reports.compare_page import CompareContent, compare_page
-from langfield.reports.comparison import Entry, Figure, Tally, figures, most_different, tallies
+from langfield.reports.comparison import ComparedRun, Figure, WinsAndLosses, figures, most_different, wins_and_losses
 from langfield.reports.page_parts import MOST_PICTURES, bytes_text, seconds_text, webp
 from langfield.reports.page_style import STYLE
 from langfield.reports.phrase_sections import PhrasePictures
@@ -32,7 +32,7 @@ GREY = np.full((12, 16, 3), 128, np.uint8)
 def result(phrase: str, presence: float, expected: str | None = "present", hits: Sequence[bool] = ()) -> PhraseResult:
     place = hit_at((0.1, -0.2, 0.3), presence, half=0.5)
     answer = Answer(phrase, presence > 0.5, presence, presence, 0.1, (place,) if presence > 0.5 else ())
-    views = tuple(PhraseInView(f"{HOSTILE}{i}", hit, hit, 0.5, presence, 200 + i) for i, hit in enumerate(hits))
+    views = tuple(PhraseInView(f"{HOSTILE}{i}", hit, hit, 0.5, 200 + i) for i, hit in enumerate(hits))
     return PhraseResult(phrase, "object", expected, answer, views)  # type: ignore[arg-type]
 
 
@@ -170,8 +170,8 @@ def test_a_page_without_figures_is_a_page(evaluation: dict, document: dict):
     root = parsed(report_page(bare))
     assert texts(root, ".//h2")[-1] == "Make it again"
     assert texts(root, ".//dl[@class='cards']/div/dt") == ["On disk"]
-    entry = Entry(facts, evaluation, [])
-    parsed(compare_page(CompareContent([entry, entry], [], [], "0.1", "today")))
+    compared = ComparedRun(facts, evaluation, [])
+    parsed(compare_page(CompareContent([compared, compared], [], [], "0.1", "today")))
 
 
 def test_pictures_stay_small_enough_for_a_page_below_5_megabytes():
@@ -203,20 +203,28 @@ def test_text_has_contrast_in_light_and_in_dark():
                 assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5, (ink, paper)
 
 
-def entry(name: str, *phrases: PhraseResult, **evaluation) -> Entry:
-    return Entry(RunFacts(name, DOCUMENT | {"seed": len(name)}, METRICS, CURVES, 2**20), evaluation, phrases)
+def compared(name: str, *phrases: PhraseResult, **evaluation) -> ComparedRun:
+    return ComparedRun(RunFacts(name, DOCUMENT | {"seed": len(name)}, METRICS, CURVES, 2**20), evaluation, phrases)
 
 
 def test_runs_are_compared_phrase_by_phrase():
-    first = entry("a", result("mug", 0.9, hits=(True, False)), result("cat", 0.1, "absent"), result("dog", 0.6, None))
-    second = entry("b", result("mug", 0.9, hits=(True, True)), result("cat", 0.8, "absent"), result("dog", 0.1, None))
-    (against,) = tallies([first, second])
-    assert against == {"presence": Tally(0, 1, 1), "hits": Tally(1, 0, 0), "miou": Tally(0, 1, 0)}
+    first = compared(
+        "a", result("mug", 0.9, hits=(True, False)), result("cat", 0.1, "absent"), result("dog", 0.6, None)
+    )
+    second = compared(
+        "b", result("mug", 0.9, hits=(True, True)), result("cat", 0.8, "absent"), result("dog", 0.1, None)
+    )
+    (against,) = wins_and_losses([first, second])
+    assert against == {
+        "presence": WinsAndLosses(0, 1, 1),
+        "hits": WinsAndLosses(1, 0, 0),
+        "miou": WinsAndLosses(0, 1, 0),
+    }
     assert most_different([first, second]) == [1, 0, 2]
 
 
 def test_the_best_of_a_row_is_known_where_there_is_one():
-    found = {f.name: f for f in figures([entry("a", psnr=20.0, lpips=0.2), entry("b", psnr=25.0, lpips=None)])}
+    found = {f.name: f for f in figures([compared("a", psnr=20.0, lpips=0.2), compared("b", psnr=25.0, lpips=None)])}
     assert (found["PSNR, dB"].best, found["PSNR, dB"].texts()) == (25.0, ["20.00", "25.00"])
     assert (found["LPIPS"].best, found["LPIPS"].texts()) == (None, ["0.2000", "-"])
     assert "SSIM" not in found
@@ -227,8 +235,8 @@ def test_the_best_of_a_row_is_known_where_there_is_one():
 
 def test_the_page_of_several_runs_is_safe_too():
     phrases = [result(HOSTILE, 0.9, hits=(True,)), result("mug", 0.9)]
-    entries = [Entry(replace(FACTS, name=HOSTILE), EVALUATION, phrases), entry("b", *phrases)]
-    content = CompareContent(entries, [[pictures(HOSTILE)] * 2], [[VIEW] * 2], "0.1", "2026-01-02")
+    runs = [ComparedRun(replace(FACTS, name=HOSTILE), EVALUATION, phrases), compared("b", *phrases)]
+    content = CompareContent(runs, [[pictures(HOSTILE)] * 2], [[VIEW] * 2], "0.1", "2026-01-02")
     page = compare_page(content)
     root = parsed(page)
     assert "<script>alert" not in page

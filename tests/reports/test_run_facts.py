@@ -11,12 +11,12 @@ from langfield.reports.run_facts import (
     RunFacts,
     commands,
     differences,
-    figures_alone,
-    number,
-    shown_spec,
-    taken,
+    finite_number,
+    spec_without_folder,
     training_curves,
-    without_places,
+    value_at,
+    without_folders,
+    without_listings,
 )
 
 values = st.recursive(
@@ -62,10 +62,10 @@ def test_no_document_breaks_the_facts(document, metrics):
 
 
 def test_numbers_are_finite_numbers():
-    assert [number(value) for value in (3, 2.5, True, None, "3", math.inf, math.nan)] == [3, 2.5, *[None] * 5]
-    assert taken({"a": {"b": 1}}, "a.b") == 1
-    assert taken({"a": None}, "a.b") is None
-    assert taken([], "a") is None
+    assert [finite_number(value) for value in (3, 2.5, True, None, "3", math.inf, math.nan)] == [3, 2.5, *[None] * 5]
+    assert value_at({"a": {"b": 1}}, "a.b") == 1
+    assert value_at({"a": None}, "a.b") is None
+    assert value_at([], "a") is None
 
 
 DOCUMENT = {
@@ -81,11 +81,11 @@ DOCUMENT = {
 
 def test_what_others_read_names_no_folder_of_this_machine():
     facts = RunFacts("my run", DOCUMENT, {}, {}, 0)
-    shown = without_places(DOCUMENT)
+    shown = without_folders(DOCUMENT)
     assert "/home" not in json.dumps(shown) + "".join(commands(facts))
     assert shown["scene"] == {"path": "it's a kitchen", "fingerprint": "f", "views": {"train": 1, "test": 1}}
     assert DOCUMENT["scene"]["path"] == "/home/ann/it's a kitchen"
-    assert shown_spec("builtin:mini") == "builtin:mini"
+    assert spec_without_folder("builtin:mini") == "builtin:mini"
     train, report = (shlex.split(command) for command in commands(facts))
     assert train[:5] == ["langfield", "train", "it's a kitchen", "--out", "my run"]
     options = dict(zip(train[5::2], train[6::2], strict=True))
@@ -98,8 +98,8 @@ def test_what_others_read_names_no_folder_of_this_machine():
 
 def test_figures_for_others_name_no_folder_and_are_no_tables():
     evaluation = {"psnr": 24.5, "labels": "/home/ann/kitchen/queries.json", "per_view": [1], "questions": [2]}
-    assert figures_alone(evaluation) == {"psnr": 24.5, "labels": "queries.json"}
-    assert figures_alone({"labels": None}) == {"labels": None}
+    assert without_listings(evaluation) == {"psnr": 24.5, "labels": "queries.json"}
+    assert without_listings({"labels": None}) == {"labels": None}
 
 
 def test_only_what_differs_is_listed_with_every_runs_value():

@@ -9,6 +9,7 @@ from tests.synthetic import small_scenes
 from tests.synthetic.small_scenes import CENTRE, RADIUS, WHITE
 
 from langfield.core.errors import UsageError
+from langfield.data.queries import QUERIES_FILE, read_queries
 from langfield.data.scene import open_scene
 from langfield.evaluation.labels.layouts import open_labels
 from langfield_synthetic.kinds import KINDS
@@ -154,3 +155,17 @@ def test_a_broken_write_leaves_no_pictures(tmp_path, pictures, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         write_pictures(tmp_path / "00003.npz", small_scenes.scene(), pictures)
     assert not list(tmp_path.glob("*.npz"))
+
+
+def test_the_queries_written_are_the_queries_read(capture):
+    document = queries("ball", small_scenes.scene(small_scenes.red_ball()))
+    file = read_queries(capture / QUERIES_FILE)
+    assert file.id_png_offset == document["id_png_offset"]
+    assert [vars(query) | {"ids": list(query.ids)} for query in file.queries] == document["queries"]
+    for written in document["instances"]:
+        thing = file.instances[written["id"]]
+        assert (list(thing.position), thing.radius, thing.height) == (
+            written["position"],
+            written["radius"],
+            written["height"],
+        )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bake(RunOptions):
+class BakeCommand(RunOptions):
     """Make a trained field (lerf, lift) into Gaussians with sparse language codes, and say how alike both answer."""
 
     out: Path

@@ -1,4 +1,4 @@
-"""Ways through a scene: a camera path from a file, and cameras between those of photos.
+"""Camera paths through a scene: read from a file, or interpolated between the cameras of photos.
 
 The file has the form of nerfstudio's `camera_path.json`, of which this is read:
 
@@ -85,11 +85,11 @@ def _matrix(node: Json) -> Matrix4:
     return replace(node, value=[numbers[row : row + 4] for row in range(0, 16, 4)]).matrix()
 
 
-def cameras_along(cameras: Sequence[Camera], between: int) -> list[Camera]:
-    """A smooth way from camera to camera, with `between` more after each but the last.
+def cameras_between(cameras: Sequence[Camera], between: int) -> list[Camera]:
+    """A path from camera to camera, with `between` more cameras after each but the last.
 
-    Rotations turn evenly about one axis (slerp), centres move straight. All have the size and lens of the first.
-    Raises UsageError for a way of more than `MAX_CAMERAS`.
+    Rotations are interpolated by slerp, centres linearly. All have the size and lens of the first.
+    Raises UsageError for a path of more than `MAX_CAMERAS`.
     """
     count = (len(cameras) - 1) * (between + 1) + 1
     if count > MAX_CAMERAS:
@@ -98,12 +98,12 @@ def cameras_along(cameras: Sequence[Camera], between: int) -> list[Camera]:
         return list(cameras)
     poses = np.stack([camera.world_from_camera for camera in cameras])
     turn = Slerp(np.arange(len(cameras)), Rotation.from_matrix(poses[:, :3, :3]))
-    way = [cameras[0]]
+    path = [cameras[0]]
     for index in range(len(cameras) - 1):
         for step in range(1, between + 1):
             part = step / (between + 1)
             pose = (1 - part) * poses[index] + part * poses[index + 1]
             pose[:3, :3] = turn(index + part).as_matrix()
-            way.append(replace(cameras[0], world_from_camera=pose))
-        way.append(replace(cameras[0], world_from_camera=poses[index + 1]))
-    return way
+            path.append(replace(cameras[0], world_from_camera=pose))
+        path.append(replace(cameras[0], world_from_camera=poses[index + 1]))
+    return path

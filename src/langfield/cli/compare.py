@@ -11,13 +11,13 @@ import tyro
 
 from langfield.cli.console import Console
 from langfield.cli.options import Device, Flag, OptionalInt, OptionalPath, OutputOptions, Texts, flat
-from langfield.cli.report import check_page_name, write_page
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from langfield.evaluation.phrase_results import PhraseResult
+    from langfield.evaluation.labels.base import Labels
+    from langfield.evaluation.phrase_results import PhraseEvaluation, PhraseResult
     from langfield.pipelines.opening import OpenedToMeasure
-    from langfield.reports.comparison import Entry
+    from langfield.reports.comparison import ComparedRun
 
 _MOST_RUNS = 6  # as many curves as a chart has colours and dashes for
 _MOST_PHRASES_SHOWN = 12
@@ -27,7 +27,7 @@ Runs = tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="R
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compare(OutputOptions):
+class CompareCommand(OutputOptions):
     """Set runs of one scene side by side: figures, settings that differ, what was won and lost phrase by phrase."""
 
     runs: Runs
@@ -59,24 +59,25 @@ class Compare(OutputOptions):
         """Measure each run, compare; returns what `--json` prints."""
         self._check()
         from langfield.cli.files import make_folder
-        from langfield.reports.comparison import Entry
-        from langfield.reports.page_pictures import measure, run_facts
+        from langfield.cli.pages import read_run_facts, write_page
+        from langfield.reports.comparison import ComparedRun
         from langfield.reports.run_facts import differences
 
-        facts = [run_facts(path, name) for path, name in zip(self.runs, names_of(self.runs), strict=True)]
+        facts = [read_run_facts(path, name) for path, name in zip(self.runs, names_of(self.runs), strict=True)]
         self._check_scenes([fact.document for fact in facts])
         if self.out is not None:
             make_folder(self.out.parent)
-        entries = []
+        compared, labels = [], []
         for path, fact in zip(self.runs, facts, strict=True):
             console.say(f"measuring {fact.name}")
-            measured = measure(self._opened(path, console), flat(self.phrase), console.progress)
-            entries.append(Entry(fact, measured.evaluation, measured.phrases))
-        _print(entries, console)
+            measured = self._measured(path, console)
+            compared.append(ComparedRun(fact, measured.evaluation, measured.phrases))
+            labels.append(measured.labels)
+        _print(compared, console)
         documents = [fact.document for fact in facts]
-        result = _as_json(self.runs, entries) | {"differences": differences(documents), "page": None}
+        result = _as_json(self.runs, compared) | {"differences": differences(documents), "page": None}
         if self.out is not None:
-            result |= write_page(self.out, self._page(entries, console))
+            result |= write_page(self.out, self._page(compared, labels, console))
             console.say(f"{self.out}: {result['bytes'] / 2**20:.1f} MB; open it in a browser")
         return result
 
@@ -91,6 +92,8 @@ class Compare(OutputOptions):
         if any(not phrase.strip() for phrase in flat(self.phrase)):
             raise UsageError("a phrase is empty")
         if self.out is not None:
+            from langfield.cli.pages import check_page_name
+
             check_page_name(self.out)
 
     def _check_scenes(self, documents: Sequence[Any]) -> None:
@@ -118,52 +121,59 @@ class Compare(OutputOptions):
             progress=console.progress,
         )
 
-    def _page(self, entries: "Sequence[Entry]", console: Console) -> str:
-        """The page. Each run is opened once more, so that never more than one is in memory."""
-        from langfield.core.sampling import subsample_evenly
-        from langfield.reports.compare_page import CompareContent, compare_page
-        from langfield.reports.page_pictures import (
-            MeasuredRun,
-            labels_of,
-            now,
-            phrase_pictures,
-            telling_views,
-            test_views,
-            view_pictures,
+    def _measured(self, path: Path, console: Console) -> "PhraseEvaluation":
+        from langfield.evaluation.phrase_results import evaluate_phrases
+
+        opened = self._opened(path, console)
+        return evaluate_phrases(
+            opened.session,
+            opened.scene,
+            queries=opened.queries,
+            more_phrases=flat(self.phrase),
+            max_side_px=opened.max_side_px,
+            device=opened.session.device,
+            progress=console.progress,
         )
 
-        by_run, views_by_run, names = [], [], []
-        places = self._shown(entries)
-        for path, entry in zip(self.runs, entries, strict=True):
+    def _page(
+        self, compared: "Sequence[ComparedRun]", labels_by_run: "Sequence[Labels | None]", console: Console
+    ) -> str:
+        """The page. Each run is opened once more, so that never more than one is in memory."""
+        from langfield.cli import pages
+        from langfield.reports.compare_page import CompareContent, compare_page
+        from langfield.reports.page_pictures import phrase_pictures, view_pictures, views_to_show
+
+        phrases_by_run, views_by_run, names = [], [], []
+        places = self._shown(compared)
+        for path, run, labels in zip(self.runs, compared, labels_by_run, strict=True):
             opened = self._opened(path, console)
-            measured = MeasuredRun(opened, dict(entry.evaluation), list(entry.phrases), labels_of(opened))
-            if not by_run:  # the first run says in which views all are shown
-                names = telling_views(measured, [_worst(entries, place) for place in places])
-            wanted = [(entry.phrases[place], name) for place, name in zip(places, names, strict=True)]
-            by_run.append(phrase_pictures(measured, wanted, console.progress))
-            views_by_run.append(
-                view_pictures(measured, subsample_evenly(test_views(opened), _VIEWS_SHOWN), console.progress)
-            )
+            session, photos = opened.session, pages.photo_views(opened.scene, labels)
+            if not phrases_by_run:  # the first run says in which views all are shown
+                names = views_to_show(session, [_worst(compared, place) for place in places])
+            wanted = [(run.phrases[place], photos[name]) for place, name in zip(places, names, strict=True)]
+            phrases_by_run.append(phrase_pictures(session, wanted, console.progress))
+            test_views = pages.some_test_views(opened.scene, photos, _VIEWS_SHOWN)
+            views_by_run.append(view_pictures(session, test_views, console.progress))
         return compare_page(
             CompareContent(
-                entries=entries,
-                phrase_pictures=list(zip(*by_run, strict=True)),
+                runs=compared,
+                phrase_pictures=list(zip(*phrases_by_run, strict=True)),
                 view_pictures=list(zip(*views_by_run, strict=True)),
                 package_version=importlib.metadata.version("langfield"),
-                made=now(),
+                made=pages.now(),
             )
         )
 
-    def _shown(self, entries: "Sequence[Entry]") -> list[int]:
-        """The places of the phrases to show, no more than a page holds."""
+    def _shown(self, compared: "Sequence[ComparedRun]") -> list[int]:
+        """The indices of the phrases to show, no more than a page holds."""
         from langfield.reports.comparison import most_different
         from langfield.reports.page_parts import MOST_PICTURES
 
-        places = most_different(entries)
+        places = most_different(compared)
         asked = flat(self.phrase)
         if asked:
-            places = [place for place in places if entries[0].phrases[place].phrase in asked]
-        columns = 1 + len(entries)
+            places = [place for place in places if compared[0].phrases[place].phrase in asked]
+        columns = 1 + len(compared)
         return places[: min(_MOST_PHRASES_SHOWN, MOST_PICTURES // columns - _VIEWS_SHOWN)]
 
 
@@ -177,40 +187,41 @@ def names_of(runs: Sequence[Path]) -> list[str]:
     return [str(path) for path in runs]
 
 
-def _worst(entries: "Sequence[Entry]", place: int) -> "PhraseResult":
-    """The run's result for a phrase that did worst in any view; the first run's where none was compared."""
-    results = [entry.phrases[place] for entry in entries]
-    compared = [(worst.in_box, worst.iou, place) for place, r in enumerate(results) if (worst := r.worst) is not None]
-    return results[min(compared)[2]] if compared else results[0]
+def _worst(compared: "Sequence[ComparedRun]", place: int) -> "PhraseResult":
+    """Of all runs' results for a phrase the one that did worst in any view; the first run's if none was compared with
+    labels."""
+    results = [run.phrases[place] for run in compared]
+    worst = [(worst.in_box, worst.iou, number) for number, r in enumerate(results) if (worst := r.worst) is not None]
+    return results[min(worst)[2]] if worst else results[0]
 
 
-def _print(entries: "Sequence[Entry]", console: Console) -> None:
-    from langfield.reports.comparison import MEASURES, figures, tallies
+def _print(compared: "Sequence[ComparedRun]", console: Console) -> None:
+    from langfield.reports.comparison import MEASURES, figures, wins_and_losses
 
-    names = [entry.facts.name for entry in entries]
-    console.table(("figure", *names), [(found.name, *found.texts()) for found in figures(entries)])
+    names = [run.facts.name for run in compared]
+    console.table(("figure", *names), [(found.name, *found.texts()) for found in figures(compared)])
     rows = []
-    for name, by_measure in zip(names[1:], tallies(entries), strict=True):
-        for measure, tally in by_measure.items():
-            rows.append((name, MEASURES[measure], str(tally.better), str(tally.same), str(tally.worse)))
+    for name, by_measure in zip(names[1:], wins_and_losses(compared), strict=True):
+        for measure, counts in by_measure.items():
+            rows.append((name, MEASURES[measure], str(counts.better), str(counts.same), str(counts.worse)))
     console.table((f"phrases against {names[0]}", "by", "better", "same", "worse"), rows)
 
 
-def _as_json(runs: Sequence[Path], entries: "Sequence[Entry]") -> dict[str, Any]:
-    from langfield.reports.comparison import tallies
+def _as_json(paths: Sequence[Path], compared: "Sequence[ComparedRun]") -> dict[str, Any]:
+    from langfield.reports.comparison import wins_and_losses
 
     against = [
-        {"run": str(path), **{measure: asdict(tally) for measure, tally in by_measure.items()}}
-        for path, by_measure in zip(runs[1:], tallies(entries), strict=True)
+        {"run": str(path), **{measure: asdict(counts) for measure, counts in by_measure.items()}}
+        for path, by_measure in zip(paths[1:], wins_and_losses(compared), strict=True)
     ]
     measured = [
         {
             "run": str(path),
-            "name": entry.facts.name,
-            "evaluation": entry.evaluation or None,
-            "training": dict(entry.facts.metrics) or None,
-            "phrases": [result.to_json() for result in entry.phrases],
+            "name": run.facts.name,
+            "evaluation": run.evaluation or None,
+            "training": dict(run.facts.metrics) or None,
+            "phrases": [result.to_json() for result in run.phrases],
         }
-        for path, entry in zip(runs, entries, strict=True)
+        for path, run in zip(paths, compared, strict=True)
     ]
     return {"runs": measured, "against_first": against}

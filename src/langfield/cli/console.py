@@ -1,4 +1,4 @@
-"""Where a command's words go: progress and notes to stderr, results to stdout."""
+"""What commands print: progress and notes on stderr, results on stdout."""
 
 import io
 import math
@@ -25,7 +25,7 @@ _FIGURES = {"loss": "loss", "psnr": "PSNR", "rays_per_second": "rays/s", "locali
 
 @dataclass(frozen=True)
 class Console:
-    """What a command may use to speak.
+    """What a command prints with.
 
     Attributes:
         progress: listener for long work.

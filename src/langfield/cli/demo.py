@@ -16,7 +16,7 @@ from langfield.cli.options import Device, Flag, OutputOptions
 from langfield.core.errors import DataError
 
 if TYPE_CHECKING:
-    from langfield.pipelines.demo import Demo, Judged
+    from langfield.pipelines.demo import Demo, JudgedAnswer
 
 _ENCODER = "builtin:mini"
 _SHOWN = 8  # phrases on the sheet, in two blocks
@@ -65,15 +65,16 @@ def bundled_scene() -> Path:
     return folder
 
 
-def shown(judged: "Sequence[Judged]", count: int = _SHOWN) -> "list[Judged]":
-    """What to put on the sheet: phrases of all kinds about different things that are there, and two absent ones.
+def shown(judged: "Sequence[JudgedAnswer]", count: int = _SHOWN) -> "list[JudgedAnswer]":
+    """Answers for the contact sheet: at most `count`, of all kinds of phrase, about different things; two are absent.
 
-    Chosen by the truth alone, whatever was answered; of a kind's phrases the first of three words or more.
+    Chosen by the ground truth alone, whatever the answers are. Of a kind's phrases the first of at least three words is
+    taken, if there is one.
     """
     absent = [j for j in judged if j.expected == "absent"]
     few = absent[:: max(1, len(absent) // 2)][:2]
     there = [j for j in judged if j.expected == "present"]
-    chosen: list[Judged] = []
+    chosen: list[JudgedAnswer] = []
     kinds = itertools.cycle(dict.fromkeys(j.kind for j in there))
     for kind in itertools.islice(kinds, 4 * count):  # a kind may have run out of new things
         seen = {i for j in chosen for i in j.ids}
@@ -85,17 +86,22 @@ def shown(judged: "Sequence[Judged]", count: int = _SHOWN) -> "list[Judged]":
 
 def _write_sheet(demo: "Demo", scene: Path, path: Path, console: Console) -> Path:
     from langfield.cli.files import make_folder, write_picture
-    from langfield.reports.answer_pictures import best_views, photo_row
+    from langfield.data.images import decode_image
+    from langfield.reports.answer_pictures import Rgb, best_view_indices, photo_row
     from langfield.reports.contact_sheet import contact_sheet
 
     make_folder(path.parent)
     answers = [judged.answer for judged in shown(demo.judged)]
-    views = best_views(demo.session, answers, None)
-    rows = [photo_row(demo.session, answer, view, scene.joinpath) for answer, view in zip(answers, views, strict=True)]
+
+    def read_photo(name: str, size: tuple[int, int]) -> Rgb:
+        return decode_image(scene / name, size)
+
+    views = best_view_indices(demo.session, answers)
+    rows = [photo_row(demo.session, answer, view, read_photo) for answer, view in zip(answers, views, strict=True)]
     return write_picture(path, contact_sheet(rows, blocks=2))
 
 
-def _row(judged: "Judged") -> tuple[str, ...]:
+def _row(judged: "JudgedAnswer") -> tuple[str, ...]:
     from langfield.reports.answer_pictures import verdict
 
     answer = judged.answer

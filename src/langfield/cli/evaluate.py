@@ -14,7 +14,7 @@ _PROTOCOL_HELP = "What is counted:\n" + "\n".join(f"{name}: {line}." for name, l
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eval(RunOptions):
+class EvalCommand(RunOptions):
     """Measure a run: pictures, localisation, segmentation, positions and presence."""
 
     scene: OptionalPath = None
@@ -52,7 +52,7 @@ class Eval(RunOptions):
 
 
 def table_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The report for people: what was not measured is left out."""
+    """Rows (name, value) of a table of the report's figures; what was not measured is left out."""
     rows = [("protocol", report["protocol"])]
     if report["labels"] is not None:
         rows.append(("labels", f"{report['label_layout']}: {report['labels']}"))

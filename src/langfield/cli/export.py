@@ -16,7 +16,7 @@ _OF_PICTURES = ("masks", "relevancy")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Export(RunOptions):
+class ExportCommand(RunOptions):
     """Write what a run knows for other programs, in the frame and units of the photos' poses: the whole scene as a PLY
     file, or its answers to phrases."""
 
@@ -96,8 +96,8 @@ class Export(RunOptions):
             from langfield.export.points import surface_points
 
             make_folder(self.out.parent)
-            surface = surface_points(session, cube_world=self.cube, progress=console.progress)
+            surface = surface_points(session, voxel_size_world=self.cube, progress=console.progress)
             write_points_ply(self.out, surface.xyz, surface.rgb)
-            count, what = len(surface.xyz), f"points, one a cube of {surface.cube_world:.3g}"
+            count, what = len(surface.xyz), f"points, one a cube of {surface.voxel_size_world:.3g}"
         console.say(f"{self.out}: {count:,} {what}")
         return {"format": self.format, "files": [str(self.out)], "count": count}

@@ -1,4 +1,4 @@
-"""The formats of `langfield export` that are about phrases: what is there becomes files, what is not is said."""
+"""The formats of `langfield export` that are about phrases: a writer for each."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from langfield.cli.console import Console
 from langfield.cli.files import make_folder, numbered_slugs, write_array, write_picture
-from langfield.cli.render import chosen_views
-from langfield.export.answers import CocoDocument, elements_of, in_photos, write_elements
+from langfield.cli.view_selection import chosen_views
+from langfield.export.answers import CocoDocument, elements_of, phrases_in_photos, write_elements
 from langfield.query.answers import Answer
 from langfield.query.pictures import relevancy_picture
 from langfield.query.session import Session
@@ -19,11 +19,12 @@ AnswerFormat = Literal["masks", "relevancy", "object", "hide", "json"]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExportRequest:
     """What is to be written of a run's answers.
 
     Attributes:
-        answers: to phrases that differ; views: photos to show them in, None for those that show each best.
+        answers: no two of one phrase.
+        views: photos to show them in; None for those that show each best.
         out: a file or a folder, whichever the format makes.
     """
 
@@ -43,8 +44,9 @@ class Wanted:
         phrases = [answer.phrase for answer in self.answers]
         return dict(zip(phrases, numbered_slugs(phrases), strict=True))
 
-    def in_views(self) -> list[tuple[RunView, list[str]]]:
-        """The photos, in the run's order unless others were asked for, and what to show in each."""
+    def phrases_by_view(self) -> list[tuple[RunView, list[str]]]:
+        """The views to write and the present phrases to show in each: all of them in views that were asked for, else
+        each in those that show its hits best, in the run's order."""
         if self.views is not None:
             return [(view, [answer.phrase for answer in self.present]) for view in self.views]
         best = {answer.phrase: {name for hit in answer.hits for name in hit.views} for answer in self.present}
@@ -68,15 +70,15 @@ def export_answers(
     for answer in answers:
         if not answer.present:
             console.say(f"not there: {answer.phrase} (presence {answer.presence:.2f})")
-    wanted = Wanted(session, answers, negatives, chosen, out)
+    request = ExportRequest(session, answers, negatives, chosen, out)
     files: list[Path] = []
     count: dict[str, int] = {}
     if kind == "json":
         make_folder(out.parent)
         write_json(out, {"answers": [answer.to_json() for answer in answers]})
         files = [out]
-    elif wanted.present:
-        files, count = _WRITERS[kind](wanted, console)
+    elif request.present:
+        files, count = _WRITERS[kind](request, console)
     if files:
         console.say(f"{len(files)} files in {out}" if out.is_dir() else f"{out}: written")
     else:
@@ -85,65 +87,69 @@ def export_answers(
     return {"format": kind, "files": [str(file) for file in files], "absent": absent} | count
 
 
-_Written = tuple[list[Path], dict[str, int]]
+_FilesAndCounts = tuple[list[Path], dict[str, int]]
 
 
-def _masks(wanted: Wanted, console: Console) -> _Written:
-    folder, in_views = make_folder(wanted.out), wanted.in_views()
-    views = _names([view for view, _ in in_views])
-    document = CocoDocument([view for view, _ in in_views], [answer.phrase for answer in wanted.present])
-    scores = {answer.phrase: [hit.score for hit in answer.hits] for answer in wanted.present}
+def _masks(request: ExportRequest, console: Console) -> _FilesAndCounts:
+    folder, phrases_by_view = make_folder(request.out), request.phrases_by_view()
+    views = _file_stems([view for view, _ in phrases_by_view])
+    document = CocoDocument([view for view, _ in phrases_by_view], [answer.phrase for answer in request.present])
+    scores = {answer.phrase: [hit.score for hit in answer.hits] for answer in request.present}
     files = []
-    for seen in in_photos(wanted.session, in_views, negatives=wanted.negatives, progress=console.progress):
-        name = f"{views[seen.view.name]}_mask_{wanted.slugs[seen.phrase]}.png"
-        files.append(write_picture(folder / name, seen.mask))
-        hits = wanted.session.hit_masks(seen.view.camera, seen.phrase, negatives=wanted.negatives)
-        document.add(seen.view, seen.phrase, hits, scores[seen.phrase])
+    for shown in phrases_in_photos(
+        request.session, phrases_by_view, negatives=request.negatives, progress=console.progress
+    ):
+        name = f"{views[shown.view.name]}_mask_{request.slugs[shown.phrase]}.png"
+        files.append(write_picture(folder / name, shown.mask))
+        hits = request.session.hit_masks(shown.view.camera, shown.phrase, negatives=request.negatives)
+        document.add(shown.view, shown.phrase, hits, scores[shown.phrase])
     write_json(folder / "coco.json", document.to_json())
     return [*files, folder / "coco.json"], {}
 
 
-def _relevancy(wanted: Wanted, console: Console) -> _Written:
-    folder, in_views = make_folder(wanted.out), wanted.in_views()
-    views, files = _names([view for view, _ in in_views]), []
-    for seen in in_photos(wanted.session, in_views, negatives=wanted.negatives, progress=console.progress):
-        for output, values in (("relevancy", seen.relevancy), ("refined", seen.refined)):
-            name = f"{views[seen.view.name]}_{output}_{wanted.slugs[seen.phrase]}"
+def _relevancy(request: ExportRequest, console: Console) -> _FilesAndCounts:
+    folder, phrases_by_view = make_folder(request.out), request.phrases_by_view()
+    views, files = _file_stems([view for view, _ in phrases_by_view]), []
+    for shown in phrases_in_photos(
+        request.session, phrases_by_view, negatives=request.negatives, progress=console.progress
+    ):
+        for output, values in (("relevancy", shown.relevancy), ("refined", shown.refined)):
+            name = f"{views[shown.view.name]}_{output}_{request.slugs[shown.phrase]}"
             files.append(write_array(folder / f"{name}.npy", values))
             files.append(write_picture(folder / f"{name}.png", relevancy_picture(values)))
     return files, {}
 
 
-def _object(wanted: Wanted, console: Console) -> _Written:
+def _object(request: ExportRequest, console: Console) -> _FilesAndCounts:
     """One file of all phrases if that was asked for, else one of each."""
-    phrases = [answer.phrase for answer in wanted.present]
-    if wanted.out.suffix == ".ply":
-        make_folder(wanted.out.parent)
-        groups = {wanted.out: phrases}
+    phrases = [answer.phrase for answer in request.present]
+    if request.out.suffix == ".ply":
+        make_folder(request.out.parent)
+        groups = {request.out: phrases}
     else:
-        folder = make_folder(wanted.out)
-        groups = {folder / f"{wanted.slugs[phrase]}.ply": [phrase] for phrase in phrases}
+        folder = make_folder(request.out)
+        groups = {folder / f"{request.slugs[phrase]}.ply": [phrase] for phrase in phrases}
     files, count = [], 0
     for path, group in groups.items():
-        chosen = elements_of(wanted.session, group, negatives=wanted.negatives)
+        chosen = elements_of(request.session, group, negatives=request.negatives)
         if chosen is None or not chosen.any():
             console.say(f"no Gaussian lies at {', '.join(group)}: {path} is not written")
             continue
-        count += write_elements(wanted.session, path, chosen)
+        count += write_elements(request.session, path, chosen)
         files.append(path)
     return files, {"count": count}
 
 
-def _hide(wanted: Wanted, console: Console) -> _Written:
-    phrases = [answer.phrase for answer in wanted.present]
-    chosen = elements_of(wanted.session, phrases, negatives=wanted.negatives)
+def _hide(request: ExportRequest, console: Console) -> _FilesAndCounts:
+    phrases = [answer.phrase for answer in request.present]
+    chosen = elements_of(request.session, phrases, negatives=request.negatives)
     assert chosen is not None
-    make_folder(wanted.out.parent)
+    make_folder(request.out.parent)
     console.say(f"{chosen.sum():,} of {len(chosen):,} left out")
-    return [wanted.out], {"count": write_elements(wanted.session, wanted.out, ~chosen)}
+    return [request.out], {"count": write_elements(request.session, request.out, ~chosen)}
 
 
-_WRITERS: Mapping[str, Callable[[Wanted, Console], _Written]] = {
+_WRITERS: Mapping[str, Callable[[ExportRequest, Console], _FilesAndCounts]] = {
     "masks": _masks,
     "relevancy": _relevancy,
     "object": _object,
@@ -151,7 +157,7 @@ _WRITERS: Mapping[str, Callable[[Wanted, Console], _Written]] = {
 }
 
 
-def _names(views: Sequence[RunView]) -> dict[str, str]:
-    """What files about each photo begin with, as `langfield render` has it."""
+def _file_stems(views: Sequence[RunView]) -> dict[str, str]:
+    """What the names of files about each view begin with: the same as `langfield render` makes."""
     slugs = numbered_slugs([Path(view.name).with_suffix("").as_posix() for view in views])
     return dict(zip((view.name for view in views), slugs, strict=True))

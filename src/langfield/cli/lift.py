@@ -11,7 +11,7 @@ from langfield.cli.options import Device, EncoderSpec, Flag, OutputOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lift(OutputOptions):
+class LiftCommand(OutputOptions):
     """Give Gaussians that another program trained the language of the photos, without training."""
 
     scene: tyro.conf.Positional[Path]

@@ -16,52 +16,52 @@ from typing import Annotated, Any, Union
 
 import tyro
 
-from langfield.cli.bake import Bake
-from langfield.cli.compare import Compare
+from langfield.cli.bake import BakeCommand
+from langfield.cli.compare import CompareCommand
 from langfield.cli.console import open_console
 from langfield.cli.demo import DemoCommand
-from langfield.cli.evaluate import Eval
-from langfield.cli.export import Export
-from langfield.cli.lift import Lift
-from langfield.cli.methods import Methods
-from langfield.cli.query import Query
-from langfield.cli.render import Render
+from langfield.cli.evaluate import EvalCommand
+from langfield.cli.export import ExportCommand
+from langfield.cli.lift import LiftCommand
+from langfield.cli.methods import MethodsCommand
+from langfield.cli.query import QueryCommand
+from langfield.cli.render import RenderCommand
 from langfield.cli.report import ReportCommand
-from langfield.cli.reproduce import Reproduce
-from langfield.cli.scenes import Scenes
-from langfield.cli.train import Train
+from langfield.cli.reproduce import ReproduceCommand
+from langfield.cli.scenes import ScenesCommand
+from langfield.cli.train import TrainCommand
 from langfield.core.errors import Interrupted, LangfieldError, UsageError
 
 Command = (
     DemoCommand
-    | Train
-    | Lift
-    | Query
-    | Render
-    | Eval
-    | Bake
-    | Export
+    | TrainCommand
+    | LiftCommand
+    | QueryCommand
+    | RenderCommand
+    | EvalCommand
+    | BakeCommand
+    | ExportCommand
     | ReportCommand
-    | Compare
-    | Methods
-    | Scenes
-    | Reproduce
+    | CompareCommand
+    | MethodsCommand
+    | ScenesCommand
+    | ReproduceCommand
 )
 # An explicit union: tyro reads the commands' names from the annotations.
 _COMMANDS = Union[  # noqa: UP007
     Annotated[DemoCommand, tyro.conf.subcommand("demo")],
-    Annotated[Train, tyro.conf.subcommand("train")],
-    Annotated[Lift, tyro.conf.subcommand("lift")],
-    Annotated[Query, tyro.conf.subcommand("query")],
-    Annotated[Render, tyro.conf.subcommand("render")],
-    Annotated[Eval, tyro.conf.subcommand("eval")],
-    Annotated[Bake, tyro.conf.subcommand("bake")],
-    Annotated[Export, tyro.conf.subcommand("export")],
+    Annotated[TrainCommand, tyro.conf.subcommand("train")],
+    Annotated[LiftCommand, tyro.conf.subcommand("lift")],
+    Annotated[QueryCommand, tyro.conf.subcommand("query")],
+    Annotated[RenderCommand, tyro.conf.subcommand("render")],
+    Annotated[EvalCommand, tyro.conf.subcommand("eval")],
+    Annotated[BakeCommand, tyro.conf.subcommand("bake")],
+    Annotated[ExportCommand, tyro.conf.subcommand("export")],
     Annotated[ReportCommand, tyro.conf.subcommand("report")],
-    Annotated[Compare, tyro.conf.subcommand("compare")],
-    Annotated[Methods, tyro.conf.subcommand("methods")],
-    Annotated[Scenes, tyro.conf.subcommand("scenes")],
-    Annotated[Reproduce, tyro.conf.subcommand("reproduce")],
+    Annotated[CompareCommand, tyro.conf.subcommand("compare")],
+    Annotated[MethodsCommand, tyro.conf.subcommand("methods")],
+    Annotated[ScenesCommand, tyro.conf.subcommand("scenes")],
+    Annotated[ReproduceCommand, tyro.conf.subcommand("reproduce")],
 ]
 _CONFIG = (tyro.conf.FlagCreatePairsOff,)  # --json, not also --no-json
 _DESCRIPTION = "Search a 3D scene with words: train on posed photos, then ask where things are."
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         kept = (
             "; the same command goes on from what was kept"
-            if isinstance(command, Train | Lift | DemoCommand | Reproduce)
+            if isinstance(command, TrainCommand | LiftCommand | DemoCommand | ReproduceCommand)
             else ""
         )
         return _failed(Interrupted(f"interrupted{kept}"), as_json)

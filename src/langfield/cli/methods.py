@@ -8,8 +8,8 @@ from langfield.cli.options import OutputOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Methods(OutputOptions):
-    """List the methods and their presets."""
+class MethodsCommand(OutputOptions):
+    """List the models and their presets."""
 
     def run(self, console: Console) -> dict[str, Any]:
         from langfield.models.presets import PRESETS
@@ -20,7 +20,7 @@ class Methods(OutputOptions):
             for name, preset in PRESETS.items()
         ]
         console.table(
-            ("preset", "method", "steps", "what it is"),
+            ("preset", "model", "steps", "what it is"),
             [(p["preset"], p["method"], f"{p['steps']:,}", p["summary"]) for p in presets],
         )
         return {"methods": sorted(MODELS), "presets": presets}

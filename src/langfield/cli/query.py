@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Query(RunOptions):
+class QueryCommand(RunOptions):
     """Say where phrases are in the scene, or that they are not there."""
 
     phrases: Phrases
@@ -42,7 +42,7 @@ class Query(RunOptions):
         console.table(("phrase", "there", "presence", "score", "position", "box size"), [_row(a) for a in answers])
         result: dict[str, Any] = {"answers": [answer.to_json() for answer in answers]}
         if self.out is not None:
-            from langfield.reports.answer_pictures import write_answers
+            from langfield.cli.answer_files import write_answers
 
             files = write_answers(session, answers, negatives, self.out, console.progress)
             result["files"] = [str(file) for file in files]

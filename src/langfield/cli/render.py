@@ -1,6 +1,5 @@
 """`langfield render`: pictures or videos of a run from its photos' cameras or along a camera path."""
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from langfield.core.cameras import Camera
     from langfield.query.session import Session
-    from langfield.runs.info import RunView
 
 RenderOutput = Literal["rgb", "depth", "relevancy", "refined", "composited", "mask"]
 Outputs = tyro.conf.UseAppendAction[  # as options.Texts
@@ -31,13 +29,13 @@ Outputs = tyro.conf.UseAppendAction[  # as options.Texts
 ]
 _DEFAULT_OUTPUTS: tuple[RenderOutput, ...] = ("rgb", "depth")
 _OF_PHRASES = ("relevancy", "refined", "composited", "mask")
-_PHRASES_AT_ONCE = 16  # a phrase's maps are let go before the next group's are made
+_PHRASES_AT_ONCE = 16  # so that the maps of only so many are in memory
 _FPS = 24
 _MOST_BETWEEN = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Render(RunOptions):
+class RenderCommand(RunOptions):
     """Write pictures or videos of a run, seen from its photos' cameras or along a camera path."""
 
     out: Path
@@ -89,7 +87,7 @@ class Render(RunOptions):
         from langfield.cli.video import Video
 
         session = langfield.open(self.path, device=self.device, encoder=self.encoder)
-        cameras, names, fps = self._way(session)
+        cameras, names, fps = self._cameras(session)
         make_folder(self.out)
         start = time.monotonic()
         files: list[Path] = []
@@ -129,9 +127,9 @@ class Render(RunOptions):
         if self.camera_path is not None and (any(self.views) or self.between):
             raise UsageError("--views and --between belong to photos' cameras: leave them out, or --camera-path")
 
-    def _way(self, session: "Session") -> "tuple[list[Camera], list[str], float]":
-        """The cameras to render (world frame), what their files' names begin with, and pictures a second."""
-        from langfield.cli.camera_path import cameras_along, read_camera_path
+    def _cameras(self, session: "Session") -> "tuple[list[Camera], list[str], float]":
+        """The cameras to render (world frame), the stem of each one's files, and pictures a second of a video."""
+        from langfield.cli.camera_path import cameras_between, read_camera_path
         from langfield.cli.files import numbered_slugs
         from langfield.cli.video import MAX_SIDE_PX
 
@@ -140,10 +138,12 @@ class Render(RunOptions):
             path = read_camera_path(self.camera_path)
             cameras, fps = path.cameras, path.fps
         else:
+            from langfield.cli.view_selection import chosen_views
+
             views = chosen_views(session, flat(self.views) or ("test",))
             cameras = [view.camera for view in views]
             if self.video:
-                cameras = cameras_along(cameras, self.between)
+                cameras = cameras_between(cameras, self.between)
             else:
                 names = numbered_slugs([Path(view.name).with_suffix("").as_posix() for view in views])
         cameras = [self._sized(camera) for camera in cameras]
@@ -159,7 +159,7 @@ class Render(RunOptions):
         return camera.resized(self.width, max(1, round(camera.height_px * self.width / camera.width_px)))
 
     def _pictures(self, session: "Session", camera: "Camera", raw: Path) -> "Iterator[tuple[str, Any]]":
-        """What a camera sees: each output's name and picture, made when asked for; and with --raw the file `raw`."""
+        """The name and the picture of each output of one camera, made one at a time; with --raw also writes `raw`."""
         import numpy as np
 
         from langfield.cli.files import numbered_slugs, write_arrays
@@ -198,28 +198,3 @@ class Render(RunOptions):
 def _in_colour(picture: "np.ndarray") -> "np.ndarray":
     """A picture in colour; a mask in black and white."""
     return picture if picture.ndim == 3 else picture[..., None].repeat(3, axis=2).astype("uint8") * 255
-
-
-def chosen_views(session: "Session", wanted: tuple[str, ...]) -> "list[RunView]":
-    """The views of a run that are asked for by split, "all", or name (with or without folder and ending).
-
-    Those of a split come in the order of their names, in which photos were mostly taken.
-    """
-    chosen: dict[str, RunView] = {}
-    for word in wanted:
-        if word in ("test", "train", "all"):
-            found = sorted(
-                (v for v in session.views if word in ("all", v.split)), key=lambda view: _numbered(view.name)
-            )
-        else:
-            found = [v for v in session.views if word in (v.name, Path(v.name).name, Path(v.name).stem)]
-        if not found:
-            known = session.views[0].name if session.views else "none"
-            raise UsageError(f"the run has no view {word!r}: use test, train, all, or a photo's name such as {known}")
-        chosen |= {view.name: view for view in found}
-    return list(chosen.values())
-
-
-def _numbered(name: str) -> list[tuple[int, str]]:
-    """A key by which photo_9 comes before photo_10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langfield.cli.console import Console
@@ -10,8 +9,7 @@ from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions, T
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from langfield.evaluation.phrase_results import PhraseResult
-    from langfield.reports.page_pictures import MeasuredRun
+    from langfield.evaluation.phrase_results import PhraseEvaluation, PhraseResult
 
 _PHRASES_SHOWN = 12  # with pictures, where none were asked for
 _MOST_PHRASES_SHOWN = 24
@@ -44,20 +42,16 @@ class ReportCommand(RunOptions):
     def run(self, console: Console) -> dict[str, Any]:
         """Measure, write the page; returns what `--json` prints."""
         out = self.path / "report.html" if self.out is None else self.out
+        from langfield.cli.pages import check_page_name
+
         check_page_name(out)
         if any(not phrase.strip() for phrase in flat(self.phrase)):
             raise UsageError("a phrase is empty")
+        from langfield.cli import pages
         from langfield.cli.files import make_folder
-        from langfield.core.sampling import subsample_evenly
+        from langfield.evaluation.phrase_results import evaluate_phrases
         from langfield.pipelines.opening import open_to_measure
-        from langfield.reports.page_pictures import (
-            measure,
-            now,
-            phrase_pictures,
-            run_facts,
-            telling_views,
-            view_pictures,
-        )
+        from langfield.reports.page_pictures import phrase_pictures, view_pictures, views_to_show
         from langfield.reports.report_page import ReportContent, report_page
 
         opened = open_to_measure(
@@ -70,37 +64,46 @@ class ReportCommand(RunOptions):
             device=self.device,
             progress=console.progress,
         )
+        session, scene = opened.session, opened.scene
         make_folder(out.parent)
-        measured = measure(opened, flat(self.phrase), console.progress)
+        measured = evaluate_phrases(
+            session,
+            scene,
+            queries=opened.queries,
+            more_phrases=flat(self.phrase),
+            max_side_px=opened.max_side_px,
+            device=session.device,
+            progress=console.progress,
+        )
         shown = self._shown(measured)
+        photos = pages.photo_views(scene, measured.labels)
+        in_views = [photos[name] for name in views_to_show(session, shown)]
         content = ReportContent(
-            facts=run_facts(self.path, self.path.absolute().name),
+            facts=pages.read_run_facts(self.path, self.path.absolute().name),
             evaluation=measured.evaluation,
             phrases=measured.phrases,
-            view_pictures=view_pictures(
-                measured, subsample_evenly(measured.test_views, _VIEWS_SHOWN), console.progress
-            ),
-            phrase_pictures=phrase_pictures(
-                measured, list(zip(shown, telling_views(measured, shown), strict=True)), console.progress
-            ),
+            view_pictures=view_pictures(session, pages.some_test_views(scene, photos, _VIEWS_SHOWN), console.progress),
+            phrase_pictures=phrase_pictures(session, list(zip(shown, in_views, strict=True)), console.progress),
             package_version=importlib.metadata.version("langfield"),
-            made=now(),
+            made=pages.now(),
             notes=self._notes(measured, len(shown)),
         )
-        written = write_page(out, report_page(content))
+        written = pages.write_page(out, report_page(content))
         console.say(f"{written['page']}: {written['bytes'] / 2**20:.1f} MB; open it in a browser")
         phrases = [result.to_json() for result in measured.phrases]
         return {"run": str(self.path), **written, "evaluation": measured.evaluation or None, "phrases": phrases}
 
-    def _shown(self, measured: "MeasuredRun") -> "list[PhraseResult]":
-        from langfield.evaluation.phrase_results import to_show, worst_first
+    def _shown(self, measured: "PhraseEvaluation") -> "list[PhraseResult]":
+        """The phrases to show pictures of."""
+        from langfield.evaluation.phrase_results import worst_first
+        from langfield.reports.phrase_sections import phrases_to_show
 
         if not any(self.phrase):
-            return to_show(measured.phrases, _PHRASES_SHOWN)
+            return phrases_to_show(measured.phrases, _PHRASES_SHOWN)
         asked = [result for result in measured.phrases if result.phrase in flat(self.phrase)]
         return worst_first(asked)[:_MOST_PHRASES_SHOWN]
 
-    def _notes(self, measured: "MeasuredRun", shown: int) -> list[str]:
+    def _notes(self, measured: "PhraseEvaluation", shown: int) -> list[str]:
         notes = []
         if not measured.evaluation:
             notes.append("The scene has no test views, so that nothing was measured.")
@@ -111,17 +114,3 @@ class ReportCommand(RunOptions):
         if shown < len(flat(self.phrase)):
             notes.append(f"Pictures of the worst {shown} phrases are shown; all of them stand in the table.")
         return notes
-
-
-def check_page_name(path: Path) -> None:
-    """Raise UsageError for what is no name of a page, before anything long is begun."""
-    if path.suffix.lower() not in (".html", ".htm") or path.is_dir():
-        raise UsageError(f"--out must name a file that ends in .html, got {path}")
-
-
-def write_page(path: Path, page: str) -> dict[str, Any]:
-    """Write a page, all or nothing; returns its place and size for `--json`."""
-    from langfield.runs.atomic import write_text
-
-    write_text(path, page)
-    return {"page": str(path), "bytes": path.stat().st_size}

@@ -25,15 +25,15 @@ _ROWS_IN_BLOCK = 8
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A phrase, and the group of the catalogue that it is from."""
+class CataloguePhrase:
+    """A phrase to ask, and the group of the scene's phrases in the catalogue that it is from."""
 
     phrase: str
     group: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reproduce(OutputOptions):
+class ReproduceCommand(OutputOptions):
     """Train on a scene of the literature, measure it if it has labels, and draw what its paper's figures ask.
 
     Goes on where it stopped when the same is asked for again.
@@ -74,17 +74,18 @@ class Reproduce(OutputOptions):
             raise DataError(f"is not {scene.name}: {'; '.join(layout.missing)}; {how_to_obtain(scene)}", layout.folder)
         asked = chosen_phrases(scene, layout.folder, self.phrases)
         out = self.out or Path(f"reproduce-{scene.name.replace('/', '-')}")
-        return self._reproduced(scene, layout.folder, asked, out, console)
+        return self._train_measure_ask(scene, layout.folder, asked, out, console)
 
-    def _reproduced(
-        self, scene: "CatalogueScene", folder: Path, asked: Sequence[Asked], out: Path, console: Console
+    def _train_measure_ask(
+        self, scene: "CatalogueScene", folder: Path, asked: Sequence[CataloguePhrase], out: Path, console: Console
     ) -> dict[str, Any]:
         import langfield
         from langfield.data.scene import open_scene
         from langfield.runs.atomic import write_json
 
         run, photos = out / "run", open_scene(folder)
-        plan = planned(scene, folder, photos, console)  # labels that cannot be used are found before the training
+        # Labels that cannot be used end it before the training.
+        plan = plan_protocols(scene, folder, photos, console)
         trained = langfield.train(
             folder,
             run,
@@ -106,24 +107,24 @@ class Reproduce(OutputOptions):
             "training": trained.to_json(),
             "answers": [a.to_json() | {"group": q.group} for a, q in zip(answers, asked, strict=True)],
             "measured": measured,
-            "published": [figure | beside(figure, measured) for figure in scene.to_json()["published"]],
+            "published": [figure | compare_with_published(figure, measured) for figure in scene.to_json()["published"]],
             "protocols": _protocols_of(scene, measured),
         }
         write_json(out / "reproduce.json", result)
-        _tell(result, asked, answers, console)
+        _print_results(result, asked, answers, console)
         console.say(f"trained in {duration(trained.seconds)}; figure: {sheet}; all numbers: {out / 'reproduce.json'}")
         return result | {"files": [str(sheet), str(out / "reproduce.json")]}
 
 
-def chosen_phrases(scene: "CatalogueScene", folder: Path, which: PhraseGroup) -> list[Asked]:
+def chosen_phrases(scene: "CatalogueScene", folder: Path, which: PhraseGroup) -> list[CataloguePhrase]:
     """The phrases of one group or of all, each once. Raises UsageError if there are none."""
     from langfield.data.literature.layouts import phrases_of
 
     groups = phrases_of(scene, folder)
-    asked: dict[str, Asked] = {}
+    asked: dict[str, CataloguePhrase] = {}
     for group, phrases in groups.items():
         if which in (group, "all"):
-            asked |= {phrase: Asked(phrase, group) for phrase in phrases if phrase not in asked}
+            asked |= {phrase: CataloguePhrase(phrase, group) for phrase in phrases if phrase not in asked}
     if not asked:
         some = [group for group, phrases in groups.items() if phrases]
         has = f"choose --phrases {' or '.join(some)}" if some else "use langfield train and langfield query"
@@ -133,34 +134,39 @@ def chosen_phrases(scene: "CatalogueScene", folder: Path, which: PhraseGroup) ->
 
 
 def _ask_and_draw(
-    session: "Session", photos: "Scene", asked: Sequence[Asked], title: str, path: Path, console: Console
+    session: "Session", photos: "Scene", asked: Sequence[CataloguePhrase], title: str, path: Path, console: Console
 ) -> "list[Answer]":
-    """The answers; and the sheet of them, each in the photo that shows it best."""
+    """Ask the phrases and write the contact sheet, each phrase in the photo that shows its answer best."""
     from langfield.cli.files import make_folder, write_picture
     from langfield.core.progress import ProgressEvent
-    from langfield.reports.answer_pictures import best_views, photo_row
+    from langfield.data.images import decode_image
+    from langfield.reports.answer_pictures import Rgb, best_view_indices, photo_row
     from langfield.reports.contact_sheet import contact_sheet
 
     make_folder(path.parent)
     answers = session.query([question.phrase for question in asked], progress=console.progress)
     paths, start = {view.name: view.image_path for view in photos.views}, time.monotonic()
+
+    def read_photo(name: str, size: tuple[int, int]) -> Rgb:
+        return decode_image(paths[name], size)
+
     rows: list[SheetRow] = []
-    views = best_views(session, answers, None)
+    views = best_view_indices(session, answers)
     for question, answer, view in zip(asked, answers, views, strict=True):
         note = " (LERF fails at it)" if question.group == "failures" else ""
-        rows.append(photo_row(session, answer, view, paths.__getitem__, note))
+        rows.append(photo_row(session, answer, view, read_photo, note))
         console.progress(ProgressEvent("pictures", len(rows), len(asked), "phrases", time.monotonic() - start))
     write_picture(path, contact_sheet(rows, blocks=-(-len(rows) // _ROWS_IN_BLOCK), title=title))
     return answers
 
 
-def planned(
+def plan_protocols(
     scene: "CatalogueScene", folder: Path, photos: "Scene", console: Console
 ) -> dict[ProtocolName, Path | None]:
-    """The protocols to measure by, and the labels of each (None: pictures alone).
+    """The protocols to measure by, with the path of the labels of each (None to compare pictures alone).
 
-    Those that the data set's labels are good for, as far as photos are labelled where a protocol asks; and pictures of
-    test photos in any case. Raises DataError for labels that cannot be used.
+    They are those that the catalogue names for the data set's labels and whose kind of view has labels here, and
+    "langfield" where there are test photos. Raises DataError for labels that cannot be used.
     """
     from langfield.data.literature.layouts import labels_folder
     from langfield.evaluation.labels.layouts import open_labels
@@ -188,7 +194,7 @@ def planned(
 def measured_figures(
     plan: Mapping[ProtocolName, Path | None], folder: Path, run: Path, device: str, console: Console
 ) -> dict[str, Any]:
-    """Reports of `langfield eval` by protocol."""
+    """What `langfield eval --json` prints, by protocol."""
     import langfield
 
     return {
@@ -199,8 +205,8 @@ def measured_figures(
     }
 
 
-def beside(figure: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
-    """The figure here that a published one compares with: only one of the same protocol does."""
+def compare_with_published(figure: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
+    """The figure measured here by the same protocol as a published one, in percent, and a note on how they compare."""
     report = measured.get(figure["protocol"])
     if report is None:
         return {"measured_percent": None, "note": "another protocol than any measured here: does not compare"}
@@ -226,7 +232,9 @@ def _protocols_of(scene: "CatalogueScene", measured: dict[str, Any]) -> dict[str
     return {name: catalogue().protocols[name] for name in dict.fromkeys(named)}
 
 
-def _tell(result: dict[str, Any], asked: Sequence[Asked], answers: "Sequence[Answer]", console: Console) -> None:
+def _print_results(
+    result: dict[str, Any], asked: Sequence[CataloguePhrase], answers: "Sequence[Answer]", console: Console
+) -> None:
     from langfield.data.literature.catalogue import METRICS
     from langfield.reports.answer_pictures import verdict
 

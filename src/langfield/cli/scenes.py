@@ -18,7 +18,7 @@ SceneName = tyro.conf.Positional[Annotated[str | None, tyro.conf.arg(metavar="NA
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scenes(OutputOptions):
+class ScenesCommand(OutputOptions):
     """List the scenes of the literature; say how to obtain one, and whether a folder is it. Downloads nothing."""
 
     name: SceneName = None

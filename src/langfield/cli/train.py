@@ -11,7 +11,7 @@ from langfield.cli.options import Device, EncoderSpec, Flag, OptionalInt, Output
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(OutputOptions):
+class TrainCommand(OutputOptions):
     """Train on posed photos. Goes on where it stopped when the run directory holds the same run."""
 
     scene: tyro.conf.Positional[Path]
@@ -21,11 +21,11 @@ class Train(OutputOptions):
     """The run directory to write."""
 
     method: Annotated[str, tyro.conf.arg(metavar="METHOD")] = "auto"
-    """auto, lerf, lift or splat. auto is the preset's."""
+    """The model: auto, lerf, splat or voxel_lift. auto is the preset's."""
 
     preset: PresetName = None
-    """Method and recipe, see `langfield methods`. If not given: the method's; and of the method auto splat with a GPU
-    and gsplat, lerf with a GPU, nano without."""
+    """Model and recipe, see `langfield methods`. If not given: the model's; and of the model auto splat with a GPU and
+    gsplat, lerf with a GPU, nano without."""
 
     encoder: EncoderSpec = None
     """Image-text encoder, such as openclip:ViT-B-16/laion2b_s34b_b88k or openclip:local-dir:FOLDER. The preset's, if

@@ -1,1 +1,1 @@
-"""Evaluation: labels of things in photos, metrics, and one evaluator for every method and protocol."""
+"""Evaluation: how well a session answers, measured against labels by several protocols. Numbers only."""

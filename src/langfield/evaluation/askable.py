@@ -1,4 +1,4 @@
-"""What the evaluator asks: the part of a session that it needs, and how many phrases are asked at once."""
+"""What protocols need of the session that they measure, and asking it in batches that fit in memory."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -11,35 +11,39 @@ from langfield.core.cameras import Camera
 from langfield.core.observed_scales import CROP_LEVELS
 from langfield.core.progress import Progress, silent
 from langfield.query.answers import Answer, ViewAnswers
-from langfield.query.session import Protocol as AskedProtocol
+from langfield.query.session import Protocol as AnswerProtocol
 
-# Maps of all phrases of one question, in bytes: more phrases than fit are asked in several questions.
-MAPS_BYTES = 2**30
+# Most bytes that the maps of one call may take; phrases whose maps take more are asked in several calls.
+MAX_MAPS_BYTES = 2**30
 
 
 @runtime_checkable
-class Asked(Protocol):
-    """What is evaluated; `langfield.query.session.Session` is one."""
+class AskableSession(Protocol):
+    """The part of `langfield.query.session.Session` that every protocol can do with."""
 
     @property
     def info(self) -> Any:
         """With the run's `seed`."""
         ...
 
-    def query(self, phrases: Sequence[str], *, progress: Progress = silent) -> list[Answer]: ...
+    def query(self, phrases: Sequence[str], *, progress: Progress = silent) -> list[Answer]:
+        """Where phrases are in the whole scene."""
+        ...
 
-    def ask_view(self, camera: Camera, phrases: Sequence[str], *, protocol: AskedProtocol = "langfield") -> ViewAnswers:
-        """Answers for a camera of the world frame."""
+    def ask_view(
+        self, camera: Camera, phrases: Sequence[str], *, protocol: AnswerProtocol = "langfield"
+    ) -> ViewAnswers:
+        """Where phrases are in the picture of a camera of the world frame."""
         ...
 
     def picture(self, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
-        """Colours and z-depth in world units."""
+        """Colours and z-depth in world units, seen by a camera of the world frame."""
         ...
 
 
 @runtime_checkable
-class AskedAtLevels(Asked, Protocol):
-    """What is evaluated by protocols that choose a level themselves."""
+class SessionWithLevelMaps(AskableSession, Protocol):
+    """What protocols need that choose one of several relevancy maps for each phrase (`lerf_ovs`, `ovs_3d`)."""
 
     @property
     def views(self) -> Sequence[Any]:
@@ -47,26 +51,27 @@ class AskedAtLevels(Asked, Protocol):
         ...
 
     def level_maps(self, camera: Camera, phrases: Sequence[str]) -> Float32[Tensor, "l p h w"]:
-        """Relevancy of P phrases in a picture at each of L levels."""
+        """Relevancy of P phrases in a camera's picture at each of L levels."""
         ...
 
 
-def asked_in_views(
-    session: Asked, camera: Camera, phrases: Sequence[str], protocol: AskedProtocol = "langfield"
+def ask_view_in_batches(
+    session: AskableSession, camera: Camera, phrases: Sequence[str], protocol: AnswerProtocol = "langfield"
 ) -> Iterator[ViewAnswers]:
-    """The answers to as many phrases at once as fit: relevancy and scale are a map each."""
-    for part in _parts(phrases, camera, maps=2):
-        yield session.ask_view(camera, part, protocol=protocol)
+    """`session.ask_view` for as many phrases at a time as fit in `MAX_MAPS_BYTES`."""
+    for batch in _batches(phrases, camera, maps_per_phrase=2):  # relevancy and scale
+        yield session.ask_view(camera, batch, protocol=protocol)
 
 
-def asked_at_levels(
-    session: AskedAtLevels, camera: Camera, phrases: Sequence[str]
+def level_maps_in_batches(
+    session: SessionWithLevelMaps, camera: Camera, phrases: Sequence[str]
 ) -> Iterator[tuple[Sequence[str], Float32[Tensor, "l p h w"]]]:
-    """As many phrases at once as fit, and their maps at each level."""
-    for part in _parts(phrases, camera, maps=CROP_LEVELS):
-        yield part, session.level_maps(camera, part)
+    """`session.level_maps` for as many phrases at a time as fit in `MAX_MAPS_BYTES`; with those phrases."""
+    for batch in _batches(phrases, camera, maps_per_phrase=CROP_LEVELS):
+        yield batch, session.level_maps(camera, batch)
 
 
-def _parts(phrases: Sequence[str], camera: Camera, maps: int) -> Iterator[Sequence[str]]:
-    at_once = max(1, MAPS_BYTES // (maps * 4 * camera.width_px * camera.height_px))
-    return (phrases[first : first + at_once] for first in range(0, len(phrases), at_once))
+def _batches(phrases: Sequence[str], camera: Camera, maps_per_phrase: int) -> Iterator[Sequence[str]]:
+    bytes_per_phrase = maps_per_phrase * 4 * camera.width_px * camera.height_px
+    size = max(1, MAX_MAPS_BYTES // bytes_per_phrase)
+    return (phrases[first : first + size] for first in range(0, len(phrases), size))

@@ -1,7 +1,7 @@
-"""Figures of merit, each a pure function of arrays.
+"""Metrics, each a pure function of arrays: PSNR, SSIM, LPIPS, localisation, AUROC.
 
 torchmetrics and scipy.stats take more than a second to import, and most commands measure nothing: they are imported
-where they are used.
+inside the functions that use them.
 """
 
 import logging
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Rgb = UInt8[np.ndarray, "h w 3"]
 Mask = Bool[np.ndarray, "h w"]
 
-# AlexNet's weights as torchvision keeps them in torch's hub folder; LPIPS stands on them.
+# AlexNet's weights as torchvision names them in torch's hub folder; LPIPS compares AlexNet's features.
 _LPIPS_BACKBONE = "alexnet-owt-7be5be79.pth"
 _SSIM_BORDER_PX = 5
 
@@ -27,9 +27,9 @@ _log = logging.getLogger(__name__)
 
 
 def psnr(picture: Rgb, photo: Rgb, used: Mask | None = None) -> float:
-    """Peak signal-to-noise ratio in dB of 8-bit pictures (range 1) by torchmetrics, over the used pixels.
+    """Peak signal-to-noise ratio in dB by torchmetrics, of 8-bit pictures scaled to [0, 1], over the used pixels.
 
-    Infinite when they are equal.
+    Infinite when they are equal. `used` is None where all pixels are.
     """
     from torchmetrics.functional.image import peak_signal_noise_ratio
 
@@ -39,16 +39,15 @@ def psnr(picture: Rgb, photo: Rgb, used: Mask | None = None) -> float:
 
 
 def ssim(picture: Rgb, photo: Rgb, used: Mask | None = None, device: torch.device | str = "cpu") -> float:
-    """Structural similarity (Wang et al. 2004; Gaussian window of σ 1.5, range 1) by torchmetrics.
+    """Structural similarity (Wang et al. 2004; Gaussian window of σ 1.5) by torchmetrics, of pictures scaled to [0, 1].
 
-    Pixels within half a window of the border are left out, as torchmetrics does, and those not used.
-    Both sides must be longer than a window (11 pixels). `device` is where it is worked out: on a GPU in double
-    precision, for convolutions in single precision round their factors there.
+    The mean over the used pixels that are no nearer to the border than half a window; sides must be longer than a
+    window (11 pixels). Computed on `device`, on a GPU in float64: float32 convolutions there round to TF32.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    exact = torch.float32 if torch.device(device).type == "cpu" else torch.float64
-    ours, theirs = (_batch(each).to(device, exact) for each in (picture, photo))
+    dtype = torch.float32 if torch.device(device).type == "cpu" else torch.float64
+    ours, theirs = (_batch(each).to(device, dtype) for each in (picture, photo))
     result = structural_similarity_index_measure(ours, theirs, data_range=1.0, return_full_image=True)
     assert isinstance(result, tuple)
     inner = (slice(_SSIM_BORDER_PX, -_SSIM_BORDER_PX),) * 2
@@ -60,7 +59,7 @@ class Lpips:
     """LPIPS (Zhang et al. 2018) with AlexNet by torchmetrics; only where AlexNet's weights are on disk already."""
 
     def __init__(self) -> None:
-        """Look for the weights; without them `__call__` gives None. Nothing is ever downloaded."""
+        """Look for AlexNet's weights; without them `__call__` returns None. Nothing is ever downloaded."""
         weights = Path(torch.hub.get_dir()) / "checkpoints" / _LPIPS_BACKBONE
         self._metric: LearnedPerceptualImagePatchSimilarity | None = None
         if weights.is_file():
@@ -72,7 +71,7 @@ class Lpips:
 
     @torch.no_grad()
     def __call__(self, picture: Rgb, photo: Rgb, used: Mask | None = None) -> float | None:
-        """The perceptual distance; pixels not used are taken from the photo in both."""
+        """The perceptual distance, lower is better; pixels that are not used are the photo's in both pictures."""
         if self._metric is None:
             return None
         if used is not None:
@@ -83,7 +82,7 @@ class Lpips:
 
 
 def in_any_box(xy_px: Float[np.ndarray, "2"], boxes: Float[np.ndarray, "b 4"]) -> bool:
-    """LERF's localisation: whether a point lies in any box (x from, y from, x to, y to; edges of pixels)."""
+    """LERF's localisation: whether a point lies in any box (x from, y from, x to, y to; in pixels, as the point)."""
     x, y = xy_px
     return bool(((boxes[:, 0] <= x) & (x <= boxes[:, 2]) & (boxes[:, 1] <= y) & (y <= boxes[:, 3])).any())
 
@@ -95,9 +94,10 @@ def in_mask(xy_px: Float[np.ndarray, "2"], mask: Mask) -> bool:
 
 
 def auroc(positive: Float[np.ndarray, " p"], negative: Float[np.ndarray, " n"]) -> float | None:
-    """The chance that a positive's score is above a negative's, ties counting half; None without either.
+    """Area under the ROC curve of P positive and N negative scores; None without either.
 
-    By the rank sum (Mann and Whitney): with R the sum of the positives' mean ranks, (R − p(p+1)/2) / (p·n).
+    It is the chance that a positive's score is above a negative's, where ties count half. By the rank sum (Mann and
+    Whitney): with R the sum of the positives' ranks (ties share their mean rank), (R − P(P + 1)/2) / (P·N).
     """
     from scipy import stats
 
@@ -109,10 +109,10 @@ def auroc(positive: Float[np.ndarray, " p"], negative: Float[np.ndarray, " n"]) 
 
 
 def auroc_error(positive: Float[np.ndarray, " p"], negative: Float[np.ndarray, " n"]) -> float | None:
-    """The standard error of `auroc` (DeLong et al. 1988, eq. 4 to 6); None with fewer than two of either sort.
+    """The standard error of `auroc` (DeLong et al. 1988, eq. 4 to 6); None with fewer than two of either.
 
-    Each positive's chance to be above a negative, and each negative's to be below a positive, vary with what was
-    asked: the sum of the two means' variances.
+    The square root of the sum of two variances of means: of each positive's share of negatives below it, and of each
+    negative's share of positives above it.
     """
     if min(len(positive), len(negative)) < 2:
         return None
@@ -126,6 +126,13 @@ def resized_maps(maps: Float32[Tensor, "p h w"], width_px: int, height_px: int) 
     if maps.shape[1:] == (height_px, width_px):
         return maps
     return torch.nn.functional.interpolate(maps[None], (height_px, width_px), mode="bilinear", align_corners=False)[0]
+
+
+def resized_masks(
+    masks: Bool[np.ndarray, "p h w"], width_px: int, height_px: int, device: torch.device | str
+) -> Bool[Tensor, "p h2 w2"]:
+    """Masks on another raster of the same picture: true where more than half of what is interpolated there is."""
+    return resized_maps(torch.from_numpy(masks.astype(np.float32)).to(device), width_px, height_px) > 0.5
 
 
 def _batch(picture: Rgb) -> Float[Tensor, "1 3 h w"]:

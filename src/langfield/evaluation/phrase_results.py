@@ -1,8 +1,8 @@
-"""What an evaluation came to phrase by phrase: a listener between the evaluator and a session, and the worst first."""
+"""The results of an evaluation phrase by phrase."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,11 +11,14 @@ from jaxtyping import Float32, UInt8
 
 from langfield.core.cameras import Camera
 from langfield.core.progress import Progress, silent
-from langfield.data.views import View
-from langfield.evaluation.askable import Asked
-from langfield.evaluation.labels.base import ABSENT, Label, Labels, ViewLabels
-from langfield.evaluation.masks import ious, lerf_ovs_masks
-from langfield.evaluation.metrics import in_any_box, in_mask, resized_maps
+from langfield.data.queries import ABSENT
+from langfield.data.views import Scene, View
+from langfield.evaluation.askable import AskableSession
+from langfield.evaluation.evaluator import evaluate
+from langfield.evaluation.labels.base import Label, Labels, ViewLabels
+from langfield.evaluation.labels.layouts import open_labels
+from langfield.evaluation.metrics import in_any_box, in_mask
+from langfield.evaluation.protocols.held_out_views import best_points, refined_ious
 from langfield.query.answers import Answer, ViewAnswers
 
 
@@ -24,18 +27,17 @@ class PhraseInView:
     """One phrase asked in one test view that shows what it means.
 
     Attributes:
-        in_box, in_mask: whether its answer lies in a box of a meant thing, and on that thing's very pixels.
-        iou: of the mask that LERF-OVS's rule makes of the refined relevancy, as the evaluator counts it.
-        score: relevancy of the answer in this view.
-        meant_pixels: how many pixels of the labels' raster show what the phrase means.
+        in_box, in_mask: whether the point that answers it lies in a box of a thing that it means, and on that thing's
+            very pixels.
+        iou: of the mask that LERF-OVS's rule makes of the refined relevancy.
+        truth_px: how many pixels of the labels' raster show what the phrase means.
     """
 
     view: str
     in_box: bool
     in_mask: bool
     iou: float
-    score: float
-    meant_pixels: int
+    truth_px: int
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class PhraseResult:
     Attributes:
         kind: of the phrase, "" if no label knows it.
         expected: whether the thing is there; None if no label says so.
-        answer: what the run says, in the frame and units of the input files.
-        views: the test views it was compared in.
+        answer: the run's, in the frame and units of the input files.
+        views: the test views in which it was compared with labels.
     """
 
     phrase: str
@@ -57,32 +59,34 @@ class PhraseResult:
 
     @property
     def right(self) -> bool | None:
-        """Whether the run says rightly that the thing is there, or that it is not; None if that is not known."""
+        """Whether the answer is right about the thing being there or not; None if no label says."""
         return None if self.expected is None else self.answer.present == (self.expected == "present")
 
     @property
     def hits(self) -> int:
-        return sum(seen.in_box for seen in self.views)
+        """In how many of the views the answer's point lies in a box."""
+        return sum(compared.in_box for compared in self.views)
 
     @property
     def hit_share(self) -> float | None:
-        """Hits among the views; None without views."""
+        """Hits divided by views; None without views."""
         return self.hits / len(self.views) if self.views else None
 
     @property
     def miou(self) -> float | None:
         """Mean over the views; None without views."""
-        return sum(seen.iou for seen in self.views) / len(self.views) if self.views else None
+        return sum(compared.iou for compared in self.views) / len(self.views) if self.views else None
 
     @property
-    def meant(self) -> frozenset[tuple[str, int]]:
-        """The same for phrases that mean the same things, as far as the views tell; empty without views."""
-        return frozenset((seen.view, seen.meant_pixels) for seen in self.views)
+    def truth_key(self) -> frozenset[tuple[str, int]]:
+        """Equal for phrases that mean the same things, as far as the number of their pixels in each view tells; empty
+        without views."""
+        return frozenset((compared.view, compared.truth_px) for compared in self.views)
 
     @property
     def worst(self) -> PhraseInView | None:
         """The view it did worst in: missed before hit, then the lowest IoU; None without views."""
-        return min(self.views, key=lambda seen: (seen.in_box, seen.iou), default=None)
+        return min(self.views, key=lambda compared: (compared.in_box, compared.iou), default=None)
 
     def to_json(self) -> dict[str, Any]:
         worst = self.worst
@@ -97,62 +101,83 @@ class PhraseResult:
             "score": self.answer.score,
             "hits": self.hits,
             "total": len(self.views),
-            "hits_in_mask": sum(seen.in_mask for seen in self.views),
+            "hits_in_mask": sum(compared.in_mask for compared in self.views),
             "miou": self.miou,
             "worst_view": None if worst is None else worst.view,
         }
 
 
 def worst_first(results: Sequence[PhraseResult]) -> list[PhraseResult]:
-    """Wrong about presence first, then the smallest share of hits, then the lowest mIoU, then the presence nearest to
-    the wrong side. What was not measured counts as good."""
+    """Sorted by: wrong about presence first, the smallest share of hits, the lowest mIoU, and the presence that is
+    nearest to being wrong (or most wrong). What was not measured counts as 1."""
 
-    def good(value: float | None) -> float:
+    def or_best(value: float | None) -> float:
         return 1.0 if value is None else value
 
     def key(result: PhraseResult) -> tuple[bool, float, float, float]:
         presence = result.answer.presence
         margin = 1 - presence if result.expected == "absent" else presence
-        return result.right is not False, good(result.hit_share), good(result.miou), margin
+        return result.right is not False, or_best(result.hit_share), or_best(result.miou), margin
 
     return sorted(results, key=key)
 
 
-def to_show(results: Sequence[PhraseResult], count: int) -> list[PhraseResult]:
-    """At most `count` phrases for pictures, worst first: half of them the worst, the others from every kind in turn.
+@dataclass(frozen=True)
+class PhraseEvaluation:
+    """One evaluation by the protocol "langfield", as a whole and phrase by phrase.
 
-    Of phrases that mean the same things only the worst is taken: their pictures hardly differ.
+    Attributes:
+        evaluation: as `langfield eval --json` prints it; empty if the scene has no test views.
+        phrases: every phrase of the labels, and those asked for beside them.
+        labels: opened for the test views; None if there are none.
     """
-    ordered, known = [], set()
-    for result in worst_first(results):
-        if not result.meant or result.meant not in known:
-            ordered.append(result)
-        known.add(result.meant)
-    half = -(-count // 2)
-    chosen, rest = ordered[:half], ordered[half:]
-    of_kinds = [[result for result in rest if result.kind == kind] for kind in sorted({r.kind for r in rest})]
-    # Each kind from its middle on: neither once more its worst nor its best.
-    in_turn = itertools.zip_longest(*(of_kind[len(of_kind) // 2 :] for of_kind in of_kinds))
-    more = [result for group in in_turn for result in group if result is not None]
-    shown = {result.phrase for result in [*chosen, *more][:count]}
-    return [result for result in ordered if result.phrase in shown]
+
+    evaluation: dict[str, Any]
+    phrases: list[PhraseResult]
+    labels: Labels | None
+
+
+def evaluate_phrases(
+    session: AskableSession,
+    scene: Scene,
+    *,
+    queries: Path | None,
+    more_phrases: Sequence[str] = (),
+    max_side_px: int | None = None,
+    device: torch.device | str = "cpu",
+    progress: Progress = silent,
+) -> PhraseEvaluation:
+    """`evaluate` by the protocol "langfield", and what each phrase came to in it.
+
+    Args:
+        more_phrases: asked beside those of the labels; nothing says whether they are there.
+        queries, max_side_px, device: as for `evaluate`.
+    """
+    views = [scene.views[index] for index in scene.test]
+    labels = None if queries is None else open_labels(queries, views)
+    recorder = PhraseRecorder(session, views, labels, device)
+    evaluation: dict[str, Any] = {}
+    if views:
+        result = evaluate(recorder, scene, queries=queries, max_side_px=max_side_px, device=device, progress=progress)
+        evaluation = result.to_json()
+    return PhraseEvaluation(evaluation, recorder.results(more_phrases, progress), labels)
 
 
 class PhraseRecorder:
-    """Passes the evaluator's questions on to a session, and remembers what each phrase came to.
+    """An `AskableSession` that passes questions on to another one and records what each phrase came to.
 
-    So the figures phrase by phrase are of the very answers that the evaluation counts, and nothing is asked twice.
+    The results phrase by phrase are so of the very answers that the evaluation counts, and nothing is asked twice.
     """
 
     def __init__(
-        self, session: Asked, views: Sequence[View], labels: Labels | None, device: torch.device | str = "cpu"
+        self, session: AskableSession, views: Sequence[View], labels: Labels | None, device: torch.device | str = "cpu"
     ) -> None:
-        """Args: views: the test views. labels: what is where in them. device: where maps become masks."""
+        """Args: views: the test views. labels: of these views. device: where masks are made and compared."""
         self._session, self._device = session, device
-        self._views = {_place(view.camera): view for view in views}
+        self._views = {_pose_key(view.camera): view for view in views}
         self._labels = labels
         self._answers: dict[str, Answer] = {}
-        self._seen: dict[tuple[str, str], PhraseInView] = {}
+        self._in_views: dict[tuple[str, str], PhraseInView] = {}
         self._last_labels: tuple[str, ViewLabels | None] = ("", None)
 
     @property
@@ -166,7 +191,7 @@ class PhraseRecorder:
 
     def ask_view(self, camera: Camera, phrases: Sequence[str], **options: Any) -> ViewAnswers:
         answers = self._session.ask_view(camera, phrases, **options)
-        view = self._views.get(_place(camera))
+        view = self._views.get(_pose_key(camera))
         if view is not None:
             self._record(view, answers)
         return answers
@@ -174,59 +199,59 @@ class PhraseRecorder:
     def picture(self, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         return self._session.picture(camera)
 
-    def results(self, more: Sequence[str] = (), progress: Progress = silent) -> list[PhraseResult]:
-        """Every phrase of the labels and `more` ones, in that order; those not queried yet are queried now."""
-        known = {} if self._labels is None else {phrase.text: phrase.kind for phrase in self._labels.phrases}
-        texts = list(dict.fromkeys([*known, *more]))
+    def results(self, more_phrases: Sequence[str] = (), progress: Progress = silent) -> list[PhraseResult]:
+        """The phrases of the labels and then `more_phrases`, each once; those not queried yet are queried now."""
+        kinds = {} if self._labels is None else {phrase.text: phrase.kind for phrase in self._labels.phrases}
+        texts = list(dict.fromkeys([*kinds, *more_phrases]))
         new = [text for text in texts if text not in self._answers]
         if new:
             self.query(new, progress=progress)
-        return [self._result(text, known.get(text, "")) for text in texts]
+        return [self._result(text, kinds.get(text, "")) for text in texts]
 
     def _result(self, text: str, kind: str) -> PhraseResult:
         expected = None if not kind else "absent" if kind == ABSENT else "present"
-        views = tuple(seen for (phrase, _), seen in self._seen.items() if phrase == text)
+        views = tuple(compared for (phrase, _), compared in self._in_views.items() if phrase == text)
         return PhraseResult(text, kind, expected, self._answers[text], views)
 
     def _record(self, view: View, answers: ViewAnswers) -> None:
-        seen = self._labels_of(view)
-        if seen is None:
+        view_labels = self._labels_of(view)
+        if view_labels is None:
             return
-        by_phrase = {label.phrase: label for label in seen.labels}
+        by_phrase = view_labels.by_phrase
         labelled = {index: by_phrase[text] for index, text in enumerate(answers.phrases) if text in by_phrase}
-        for phrase, found in compared(labelled, seen, answers, self._device).items():
-            self._seen[phrase, view.name] = found
+        for phrase, compared in compare_with_labels(answers, labelled, view_labels, self._device).items():
+            self._in_views[phrase, view.name] = compared
 
     def _labels_of(self, view: View) -> ViewLabels | None:
+        """The labels of a view; those of the last one are kept, because it may be asked in several batches."""
         if self._last_labels[0] != view.name and self._labels is not None:
             self._last_labels = view.name, self._labels.of_view(view)
         return self._last_labels[1]
 
 
-def compared(
-    labelled: Mapping[int, Label], seen: ViewLabels, answers: ViewAnswers, device: torch.device | str = "cpu"
+def compare_with_labels(
+    answers: ViewAnswers, labelled: Mapping[int, Label], raster: ViewLabels, device: torch.device | str = "cpu"
 ) -> dict[str, PhraseInView]:
-    """A view's answers, by their index, and their labels, on the labels' raster; by phrase."""
-    if not labelled:
-        return {}
-    height, width = answers.refined.shape[1:]
-    points = answers.best_xy_px * np.array([seen.width_px / width, seen.height_px / height])
-    maps = torch.from_numpy(answers.refined[list(labelled)]).to(device)
-    truth = torch.from_numpy(np.stack([label.mask for label in labelled.values()])).to(device)
-    fits = ious(lerf_ovs_masks(resized_maps(maps, seen.width_px, seen.height_px)), truth).tolist()
+    """Answers in a view against its labels, on the labels' raster.
+
+    Args:
+        labelled: labels by the index of their phrase among `answers`.
+    Returns: by phrase.
+    """
+    points = best_points(answers, raster)
+    iou = refined_ious(answers, labelled, raster, device)
     return {
         label.phrase: PhraseInView(
-            view=seen.view,
+            view=raster.view,
             in_box=in_any_box(points[index], label.boxes),
             in_mask=in_mask(points[index], label.mask),
-            iou=fit,
-            score=float(answers.score[index]),
-            meant_pixels=int(label.mask.sum()),
+            iou=iou[index],
+            truth_px=int(label.mask.sum()),
         )
-        for (index, label), fit in zip(labelled.items(), fits, strict=True)
+        for index, label in labelled.items()
     }
 
 
-def _place(camera: Camera) -> bytes:
-    """What a camera keeps when it is resized: two photos from one place are the same picture."""
+def _pose_key(camera: Camera) -> bytes:
+    """By what a camera is known after it was resized. Two photos of exactly one pose are taken for the same."""
     return camera.world_from_camera.tobytes()

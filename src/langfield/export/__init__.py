@@ -1,1 +1,1 @@
-"""Files for other programs: what a run knows, in the frame and units of its input."""
+"""Export: what a run knows as files for other programs, in the frame and units of its input files."""

@@ -1,4 +1,4 @@
-"""Answers taken out of a run: what photos' cameras see of them, as COCO annotations, and the elements they are of."""
+"""Answers for other programs: maps and masks in photos' views, COCO annotations, PLY files of elements."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,15 +15,15 @@ from langfield.export.ply import write_points_ply, write_splat_ply
 from langfield.query.session import Session
 from langfield.runs.info import RunView
 
-_PHRASES_AT_ONCE = 16  # a phrase's maps are let go before the next group's are made
+_PHRASES_AT_ONCE = 16  # so that the maps of only so many are in memory
 
 
 @dataclass(frozen=True, eq=False)
-class InPhoto:
-    """One phrase in the picture of one photo's camera, at the photo's size and with its lens.
+class PhraseInPhoto:
+    """One phrase in the view of one photo, H × W pixels: the photo's size, with its lens.
 
     Attributes:
-        view: the photo's, of the run.
+        view: the run's view of the photo.
         relevancy, refined, mask: as in `langfield.query.answers.ViewAnswers`.
     """
 
@@ -34,36 +34,36 @@ class InPhoto:
     mask: Bool[np.ndarray, "h w"]
 
 
-def in_photos(
+def phrases_in_photos(
     session: Session,
-    wanted: Sequence[tuple[RunView, Sequence[str]]],
+    phrases_by_view: Sequence[tuple[RunView, Sequence[str]]],
     *,
     negatives: Sequence[str] | None = None,
     progress: Progress = silent,
-) -> Iterator[InPhoto]:
-    """Photo by photo, each phrase that is wanted of it; a photo's camera is rendered once."""
+) -> Iterator[PhraseInPhoto]:
+    """Each phrase in each view that it is to be shown in, view by view; a view is rendered once."""
     start = time.monotonic()
-    for done, (view, phrases) in enumerate(wanted):
-        progress(ProgressEvent("pictures", done, len(wanted), "views", time.monotonic() - start))
+    for done, (view, phrases) in enumerate(phrases_by_view):
+        progress(ProgressEvent("pictures", done, len(phrases_by_view), "views", time.monotonic() - start))
         for first in range(0, len(phrases), _PHRASES_AT_ONCE):
-            seen = session.ask_view(view.camera, phrases[first : first + _PHRASES_AT_ONCE], negatives=negatives)
-            for index, phrase in enumerate(seen.phrases):
-                yield InPhoto(phrase, view, seen.relevancy[index], seen.refined[index], seen.masks[index])
-    progress(ProgressEvent("pictures", len(wanted), len(wanted), "views", time.monotonic() - start))
+            answers = session.ask_view(view.camera, phrases[first : first + _PHRASES_AT_ONCE], negatives=negatives)
+            maps = zip(answers.phrases, answers.relevancy, answers.refined, answers.masks, strict=True)
+            yield from (PhraseInPhoto(phrase, view, *arrays) for phrase, *arrays in maps)
+    progress(ProgressEvent("pictures", len(phrases_by_view), len(phrases_by_view), "views", time.monotonic() - start))
 
 
 class CocoDocument:
     """A COCO file of object instances: every hit that a photo shows is an annotation, every phrase a category."""
 
     def __init__(self, views: Sequence[RunView], phrases: Sequence[str]) -> None:
-        """Args: views: the photos, all of which are listed, also those that show nothing. phrases: differ."""
+        """Args: views: the images; those without annotations are listed, too. phrases: the categories, no two alike."""
         self._images = {view.name: number for number, view in enumerate(views, start=1)}
         self._categories = {phrase: number for number, phrase in enumerate(phrases, start=1)}
         self._sizes = [(view.camera.width_px, view.camera.height_px) for view in views]
         self._annotations: list[dict[str, Any]] = []
 
     def add(self, view: RunView, phrase: str, masks: Bool[np.ndarray, "k h w"], scores: Sequence[float]) -> None:
-        """The hits of a phrase in a photo, best first; those without a pixel there are left out."""
+        """Add the masks of a phrase's K hits in a photo, best first, and their scores; empty masks are left out."""
         for rank, (mask, score) in enumerate(zip(masks, scores, strict=True), start=1):
             if mask.any():
                 where = {"image_id": self._images[view.name], "category_id": self._categories[phrase]}
@@ -71,7 +71,7 @@ class CocoDocument:
                 self._annotations.append(number | where | annotation(mask) | {"score": score, "hit": rank})
 
     def to_json(self) -> Mapping[str, Any]:
-        """The file's content. `score` and `hit` (the rank among the phrase's hits) come on top of what COCO has."""
+        """The file's content: COCO's, and of each annotation `score` and `hit`, its rank among the phrase's hits."""
         return {
             "info": {"description": "answers of langfield", "version": "1.0"},
             "licenses": [],

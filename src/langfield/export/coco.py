@@ -1,9 +1,9 @@
 """Masks as COCO's run-length encoding, plain and compressed (the forms that pycocotools reads and writes).
 
-Pixels are taken column after column. Runs alternate: false pixels first (0 of them if the first pixel is true), then
-true ones, and so on. The compressed form writes each count as a number in base 32 with sign, least digits first, as
+Pixels are taken column by column. The counts are the lengths of alternating runs, of false pixels first (0 of them if
+the first pixel is true). The compressed form writes each count as a signed number in base 32, least digits first, as
 LEB128 does: 5 bits a character, bit 5 says that more follow, bit 4 of the last is the sign, and 48 is added to make it
-printable. From the fourth on, not the count is written but its difference from the one two before.
+printable. From the fourth count on it is the difference from the count two before that is written.
 """
 
 from typing import Any
@@ -13,24 +13,12 @@ from jaxtyping import Bool
 
 _DIGIT_BITS = 5
 _SIGN, _MORE, _FIRST_CHARACTER = 16, 32, 48
-_MOST_DIGITS = 12  # 60 bits: no picture has more pixels
 
 
 def rle(mask: Bool[np.ndarray, "h w"], *, compressed: bool = True) -> dict[str, Any]:
     """A mask as COCO has it: {"size": [height, width], "counts": text, or a list of counts}."""
     counts = run_lengths(mask)
     return {"size": list(mask.shape), "counts": compressed_counts(counts) if compressed else counts}
-
-
-def mask_of(encoded: dict[str, Any]) -> Bool[np.ndarray, "h w"]:
-    """The inverse of `rle`, of either form. Raises ValueError if the counts are torn or not those of the size."""
-    height, width = encoded["size"]
-    counts = encoded["counts"]
-    lengths = plain_counts(counts) if isinstance(counts, str) else counts
-    if min(height, width) < 0 or any(length < 0 for length in lengths) or sum(lengths) != height * width:
-        raise ValueError(f"counts of {sum(lengths)} pixels are not those of a mask of {height} x {width}")
-    values = np.arange(len(lengths)) % 2 == 1
-    return np.repeat(values, lengths).reshape(width, height).T
 
 
 def annotation(mask: Bool[np.ndarray, "h w"]) -> dict[str, Any]:
@@ -65,24 +53,3 @@ def compressed_counts(counts: list[int]) -> str:
             if ended:
                 break
     return "".join(characters)
-
-
-def plain_counts(text: str) -> list[int]:
-    """The inverse of `compressed_counts`. Raises ValueError for text that it did not write."""
-    counts: list[int] = []
-    number = digits = 0
-    for character in text:
-        value = ord(character) - _FIRST_CHARACTER
-        if not 0 <= value < 2 * _MORE or digits == _MOST_DIGITS:
-            raise ValueError(f"{character!a} at count {len(counts)} is no part of run-length text")
-        number |= (value & (_MORE - 1)) << (_DIGIT_BITS * digits)
-        digits += 1
-        if value & _MORE:
-            continue
-        if value & _SIGN:
-            number -= 1 << (_DIGIT_BITS * digits)
-        counts.append(number + counts[-2] if len(counts) > 2 else number)
-        number = digits = 0
-    if digits:
-        raise ValueError("run-length text ends within a count")
-    return counts

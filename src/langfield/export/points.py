@@ -1,4 +1,4 @@
-"""The surface of a run as coloured points: the depth of what its cameras see, thinned to one point a cube."""
+"""The surface of a run as coloured points: the depth maps of its cameras, thinned to one point a voxel."""
 
 import time
 from dataclasses import dataclass, replace
@@ -24,53 +24,54 @@ class SurfacePoints:
     """M points of a surface, in the world frame.
 
     Attributes:
-        xyz, rgb: mean position and colour of what lies in each cube.
-        cube_world: side of the cubes, world units.
+        xyz, rgb: mean position and colour of the points of each voxel.
+        voxel_size_world: side of the voxels, world units.
     """
 
     xyz: Float64[np.ndarray, "m 3"]
     rgb: UInt8[np.ndarray, "m 3"]
-    cube_world: float
+    voxel_size_world: float
 
 
 def surface_points(
-    session: Session, *, cube_world: float | None = None, side_px: int | None = None, progress: Progress = silent
+    session: Session, *, voxel_size_world: float | None = None, side_px: int | None = None, progress: Progress = silent
 ) -> SurfacePoints:
-    """What the run's training cameras see (evenly spread ones of more than 100), in the world frame.
+    """What the run's training cameras see (100 of them, evenly spread, if there are more), in the world frame.
 
-    Pixels without a surface, and those between two surfaces (depth differs by a tenth from a neighbour's), are left
-    out. Memory grows with the points that are kept, not with pixels times views.
+    The depth map of each is backprojected, without pixels that show no surface or lie between two (`on_one_surface`).
+    Memory grows with the voxels that hold points, not with pixels times views.
 
     Args:
-        cube_world: side of the cubes that keep one point each, world units; None is what a pixel typically covers.
+        voxel_size_world: side of the voxels that keep one point each, world units; None is what a pixel covers at the
+            median depth of the first view.
         side_px: longest side of the rendered pictures; None is 640 on a GPU and 160 on a CPU.
 
-    Raises UsageError if nothing is seen, or cubes are too small for the scene.
+    Raises UsageError if no surface is seen, or voxels are too small for the scene.
     """
-    if cube_world is not None and not 0 < cube_world < np.inf:
-        raise UsageError(f"the cubes' side must be positive, got {cube_world:g}")
+    if voxel_size_world is not None and not 0 < voxel_size_world < np.inf:
+        raise UsageError(f"the cubes' side must be positive, got {voxel_size_world:g}")
     views = [view for view in session.views if view.split == "train"] or list(session.views)
     chosen = subsample_evenly(views, MOST_VIEWS)
     longest_px = side_px or _SIDE_PX[session.device.type]
-    start, thinned = time.monotonic(), None
+    start, sums_by_voxel = time.monotonic(), None
     for done, view in enumerate(chosen, start=1):
         camera = view.camera.fit_within(longest_px)
         rgb, depth = session.picture(camera)
         kept = on_one_surface(depth)
-        xyz = unprojected(camera, depth)[kept]
+        xyz = backprojected(camera, depth)[kept]
         if len(xyz):
-            if thinned is None:
-                cube_world = cube_world or float(np.median(depth[kept])) / camera.fx_px
-                thinned = _Thinned.none(xyz.mean(axis=0), cube_world)
-            thinned = thinned.with_points(xyz, rgb[kept])
+            if sums_by_voxel is None:
+                voxel_size_world = voxel_size_world or float(np.median(depth[kept])) / camera.fx_px
+                sums_by_voxel = _VoxelSums.none(xyz.mean(axis=0), voxel_size_world)
+            sums_by_voxel = sums_by_voxel.with_points(xyz, rgb[kept])
         progress(ProgressEvent("surface", done, len(chosen), "views", time.monotonic() - start))
-    if thinned is None:
+    if sums_by_voxel is None:
         raise UsageError("no camera of this run sees a surface: train it for longer")
-    return SurfacePoints(*thinned.means(), thinned.cube_world)
+    return SurfacePoints(*sums_by_voxel.means(), sums_by_voxel.voxel_size_world)
 
 
 def on_one_surface(depth: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Pixels with a finite positive depth that differs little from each neighbour's (an infinite one differs)."""
+    """Pixels with a finite positive depth that differs by less than a tenth from that of each of their 4 neighbours."""
     there = np.isfinite(depth) & (depth > 0)
     z = np.where(there, depth, 0)
     kept = there.copy()
@@ -83,8 +84,8 @@ def on_one_surface(depth: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]
     return kept
 
 
-def unprojected(camera: Camera, depth: Float32[np.ndarray, "h w"]) -> Float64[np.ndarray, "h w 3"]:
-    """World points of all pixels' z-depths; of any lens. Not finite where the depth is not."""
+def backprojected(camera: Camera, depth: Float32[np.ndarray, "h w"]) -> Float64[np.ndarray, "h w 3"]:
+    """The world point of each pixel at its z-depth (world units), for any lens; not finite where the depth is not."""
     local = replace(camera, world_from_camera=np.eye(4))  # so that far-away world origins cost no digits
     pixels = local.pixel_centres().reshape(-1, 2)
     rays = Cameras.from_list([local]).rays(torch.zeros(len(pixels), dtype=torch.int64), pixels)
@@ -95,31 +96,38 @@ def unprojected(camera: Camera, depth: Float32[np.ndarray, "h w"]) -> Float64[np
 
 
 @dataclass(frozen=True)
-class _Thinned:
-    """Sums over the points of each cube that has some: its number, how many, positions from `origin`, colours."""
+class _VoxelSums:
+    """Sums over the points of each of M voxels.
+
+    Attributes:
+        origin: world position that the voxels' grid starts from.
+        key: of each voxel, rising (`voxel_keys`).
+        count: how many points it holds.
+        sums: of their positions relative to `origin` (3) and of their colours (3).
+    """
 
     origin: Float64[np.ndarray, "3"]
-    cube_world: float
-    number: Int64[np.ndarray, " m"]
+    voxel_size_world: float
+    key: Int64[np.ndarray, " m"]
     count: Float64[np.ndarray, " m"]
     sums: Float64[np.ndarray, "m 6"]
 
     @classmethod
-    def none(cls, origin: Float64[np.ndarray, "3"], cube_world: float) -> "_Thinned":
-        return cls(origin, cube_world, np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 6)))
+    def none(cls, origin: Float64[np.ndarray, "3"], voxel_size_world: float) -> "_VoxelSums":
+        return cls(origin, voxel_size_world, np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 6)))
 
-    def with_points(self, xyz: Float64[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"]) -> "_Thinned":
+    def with_points(self, xyz: Float64[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"]) -> "_VoxelSums":
         offset = xyz - self.origin
-        place = np.floor(offset / self.cube_world)
+        place = np.floor(offset / self.voxel_size_world)
         inside = (np.abs(place) < 2 ** (KEY_BITS - 1)).all(axis=1)
         if inside.mean() < 0.5:
-            raise UsageError(f"cubes of {self.cube_world:g} are too small for this scene: ask for larger ones")
-        number = np.concatenate([self.number, voxel_keys(place[inside].astype(np.int64))])
+            raise UsageError(f"cubes of {self.voxel_size_world:g} are too small for this scene: ask for larger ones")
+        key = np.concatenate([self.key, voxel_keys(place[inside].astype(np.int64))])
         sums = np.concatenate([self.sums, np.concatenate([offset[inside], rgb[inside]], axis=1)])
         count = np.concatenate([self.count, np.ones(int(inside.sum()))])
-        unique, back = np.unique(number, return_inverse=True)
-        together = np.stack([np.bincount(back, column, len(unique)) for column in sums.T], axis=1)
-        return replace(self, number=unique, count=np.bincount(back, count, len(unique)), sums=together)
+        keys, voxel_of = np.unique(key, return_inverse=True)
+        together = np.stack([np.bincount(voxel_of, column, len(keys)) for column in sums.T], axis=1)
+        return replace(self, key=keys, count=np.bincount(voxel_of, count, len(keys)), sums=together)
 
     def means(self) -> tuple[Float64[np.ndarray, "m 3"], UInt8[np.ndarray, "m 3"]]:
         means = self.sums / self.count[:, None]

@@ -17,7 +17,7 @@ from langfield.core.errors import RunError
 from langfield.core.progress import Progress, silent
 from langfield.core.sampling import every_nth_to_fit
 from langfield.core.transforms import Similarity
-from langfield.evaluation.labels.layouts import open_labels
+from langfield.data.queries import QUERIES_FILE, read_queries
 from langfield.fields.gaussians import GaussianConfig, Gaussians
 from langfield.models.base import Converted, Model
 from langfield.pipelines.agreement import Agreement, compare
@@ -151,9 +151,9 @@ def bake(
 
 def _asked(session: Session, phrases: Sequence[str]) -> tuple[str, ...]:
     """What both are asked: the given phrases, those of the scene, or common nouns, in this order."""
-    own = Path(session.info.scene_path) / "queries.json"
+    own = Path(session.info.scene_path) / QUERIES_FILE
     if not phrases and own.is_file():
-        phrases = [phrase.text for phrase in open_labels(own, ()).phrases][:_MOST_COMPARED]
+        phrases = [query.text for query in read_queries(own).queries][:_MOST_COMPARED]
     nouns = common_nouns()
     return tuple(phrases) or nouns[:: len(nouns) // _COMPARED_NOUNS][:_COMPARED_NOUNS]
 

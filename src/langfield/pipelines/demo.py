@@ -1,4 +1,4 @@
-"""The demo: photos and an encoder that come with langfield; trains on them, asks, and says whether it was right."""
+"""The demo: trains on a small scene whose ground truth is known, asks for everything in it, and judges the answers."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,24 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from langfield.core.json_files import read_json
 from langfield.core.progress import Progress, silent
+from langfield.data.queries import BACKGROUND, QUERIES_FILE, Instance, SceneQuery, read_queries
+from langfield.evaluation.protocols.positions import Cylinders
 from langfield.pipelines.opening import open_run
 from langfield.pipelines.train import train
 from langfield.query.answers import Answer
 from langfield.query.session import Session
 
-# A position counts as on a thing within this of its bounding cylinder, metres.
+# A position is on a thing if it lies no further than this outside of its bounding cylinder; the scene is in metres.
 _SLACK_M = 0.02
 
 
 @dataclass(frozen=True)
-class Judged:
-    """An answer, what the scene's truth says ("present" or "absent"), and whether they agree.
-
-    A present thing must be found, at the place of something that the phrase means; an absent one must be said absent.
+class JudgedAnswer:
+    """An answer beside the ground truth.
 
     Attributes:
+        expected: "present" or "absent", by the scene's `queries.json`.
+        correct: a present thing must be found at the place of something that the phrase means; of an absent one the
+            answer must be that it is not there.
         kind: of the phrase: object, attribute, synonym, abstract, absent.
         ids: the things that the phrase means.
     """
@@ -42,10 +44,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo came to: an opened run, its answers, and seconds by stage ("training" includes features)."""
+    """The demo's opened run, its answers, and seconds by stage: "training" (features included) and "answers"."""
 
     session: Session
-    judged: Sequence[Judged]
+    judged: Sequence[JudgedAnswer]
     seconds: dict[str, float]
 
 
@@ -58,33 +60,27 @@ def run_demo(
     progress: Progress = silent,
     say: Callable[[str], None] = lambda line: None,
 ) -> Demo:
-    """Train on a scene with `queries.json`, ask for all that its truth knows, and compare.
+    """Train on a scene with `queries.json`, ask for all of its phrases but background, and judge the answers.
 
     Raises as `langfield.train` and `langfield.open`.
     """
-    truth = read_json(scene / "queries.json").value
+    truth = read_queries(scene / QUERIES_FILE)
     start = time.perf_counter()
     train(scene, out / "run", preset="lift", encoder=encoder, device=device, progress=progress, say=say)
     trained = time.perf_counter()
     session = open_run(out / "run", device=device)
-    asked = [query for query in truth["queries"] if query["kind"] != "background"]
-    answers = session.query([query["text"] for query in asked], progress=progress)
+    asked = [query for query in truth.queries if query.kind != BACKGROUND]
+    answers = session.query([query.text for query in asked], progress=progress)
     done = time.perf_counter()
-    instances = {instance["id"]: instance for instance in truth["instances"]}
-    judged = [_judge(answer, query, instances) for answer, query in zip(answers, asked, strict=True)]
+    judged = [judge(answer, query, truth.instances_of(query)) for answer, query in zip(answers, asked, strict=True)]
     return Demo(session, judged, {"training": trained - start, "answers": done - trained})
 
 
-def _judge(answer: Answer, query: dict[str, Any], instances: dict[int, dict[str, Any]]) -> Judged:
-    kind, ids = str(query["kind"]), tuple(query["ids"])
-    if not ids:
-        return Judged(answer, "absent", not answer.present, kind, ids)
-    found = answer.position is not None and any(_lies_on(answer.position, instances[i]) for i in ids)
-    return Judged(answer, "present", answer.present and found, kind, ids)
-
-
-def _lies_on(position: tuple[float, float, float], thing: dict[str, Any]) -> bool:
-    """Whether a position is within a thing's upright bounding cylinder and a little slack."""
-    away = np.array(position) - np.array(thing["position"])
-    across, along = float(np.hypot(*away[:2])), abs(float(away[2]))
-    return across <= thing["radius"] + _SLACK_M and along <= thing["height"] / 2 + _SLACK_M
+def judge(answer: Answer, query: SceneQuery, things: Sequence[Instance]) -> JudgedAnswer:
+    """Compare an answer with the things that its query means; none are meant by what is absent."""
+    if not query.ids:
+        return JudgedAnswer(answer, "absent", not answer.present, query.kind, query.ids)
+    on_a_thing = answer.position is not None and bool(
+        Cylinders.of(things).contain(np.array([answer.position], dtype=np.float64), _SLACK_M).any()
+    )
+    return JudgedAnswer(answer, "present", answer.present and on_a_thing, query.kind, query.ids)

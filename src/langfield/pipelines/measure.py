@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from langfield.core.progress import Progress, silent
-from langfield.evaluation.evaluator import Report
 from langfield.evaluation.evaluator import evaluate as evaluate_session
 from langfield.evaluation.protocols.names import ProtocolName
+from langfield.evaluation.result import EvaluationReport
 from langfield.pipelines.opening import open_to_measure
 
 
@@ -20,7 +20,7 @@ def evaluate(
     max_side_px: int | None = None,
     device: str = "auto",
     progress: Progress = silent,
-) -> Report:
+) -> EvaluationReport:
     """Measure a run by a protocol: see `langfield.evaluation.evaluator.evaluate`.
 
     Args:

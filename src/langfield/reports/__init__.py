@@ -1,1 +1,1 @@
-"""Pages, plots and sheets about runs and evaluations."""
+"""Reports: HTML pages about runs, their plots, and contact sheets of answers."""

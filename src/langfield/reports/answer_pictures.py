@@ -1,71 +1,80 @@
-"""The pictures of `langfield query --out`: each phrase in the view that shows its answer best."""
+"""Pictures of answers: each phrase in the photo's view that shows its answer best."""
 
-import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
-from langfield.cli.files import make_folder, numbered_slugs, write_picture
-from langfield.core.progress import Progress, ProgressEvent
-from langfield.data.images import decode_image
-from langfield.query.answers import Answer, ViewAnswers
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from langfield.query.answers import Answer
 from langfield.query.best_views import views_of_point
 from langfield.query.pictures import composited, relevancy_picture
 from langfield.query.session import Session
-from langfield.reports.contact_sheet import SheetRow, contact_sheet
-from langfield.runs.info import RunView
+from langfield.reports.contact_sheet import SheetRow
 
-_LOOK_SIDE_PX = {"cuda": 160, "cpu": 80}
+Rgb = UInt8[np.ndarray, "h w 3"]
+
+# Longest sides: of the pictures that candidate views are compared on, and of those that people see.
+_CANDIDATE_SIDE_PX = {"cuda": 160, "cpu": 80}
 _PICTURE_SIDE_PX = {"cuda": 960, "cpu": 320}
 
 
-def write_answers(
-    session: Session, answers: Sequence[Answer], negatives: Sequence[str] | None, folder: Path, progress: Progress
-) -> list[Path]:
-    """Write for each phrase rgb, relevancy, refined, composited and mask PNGs, and last `answers.png` with all of
-    them."""
-    make_folder(folder)
-    start = time.monotonic()
-    files: list[Path] = []
-    rows: list[SheetRow] = []
-    slugs = numbered_slugs([answer.phrase for answer in answers])
-    views = best_views(session, answers, negatives)
-    for done, (answer, view, name) in enumerate(zip(answers, views, slugs, strict=True)):
-        progress(ProgressEvent("pictures", done, len(answers), "phrases", time.monotonic() - start))
-        seen = _seen(session, answer, view, negatives)
-        refined = relevancy_picture(seen.refined[0])
-        answered = composited(seen.rgb, seen.refined[0], seen.masks[0])
-        pictures = {
-            "rgb": seen.rgb,
-            "relevancy": relevancy_picture(seen.relevancy[0]),
-            "refined": refined,
-            "composited": answered,
-            "mask": seen.masks[0],
-        }
-        files += [write_picture(folder / f"{name}_{output}.png", picture) for output, picture in pictures.items()]
-        evidence = f"presence {answer.presence:.2f}" + (f", score {answer.score:.2f}" if answer.present else "")
-        label = f"{answer.phrase}: {verdict(answer)} ({evidence}), view {view.name}"
-        rows.append(SheetRow(label, (seen.rgb, refined, answered)))
-    progress(ProgressEvent("pictures", len(answers), len(answers), "phrases", time.monotonic() - start))
-    return [*files, write_picture(folder / "answers.png", contact_sheet(rows))]
+@dataclass(frozen=True, eq=False)
+class AnswerPictures:
+    """One answer in one view.
+
+    Attributes:
+        rgb: the rendered picture.
+        relevancy, refined: the relevancy maps in colour, as rendered and as the answer takes it (`ViewAnswers`).
+        composited: refined relevancy over the rendered picture, inside of the answer's mask.
+        mask: the pixels of the answer.
+        row: rgb, refined and composited as a row of a contact sheet.
+    """
+
+    rgb: Rgb
+    relevancy: Rgb
+    refined: Rgb
+    composited: Rgb
+    mask: Bool[np.ndarray, "h w"]
+    row: SheetRow
+
+
+def answer_pictures(
+    session: Session, answer: Answer, view_index: int, negatives: Sequence[str] | None
+) -> AnswerPictures:
+    """The pictures of an answer in `session.views[view_index]`, at most 960 pixels long on a GPU and 320 on a CPU."""
+    view = session.views[view_index]
+    camera = view.camera.fit_within(_PICTURE_SIDE_PX[session.device.type])
+    answers = session.ask_view(camera, [answer.phrase], negatives=negatives)
+    refined = relevancy_picture(answers.refined[0])
+    over = composited(answers.rgb, answers.refined[0], answers.masks[0])
+    figures = f"presence {answer.presence:.2f}" + (f", score {answer.score:.2f}" if answer.present else "")
+    label = f"{answer.phrase}: {verdict(answer)} ({figures}), view {view.name}"
+    row = SheetRow(label, (answers.rgb, refined, over))
+    return AnswerPictures(answers.rgb, relevancy_picture(answers.relevancy[0]), refined, over, answers.masks[0], row)
 
 
 def photo_row(
-    session: Session, answer: Answer, view: RunView, photo_of: Callable[[str], Path], note: str = ""
+    session: Session,
+    answer: Answer,
+    view_index: int,
+    read_photo: Callable[[str, tuple[int, int]], Rgb],
+    note: str = "",
 ) -> SheetRow:
-    """The photo of a view, with the answer over it.
+    """A row of a contact sheet: a photo, the relevancy map from its camera, and the answer over the photo.
 
     Args:
-        view: which shows the answer best (`best_views`).
-        photo_of: where the photo of a view's name lies.
+        view_index: of the photo among `session.views`.
+        read_photo: gives the photo of a view's name at a size (width and height in pixels); what it raises is raised.
         note: follows the phrase in the row's label.
-
-    Raises DataError if the photo cannot be read.
     """
-    seen = _seen(session, answer, view, None)
-    photo = decode_image(photo_of(view.name), (seen.rgb.shape[1], seen.rgb.shape[0]))
+    view = session.views[view_index]
+    camera = view.camera.fit_within(_PICTURE_SIDE_PX[session.device.type])
+    answers = session.ask_view(camera, [answer.phrase])
+    photo = read_photo(view.name, (camera.width_px, camera.height_px))
     label = f"{answer.phrase}{note}: {verdict(answer)} (presence {answer.presence:.2f})"
-    answered = composited(photo, seen.refined[0], seen.masks[0])
-    return SheetRow(label, (photo, relevancy_picture(seen.refined[0]), answered))
+    over = composited(photo, answers.refined[0], answers.masks[0])
+    return SheetRow(label, (photo, relevancy_picture(answers.refined[0]), over))
 
 
 def verdict(answer: Answer) -> str:
@@ -73,23 +82,21 @@ def verdict(answer: Answer) -> str:
     return "there" if answer.present else "not there"
 
 
-def best_views(session: Session, answers: Sequence[Answer], negatives: Sequence[str] | None) -> list[RunView]:
-    """For each answer the view in which its phrase scores best, among those that look at it; each is rendered once."""
+def best_view_indices(session: Session, answers: Sequence[Answer], negatives: Sequence[str] | None = None) -> list[int]:
+    """For each answer the index in `session.views` of the view in which its phrase scores highest.
+
+    Candidates are the views that show the answer's position best (`views_of_point`); each is rendered once.
+    """
     cameras = [view.camera for view in session.views]
-    askers: dict[int, list[int]] = {}
+    answers_of: dict[int, list[int]] = {}  # for each candidate view the answers that it is a candidate for
     for number, answer in enumerate(answers):
         for candidate in views_of_point(cameras, answer.position):
-            askers.setdefault(candidate, []).append(number)
+            answers_of.setdefault(candidate, []).append(number)
     best: list[tuple[float, int]] = [(-1.0, 0)] * len(answers)
-    for candidate, numbers in askers.items():
-        camera = cameras[candidate].fit_within(_LOOK_SIDE_PX[session.device.type])
-        look = session.ask_view(camera, [answers[number].phrase for number in numbers], negatives=negatives)
-        for number, score in zip(numbers, look.score, strict=True):
+    for candidate, numbers in answers_of.items():
+        camera = cameras[candidate].fit_within(_CANDIDATE_SIDE_PX[session.device.type])
+        in_view = session.ask_view(camera, [answers[number].phrase for number in numbers], negatives=negatives)
+        for number, score in zip(numbers, in_view.score, strict=True):
             if score > best[number][0]:
                 best[number] = float(score), candidate
-    return [session.views[candidate] for _, candidate in best]
-
-
-def _seen(session: Session, answer: Answer, view: RunView, negatives: Sequence[str] | None) -> ViewAnswers:
-    camera = view.camera.fit_within(_PICTURE_SIDE_PX[session.device.type])
-    return session.ask_view(camera, [answer.phrase], negatives=negatives)
+    return [candidate for _, candidate in best]

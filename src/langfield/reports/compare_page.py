@@ -1,4 +1,4 @@
-"""The page that sets runs of one scene side by side. Pure functions: figures, arrays and documents in, HTML out."""
+"""The page that compares runs of one scene. Pure functions: figures, arrays and JSON documents in, HTML out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from langfield.evaluation.phrase_results import PhraseResult
 from langfield.query.pictures import relevancy_picture
-from langfield.reports.comparison import MEASURES, Entry, figures, most_different, tallies
+from langfield.reports.comparison import MEASURES, ComparedRun, figures, most_different, wins_and_losses
 from langfield.reports.markup import Markup, joined, tag
 from langfield.reports.page_parts import (
     DASH,
@@ -28,7 +28,7 @@ from langfield.reports.page_parts import (
 from langfield.reports.phrase_sections import PhrasePictures
 from langfield.reports.plots import Series, legend, share_bar
 from langfield.reports.report_page import ViewPictures
-from langfield.reports.run_facts import differences, without_places
+from langfield.reports.run_facts import differences, without_folders
 
 _LONGEST_VALUE = 80
 
@@ -38,11 +38,12 @@ class CompareContent:
     """Everything that a page about several runs shows.
 
     Attributes:
-        phrase_pictures, view_pictures: for each phrase or view, one of each run, in the order of the runs.
-        made: when, and by which langfield.
+        phrase_pictures, view_pictures: of each shown phrase (view) one for each run, in the order of `runs`.
+        package_version: of the langfield that made the page.
+        made: when it was made.
     """
 
-    entries: Sequence[Entry]
+    runs: Sequence[ComparedRun]
     phrase_pictures: Sequence[Sequence[PhrasePictures]]
     view_pictures: Sequence[Sequence[ViewPictures]]
     package_version: str
@@ -51,64 +52,64 @@ class CompareContent:
 
 def compare_page(content: CompareContent) -> str:
     """The page as text."""
-    entries = content.entries
-    names = [entry.facts.name for entry in entries]
-    title = f"{entries[0].facts.scene_name}: {len(names)} runs"
+    runs = content.runs
+    names = [run.facts.name for run in runs]
+    title = f"{runs[0].facts.scene_name}: {len(names)} runs"
     return document(
         f"{title}: langfield compare",
         tag("header", tag("h1", title), lines(f"{', '.join(names[1:])} against {names[0]}")),
         tag(
             "main",
-            section("Figures", _figure_table(entries)),
-            section("Phrase by phrase", _tally_table(entries), *_phrase_rows(content)),
-            section("Every phrase", _phrase_table(entries)) if entries[0].phrases else None,
+            section("Figures", _figure_table(runs)),
+            section("Phrase by phrase", _wins_table(runs), *_phrase_rows(content)),
+            section("Every phrase", _phrase_table(runs)) if runs[0].phrases else None,
             _view_section(content),
-            section("Where their settings differ", _difference_table(entries)),
-            _training_section(entries),
+            section("Where their settings differ", _difference_table(runs)),
+            _training_section(runs),
         ),
         footer(content.package_version, content.made),
     )
 
 
-def _figure_table(entries: Sequence[Entry]) -> Markup:
+def _figure_table(runs: Sequence[ComparedRun]) -> Markup:
     rows = []
-    for found in figures(entries):
+    for found in figures(runs):
         cells = [
             numeric_cell(value, found.form, "best" if value is not None and value == found.best else None)
             for value in found.values
         ]
         rows.append((None, [Cell(found.name), *cells]))
-    columns = [Column("figure"), *(Column(entry.facts.name, numeric=True) for entry in entries)]
+    columns = [Column("figure"), *(Column(run.facts.name, numeric=True) for run in runs)]
     return table("The best of each row is bold.", columns, rows)
 
 
-def _tally_table(entries: Sequence[Entry]) -> Markup:
+def _wins_table(runs: Sequence[ComparedRun]) -> Markup:
     rows = []
-    for entry, by_measure in zip(entries[1:], tallies(entries), strict=True):
-        for measure, tally in by_measure.items():
-            counts = [Cell(str(count), count) for count in (tally.better, tally.same, tally.worse)]
-            rows.append((None, [Cell(entry.facts.name), Cell(MEASURES[measure]), *counts]))
+    for run, by_measure in zip(runs[1:], wins_and_losses(runs), strict=True):
+        for measure, counts in by_measure.items():
+            cells = [Cell(str(count), count) for count in (counts.better, counts.same, counts.worse)]
+            rows.append((None, [Cell(run.facts.name), Cell(MEASURES[measure]), *cells]))
     columns = [Column("run"), Column("by"), *(Column(name, numeric=True) for name in ("better", "same", "worse"))]
-    return table(f"Phrases against {entries[0].facts.name}.", columns, rows)
+    return table(f"Phrases against {runs[0].facts.name}.", columns, rows)
 
 
 def _phrase_rows(content: CompareContent) -> list[Markup]:
     if not content.phrase_pictures:
         return []
     said = "The phrases in which the runs differ most: relevancy of each run in the same view, its answer ringed."
-    return [lines(said), colour_bar(), *(_phrase_row(content.entries, row) for row in content.phrase_pictures)]
+    return [lines(said), colour_bar(), *(_phrase_row(content.runs, row) for row in content.phrase_pictures)]
 
 
-def _phrase_row(entries: Sequence[Entry], row: Sequence[PhrasePictures]) -> Markup:
+def _phrase_row(runs: Sequence[ComparedRun], row: Sequence[PhrasePictures]) -> Markup:
     first = row[0]
     size = first.photo.shape[1], first.photo.shape[0]
     what = "; what is meant is marked" if first.boxes else ""
     boxes = marked(None, first.boxes, size)
     shown = [figure(first.photo, f"Photo {first.view}{what}", f"photo {first.view}", boxes)]
-    for entry, pictures in zip(entries, row, strict=True):
-        name = entry.facts.name
+    for run, pictures in zip(runs, row, strict=True):
+        name = run.facts.name
         relevancy = enlarged(pictures.relevancy, *size)
-        result = next(result for result in entry.phrases if result.phrase == pictures.phrase)
+        result = next(result for result in run.phrases if result.phrase == pictures.phrase)
         alt = f"Relevancy of “{pictures.phrase}” by {name}, at most {float(relevancy.max()):.2f}; its answer is marked"
         marks = marked(pictures.answer_xy, pictures.boxes, size)
         shown.append(figure(relevancy_picture(relevancy), alt, f"{name}: {_in_short(result)}", marks))
@@ -125,13 +126,13 @@ def _in_short(result: PhraseResult) -> str:
     return ", ".join(parts)
 
 
-def _phrase_table(entries: Sequence[Entry]) -> Markup:
+def _phrase_table(runs: Sequence[ComparedRun]) -> Markup:
     columns = [Column("phrase"), Column("kind")]
-    for entry in entries:
-        columns += [Column(f"{entry.facts.name}: {what}", numeric=True) for what in ("presence", "hits", "mIoU")]
+    for run in runs:
+        columns += [Column(f"{run.facts.name}: {what}", numeric=True) for what in ("presence", "hits", "mIoU")]
     rows = []
-    for place in most_different(entries):
-        results = [entry.phrases[place] for entry in entries]
+    for index in most_different(runs):
+        results = [run.phrases[index] for run in runs]
         cells = [Cell(results[0].phrase, class_="phrase"), Cell(results[0].kind or "asked for")]
         for result in results:
             wrong = "bad" if result.right is False else None
@@ -154,19 +155,19 @@ def _view_section(content: CompareContent) -> Markup | None:
     for row in content.view_pictures:
         photo = figure(row[0].photo, f"Photo {row[0].view}", f"photo {row[0].view}")
         renders = [
-            figure(pictures.render, f"What {entry.facts.name} shows from there", entry.facts.name)
-            for entry, pictures in zip(content.entries, row, strict=True)
+            figure(pictures.render, f"What {run.facts.name} shows from there", run.facts.name)
+            for run, pictures in zip(content.runs, row, strict=True)
         ]
         rows.append(tag("article", tag("div", photo, *renders, class_="pictures"), class_="row"))
     return section("Test views", *rows)
 
 
-def _difference_table(entries: Sequence[Entry]) -> Markup:
-    found = differences([without_places(entry.facts.document) for entry in entries])
+def _difference_table(runs: Sequence[ComparedRun]) -> Markup:
+    found = differences([without_folders(run.facts.document) for run in runs])
     if not found:
         return lines("Nowhere: the runs were made with the same settings.")
     rows = [(None, [Cell(key, class_="phrase"), *(Cell(_shown(value)) for value in row)]) for key, row in found.items()]
-    columns = [Column("setting"), *(Column(entry.facts.name) for entry in entries)]
+    columns = [Column("setting"), *(Column(run.facts.name) for run in runs)]
     return table(
         f"All other settings are the same; {DASH} is a setting that a run's method does not have.", columns, rows
     )
@@ -177,20 +178,20 @@ def _shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 
-def _training_section(entries: Sequence[Entry]) -> Markup | None:
+def _training_section(runs: Sequence[ComparedRun]) -> Markup | None:
     def named(figure_name: str) -> list[Series]:
-        found = [(entry.facts.name, entry.facts.curves.get(figure_name)) for entry in entries]
+        found = [(run.facts.name, run.facts.curves.get(figure_name)) for run in runs]
         empty = Series("", (), ())
         return [Series(name, (curve or empty).x, (curve or empty).y) for name, curve in found]
 
     drawn = curves([("Loss", named("loss"), "loss", True), ("PSNR of training rays", named("psnr"), "dB", False)])
-    timings = _timings(entries)
+    timings = _timings(runs)
     return section("Training", drawn, timings) if drawn is not None or timings is not None else None
 
 
-def _timings(entries: Sequence[Entry]) -> Markup | None:
+def _timings(runs: Sequence[ComparedRun]) -> Markup | None:
     """A bar of stages for each run, all to the same scale."""
-    by_run = [(entry.facts.name, entry.facts.stages()) for entry in entries]
+    by_run = [(run.facts.name, run.facts.stages()) for run in runs]
     stages = list(dict.fromkeys(name for _, parts in by_run for name, _ in parts))
     longest = max((sum(seconds for _, seconds in parts) for _, parts in by_run), default=0.0)
     if not longest:

@@ -1,11 +1,11 @@
-"""Runs of one scene side by side: their figures, and what was won and lost phrase by phrase."""
+"""Runs of one scene side by side: their figures, and which phrases the others answer better or worse than the first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from langfield.evaluation.phrase_results import PhraseResult
-from langfield.reports.run_facts import RunFacts, number, taken
+from langfield.reports.run_facts import RunFacts, finite_number, value_at
 
 # mIoUs that differ by less are a tie.
 _IOU_TIE = 0.02
@@ -14,11 +14,11 @@ Better = Literal["higher", "lower"] | None
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class ComparedRun:
     """One of the runs.
 
     Attributes:
-        evaluation: as `Report.to_json` gives it; empty if nothing could be measured.
+        evaluation: as `EvaluationReport.to_json` gives it; empty if nothing could be measured.
         phrases: the same ones, in the same order, for every run.
     """
 
@@ -32,7 +32,8 @@ class Figure:
     """One figure of every run, None where it was not measured.
 
     Attributes:
-        better: which way is better; None if that is no matter of better or worse.
+        form: how values are formatted, such as ".2f".
+        better: which values are better; None if neither are (training steps, say).
     """
 
     name: str
@@ -52,7 +53,7 @@ class Figure:
         return ["-" if value is None else f"{value:{self.form}}" for value in self.values]
 
 
-def figures(entries: Sequence[Entry]) -> list[Figure]:
+def figures(runs: Sequence[ComparedRun]) -> list[Figure]:
     """The figures that at least one run has."""
     of_evaluation: list[tuple[str, str, str, Better]] = [
         ("PSNR, dB", "psnr", ".2f", "higher"),
@@ -68,28 +69,28 @@ def figures(entries: Sequence[Entry]) -> list[Figure]:
         ("training, steps", "steps", ",.0f", None),
     ]
     made = [
-        Figure(name, tuple(number(taken(entry.evaluation, path)) for entry in entries), form, better)
+        Figure(name, tuple(finite_number(value_at(run.evaluation, path)) for run in runs), form, better)
         for name, path, form, better in of_evaluation
     ]
-    made.insert(3, Figure("localisation", tuple(_localisation(entry) for entry in entries), ".4f", "higher"))
+    made.insert(3, Figure("localisation", tuple(_localisation(run) for run in runs), ".4f", "higher"))
     for name, path, form, better in of_training:
-        values = [number(taken(entry.facts.metrics, path)) for entry in entries]
+        values = [finite_number(value_at(run.facts.metrics, path)) for run in runs]
         if path == "memory_bytes":
             values = [None if value is None else value / 2**20 for value in values]
         made.append(Figure(name, tuple(values), form, better))
-    on_disk = tuple(entry.facts.bytes_on_disk / 2**20 for entry in entries)
+    on_disk = tuple(run.facts.bytes_on_disk / 2**20 for run in runs)
     made.append(Figure("on disk, MiB", on_disk, ",.1f", "lower"))
     return [figure for figure in made if any(value is not None for value in figure.values)]
 
 
-def _localisation(entry: Entry) -> float | None:
-    hits, total = (number(taken(entry.evaluation, f"localisation.headline.{key}")) for key in ("hits", "total"))
+def _localisation(run: ComparedRun) -> float | None:
+    hits, total = (finite_number(value_at(run.evaluation, f"localisation.headline.{key}")) for key in ("hits", "total"))
     return hits / total if hits is not None and total else None
 
 
 @dataclass(frozen=True)
-class Tally:
-    """How often a run was better than, as good as, and worse than the first one, phrase by phrase."""
+class WinsAndLosses:
+    """For how many phrases a run's result is better than, as good as, and worse than the first run's."""
 
     better: int
     same: int
@@ -104,42 +105,42 @@ MEASURES: dict[Measure, str] = {
 }
 
 
-def merit(result: PhraseResult, measure: Measure) -> float | None:
-    """How good a phrase's result is by one measure, higher is better; None if that was not measured."""
+def value_of(result: PhraseResult, measure: Measure) -> float | None:
+    """A phrase's result by one measure, higher is better; None if that was not measured."""
     if measure == "presence":
         return None if result.right is None else float(result.right)
     return result.hit_share if measure == "hits" else result.miou
 
 
-def tallies(entries: Sequence[Entry]) -> list[dict[Measure, Tally]]:
+def wins_and_losses(runs: Sequence[ComparedRun]) -> list[dict[Measure, WinsAndLosses]]:
     """For each run but the first: by each measure, its phrases against the first run's."""
-    return [{measure: _tally(entries[0], entry, measure) for measure in MEASURES} for entry in entries[1:]]
+    return [{measure: _wins_and_losses(runs[0], run, measure) for measure in MEASURES} for run in runs[1:]]
 
 
-def _tally(first: Entry, other: Entry, measure: Measure) -> Tally:
+def _wins_and_losses(first: ComparedRun, other: ComparedRun, measure: Measure) -> WinsAndLosses:
     slack = _IOU_TIE if measure == "miou" else 0.0
     gains = []
     for before, after in zip(first.phrases, other.phrases, strict=True):
-        old, new = merit(before, measure), merit(after, measure)
+        old, new = value_of(before, measure), value_of(after, measure)
         if old is not None and new is not None:
             gains.append(new - old)
     better, worse = sum(gain > slack for gain in gains), sum(gain < -slack for gain in gains)
-    return Tally(better, len(gains) - better - worse, worse)
+    return WinsAndLosses(better, len(gains) - better - worse, worse)
 
 
-def most_different(entries: Sequence[Entry]) -> list[int]:
-    """The places of all phrases, those first in which the runs differ most.
+def most_different(runs: Sequence[ComparedRun]) -> list[int]:
+    """The indices of all phrases, those first in which the runs differ most.
 
-    By how far apart they are about presence, then in their share of hits, their mIoU, and presence's evidence.
+    By the spread over the runs of: being right about presence, then the share of hits, mIoU, and presence.
     """
 
     def spread(values: Sequence[float | None]) -> float:
         given = [value for value in values if value is not None]
         return max(given) - min(given) if given else 0.0
 
-    def key(place: int) -> tuple[float, ...]:
-        results = [entry.phrases[place] for entry in entries]
-        by_measure = [spread([merit(result, measure) for result in results]) for measure in MEASURES]
+    def key(index: int) -> tuple[float, ...]:
+        results = [run.phrases[index] for run in runs]
+        by_measure = [spread([value_of(result, measure) for result in results]) for measure in MEASURES]
         return (*by_measure, spread([result.answer.presence for result in results]))
 
-    return sorted(range(len(entries[0].phrases)), key=key, reverse=True)
+    return sorted(range(len(runs[0].phrases)), key=key, reverse=True)

@@ -1,4 +1,4 @@
-"""One picture that shows what was asked and what was found: a row for each phrase."""
+"""A contact sheet: one picture with a row for each phrase of photo, relevancy map and answer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,10 +33,10 @@ class SheetRow:
 
 
 def contact_sheet(rows: Sequence[SheetRow], blocks: int = 1, title: str | None = None) -> Rgb:
-    """Rows of photo | relevancy | answer with labels above each row, column names, and a legend of the colours.
+    """Rows of photo | relevancy | answer with a label above each, column names, and a legend of the colours.
 
     Args:
-        blocks: side by side, each with its share of the rows, so that many rows make no tower.
+        blocks: how many blocks of rows stand side by side, so that many rows do not make a very high picture.
         title: a line above everything.
     """
     font = ImageFont.load_default(size=_FONT_PX)

@@ -1,4 +1,4 @@
-"""What pages are made of: the document itself, pictures inside of it, tables, cards, curves of trainings."""
+"""The parts of pages: the document, embedded pictures, tables, cards of figures, training curves."""
 
 import base64
 import hashlib
@@ -19,12 +19,12 @@ from langfield.reports.plots import Series, line_chart
 
 Rgb = UInt8[np.ndarray, "h w 3"]
 
-# A page stays below 5 MB: so many pictures, none larger than so many bytes (4/3 of that as base64).
+# So that a page stays below 5 MB: its pictures, their longest side, and the bytes of each (4/3 of that as base64).
 MOST_PICTURES = 81
 PICTURE_SIDE_PX = 480
 _PICTURE_BYTES = 44_000
 _QUALITIES = (82, 65, 45, 25, 10, 1)
-DASH = "\u2013"  # stands for what was not measured, or is not there
+DASH = "\u2013"  # for what was not measured or does not exist
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Column:
 
     Attributes:
         numeric: aligned to the right.
-        title: said when one points at the header.
+        title: shown when the pointer rests on the header.
     """
 
     name: str
@@ -43,7 +43,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """A table's cell: what it shows, by what it is sorted (if not by that), and its class."""
+    """A table's cell.
+
+    Attributes:
+        text: what it shows.
+        value: what rows are sorted by; None for the text.
+        class_: of the style sheet.
+    """
 
     text: str
     value: float | str | None = None
@@ -51,7 +57,7 @@ class Cell:
 
 
 def document(title: str, *body: Markup | None) -> str:
-    """A whole page. It may load nothing and run no script but ours, whatever its content is."""
+    """A whole page. Its content security policy forbids to load anything and to run any script but `SCRIPT`."""
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     head = tag(
@@ -67,12 +73,13 @@ def document(title: str, *body: Markup | None) -> str:
 
 
 def section(title: str, *content: str | None) -> Markup:
-    """A part of a page under a heading, its id made of the heading."""
+    """A part of a page under a heading; its id is the heading in lower case with dashes."""
     return tag("section", tag("h2", title), *content, id=title.lower().replace(" ", "-"))
 
 
 def webp(picture: Rgb, at_most_bytes: int = _PICTURE_BYTES) -> bytes:
-    """A picture of at most `PICTURE_SIDE_PX` as WebP, coarser if it would be larger than `at_most_bytes`."""
+    """A picture as WebP, its longest side at most `PICTURE_SIDE_PX`, of the best quality that fits in `at_most_bytes`
+    (the lowest if none does)."""
     image = Image.fromarray(picture)
     image.thumbnail((PICTURE_SIDE_PX, PICTURE_SIDE_PX), Image.Resampling.LANCZOS)
     data = b""
@@ -86,7 +93,7 @@ def webp(picture: Rgb, at_most_bytes: int = _PICTURE_BYTES) -> bytes:
 
 
 def enlarged(values: Float32[np.ndarray, "h w"], width_px: int, height_px: int) -> Float32[np.ndarray, "h2 w2"]:
-    """A map for showing on another raster of the same picture, bilinear."""
+    """A map resized to another raster of the same picture, bilinear."""
     return np.array(Image.fromarray(values).resize((width_px, height_px), Image.Resampling.BILINEAR))
 
 
@@ -98,7 +105,7 @@ def embedded(picture: Rgb, alt: str) -> Markup:
 
 
 def figure(picture: Rgb, alt: str, caption: str, marks: Markup | None = None) -> Markup:
-    """A picture with its caption; `marks` is an SVG that lies over it."""
+    """A picture with its caption; `marks` is an SVG drawn over it."""
     return tag("figure", tag("span", embedded(picture, alt), marks, class_="picture"), tag("figcaption", caption))
 
 
@@ -128,7 +135,7 @@ def marked(
 
 
 def colour_bar() -> Markup:
-    """What the colours of relevancy mean."""
+    """A legend of the colours of relevancy maps."""
     bar = embedded(turbo(np.tile(np.linspace(0, 1, 256), (4, 1))), "dark blue over green to dark red")
     return tag(
         "div", tag("span", "relevancy 0"), bar, tag("span", "1 (above 0.5, green and warmer: there)"), class_="scale"
@@ -146,7 +153,7 @@ def cards(items: Sequence[tuple[str, str, str]]) -> Markup:
 
 
 def facts_list(items: Sequence[tuple[str, str | None]]) -> Markup:
-    """Names and values in short; those without value are left out."""
+    """A list of names and values; those without a value are left out."""
     made = [tag("div", tag("dt", name), tag("dd", value)) for name, value in items if value]
     return tag("dl", *made, class_="facts")
 
@@ -185,12 +192,12 @@ def _cells(cells: Sequence[Cell], columns: Sequence[Column]) -> list[Markup]:
 
 
 def numeric_cell(value: float | None, form: str, class_: str | None = None) -> Cell:
-    """A number in a table; what was not measured is a dash that sorts last."""
+    """A number in a table; None is a dash, which is sorted last."""
     return Cell(DASH, "", class_) if value is None else Cell(f"{value:{form}}", float(value), class_)
 
 
 def folded(title: str, content: Any, *, wrap: bool = False) -> Markup:
-    """JSON data or text to unfold."""
+    """Text, or data as JSON, under a title that unfolds it."""
     text = content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False)
     return tag("details", tag("summary", title), tag("pre", tag("code", text), class_="wrap" if wrap else None))
 
@@ -210,20 +217,20 @@ def bytes_text(size: float) -> str:
 
 
 def curves(charts: Sequence[tuple[str, Sequence[Series], str, bool]]) -> Markup | None:
-    """Curves over training steps side by side, each with its title, series, y label, and whether y is logarithmic.
+    """Charts over training steps side by side; None if there is nothing to draw.
 
-    None if there is nothing to draw.
+    Args: charts: each with its title, series, y label, and whether its y axis is logarithmic.
     """
     drawn = []
     for title, series, y_label, log_y in charts:
-        said = f"{title}: " + "; ".join(_said(one) for one in series if one.y)
+        said = f"{title}: " + "; ".join(_described(one) for one in series if one.y)
         chart = line_chart(series, title=said, x_label="training steps", y_label=y_label, log_y=log_y)
         if chart is not None:
             drawn.append(tag("figure", chart, tag("figcaption", title)))
     return tag("div", *drawn, class_="charts") if drawn else None
 
 
-def _said(series: Series) -> str:
+def _described(series: Series) -> str:
     return (
         f"{series.name} from {series.y[0]:.4g} at step {series.x[0]:,.0f} to {series.y[-1]:.4g} at {series.x[-1]:,.0f}"
     )

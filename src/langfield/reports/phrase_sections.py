@@ -1,5 +1,6 @@
-"""What a page says about phrases: pictures of some, presence of all, and a table with the worst first."""
+"""The sections of a page about phrases: pictures of some, presence of all, and a table of all, the worst first."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +25,11 @@ from langfield.reports.page_parts import (
     table,
 )
 from langfield.reports.plots import reliability_chart, strip_chart
-from langfield.reports.run_facts import number, taken
+from langfield.reports.run_facts import finite_number, value_at
 
 Rgb = UInt8[np.ndarray, "h w 3"]
-Xy = tuple[float, float]
-Box = tuple[float, float, float, float]
+RelativeXy = tuple[float, float]  # (x, y) as shares of a picture's width and height
+RelativeBox = tuple[float, float, float, float]  # (x from, y from, x to, y to), likewise
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,18 +37,37 @@ class PhrasePictures:
     """One phrase in one view.
 
     Attributes:
-        relevancy: as answers and figures take it (`ViewAnswers.refined`), on a raster of its own of the photo's shape.
-        answer_xy: the point that answers, as shares of width and height; None for what is said not to be there,
-            unless labels say where it is.
-        boxes: around what the phrase means, as shares (x from, y from, x to, y to); empty if no label says so.
+        relevancy: `ViewAnswers.refined`; shows the same picture as the photo, mostly at a smaller size.
+        answer_xy: the point that answers; None if the answer is that nothing is there and no label contradicts it.
+        boxes: the labels' boxes of the things that the phrase means; empty without labels.
     """
 
     phrase: str
     view: str
     photo: Rgb
     relevancy: Float32[np.ndarray, "h2 w2"]
-    answer_xy: Xy | None
-    boxes: tuple[Box, ...] = ()
+    answer_xy: RelativeXy | None
+    boxes: tuple[RelativeBox, ...] = ()
+
+
+def phrases_to_show(results: Sequence[PhraseResult], count: int) -> list[PhraseResult]:
+    """At most `count` phrases for pictures, worst first: half of them the worst, the others from every kind in turn.
+
+    Of phrases that mean the same things only the worst is value_at: their pictures hardly differ.
+    """
+    ordered, known = [], set()
+    for result in worst_first(results):
+        if not result.truth_key or result.truth_key not in known:
+            ordered.append(result)
+        known.add(result.truth_key)
+    half = -(-count // 2)
+    worst, rest = ordered[:half], ordered[half:]
+    of_kinds = [[result for result in rest if result.kind == kind] for kind in sorted({r.kind for r in rest})]
+    # Each kind from its middle on: neither its next worst nor its best.
+    in_turn = itertools.zip_longest(*(of_kind[len(of_kind) // 2 :] for of_kind in of_kinds))
+    others = [result for group in in_turn for result in group if result is not None]
+    shown = {result.phrase for result in [*worst, *others][:count]}
+    return [result for result in ordered if result.phrase in shown]
 
 
 def pictures_section(shown: Sequence[PhrasePictures], phrases: Sequence[PhraseResult]) -> Markup | None:
@@ -100,7 +120,7 @@ def _phrase_row(pictures: PhrasePictures, result: PhraseResult | None) -> Markup
 
 
 def _verdict(result: PhraseResult | None) -> Markup | None:
-    """A line about a phrase: right or wrong in words, then figures."""
+    """Whether the answer about a phrase is right, in words, and its figures; None without a result."""
     if result is None:
         return None
     answer = result.answer
@@ -127,7 +147,10 @@ def position_text(position: Sequence[float]) -> str:
 
 
 def presence_section(phrases: Sequence[PhraseResult], measured: Mapping[str, Any]) -> Markup | None:
-    """Dots of the presence of all judged phrases, and the reliability curve; None without phrases of both sorts."""
+    """Dots of the presence of all phrases whose truth is known, and the reliability curve.
+
+    None unless some are present and some absent.
+    """
     rows = [
         (name, [(r.phrase, r.answer.presence) for r in phrases if r.expected == expected])
         for name, expected in (("there", "present"), ("not there", "absent"))
@@ -143,7 +166,10 @@ def presence_section(phrases: Sequence[PhraseResult], measured: Mapping[str, Any
 
 
 def _reliability_parts(measured: Mapping[str, Any]) -> list[Markup]:
-    bins, error = taken(measured, "presence.reliability"), number(taken(measured, "presence.calibration_error"))
+    bins, error = (
+        value_at(measured, "presence.reliability"),
+        finite_number(value_at(measured, "presence.calibration_error")),
+    )
     if not isinstance(bins, list) or error is None:
         return []
     title = f"Reliability: the share that is there of phrases of like presence; mean distance {error:.3f}"
@@ -165,7 +191,7 @@ _PHRASE_COLUMNS = (
 
 
 def table_section(phrases: Sequence[PhraseResult], measured: Mapping[str, Any]) -> Markup | None:
-    """Answers by kind of phrase, then every phrase, the worst first; None without phrases."""
+    """A table of localisation by kind of phrase and one of every phrase, the worst first; None without phrases."""
     if not phrases:
         return None
     caption = (
@@ -178,13 +204,13 @@ def table_section(phrases: Sequence[PhraseResult], measured: Mapping[str, Any]) 
 
 def _kind_table(measured: Mapping[str, Any]) -> Markup | None:
     """Answers that hit, by kind of phrase."""
-    boxes, pixels = taken(measured, "localisation"), taken(measured, "localisation_in_mask")
+    boxes, pixels = value_at(measured, "localisation"), value_at(measured, "localisation_in_mask")
     rows = []
     for kind in boxes if isinstance(boxes, Mapping) else ():
-        total = number(taken(boxes, f"{kind}.total"))
+        total = finite_number(value_at(boxes, f"{kind}.total"))
         if not total:
             continue
-        hits = [number(taken(where, f"{kind}.hits")) for where in (boxes, pixels)]
+        hits = [finite_number(value_at(where, f"{kind}.hits")) for where in (boxes, pixels)]
         shares = [None if hit is None else hit / total for hit in hits]
         rows.append((None, [Cell(str(kind)), numeric_cell(total, ",.0f"), *(numeric_cell(s, ".1%") for s in shares)]))
     if not rows:

@@ -21,7 +21,7 @@ _STRIP_HEIGHT, _DOT = 54.0, 4.0
 
 @dataclass(frozen=True)
 class Series:
-    """A curve: as many x as y; what is not finite leaves a gap."""
+    """A curve of as many x as y; values that are not finite leave a gap."""
 
     name: str
     x: tuple[float, ...]
@@ -120,8 +120,8 @@ def line_chart(
     """Curves over common axes, x from 0 on, with a legend if there are several. None if there is nothing to draw.
 
     Args:
-        title: says in words what is drawn, for who cannot see it.
-        log_y: a logarithmic axis; what is not positive leaves a gap.
+        title: what is drawn, in words for screen readers.
+        log_y: whether the y axis is logarithmic; values that are not positive leave a gap.
     """
     drawn = [(index, _pieces(one, log_y)) for index, one in enumerate(series[:MOST_SERIES])]
     points = [point for _, pieces in drawn for piece in pieces for point in piece]
@@ -229,7 +229,7 @@ def reliability_chart(bins: Sequence[Mapping[str, Any]], *, title: str) -> Marku
 
 
 def _pieces(series: Series, log_y: bool) -> list[list[tuple[float, float]]]:
-    """The curve without what cannot be drawn, cut there; not more points than can be told apart."""
+    """The curve as lists of points, divided where a value cannot be drawn; of long ones some 500 points."""
     step = -(-len(series.x) // _MOST_POINTS)
     last = len(series.x) - 1
     pieces: list[list[tuple[float, float]]] = [[]]

@@ -1,6 +1,6 @@
 """The page about one run: what it is, how good it is, pictures, every phrase with the worst first, its training.
 
-Pure functions: figures, arrays and documents go in, HTML comes out. Whatever a document does not hold is left out.
+Pure functions: figures, arrays and JSON documents in, HTML out. What a document does not hold is left out of the page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,14 +33,22 @@ from langfield.reports.page_parts import (
 )
 from langfield.reports.phrase_sections import PhrasePictures, pictures_section, presence_section, table_section
 from langfield.reports.plots import legend, share_bar
-from langfield.reports.run_facts import RunFacts, commands, figures_alone, number, shown_spec, taken, without_places
+from langfield.reports.run_facts import (
+    RunFacts,
+    commands,
+    finite_number,
+    spec_without_folder,
+    value_at,
+    without_folders,
+    without_listings,
+)
 
 Rgb = UInt8[np.ndarray, "h w 3"]
 
 
 @dataclass(frozen=True, eq=False)
 class ViewPictures:
-    """One test view: the photo, what the run makes of it, and its z-depth, all of one shape."""
+    """One test view: the photo, the rendered picture, and the rendered z-depth, all of one shape."""
 
     view: str
     photo: Rgb
@@ -53,9 +61,10 @@ class ReportContent:
     """Everything that a page about one run shows.
 
     Attributes:
-        evaluation: as `Report.to_json` gives it; empty if nothing could be measured.
+        evaluation: as `EvaluationReport.to_json` gives it; empty if nothing could be measured.
+        package_version: of the langfield that made the page.
+        made: when it was made.
         notes: lines about what could not be shown, and why.
-        made: when, and by which langfield.
     """
 
     facts: RunFacts
@@ -93,29 +102,32 @@ def _sections(content: ReportContent) -> list[Markup | None]:
             "Make it again",
             tag("pre", tag("code", "\n".join(commands(facts))), class_="wrap"),
             lines("The scene and the run stand there by the names of their folders."),
-            folded("Exact configuration (run.json)", without_places(facts.document)),
-            folded("All figures of the evaluation", figures_alone(measured)) if measured else None,
+            folded("Exact configuration (run.json)", without_folders(facts.document)),
+            folded("All figures of the evaluation", without_listings(measured)) if measured else None,
         ),
     ]
 
 
 def headline(facts: RunFacts, measured: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """The figures worth a card, each with its name, value and note; those that nobody measured are left out."""
-    hits, total = (number(taken(measured, f"localisation.headline.{key}")) for key in ("hits", "total"))
-    views = number(taken(measured, "views"))
+    """Name, value and note of each figure that has a card; those that were not measured are left out."""
+    hits, total = (finite_number(value_at(measured, f"localisation.headline.{key}")) for key in ("hits", "total"))
+    views = finite_number(value_at(measured, "views"))
     found = [
-        ("PSNR", number(taken(measured, "psnr")), "{:.2f} dB", f"{views:.0f} test views" if views else ""),
-        ("SSIM", number(taken(measured, "ssim")), "{:.3f}", "test views"),
-        ("LPIPS", number(taken(measured, "lpips")), "{:.3f}", "lower is better"),
+        ("PSNR", finite_number(value_at(measured, "psnr")), "{:.2f} dB", f"{views:.0f} test views" if views else ""),
+        ("SSIM", finite_number(value_at(measured, "ssim")), "{:.3f}", "test views"),
+        ("LPIPS", finite_number(value_at(measured, "lpips")), "{:.3f}", "lower is better"),
         ("Localisation", hits / total if hits is not None and total else None, "{:.1%}",
          f"{hits:.0f} of {total:.0f} answers in a box" if hits is not None and total else ""),
-        ("mIoU", number(taken(measured, "miou")), "{:.3f}", "LERF-OVS's rule"),
-        ("Presence AUROC", number(taken(measured, "presence.auroc")), "{:.3f}", "there against not there"),
-        ("Presence accuracy", number(taken(measured, "presence.accuracy")), "{:.1%}", _right_note(measured)),
+        ("mIoU", finite_number(value_at(measured, "miou")), "{:.3f}", "LERF-OVS's rule"),
+        ("Presence AUROC", finite_number(value_at(measured, "presence.auroc")), "{:.3f}", "there against not there"),
+        ("Presence accuracy", finite_number(value_at(measured, "presence.accuracy")), "{:.1%}", _right_note(measured)),
     ]  # fmt: skip
     made = [(name, form.format(value), note) for name, value, form, note in found if value is not None]
-    seconds, memory = number(taken(facts.metrics, "seconds")), number(taken(facts.metrics, "memory_bytes"))
-    device = str(taken(facts.metrics, "device") or "")
+    seconds, memory = (
+        finite_number(value_at(facts.metrics, "seconds")),
+        finite_number(value_at(facts.metrics, "memory_bytes")),
+    )
+    device = str(value_at(facts.metrics, "device") or "")
     if seconds is not None:
         made.append(("Training", seconds_text(seconds), f"photos to run, {device}" if device else "photos to run"))
     if memory is not None:
@@ -124,17 +136,17 @@ def headline(facts: RunFacts, measured: Mapping[str, Any]) -> list[tuple[str, st
 
 
 def _right_note(measured: Mapping[str, Any]) -> str:
-    right = [number(taken(measured, f"presence.{sort}.right")) for sort in ("present", "absent")]
-    total = [number(taken(measured, f"presence.{sort}.total")) for sort in ("present", "absent")]
+    right = [finite_number(value_at(measured, f"presence.{sort}.right")) for sort in ("present", "absent")]
+    total = [finite_number(value_at(measured, f"presence.{sort}.total")) for sort in ("present", "absent")]
     if None in right or None in total:
         return "at 0.5"
     return f"there {right[0]:.0f}/{total[0]:.0f}, not there {right[1]:.0f}/{total[1]:.0f}"
 
 
 def _header(facts: RunFacts) -> Markup:
-    views = taken(facts.document, "scene.views")
-    splits = [taken(view, "split") for view in views] if isinstance(views, list) else []
-    steps = number(taken(facts.document, "steps_done"))
+    views = value_at(facts.document, "scene.views")
+    splits = [value_at(view, "split") for view in views] if isinstance(views, list) else []
+    steps = finite_number(value_at(facts.document, "steps_done"))
     spec = facts.text("encoders.image_text.spec")
     dense = facts.text("encoders.dense.spec")
     return facts_list(
@@ -143,8 +155,8 @@ def _header(facts: RunFacts) -> Markup:
             ("photos", f"{splits.count('train')} to train, {splits.count('test')} to test" if splits else None),
             ("method", facts.text("model.name")),
             ("preset", facts.text("training.preset")),
-            ("encoder", None if spec is None else shown_spec(spec)),
-            ("dense encoder", None if dense is None else shown_spec(dense)),
+            ("encoder", None if spec is None else spec_without_folder(spec)),
+            ("dense encoder", None if dense is None else spec_without_folder(dense)),
             ("steps", None if steps is None else f"{steps:,.0f}"),
             ("seed", facts.text("seed")),
             ("begun", _moment(facts.text("created"))),
@@ -193,10 +205,16 @@ def _view_table(measured: Mapping[str, Any]) -> Markup | None:
         return None
     forms = {"psnr": ("PSNR, dB", ".2f"), "ssim": ("SSIM", ".3f"), "lpips": ("LPIPS", ".3f"), "miou": ("mIoU", ".3f"),
              "hits": ("hits", ".0f"), "total": ("of", ".0f")}  # fmt: skip
-    kept = [key for key in forms if any(number(view.get(key)) is not None for view in views)]
-    ordered = sorted(views, key=lambda view: number(view.get("psnr")) or 0.0)
+    kept = [key for key in forms if any(finite_number(view.get(key)) is not None for view in views)]
+    ordered = sorted(views, key=lambda view: finite_number(view.get("psnr")) or 0.0)
     rows = [
-        (None, [Cell(str(view.get("view", ""))), *(numeric_cell(number(view.get(key)), forms[key][1]) for key in kept)])
+        (
+            None,
+            [
+                Cell(str(view.get("view", ""))),
+                *(numeric_cell(finite_number(view.get(key)), forms[key][1]) for key in kept),
+            ],
+        )
         for view in ordered
     ]
     columns = [Column("view"), *(Column(forms[key][0], numeric=True) for key in kept)]
@@ -221,7 +239,7 @@ def _training_section(facts: RunFacts) -> Markup | None:
         columns = [Column("stage"), Column("seconds", numeric=True), Column("share", numeric=True)]
         bar = share_bar(stages, title=title)
         timings = joined(bar, legend([name for name, _ in stages]) if bar else None, table(title + ".", columns, rows))
-    crops = number(taken(facts.metrics, "crops_per_second"))
+    crops = finite_number(value_at(facts.metrics, "crops_per_second"))
     encoding = f"The encoder saw {crops:,.0f} crops a second." if crops else None
     if charts is None and timings is None:
         return None

@@ -14,8 +14,7 @@ from tests.data.scenes import BALLS, draw, queries, write_ball_scene
 
 from langfield.core.errors import DataError
 from langfield.data.scene import Scene, open_scene
-from langfield.evaluation.labels import base as labels_module
-from langfield.evaluation.labels.base import visible_box
+from langfield.evaluation.labels.instance_labels import MIN_VISIBLE_PX, visible_box
 from langfield.evaluation.labels.layouts import open_labels
 
 WIDTH, HEIGHT = 160, 120
@@ -231,4 +230,4 @@ def test_damaged_labels_are_refused_in_one_line_or_read(scene: Scene, tmp_path_f
 
 
 def test_the_rule_of_120_pixels_is_the_benchmarks():
-    assert labels_module.LEAST_PIXELS == 120
+    assert MIN_VISIBLE_PX == 120

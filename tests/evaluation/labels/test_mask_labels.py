@@ -14,7 +14,7 @@ from langfield.core.errors import DataError
 from langfield.data.scene import Scene, open_scene
 from langfield.evaluation.labels.base import ViewLabels
 from langfield.evaluation.labels.layouts import find_labels, label_layout, open_labels
-from langfield.evaluation.labels.mask_labels import part_boxes
+from langfield.evaluation.labels.mask_labels import component_boxes
 
 CLASSES = "red ball\ngreen ball\nblue ball\n"
 
@@ -66,22 +66,22 @@ def test_masks_are_those_that_were_drawn(tmp_path: Path, write, place: str, layo
         assert {label.phrase for label in seen.labels} == set(shown)
         for label in seen.labels:
             assert (label.mask == shown[label.phrase]).all()
-            assert (label.boxes == part_boxes(shown[label.phrase])).all()
+            assert (label.boxes == component_boxes(shown[label.phrase])).all()
 
 
 def test_a_box_for_each_part_that_hangs_together():
     mask = np.zeros((6, 9), bool)
     mask[1:3, 0:2] = mask[3, 2] = True  # touch at a corner
     mask[5, 8] = True
-    assert part_boxes(mask).tolist() == [[0, 1, 3, 4], [8, 5, 9, 6]]
-    assert part_boxes(np.zeros((2, 2), bool)).shape == (0, 4)
+    assert component_boxes(mask).tolist() == [[0, 1, 3, 4], [8, 5, 9, 6]]
+    assert component_boxes(np.zeros((2, 2), bool)).shape == (0, 4)
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=1, max_size=6))
 def test_boxes_hold_every_pixel_and_none_is_larger_than_its_pixels(rows: list[list[bool]]):
     mask = np.array(rows)
-    boxes = part_boxes(mask).astype(int)
+    boxes = component_boxes(mask).astype(int)
     covered = np.zeros_like(mask)
     for x0, y0, x1, y1 in boxes:
         inside = mask[y0:y1, x0:x1]

@@ -13,7 +13,8 @@ from langfield.core.errors import DataError
 from langfield.data.scene import Scene, open_scene
 from langfield.evaluation.labels.layouts import find_labels, open_labels
 from langfield.evaluation.masks import box_filtered, half_smoothed, lerf_ovs_masks
-from langfield.evaluation.protocols.lerf_ovs import choose, hits_a_box, labelled_views
+from langfield.evaluation.protocols.labelled_views import labelled_views
+from langfield.evaluation.protocols.lerf_ovs import choose_levels, hits_a_box
 
 WIDTH, HEIGHT = 64, 48
 
@@ -32,7 +33,7 @@ def test_each_phrase_takes_the_level_of_its_highest_smoothed_value():
         ]
     )
     tensor = torch.from_numpy(maps)
-    found = choose(tensor)
+    found = choose_levels(tensor)
     assert found.level.tolist() == [1, 0]
     assert torch.equal(found.masks[0], lerf_ovs_masks(tensor[1])[0])
     assert torch.equal(found.masks[1], lerf_ovs_masks(tensor[0])[1])
@@ -44,7 +45,7 @@ def test_segmentation_and_localisation_may_take_different_levels():
     # One bright pixel: half of it stays in the half-smoothed map, a 900th in the box-filtered one.
     sharp, wide = np.full((60, 80), 0.2, np.float32), bump(30, 40, 0.3, 20)
     sharp[10, 10] = 1.0
-    found = choose(torch.from_numpy(np.stack([sharp, wide])[:, None]))
+    found = choose_levels(torch.from_numpy(np.stack([sharp, wide])[:, None]))
     assert found.level.tolist() == [0]
     assert found.located_level.tolist() == [1]
     filtered = box_filtered(torch.from_numpy(wide[None]))[0].numpy()
@@ -55,7 +56,7 @@ def test_segmentation_and_localisation_may_take_different_levels():
 def test_levels_that_tie_are_the_first_and_pixels_that_tie_are_all():
     flat = np.full((60, 80), 0.2, np.float32)
     flat[25:35, 30:40] = 0.9
-    found = choose(torch.from_numpy(np.stack([flat, flat])[:, None]))
+    found = choose_levels(torch.from_numpy(np.stack([flat, flat])[:, None]))
     assert found.level.tolist() == found.located_level.tolist() == [0]
     # A window of 30 holds the whole patch of 10 in 21 × 21 places: rows 34 − 14 … 25 + 15, columns 39 − 14 … 30 + 15.
     assert set(found.row.tolist()) == set(range(20, 41))

@@ -14,7 +14,7 @@ from tests.evaluation.test_evaluator import Oracle
 from langfield.core.errors import DataError
 from langfield.data.scene import open_scene
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.protocols.ovs_3d import RULE, choose
+from langfield.evaluation.protocols.ovs_3d import RULE, choose_level
 from langfield.query.answers import ViewAnswers
 
 CLASSES = "red ball\ngreen ball\nblue ball\n"
@@ -28,19 +28,19 @@ def test_the_level_whose_mask_is_surest_is_taken_and_cut_as_it_is():
             [[0.8, 0.8, 0.8], [0.8, 0.8, 0.8]],  # 0.8 of all
         ]
     )
-    mask, level = choose(maps)
+    mask, level = choose_level(maps)
     assert level == 1
     assert mask.tolist() == [[True, False, False], [False, False, False]]
-    mask, level = choose(maps[[0, 2]])
+    mask, level = choose_level(maps[[0, 2]])
     assert (level, int(mask.sum())) == (1, 6)
 
 
 def test_ties_and_empty_masks_are_the_first_level():
     same = torch.full((2, 2, 2), 0.7)
-    assert choose(same)[1] == 0
-    mask, level = choose(torch.full((3, 2, 2), 0.4))
+    assert choose_level(same)[1] == 0
+    mask, level = choose_level(torch.full((3, 2, 2), 0.4))
     assert (level, bool(mask.any())) == (0, False)
-    mask, level = choose(torch.stack([torch.full((2, 2), 0.1), torch.full((2, 2), 0.5)]))
+    mask, level = choose_level(torch.stack([torch.full((2, 2), 0.1), torch.full((2, 2), 0.5)]))
     assert (level, bool(mask.all())) == (1, True)  # an empty mask has no mean to be the highest
 
 
@@ -49,7 +49,7 @@ def test_ties_and_empty_masks_are_the_first_level():
 def test_it_is_the_plain_rule(values: list[list[int]]):
     maps = np.array(values, dtype=np.float32).reshape(-1, 2, 3) / np.float32(100)
     means = [float(level[level > 0.4].mean(dtype=np.float64)) if (level > 0.4).any() else -1.0 for level in maps]
-    mask, level = choose(torch.from_numpy(maps))
+    mask, level = choose_level(torch.from_numpy(maps))
     assert means[level] == pytest.approx(max(means))
     assert (mask.numpy() == (maps[level] > 0.4)).all()
 

@@ -1,1 +1,1 @@
-"""Labels: what is where in a scene's photos, from every layout of files that is known."""
+"""Labels: the ground truth of phrases in a scene's photos, read from every known layout of files."""

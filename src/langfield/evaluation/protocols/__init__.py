@@ -1,1 +1,1 @@
-"""Protocols: what is asked of a run, and how the answers are counted."""
+"""Protocols: which phrases are asked where, and how the answers are compared with the ground truth."""

@@ -1,4 +1,4 @@
-"""The names of the protocols, and which kinds of phrase make their headline figures. Imports nothing heavy."""
+"""The protocols' names, where each asks, and which kinds of phrase make headline figures. Imports nothing heavy."""
 
 from typing import Final, Literal
 
@@ -19,10 +19,10 @@ PROTOCOLS: Final[dict[ProtocolName, str]] = {
     "presence": "whether phrases are there at all: AUROC, accuracy at 0.5, calibration",
 }
 
-AskedIn = Literal["test views", "labelled photos", "held-out labelled photos", "the scene"]
+PlaceOfQuestions = Literal["test views", "labelled photos", "held-out labelled photos", "the scene"]
 
-# Where each protocol asks: in which of the scene's views, or the scene as a whole without rendering any.
-ASKED_IN: Final[dict[ProtocolName, AskedIn]] = {
+# In which of the scene's views each protocol asks; "the scene": of the whole scene, and no view is rendered.
+ASKED_IN: Final[dict[ProtocolName, PlaceOfQuestions]] = {
     "langfield": "test views",
     "lerf": "test views",
     "lerf-ovs": "labelled photos",
@@ -34,6 +34,6 @@ ASKED_IN: Final[dict[ProtocolName, AskedIn]] = {
     "presence": "the scene",
 }
 
-# Phrases that name a thing the scene has. Background has no edges; long-tail and abstract phrases have more answers
-# than labels say.
+# The kinds of phrase that headline figures are of: they name a thing that the scene has, and labels know all of its
+# places. Background has no edges; abstract and long-tail phrases have more right answers than labels name.
 HEADLINE_KINDS: Final = ("object", "attribute", "synonym")

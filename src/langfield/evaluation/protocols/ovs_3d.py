@@ -1,9 +1,9 @@
 """The protocols "3d-ovs" and "3d-ovs-held-out": mIoU over the classes of 3D-OVS's labelled photos (Liu et al. 2023).
 
-The papers agree on the mean over classes of their IoU and not on the cut; LangSplat's was never published. Taken is the
-one that LangSplatV2 (Li et al. 2025) reports with: relevancy, neither smoothed nor stretched, over 0.4, and of the
-levels the one whose mean relevancy inside its own mask is the highest. A class that shows nowhere in a photo is not
-asked there; one whose mask comes out empty counts 0.
+Papers agree that mIoU is the mean over classes of each class's IoU, but not on how a relevancy map becomes a mask, and
+LangSplat's way was never published. Here it is LangSplatV2's (Li et al. 2025): relevancy above 0.4, neither smoothed
+nor stretched, at the level whose mean relevancy inside its own mask is the highest. A class that a photo does not show
+is not asked there; an empty mask counts 0.
 """
 
 from typing import Final
@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float32
 from torch import Tensor
 
 from langfield.data.views import View
-from langfield.evaluation.askable import AskedAtLevels, asked_at_levels
+from langfield.evaluation.askable import SessionWithLevelMaps, level_maps_in_batches
 from langfield.evaluation.labels.base import Labels
-from langfield.evaluation.masks import ious
+from langfield.evaluation.masks import ious, truth_masks
 from langfield.evaluation.metrics import resized_maps
 from langfield.evaluation.questions import Question
 from langfield.evaluation.result import ViewResult
@@ -24,8 +24,11 @@ RULE: Final = "relevancy over 0.4, at the level with the highest mean there"
 _THRESHOLD = 0.4
 
 
-def choose(maps: Float32[Tensor, "l h w"]) -> tuple[Bool[Tensor, "h w"], int]:
-    """A phrase's mask and its level; of equal means the first is taken, and the first of all if every mask is empty."""
+def choose_level(maps: Float32[Tensor, "l h w"]) -> tuple[Bool[Tensor, "h w"], int]:
+    """One phrase's predicted mask and its level, from its maps at L levels.
+
+    Of levels with equal means the first is taken; also if every mask is empty.
+    """
     masks = maps > _THRESHOLD
     counts = masks.sum(dim=(1, 2))
     sums = torch.where(masks, maps, 0.0).sum(dim=(1, 2), dtype=torch.float64)
@@ -34,18 +37,20 @@ def choose(maps: Float32[Tensor, "l h w"]) -> tuple[Bool[Tensor, "h w"], int]:
     return masks[level], level
 
 
-def measure(session: AskedAtLevels, view: View, labels: Labels, max_side_px: int | None) -> ViewResult:
-    """Ask a labelled photo for the classes that it shows; maps are brought to the labels' raster."""
+def measure(session: SessionWithLevelMaps, view: View, labels: Labels, max_side_px: int | None) -> ViewResult:
+    """Ask a labelled photo for the classes that it shows.
+
+    Args: max_side_px: longest side of the picture that is asked; maps are then brought to the labels' raster.
+    """
     result = ViewResult(view.name)
-    seen = labels.of_view(view)
-    if seen is None:
+    view_labels = labels.of_view(view)
+    if view_labels is None:
         return result
-    by_phrase = {label.phrase: label for label in seen.labels}
-    camera = view.camera.fit_within(max_side_px)
-    for phrases, maps in asked_at_levels(session, camera, list(by_phrase)):
-        for index, phrase in enumerate(phrases):  # one after the other: labels may be far larger than what was asked
-            mask, level = choose(resized_maps(maps[:, index], seen.width_px, seen.height_px))
+    by_phrase, camera = view_labels.by_phrase, view.camera.fit_within(max_side_px)
+    for phrases, maps in level_maps_in_batches(session, camera, list(by_phrase)):
+        for index, phrase in enumerate(phrases):  # one at a time: the labels' raster may be far larger than the maps
+            mask, level = choose_level(resized_maps(maps[:, index], view_labels.width_px, view_labels.height_px))
             label = by_phrase[phrase]
-            fit = float(ious(mask[None], torch.from_numpy(label.mask)[None].to(mask.device))[0])
-            result.questions.append(Question(phrase, label.kind, view.name, {"iou": fit}, {"level": level}))
+            iou = float(ious(mask[None], truth_masks([label], mask.device))[0])
+            result.questions.append(Question(phrase, label.kind, view.name, {"iou": iou}, {"level": level}))
     return result

@@ -1,4 +1,7 @@
-"""The protocol "presence": whether evidence tells what is in a scene from what is not, and means what it says."""
+"""The protocol "presence": whether presence tells phrases of things in the scene from absent ones, and is calibrated.
+
+The presence of a phrase is a number in [0, 1]; above 0.5 the answer is that the thing is there.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,48 +10,49 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from langfield.core.progress import Progress
-from langfield.evaluation.askable import Asked
-from langfield.evaluation.labels.base import ABSENT, BACKGROUND, Phrase
+from langfield.data.queries import ABSENT, BACKGROUND
+from langfield.evaluation.askable import AskableSession
+from langfield.evaluation.labels.base import Phrase
 from langfield.evaluation.metrics import auroc, auroc_error
 from langfield.evaluation.protocols.names import HEADLINE_KINDS
-from langfield.evaluation.questions import Question, mean, standard_error
+from langfield.evaluation.questions import Question
+from langfield.evaluation.statistics import mean, standard_error
 
 DECISION = 0.5
 BINS = 10
 
 
-def ask(session: Asked, phrases: Sequence[Phrase], progress: Progress) -> list[Question]:
-    """Each phrase's presence in the whole scene, except that of the background: a table is nobody's question."""
+def ask(session: AskableSession, phrases: Sequence[Phrase], progress: Progress) -> list[Question]:
+    """Ask the whole scene for each phrase but the background's, which nobody looks for."""
     asked = [phrase for phrase in phrases if phrase.kind != BACKGROUND]
     answers = session.query([phrase.text for phrase in asked], progress=progress) if asked else []
     return [presence_question(phrase, answer.presence) for phrase, answer in zip(asked, answers, strict=True)]
 
 
-def presence_question(phrase: Phrase, evidence: float) -> Question:
-    """What the evidence for a phrase came to."""
-    right = (evidence > DECISION) != (phrase.kind == ABSENT)
-    return Question(phrase.text, phrase.kind, None, {"presence": evidence, "presence_right": float(right)})
+def presence_question(phrase: Phrase, presence: float) -> Question:
+    """A phrase's presence, and whether deciding by it is right."""
+    right = (presence > DECISION) != (phrase.kind == ABSENT)
+    return Question(phrase.text, phrase.kind, None, {"presence": presence, "presence_right": float(right)})
 
 
 def presence_figures(questions: Sequence[Question], kinds: Sequence[str] = HEADLINE_KINDS) -> dict[str, Any]:
-    """How well evidence in [0, 1] tells phrases of some kinds, which are in the scene, from those of kind "absent".
+    """How well presence tells phrases of some kinds, which are in the scene, from those of kind "absent".
 
     Returns:
-        "auroc" (None without either sort) and "auroc_standard_error". "accuracy" of deciding at 0.5 (None without
-        any), "present" and "absent": {"right", "total", "accuracy", "standard_error"} of each sort.
+        "auroc" and "auroc_standard_error": None without phrases of both sorts. "accuracy" of deciding at 0.5: None
+        without any phrase. "present" and "absent": {"right", "total", "accuracy", "standard_error"} of each sort.
         "balanced_accuracy": the mean of those two accuracies. "reliability", "calibration_error": see the functions.
     """
-    present = _evidence(questions, kinds)
-    absent = _evidence(questions, [ABSENT])
-    evidence = np.concatenate([present, absent])
-    truth = np.arange(len(evidence)) < len(present)
-    right = (evidence > DECISION) == truth
-    sorts = {"present": _share(right[: len(present)]), "absent": _share(right[len(present) :])}
+    of_present, of_absent = _presences(questions, kinds), _presences(questions, [ABSENT])
+    presences = np.concatenate([of_present, of_absent])
+    truth = np.arange(len(presences)) < len(of_present)
+    right = (presences > DECISION) == truth
+    sorts = {"present": _accuracy(right[: len(of_present)]), "absent": _accuracy(right[len(of_present) :])}
     both = [sort["accuracy"] for sort in sorts.values()]
-    bins = reliability(evidence, truth)
+    bins = reliability(presences, truth)
     return {
-        "auroc": auroc(present, absent),
-        "auroc_standard_error": auroc_error(present, absent),
+        "auroc": auroc(of_present, of_absent),
+        "auroc_standard_error": auroc_error(of_present, of_absent),
         "accuracy": mean(right.tolist()),
         "accuracy_standard_error": standard_error(right.tolist()),
         "balanced_accuracy": None if None in both else mean(both),
@@ -59,16 +63,17 @@ def presence_figures(questions: Sequence[Question], kinds: Sequence[str] = HEADL
 
 
 def reliability(
-    evidence: Float64[np.ndarray, " n"], truth: Bool[np.ndarray, " n"], bins: int = BINS
+    presences: Float64[np.ndarray, " n"], truth: Bool[np.ndarray, " n"], bins: int = BINS
 ) -> list[dict[str, Any]]:
-    """The reliability curve: evidence sorted into equal bins of [0, 1].
+    """The reliability curve: how many phrases of like presence are truly in the scene.
 
     Returns:
-        For each bin, which holds low ≤ evidence < high (the last one also 1): "low", "high", "count", "presence" (mean
-        evidence), "share_present" and its "standard_error"; the latter three are None where it is empty.
+        For each of equal bins of [0, 1], which holds low ≤ presence < high (the last one also 1): "low", "high",
+        "count", "presence" (the mean in it), "share_present" (of it, truly in the scene) and the latter's
+        "standard_error"; these three are None where the bin is empty.
     """
     edges = np.linspace(0, 1, bins + 1)
-    index = np.clip(np.searchsorted(edges, evidence, side="right") - 1, 0, bins - 1)
+    index = np.clip(np.searchsorted(edges, presences, side="right") - 1, 0, bins - 1)
     out = []
     for number in range(bins):
         inside = index == number
@@ -77,7 +82,7 @@ def reliability(
                 "low": float(edges[number]),
                 "high": float(edges[number + 1]),
                 "count": int(inside.sum()),
-                "presence": mean(evidence[inside].tolist()),
+                "presence": mean(presences[inside].tolist()),
                 "share_present": mean(truth[inside].tolist()),
                 "standard_error": standard_error(truth[inside].tolist()),
             }
@@ -86,20 +91,23 @@ def reliability(
 
 
 def calibration_error(bins: Sequence[dict[str, Any]]) -> float | None:
-    """The expected calibration error (Naeini et al. 2015): the mean over questions of how far their bin's mean presence
-    is from its share of present ones. None without questions."""
+    """The expected calibration error (Naeini et al. 2015): mean |mean presence − share present| of bins, weighted
+    by their counts. None if all bins are empty.
+
+    Args: bins: as `reliability` returns them.
+    """
     filled = [entry for entry in bins if entry["count"]]
     total = sum(entry["count"] for entry in filled)
     off = sum(entry["count"] * abs(entry["presence"] - entry["share_present"]) for entry in filled)
     return off / total if total else None
 
 
-def _evidence(questions: Sequence[Question], kinds: Sequence[str]) -> Float64[np.ndarray, " n"]:
-    found = [question.values.get("presence") for question in questions if question.kind in kinds]
-    return np.array([value for value in found if value is not None], dtype=np.float64)
+def _presences(questions: Sequence[Question], kinds: Sequence[str]) -> Float64[np.ndarray, " n"]:
+    values = [question.values.get("presence") for question in questions if question.kind in kinds]
+    return np.array([value for value in values if value is not None], dtype=np.float64)
 
 
-def _share(right: Bool[np.ndarray, " n"]) -> dict[str, Any]:
+def _accuracy(right: Bool[np.ndarray, " n"]) -> dict[str, Any]:
     values = right.tolist()
     return {
         "right": sum(values),

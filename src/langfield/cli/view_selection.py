@@ -1,0 +1,33 @@
+"""Which photos' views a command is about."""
+
+import re
+from pathlib import Path
+
+from langfield.core.errors import UsageError
+from langfield.query.session import Session
+from langfield.runs.info import RunView
+
+
+def chosen_views(session: Session, wanted: tuple[str, ...]) -> list[RunView]:
+    """The views of a run that are named by split ("train", "test"), "all", or name (with or without folder and ending).
+
+    Those of a split come in the order of their names, which is mostly that in which photos were taken.
+    """
+    chosen: dict[str, RunView] = {}
+    for word in wanted:
+        if word in ("test", "train", "all"):
+            found = sorted(
+                (v for v in session.views if word in ("all", v.split)), key=lambda view: _natural_order(view.name)
+            )
+        else:
+            found = [v for v in session.views if word in (v.name, Path(v.name).name, Path(v.name).stem)]
+        if not found:
+            known = session.views[0].name if session.views else "none"
+            raise UsageError(f"the run has no view {word!r}: use test, train, all, or a photo's name such as {known}")
+        chosen |= {view.name: view for view in found}
+    return list(chosen.values())
+
+
+def _natural_order(name: str) -> list[tuple[int, str]]:
+    """A sorting key by which photo_9 comes before photo_10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
