@@ -20,7 +20,6 @@ NEEDED = {
     "report": ["RUN"],
     "compare": ["RUN", "OTHER"],
 }
-NAMES = {"ReportCommand": "report"}  # the others' are their classes'
 
 
 def options_of_several() -> Iterator[tuple[str, str, object]]:
@@ -30,8 +29,7 @@ def options_of_several() -> Iterator[tuple[str, str, object]]:
         annotated = typing.get_type_hints(command, include_extras=True)
         for name, kind in plain.items():
             if (typing.get_origin(kind) or kind) in (tuple, list, set, dict, Sequence):
-                title = str(command.__name__)
-                yield NAMES.get(title, title.lower()), name, annotated[name]
+                yield command.__name__.removesuffix("Command").lower(), name, annotated[name]
 
 
 BY_PLACE = {("query", "phrases"), ("compare", "runs")}
