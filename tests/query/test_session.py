@@ -1,5 +1,7 @@
 """A session over the wall of `fake_world`: answers in world units, many phrases, nothing to see."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from tests.query.fake_session import WORLD_FROM_SCENE, session
 from tests.query.fake_world import THING, Wall, camera_at
 
 from langfield.core.errors import UsageError
+from langfield.core.transforms import opencv_from_opengl
 from langfield.models.base import Rendered
 
 
@@ -96,3 +99,15 @@ def test_empty_questions_are_refused(phrases, negatives, message):
 def test_a_run_without_language_says_so():
     with pytest.raises(UsageError, match="trained without language"):
         session(language=False).query(["thing"])
+
+
+def test_a_camera_that_sees_nothing_says_which_axes_are_meant():
+    made = session()
+    camera = made.views[0].camera
+    assert made.ask_view(camera, ["thing"]).note is None
+    turned = replace(camera, world_from_camera=opencv_from_opengl(camera.world_from_camera))  # looks away
+    answers = made.ask_view(turned, ["thing"])
+    assert not answers.masks.any()
+    assert answers.note is not None
+    assert "x right, y down, z forward" in answers.note
+    assert "from_opengl" in answers.note

@@ -169,6 +169,7 @@ class ViewAnswers:
         scale_world: (P, H, W) the query scale of each pixel's relevancy: the height of a crop, world units.
         best_xy_px: (P, 2) the pixel that answers each phrase, (x, y), centres at + 0.5.
         score: (P,) relevancy there.
+        note: a line for people where the camera sees nothing of the scene: its pose may be meant otherwise. Else None.
     """
 
     phrases: tuple[str, ...]
@@ -180,6 +181,7 @@ class ViewAnswers:
     scale_world: Float32[np.ndarray, "p h w"]
     best_xy_px: Float[np.ndarray, "p 2"]
     score: Float[np.ndarray, " p"]
+    note: str | None = None
 
 
 def oriented_box(points: Float[np.ndarray, "k 3"]) -> OrientedBox:

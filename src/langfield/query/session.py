@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float32, Float64, UInt8
 from torch import Tensor
 
-from langfield.core.cameras import Camera
+from langfield.core.camera_checks import AXES
+from langfield.core.cameras import Camera, checked_camera
 from langfield.core.config import config_from_json
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
@@ -39,10 +40,14 @@ PHRASES_AT_ONCE = 128
 _MATCHES_KEPT = 256
 _VIEWS_KEPT = 2
 _CAMERAS_FOR_DISTANCE = 32
+_SEES_NOTHING = f"this camera sees nothing of the scene: is its pose in other axes, or inverse? {AXES}"
 
 
 class Session:
     """A run that can be asked. Everything it takes and gives is in the frame and units of the input files.
+
+    Cameras are those of `views`, or your own (`Camera.looking_at`, `from_intrinsics`, `from_opengl`); one that cannot
+    be is refused with a UsageError.
 
     Attributes:
         info: what the run is (run.json).
@@ -96,12 +101,12 @@ class Session:
 
     def picture(self, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         """Colour, and z-depth in world units (infinite where nothing is), seen by a camera of the world frame."""
-        return self._as_world(self._model.render(camera.moved(self._scene_from_world), ("rgb", "depth")))
+        return self._as_world(self._model.render(self._in_scene(camera), ("rgb", "depth")))
 
     def head_picture(self, camera: Camera, head: str) -> Float32[np.ndarray, "h w c"]:
         """What one of the model's heads says of each pixel ("dense", or a head of one's own), seen by a camera of the
         world frame. UsageError for a head that it does not have, or that must be asked at a scale."""
-        channels = self._model.render(camera.moved(self._scene_from_world), (head,)).channels
+        channels = self._model.render(self._in_scene(camera), (head,)).channels
         if head not in channels:
             raise UsageError(f"this run's model has no head {head!r} that gives a picture")
         return channels[head].float().cpu().numpy()
@@ -138,12 +143,14 @@ class Session:
         """
         asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
         view = self._view(camera)
+        rgb, depth_world = self._as_world(view.rendered)
+        sees_scene = bool(np.isfinite(depth_world).any())
         if protocol == "lerf":
             scores = score_view_as_lerf(view, asked)
         else:
-            matches = self._match(phrases, negatives)
-            scores = score_view_from_index(self._voxel_interpolator(view), asked, matches, self.seen_scales())
-        rgb, depth_world = self._as_world(view.rendered)
+            matches, interpolator = self._match(phrases, negatives), self._voxel_interpolator(view)
+            scores = score_view_from_index(interpolator, asked, matches, self.seen_scales())
+            sees_scene &= bool(interpolator.near.any())
         return ViewAnswers(
             phrases=tuple(phrases),
             rgb=rgb,
@@ -154,6 +161,7 @@ class Session:
             scale_world=(scores.scale_scene / self._scene_from_world.scale).float().cpu().numpy(),
             best_xy_px=scores.best_xy_px.double().cpu().numpy(),
             score=scores.score.double().cpu().numpy(),
+            note=None if sees_scene else _SEES_NOTHING,
         )
 
     def hit_masks(
@@ -163,8 +171,9 @@ class Session:
 
         No two share any, and together they are the phrase's mask in `ask_view`.
         """
+        view = self._view(camera)
         (match,) = self._match([phrase], negatives)
-        return hit_masks_in_view(self._voxel_interpolator(self._view(camera)), match).cpu().numpy()
+        return hit_masks_in_view(self._voxel_interpolator(view), match).cpu().numpy()
 
     def level_maps(
         self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, raw: bool = False
@@ -351,6 +360,7 @@ class Session:
 
     def _view(self, camera: Camera) -> AskableView:
         """The rendered view of a camera of the world frame; the last few are kept for further phrases."""
+        camera = checked_camera(camera)
         key = str(camera.to_json())
         if key not in self._rendered:
             _ = self._phrase_encoder.card
@@ -368,6 +378,10 @@ class Session:
 
     def _render_view(self, camera: Camera) -> AskableView:
         return self._model.view(camera.moved(self._scene_from_world))
+
+    def _in_scene(self, camera: Camera) -> Camera:
+        """A camera of the world frame, checked, in the scene frame."""
+        return checked_camera(camera).moved(self._scene_from_world)
 
     def _as_world(self, rendered: Rendered) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         assert rendered.rgb is not None

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from langfield.core.cameras import NO_DISTORTION, Camera, Distortion, LensModel
+from langfield.core.camera_checks import Distortion
+from langfield.core.cameras import NO_DISTORTION, Camera, LensModel
 from langfield.core.errors import DataError
 from langfield.core.transforms import Matrix4
 from langfield.data.formats.base import ParsedScene, SceneFormat

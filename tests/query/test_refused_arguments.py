@@ -1,0 +1,83 @@
+"""What sessions refuse, and how they say it: to a stranger's program, in which nothing checks types."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
+import json, sys
+from dataclasses import replace
+import numpy as np
+import langfield
+from tests.query.fake_session import session
+
+run = session()
+view = run.views[0]
+camera = view.camera
+
+def said(code):
+    try:
+        eval(code)
+    except langfield.LangfieldError as error:
+        return [error.kind, error.message]
+    except Exception as error:
+        return [type(error).__name__, str(error)]
+    return None
+
+print(json.dumps({code: said(code) for code in json.load(sys.stdin)}))
+"""
+OF_A_CAMERA = ["picture({})", "head_picture({}, 'dense')", "ask_view({}, ['thing'])", "hit_masks({}, 'thing')"]
+OF_A_CAMERA += ["level_maps({}, ['thing'])", "level_maps({}, ['thing'], raw=True)", "quick_relevancy({}, ['thing'])"]
+CAMERAS = {
+    "view": "must be a langfield.Camera, found RunView: give its .camera",
+    "np.eye(4)": "must be a langfield.Camera, found ndarray: make one by Camera.looking_at",
+    "None": "must be a langfield.Camera, found NoneType",
+    "replace(camera, world_from_camera=np.diag([1.0, 1, -1, 1]))": "is mirrored",
+    "replace(camera, world_from_camera=np.full((4, 4), np.nan))": "not finite",
+    "replace(camera, world_from_camera=[[1, 0], [0, 1]])": "must be a 4 by 4 matrix",
+    "replace(camera, fx_px=0)": "fx_px must be a focal length",
+    "replace(camera, width_px=0)": "width_px must be a whole number of pixels",
+    "replace(camera, width_px=10.5)": "width_px must be a whole number of pixels",
+    "langfield.Camera.from_opengl('eye', 500, 64, 48)": "x right, y up, looking along -z",
+}
+ANSWERED = [
+    "run.picture(replace(camera, world_from_camera=camera.world_from_camera.tolist()))",
+    "run.hit_masks(replace(camera, world_from_camera=camera.world_from_camera.astype('f4'), width_px=64.0), 'thing')",
+]
+REFUSED: dict[str, str] = {
+    f"run.{call.format(given)}": message for call in OF_A_CAMERA for given, message in CAMERAS.items()
+}
+
+
+@pytest.fixture(scope="module")
+def said() -> dict[str, list[str] | None]:
+    """Of each call the kind and the message of its error; None if it was answered."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps([*REFUSED, *ANSWERED]),
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("call", REFUSED)
+def test_it_is_refused_in_words(said, call):
+    assert said[call] is not None, "was answered"
+    kind, message = said[call]
+    assert kind == "usage", message
+    assert REFUSED[call] in message
+
+
+@pytest.mark.parametrize("call", ANSWERED)
+def test_it_is_answered(said, call):
+    assert said[call] is None
