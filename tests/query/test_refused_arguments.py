@@ -46,11 +46,46 @@ CAMERAS = {
     "langfield.Camera.from_opengl('eye', 500, 64, 48)": "x right, y up, looking along -z",
 }
 ANSWERED = [
+    "run.query(text for text in ('thing', 'wall'))",
+    "run.query(np.array(['thing']), negatives=('wall',))",
     "run.picture(replace(camera, world_from_camera=camera.world_from_camera.tolist()))",
     "run.hit_masks(replace(camera, world_from_camera=camera.world_from_camera.astype('f4'), width_px=64.0), 'thing')",
 ]
+OF_PHRASES = [
+    "query({})",
+    "ask_view(camera, {})",
+    "level_maps(camera, {})",
+    "quick_relevancy(camera, {})",
+    "prepare({})",
+]
+PHRASES = {
+    "'mug'": 'phrases must be a list of texts, found one text: write phrases=["mug"]',
+    "None": 'phrases must be a list of texts, such as ["mug", "wooden spoon"], found None',
+    "7": "phrases must be a list of texts",
+    "b'mug'": "phrases must be a list of texts",
+    "{'mug': 1}": "phrases must be a list of texts",
+    "['mug', 7]": 'must hold nothing but texts, such as ["mug"], found int 7 among them',
+    "[['mug']]": "found list ['mug'] among them",
+    "[None]": "found None among them",
+}
+OF_A_PHRASE = ["hit_masks(camera, {})", "elements({})"]
+ONE_PHRASE = {
+    "['mug', 'cup']": "phrase must be one text, such as phrase=\"mug\", found list ['mug', 'cup']: ask for one",
+    "None": "phrase must be one text",
+}
+AGAINST = ["query(['thing'], {})", "ask_view(camera, ['thing'], {})", "level_maps(camera, ['thing'], {})"]
+AGAINST += ["quick_relevancy(camera, ['thing'], {})", "hit_masks(camera, 'thing', {})", "elements('thing', {})"]
+NEGATIVES = {
+    "negatives='cup'": 'negatives must be a list of texts, found one text: write negatives=["cup"]',
+    "negatives=[3]": "negatives must hold nothing but texts",
+}
+CASES = ((OF_A_CAMERA, CAMERAS), (OF_PHRASES, PHRASES), (OF_A_PHRASE, ONE_PHRASE), (AGAINST, NEGATIVES))
 REFUSED: dict[str, str] = {
-    f"run.{call.format(given)}": message for call in OF_A_CAMERA for given, message in CAMERAS.items()
+    f"run.{call.format(given)}": message for calls, wrong in CASES for call in calls for given, message in wrong.items()
+}
+REFUSED |= {
+    "langfield.bake('run', 'out', phrases='mug')": PHRASES["'mug'"],
+    "run.head_picture(camera, ['dense'])": "head must be one text",
 }
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.export.coco import annotation
 from langfield.export.ply import write_points_ply, write_splat_ply
+from langfield.query.phrase_arguments import text_list
 from langfield.query.session import Session
 from langfield.runs.info import RunView
 
@@ -90,7 +91,7 @@ def elements_of(
     session: Session, phrases: Sequence[str], *, negatives: Sequence[str] | None = None
 ) -> Bool[np.ndarray, " n"] | None:
     """Which of the run's elements belong to any hit of any of the phrases; None if none of the phrases is there."""
-    masks = [mask for phrase in phrases for mask in session.elements(phrase, negatives=negatives)]
+    masks = [mask for phrase in text_list(phrases, "phrases") for mask in session.elements(phrase, negatives=negatives)]
     return np.any(masks, axis=0) if masks else None
 
 

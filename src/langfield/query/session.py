@@ -28,6 +28,7 @@ from langfield.query.answers import Answer, Hit, ViewAnswers
 from langfield.query.index.elements_in_voxels import ElementVoxels
 from langfield.query.index.regions import Region
 from langfield.query.index.scene_index import PhraseMatch, SceneIndex, build_scene_index
+from langfield.query.phrase_arguments import negative_list, one_text, text_list
 from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.pictures import to_uint8
 from langfield.query.presence import MIN_NOUNS, PresenceCalibration, common_nouns, distinct_texts, uncalibrated_presence
@@ -106,7 +107,7 @@ class Session:
     def head_picture(self, camera: Camera, head: str) -> Float32[np.ndarray, "h w c"]:
         """What one of the model's heads says of each pixel ("dense", or a head of one's own), seen by a camera of the
         world frame. UsageError for a head that it does not have, or that must be asked at a scale."""
-        channels = self._model.render(self._in_scene(camera), (head,)).channels
+        channels = self._model.render(self._in_scene(camera), (one_text(head, "head"),)).channels
         if head not in channels:
             raise UsageError(f"this run's model has no head {head!r} that gives a picture")
         return channels[head].float().cpu().numpy()
@@ -141,6 +142,7 @@ class Session:
             protocol: "langfield" answers from the index of the whole scene's surface; "lerf" with the one pixel of
                 this picture that is most relevant over 30 scales, as LERF does.
         """
+        phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
         asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
         view = self._view(camera)
         rgb, depth_world = self._as_world(view.rendered)
@@ -152,7 +154,7 @@ class Session:
             scores = score_view_from_index(interpolator, asked, matches, self.seen_scales())
             sees_scene &= bool(interpolator.near.any())
         return ViewAnswers(
-            phrases=tuple(phrases),
+            phrases=phrases,
             rgb=rgb,
             depth_world=depth_world,
             relevancy=scores.relevancy.float().cpu().numpy(),
@@ -172,7 +174,7 @@ class Session:
         No two share any, and together they are the phrase's mask in `ask_view`.
         """
         view = self._view(camera)
-        (match,) = self._match([phrase], negatives)
+        (match,) = self._match([one_text(phrase, "phrase")], negative_list(negatives))
         return hit_masks_in_view(self._voxel_interpolator(view), match).cpu().numpy()
 
     def level_maps(
@@ -184,6 +186,7 @@ class Session:
         relevancy as it is rendered at each of the run's crop levels, smallest crops first: see
         `AskableView.crop_level_relevancy`.
         """
+        phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
         if not raw:
             return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).refined).to(self.device)[None]
         asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
@@ -198,6 +201,7 @@ class Session:
         0.6 ms on an H200. Levels are not aggregated and the scene's surface is not used, so `ask_view` may answer
         otherwise. Runs of other models draw `ViewAnswers.relevancy`.
         """
+        phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
         asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
         quick = self._view(camera).quick_relevancy(asked)
         if quick is not None:
@@ -214,7 +218,8 @@ class Session:
         The first question of a session renders up to 16 training views, small, for the scene's index
         (`langfield.query.index`); all phrases are then answered from that.
         """
-        matches = self._match(phrases, negatives, progress)
+        phrases = text_list(phrases, "phrases")
+        matches = self._match(phrases, negative_list(negatives), progress)
         return [self._answer(text, match) for text, match in zip(phrases, matches, strict=True)]
 
     def elements(self, phrase: str, *, negatives: Sequence[str] | None = None) -> list[Bool[np.ndarray, " n"]]:
@@ -224,7 +229,7 @@ class Session:
         any. A Gaussian belongs to the voxel that its mean is nearest to, within 1.5 voxel sides: see
         `langfield.query.index.elements_in_voxels`.
         """
-        (match,) = self._match([phrase], negatives)
+        (match,) = self._match([one_text(phrase, "phrase")], negative_list(negatives))
         return [self._elements_in_voxels().mask_of(region) for region in match.hits]
 
     def surface(self) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
@@ -317,7 +322,7 @@ class Session:
 
     def prepare(self, phrases: Sequence[str]) -> None:
         """Encode phrases ahead of a question. Raises now what asking them would: no language, no encoder, no text."""
-        self._phrases(phrases, None)
+        self._phrases(text_list(phrases, "phrases"), None)
 
     def beside(self, info: RunInfo, model: Model) -> "Session":
         """The same scene held by another model, to be asked the same: encoder and encoded phrases are shared."""
