@@ -1,9 +1,11 @@
 """An opened run: phrases in, answers out. The same arrays for the command line, Python, evaluation and viewer."""
 
+import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Literal
+from typing import Concatenate, Literal, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +39,8 @@ from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView
 
 Protocol = Literal["langfield", "lerf"]
+P = ParamSpec("P")
+R = TypeVar("R")
 PHRASES_AT_ONCE = 128
 _MATCHES_KEPT = 256
 _VIEWS_KEPT = 2
@@ -44,11 +48,25 @@ _CAMERAS_FOR_DISTANCE = 32
 _SEES_NOTHING = f"this camera sees nothing of the scene: is its pose in other axes, or inverse? {AXES}"
 
 
+def _in_turn(method: Callable[Concatenate["Session", P], R]) -> Callable[Concatenate["Session", P], R]:
+    """Let one thread at a time into a session's methods; from one into another its own thread may go on."""
+
+    @wraps(method)
+    def turn(self: "Session", *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._turn:
+            return method(self, *args, **kwargs)
+
+    return turn
+
+
 class Session:
     """A run that can be asked. Everything it takes and gives is in the frame and units of the input files.
 
     Cameras are those of `views`, or your own (`Camera.looking_at`, `from_intrinsics`, `from_opengl`); one that cannot
     be is refused with a UsageError.
+
+    Threads may share a session. It answers one call after another, for model, index and what is kept between questions
+    are one; the first question makes the index, and all others wait for it.
 
     Attributes:
         info: what the run is (run.json).
@@ -67,6 +85,7 @@ class Session:
         self.info = info
         self.views: tuple[RunView, ...] = tuple(info.views)
         self.device = device
+        self._turn = threading.RLock()
         self._model = model
         self._scene_from_world = Similarity.from_matrix(info.scene_from_world)
         card = None if model.context.crop_angles is None else info.encoders.get("image_text")
@@ -100,10 +119,12 @@ class Session:
 
     # -- pictures ------------------------------------------------------------------------------------------------
 
+    @_in_turn
     def picture(self, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         """Colour, and z-depth in world units (infinite where nothing is), seen by a camera of the world frame."""
         return self._as_world(self._model.render(self._in_scene(camera), ("rgb", "depth")))
 
+    @_in_turn
     def head_picture(self, camera: Camera, head: str) -> Float32[np.ndarray, "h w c"]:
         """What one of the model's heads says of each pixel ("dense", or a head of one's own), seen by a camera of the
         world frame. UsageError for a head that it does not have, or that must be asked at a scale."""
@@ -117,6 +138,7 @@ class Session:
         """Whether the run is made of Gaussians."""
         return self._model.elements() is not None
 
+    @_in_turn
     def splats(self) -> Splats:
         """The run's Gaussians, in the world frame. UsageError for a run of a model that has none."""
         elements = self._model.elements()
@@ -127,6 +149,7 @@ class Session:
             )
         return elements.splats(self._scene_from_world.inverse())
 
+    @_in_turn
     def ask_view(
         self,
         camera: Camera,
@@ -166,6 +189,7 @@ class Session:
             note=None if sees_scene else _SEES_NOTHING,
         )
 
+    @_in_turn
     def hit_masks(
         self, camera: Camera, phrase: str, *, negatives: Sequence[str] | None = None
     ) -> Bool[np.ndarray, "k h w"]:
@@ -177,6 +201,7 @@ class Session:
         (match,) = self._match([one_text(phrase, "phrase")], negative_list(negatives))
         return hit_masks_in_view(self._voxel_interpolator(view), match).cpu().numpy()
 
+    @_in_turn
     def level_maps(
         self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, raw: bool = False
     ) -> Float32[Tensor, "l p h w"]:
@@ -192,6 +217,7 @@ class Session:
         asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
         return self._view(camera).crop_level_relevancy(asked, self.seen_scales())
 
+    @_in_turn
     def quick_relevancy(
         self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None
     ) -> Float32[Tensor, "p h w"]:
@@ -210,6 +236,7 @@ class Session:
 
     # -- places --------------------------------------------------------------------------------------------------
 
+    @_in_turn
     def query(
         self, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, progress: Progress = silent
     ) -> list[Answer]:
@@ -222,6 +249,7 @@ class Session:
         matches = self._match(phrases, negative_list(negatives), progress)
         return [self._answer(text, match) for text, match in zip(phrases, matches, strict=True)]
 
+    @_in_turn
     def elements(self, phrase: str, *, negatives: Sequence[str] | None = None) -> list[Bool[np.ndarray, " n"]]:
         """Which elements belong to each of a phrase's hits, best first; an empty list for what is not there.
 
@@ -232,6 +260,7 @@ class Session:
         (match,) = self._match([one_text(phrase, "phrase")], negative_list(negatives))
         return [self._elements_in_voxels().mask_of(region) for region in match.hits]
 
+    @_in_turn
     def surface(self) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
         """The points of the indexed surface, in the world frame, and their colours."""
         voxels = self._scene_index(silent).voxels
@@ -320,6 +349,7 @@ class Session:
         """What the run holds, in the scene frame."""
         return self._model
 
+    @_in_turn
     def prepare(self, phrases: Sequence[str]) -> None:
         """Encode phrases ahead of a question. Raises now what asking them would: no language, no encoder, no text."""
         self._phrases(text_list(phrases, "phrases"), None)
