@@ -79,7 +79,25 @@ NEGATIVES = {
     "negatives='cup'": 'negatives must be a list of texts, found one text: write negatives=["cup"]',
     "negatives=[3]": "negatives must hold nothing but texts",
 }
-CASES = ((OF_A_CAMERA, CAMERAS), (OF_PHRASES, PHRASES), (OF_A_PHRASE, ONE_PHRASE), (AGAINST, NEGATIVES))
+OF_A_THRESHOLD = ["query(['thing'], {})", "ask_view(camera, ['thing'], {})", "hit_masks(camera, 'thing', {})"]
+OF_A_THRESHOLD += ["elements('thing', {})"]
+THRESHOLDS = {
+    f"min_presence={given}": f"min_presence must be a number from 0 to 1, found {shown}"
+    for given, shown in {
+        "2": "int 2",
+        "-0.1": "float -0.1",
+        "np.nan": "float nan",
+        "'0.3'": "str",
+        "None": "None",
+    }.items()
+}
+CASES = (
+    (OF_A_CAMERA, CAMERAS),
+    (OF_PHRASES, PHRASES),
+    (OF_A_PHRASE, ONE_PHRASE),
+    (AGAINST, NEGATIVES),
+    (OF_A_THRESHOLD, THRESHOLDS),
+)
 REFUSED: dict[str, str] = {
     f"run.{call.format(given)}": message for calls, wrong in CASES for call in calls for given, message in wrong.items()
 }

@@ -1,10 +1,10 @@
-"""Phrases as people give them: a list where several may be meant, one text where one is.
+"""Questions as people give them: a list of phrases where several may be meant, one text where one is, a threshold.
 
 In Python a text is a sequence of texts, its letters: "mug" in place of ["mug"] would be asked as "m", "u" and "g".
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, SupportsFloat
 
 from langfield.core.errors import UsageError
 
@@ -36,6 +36,13 @@ def one_text(given: Any, name: str) -> str:
     if not isinstance(given, str):
         raise UsageError(f'{name} must be one text, such as {name}="mug", found {_kind(given)}: ask for one at a time')
     return given
+
+
+def share(given: Any, name: str) -> float:
+    """A number in [0, 1]; UsageError for anything else. Args: name: of the argument."""
+    if isinstance(given, (str, bool)) or not isinstance(given, SupportsFloat) or not 0 <= float(given) <= 1:
+        raise UsageError(f"{name} must be a number from 0 to 1, found {_kind(given)}")
+    return float(given)
 
 
 def _shown(text: str) -> str:

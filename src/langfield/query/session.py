@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec, TypeVar
@@ -30,7 +31,7 @@ from langfield.query.answers import Answer, Hit, ViewAnswers
 from langfield.query.index.elements_in_voxels import ElementVoxels
 from langfield.query.index.regions import Region
 from langfield.query.index.scene_index import PhraseMatch, SceneIndex, build_scene_index
-from langfield.query.phrase_arguments import negative_list, one_text, text_list
+from langfield.query.phrase_arguments import negative_list, one_text, share, text_list
 from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.pictures import to_uint8
 from langfield.query.presence import MIN_NOUNS, PresenceCalibration, common_nouns, distinct_texts, uncalibrated_presence
@@ -157,11 +158,13 @@ class Session:
         *,
         negatives: Sequence[str] | None = None,
         protocol: Protocol = "langfield",
+        min_presence: float = 0.5,
     ) -> ViewAnswers:
         """Where phrases are in the picture of one camera (world frame).
 
         Args:
             negatives: phrases to compete with; None takes those of the encoder's card.
+            min_presence: see `query`; masks of less present phrases are empty. Not for the protocol "lerf".
             protocol: "langfield" answers from the index of the whole scene's surface; "lerf" with the one pixel of
                 this picture that is most relevant over 30 scales, as LERF does.
         """
@@ -173,7 +176,8 @@ class Session:
         if protocol == "lerf":
             scores = score_view_as_lerf(view, asked)
         else:
-            matches, interpolator = self._match(phrases, negatives), self._voxel_interpolator(view)
+            matches = self._match(phrases, negatives, min_presence)
+            interpolator = self._voxel_interpolator(view)
             scores = score_view_from_index(interpolator, asked, matches, self.seen_scales())
             sees_scene &= bool(interpolator.near.any())
         return ViewAnswers(
@@ -191,14 +195,14 @@ class Session:
 
     @_in_turn
     def hit_masks(
-        self, camera: Camera, phrase: str, *, negatives: Sequence[str] | None = None
+        self, camera: Camera, phrase: str, *, negatives: Sequence[str] | None = None, min_presence: float = 0.5
     ) -> Bool[np.ndarray, "k h w"]:
         """The pixels of each of a phrase's hits in the picture of one camera (world frame), best first.
 
-        No two share any, and together they are the phrase's mask in `ask_view`.
+        No two share any, and together they are the phrase's mask in `ask_view`. `min_presence`: see `query`.
         """
         view = self._view(camera)
-        (match,) = self._match([one_text(phrase, "phrase")], negative_list(negatives))
+        (match,) = self._match([one_text(phrase, "phrase")], negative_list(negatives), min_presence)
         return hit_masks_in_view(self._voxel_interpolator(view), match).cpu().numpy()
 
     @_in_turn
@@ -238,26 +242,39 @@ class Session:
 
     @_in_turn
     def query(
-        self, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, progress: Progress = silent
+        self,
+        phrases: Sequence[str],
+        *,
+        negatives: Sequence[str] | None = None,
+        min_presence: float = 0.5,
+        progress: Progress = silent,
     ) -> list[Answer]:
         """Whether and where phrases are in the scene: positions and boxes in world units, best first.
 
         The first question of a session renders up to 16 training views, small, for the scene's index
         (`langfield.query.index`); all phrases are then answered from that.
+
+        Args:
+            negatives: phrases to compete with; None takes those of the encoder's card.
+            min_presence: a phrase counts as present, and has hits, if its presence is more than that. A lower one than
+                0.5 gives what was found of phrases that would be judged absent; 0 of all.
         """
         phrases = text_list(phrases, "phrases")
-        matches = self._match(phrases, negative_list(negatives), progress)
+        matches = self._match(phrases, negative_list(negatives), min_presence, progress)
         return [self._answer(text, match) for text, match in zip(phrases, matches, strict=True)]
 
     @_in_turn
-    def elements(self, phrase: str, *, negatives: Sequence[str] | None = None) -> list[Bool[np.ndarray, " n"]]:
-        """Which elements belong to each of a phrase's hits, best first; an empty list for what is not there.
+    def elements(
+        self, phrase: str, *, negatives: Sequence[str] | None = None, min_presence: float = 0.5
+    ) -> list[Bool[np.ndarray, " n"]]:
+        """Which elements belong to each of a phrase's hits, best first; an empty list for what is not there (by
+        `min_presence`: see `query`).
 
         Elements are the N Gaussians of `splats`; of runs that have none, the N points of `surface`. No two hits share
         any. A Gaussian belongs to the voxel that its mean is nearest to, within 1.5 voxel sides: see
         `langfield.query.index.elements_in_voxels`.
         """
-        (match,) = self._match([one_text(phrase, "phrase")], negative_list(negatives))
+        (match,) = self._match([one_text(phrase, "phrase")], negative_list(negatives), min_presence)
         return [self._elements_in_voxels().mask_of(region) for region in match.hits]
 
     @_in_turn
@@ -279,10 +296,15 @@ class Session:
         return self._element_voxels
 
     def _match(
-        self, phrases: Sequence[str], negatives: Sequence[str] | None, progress: Progress = silent
+        self,
+        phrases: Sequence[str],
+        negatives: Sequence[str] | None,
+        min_presence: float = 0.5,
+        progress: Progress = silent,
     ) -> list[PhraseMatch]:
         """Phrases in the scene; the last 256 are kept."""
         self._check(phrases, negatives)
+        min_presence = share(min_presence, "min_presence")
         against = self._phrase_encoder.negatives(negatives)
         new = [text for text in dict.fromkeys(phrases) if (text, against) not in self._matches]
         index, calibration = self._scene_index(progress), self._presence_calibration(negatives, progress)
@@ -296,7 +318,7 @@ class Session:
                 row = scores.voxel_relevancy[i].copy()  # a view would keep the whole table alive
                 match = PhraseMatch(float(presence[i]), row, int(scores.crop_level[i]), regions)
                 self._matches[text, against] = match
-        matches = [self._matches[text, against] for text in phrases]
+        matches = [replace(self._matches[text, against], min_presence=min_presence) for text in phrases]
         while len(self._matches) > _MATCHES_KEPT:
             del self._matches[next(iter(self._matches))]
         return matches
