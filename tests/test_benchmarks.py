@@ -358,7 +358,7 @@ def test_oracles_replace_stages_by_the_truth(monkeypatch: pytest.MonkeyPatch):
     told = torch.from_numpy(surface.read(read, labels)) > 0.5
     assert ious(told, torch.from_numpy(left_half)[None]).item() > 0.9
     levels = list(surface.levels(read, labels))
-    assert len(levels) == len(asked.seen_scales().crop_angles)
+    assert len(levels) == len(asked.observed_scales().crop_angles)
     assert {level.shape for level in levels} == {(1, camera.height_px, camera.width_px)}
 
     masks = [asked.ask_view(camera, ["thing"]).masks[0], left_half & (np.arange(camera.width_px) < 4)]

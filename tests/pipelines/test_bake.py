@@ -93,9 +93,9 @@ def test_asked_at_a_levels_scale_an_element_says_that_level(baked):
     _, _, out, _ = baked
     opened = Session.open(out, device="cpu")
     language = opened.model.language
-    torch.testing.assert_close(language.crop_angles, opened.seen_scales().crop_angles)
+    torch.testing.assert_close(language.crop_angles, opened.observed_scales().crop_angles)
     means = opened.model.gaussians.means.detach()
-    torch.testing.assert_close(language.distance, opened.seen_scales().typical_distance(means).half())
+    torch.testing.assert_close(language.distance, opened.observed_scales().typical_distance(means).half())
 
 
 def test_baked_runs_are_replaced_and_trained_ones_are_not(baked, tmp_path: Path):

@@ -37,8 +37,9 @@ class CompareCommand(OutputOptions):
     """Also write an HTML page with pictures here."""
 
     phrase: Texts = ()
-    """Phrases to show pictures of, each in quotes. Those in which the runs differ most, if not given. Takes all words
-    up to the next option or --, and may be given again."""
+    """Phrases to show pictures of, each in quotes.
+    Those in which the runs differ most, if not given.
+    Takes all words up to the next option or --, and may be given again."""
 
     scene: OptionalPath = None
     """The scene they were trained on. Where it was when trained, if not given."""

@@ -24,8 +24,8 @@ class EvalCommand(RunOptions):
     """Also read photos that lie outside the scene's folder."""
 
     queries: OptionalPath = None
-    """Labels: a queries.json, or a folder as LERF-OVS (label/SCENE), LERF-Mask (test_mask) or 3D-OVS (segmentations)
-    has it. The scene's queries.json, if not given and there; for protocols that need labels also those folders."""
+    """Labels: a queries.json, or a folder of LERF-OVS (label/SCENE), LERF-Mask (test_mask), 3D-OVS (segmentations).
+    The scene's queries.json, if not given and there; for protocols that need labels also those folders."""
 
     protocol: Annotated[ProtocolName, tyro.conf.arg(help=_PROTOCOL_HELP, metavar="NAME")] = "langfield"
 
@@ -76,7 +76,7 @@ def table_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*rows, ("seconds", f"{report['seconds']:.1f}")]
 
 
-# Figures of the headline kinds, as `langfield.evaluation.questions.summary` gives them.
+# Figures of the headline kinds, as `langfield.evaluation.statistics.summary` gives them.
 _FIGURES = (
     ("position_error", "position error", ".4g"),
     ("in_object", "best hit in the thing's cylinder", ".3f"),

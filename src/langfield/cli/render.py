@@ -42,29 +42,31 @@ class RenderCommand(RunOptions):
     """The folder to write to."""
 
     outputs: Outputs = ()
-    """What to write: relevancy (as rendered) and refined (by what all photos say of the surface) are turbo over [0, 1],
-    mask is white where the answer is, composited is turbo over the picture there. rgb and depth, if not given. Takes
-    all words up to the next option or --, and may be given again."""
+    """rgb: the picture. depth: near is red.
+    relevancy: as the model renders it. refined: by what all photos say of the surface.
+    composited: refined relevancy over the picture, inside of the answer. mask: white where the answer is.
+    rgb and depth, if not given.
+    Takes all words up to the next option or --, and may be given again."""
 
     phrase: Texts = ()
-    """Phrases for relevancy, refined, composited and mask, each in quotes. Takes all words up to the next option or --,
-    and may be given again."""
+    """Phrases for relevancy, refined, composited and mask, each in quotes.
+    Takes all words up to the next option or --, and may be given again."""
 
     negative: Texts = ()
-    """Phrases that the asked ones compete with. The encoder's own, if not given. Takes all words up to the next option
-    or --, and may be given again."""
+    """Phrases that the asked ones compete with. The encoder's own, if not given.
+    Takes all words up to the next option or --, and may be given again."""
 
     views: Texts = ()
-    """test, train, all, or names of photos. test, if not given. Takes all words up to the next option or --, and may be
-    given again."""
+    """test, train, all, or names of photos. test, if not given.
+    Takes all words up to the next option or --, and may be given again."""
 
     camera_path: OptionalPath = None
-    """A file of cameras to use instead of the photos': nerfstudio's camera_path.json, but in the frame of the photos'
-    own poses."""
+    """A file of cameras to use instead of the photos'.
+    It is nerfstudio's camera_path.json, but in the frame of the photos' own poses."""
 
     video: Flag = False
-    """Write one animated WebP for each output and phrase instead of single pictures. Along photos, all have the size
-    and lens of the first."""
+    """Write one animated WebP for each output and phrase instead of single pictures.
+    Along photos, all have the size and lens of the first."""
 
     between: int = 0
     """In a video of photos' cameras: so many more pictures on a smooth way from each view to the next."""
@@ -76,8 +78,8 @@ class RenderCommand(RunOptions):
     """Width of the pictures in pixels. That of the photos or the camera path, if not given."""
 
     raw: Flag = False
-    """Also write the numbers behind each view as .npz: depth_world, and with phrases relevancy, refined,
-    masks and scale_world (in memory for all phrases at once)."""
+    """Also write the numbers behind each view as .npz: depth_world; of phrases relevancy, refined, masks, scale_world.
+    They are in memory for all phrases at once."""
 
     def run(self, console: Console) -> dict[str, Any]:
         """Render; returns what `--json` prints."""

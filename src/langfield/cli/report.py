@@ -24,8 +24,9 @@ class ReportCommand(RunOptions):
     """The file to write. report.html in the run directory, if not given."""
 
     phrase: Texts = ()
-    """Phrases to show pictures of, each in quotes. Of those that the scene's queries.json knows, the worst and some
-    others, if not given. Takes all words up to the next option or --, and may be given again."""
+    """Phrases to show pictures of, each in quotes.
+    Of those that the scene's queries.json knows, the worst and some others, if not given.
+    Takes all words up to the next option or --, and may be given again."""
 
     scene: OptionalPath = None
     """The scene it was trained on. Where it was when trained, if not given."""

@@ -163,7 +163,7 @@ def _converted(session: Session, most: int, progress: Progress) -> Converted:
     scene_from_world = Similarity.from_matrix(session.info.scene_from_world)
     views = every_nth_to_fit(session.train_views(), _VIEWS)
     cameras = [view.camera.moved(scene_from_world) for view in views]
-    return session.model.to_gaussians(cameras, session.seen_scales(), most, progress)
+    return session.model.to_gaussians(cameras, session.observed_scales(), most, progress)
 
 
 def _check_drawing(session: Session) -> None:

@@ -142,7 +142,7 @@ class Session:
             scores = score_view_as_lerf(view, asked)
         else:
             matches = self._match(phrases, negatives)
-            scores = score_view_from_index(self._voxel_interpolator(view), asked, matches, self.seen_scales())
+            scores = score_view_from_index(self._voxel_interpolator(view), asked, matches, self.observed_scales())
         rgb, depth_world = self._as_world(view.rendered)
         return ViewAnswers(
             phrases=tuple(phrases),
@@ -178,7 +178,7 @@ class Session:
         if not raw:
             return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).refined).to(self.device)[None]
         asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
-        return self._view(camera).crop_level_relevancy(asked, self.seen_scales())
+        return self._view(camera).crop_level_relevancy(asked, self.observed_scales())
 
     def quick_relevancy(
         self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None
@@ -262,7 +262,7 @@ class Session:
         """Made once, for all phrases."""
         if self._index is None:
             cameras = [view.camera for view in self.train_views()]
-            self._index = build_scene_index(cameras, self._render_view, self.seen_scales(), progress)
+            self._index = build_scene_index(cameras, self._render_view, self.observed_scales(), progress)
         return self._index
 
     def _presence_calibration(self, negatives: Sequence[str] | None, progress: Progress) -> PresenceCalibration | None:
@@ -334,7 +334,7 @@ class Session:
         if not self._model.answers_phrases:
             raise UsageError("this run has no language yet: let the command that trains it finish")
 
-    def seen_scales(self) -> ObservedScales:
+    def observed_scales(self) -> ObservedScales:
         """The crop scales that training observed, scene frame. UsageError for a run without language."""
         _ = self._phrase_encoder.card  # without language no photo was cropped
         crop_angles = self._model.context.crop_angles

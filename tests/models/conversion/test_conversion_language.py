@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.models.conversion.ball_field import BallField, cameras, seen_scales
+from tests.models.conversion.ball_field import BallField, cameras, observed_scales
 
 from langfield.core.errors import RunError
 from langfield.core.progress import ProgressEvent
@@ -15,7 +15,7 @@ from langfield.renderers.volume import SurfaceSamples
 
 @pytest.fixture(scope="module")
 def elements() -> SurfaceElements:
-    voxels = CropSizedVoxels(seen_scales())
+    voxels = CropSizedVoxels(observed_scales())
     return gather_elements(observe_surface(BallField(), cameras(6, 48, 36), voxels), voxels, 600)[0]
 
 
