@@ -17,7 +17,7 @@ from langfield.evaluation.phrase_results import PhraseInView, PhraseResult
 from langfield.query.answers import Answer
 from langfield.reports.compare_page import CompareContent, compare_page
 from langfield.reports.comparison import ComparedRun, Figure, WinsAndLosses, figures, most_different, wins_and_losses
-from langfield.reports.page_parts import MOST_PICTURES, bytes_text, seconds_text, webp
+from langfield.reports.page_parts import MAX_PICTURES, bytes_text, seconds_text, webp
 from langfield.reports.page_style import STYLE
 from langfield.reports.phrase_sections import PhrasePictures
 from langfield.reports.plots import Series
@@ -177,7 +177,7 @@ def test_a_page_without_figures_is_a_page(evaluation: dict, document: dict):
 def test_pictures_stay_small_enough_for_a_page_below_5_megabytes():
     noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), dtype=np.uint8)
     data = webp(noise)
-    assert len(data) * 4 / 3 * MOST_PICTURES < 4.8e6
+    assert len(data) * 4 / 3 * MAX_PICTURES < 4.8e6
     with Image.open(io.BytesIO(data)) as image:
         assert (image.format, image.size) == ("WEBP", (480, 373))
     smooth = np.broadcast_to(np.linspace(0, 255, 64).astype(np.uint8)[None, :, None], (48, 64, 3))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from langfield.pipelines.opening import OpenedToMeasure
     from langfield.reports.comparison import ComparedRun
 
-_MOST_RUNS = 6  # as many curves as a chart has colours and dashes for
-_MOST_PHRASES_SHOWN = 12
+_MAX_RUNS = 6  # as many curves as a chart has colours and dashes for
+_MAX_PHRASES_SHOWN = 12
 _VIEWS_SHOWN = 2
 
 Runs = tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN…", help_behavior_hint="")]]
@@ -84,8 +84,8 @@ class CompareCommand(OutputOptions):
 
     def _check(self) -> None:
         """Raise UsageError for options that do not fit together."""
-        if not 2 <= len(self.runs) <= _MOST_RUNS:
-            raise UsageError(f"2 to {_MOST_RUNS} runs can be compared, got {len(self.runs)}: langfield compare RUN RUN")
+        if not 2 <= len(self.runs) <= _MAX_RUNS:
+            raise UsageError(f"2 to {_MAX_RUNS} runs can be compared, got {len(self.runs)}: langfield compare RUN RUN")
         places = [path.resolve() for path in self.runs]
         twice = next((path for path, place in zip(self.runs, places, strict=True) if places.count(place) > 1), None)
         if twice is not None:
@@ -168,14 +168,14 @@ class CompareCommand(OutputOptions):
     def _shown(self, compared: "Sequence[ComparedRun]") -> list[int]:
         """The indices of the phrases to show, no more than a page holds."""
         from langfield.reports.comparison import most_different
-        from langfield.reports.page_parts import MOST_PICTURES
+        from langfield.reports.page_parts import MAX_PICTURES
 
         places = most_different(compared)
         asked = flat(self.phrase)
         if asked:
             places = [place for place in places if compared[0].phrases[place].phrase in asked]
         columns = 1 + len(compared)
-        return places[: min(_MOST_PHRASES_SHOWN, MOST_PICTURES // columns - _VIEWS_SHOWN)]
+        return places[: min(_MAX_PHRASES_SHOWN, MAX_PICTURES // columns - _VIEWS_SHOWN)]
 
 
 def names_of(runs: Sequence[Path]) -> list[str]:

@@ -31,7 +31,7 @@ _DEFAULT_OUTPUTS: tuple[RenderOutput, ...] = ("rgb", "depth")
 _OF_PHRASES = ("relevancy", "refined", "composited", "mask")
 _PHRASES_AT_ONCE = 16  # so that the maps of only so many are in memory
 _FPS = 24
-_MOST_BETWEEN = 1000
+_MAX_BETWEEN = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +122,8 @@ class RenderCommand(RunOptions):
             raise UsageError(f"--width must be 1 to 16384 pixels, got {self.width}")
         if self.fps is not None and not 1 <= self.fps <= MAX_FPS:
             raise UsageError(f"--fps must be 1 to {MAX_FPS}, got {self.fps}")
-        if not 0 <= self.between <= _MOST_BETWEEN:
-            raise UsageError(f"--between must be 0 to {_MOST_BETWEEN} pictures, got {self.between}")
+        if not 0 <= self.between <= _MAX_BETWEEN:
+            raise UsageError(f"--between must be 0 to {_MAX_BETWEEN} pictures, got {self.between}")
         if not self.video and (self.between or self.fps is not None):
             raise UsageError("--between and --fps belong to a video: add --video, or leave them out")
         if self.camera_path is not None and (any(self.views) or self.between):

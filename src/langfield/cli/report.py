@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from langfield.evaluation.phrase_results import PhraseEvaluation, PhraseResult
 
 _PHRASES_SHOWN = 12  # with pictures, where none were asked for
-_MOST_PHRASES_SHOWN = 24
+_MAX_PHRASES_SHOWN = 24
 _VIEWS_SHOWN = 3
 
 
@@ -102,7 +102,7 @@ class ReportCommand(RunOptions):
         if not any(self.phrase):
             return phrases_to_show(measured.phrases, _PHRASES_SHOWN)
         asked = [result for result in measured.phrases if result.phrase in flat(self.phrase)]
-        return worst_first(asked)[:_MOST_PHRASES_SHOWN]
+        return worst_first(asked)[:_MAX_PHRASES_SHOWN]
 
     def _notes(self, measured: "PhraseEvaluation", shown: int) -> list[str]:
         notes = []

@@ -29,8 +29,12 @@ class Camera:
 
     Attributes:
         world_from_camera: 4×4 rigid pose, float64, OpenCV axes.
-        width_px, height_px: the picture's size.
-        fx_px, fy_px, cx_px, cy_px: focal lengths and principal point in pixels.
+        width_px: of the picture.
+        height_px: of the picture.
+        fx_px: focal length along x, in pixels.
+        fy_px: focal length along y, in pixels.
+        cx_px: principal point, in pixels from the picture's left edge.
+        cy_px: principal point, in pixels from the picture's top edge.
         distortion: (k1, k2, p1, p2, k3, k4, k5, k6) for "opencv"; (k1, k2, 0, 0, k3, k4, 0, 0) for "fisheye".
         lens: the lens model.
     """
@@ -116,7 +120,8 @@ class Cameras:
 
     Attributes:
         frame_from_camera: (N, 3, 4), the poses in whatever frame the given cameras were in (usually `scene`).
-        focal_px, centre_px: (N, 2), x then y.
+        focal_px: (N, 2) focal lengths, x then y.
+        centre_px: (N, 2) principal points, x then y.
         size_px: (N, 2), width then height.
         distortion: (N, 8), as in `Camera`.
         fisheye: (N,), which cameras have a fisheye lens.

@@ -25,7 +25,7 @@ ABSENT: Final = "absent"
 BACKGROUND: Final = "background"
 MAX_PHRASES = 10_000
 MAX_PHRASE_CHARS = 500
-_LEAST_LENGTH_WORLD = 1e-9
+_MIN_LENGTH_WORLD = 1e-9
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class QueriesFile:
                 raise item.need("position").error(f"must be [x, y, z], found {len(position)} numbers")
             if number in found or number != int(number):
                 raise item.need("id").error(f"must be a whole number that no other instance has, found {number:g}")
-            radius, height = (item.need(key).number(_LEAST_LENGTH_WORLD) for key in ("radius", "height"))
+            radius, height = (item.need(key).number(_MIN_LENGTH_WORLD) for key in ("radius", "height"))
             found[int(number)] = Instance(position, radius, height)
         return found
 

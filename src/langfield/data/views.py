@@ -69,7 +69,8 @@ class Scene:
         root: the folder that holds its files.
         kind: the format it was read from ("nerfstudio", "colmap").
         views: sorted by name.
-        train, test: indices into `views`.
+        train: indices into `views` of those to train on.
+        test: indices into `views` of those to test on.
         points: in the world frame.
         scene_from_world: the similarity from the world frame to the scene frame, the normalised one that is trained in.
         notes: lines for a person: what was found, chosen, left out, resized.

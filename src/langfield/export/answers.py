@@ -24,7 +24,9 @@ class PhraseInPhoto:
 
     Attributes:
         view: the run's view of the photo.
-        relevancy, refined, mask: as in `langfield.query.answers.ViewAnswers`.
+        relevancy: as in `langfield.query.answers.ViewAnswers`.
+        refined: likewise.
+        mask: likewise, one of its `masks`.
     """
 
     phrase: str

@@ -14,7 +14,7 @@ from langfield.core.sampling import subsample_evenly
 from langfield.core.voxels import KEY_BITS, voxel_keys
 from langfield.query.session import Session
 
-MOST_VIEWS = 100
+MAX_VIEWS = 100
 _SIDE_PX = {"cuda": 640, "cpu": 160}
 _JUMP = 0.1  # of depth, between neighbours: at such a pixel two surfaces meet, and its depth may lie between them
 
@@ -24,7 +24,8 @@ class SurfacePoints:
     """M points of a surface, in the world frame.
 
     Attributes:
-        xyz, rgb: mean position and colour of the points of each voxel.
+        xyz: mean position of the points of each voxel.
+        rgb: their mean colour.
         voxel_size_world: side of the voxels, world units.
     """
 
@@ -51,7 +52,7 @@ def surface_points(
     if voxel_size_world is not None and not 0 < voxel_size_world < np.inf:
         raise UsageError(f"the cubes' side must be positive, got {voxel_size_world:g}")
     views = [view for view in session.views if view.split == "train"] or list(session.views)
-    chosen = subsample_evenly(views, MOST_VIEWS)
+    chosen = subsample_evenly(views, MAX_VIEWS)
     longest_px = side_px or _SIDE_PX[session.device.type]
     start, sums_by_voxel = time.monotonic(), None
     for done, view in enumerate(chosen, start=1):

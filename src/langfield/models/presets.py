@@ -84,7 +84,7 @@ LIFT_PYRAMID = PyramidRecipe((0.14, 0.2, 0.28, 0.38, 0.5), 0.5)
 
 # Four photos a step keep a GPU busy that one would not; the first steps see them small. The means' learning rate falls
 # to a quarter, and the noise with it, not to a hundredth: Gaussians that begin at random have far to go in so few
-# steps (docs/benchmarks.md, "Rates of the means").
+# steps (docs/benchmarks/training-gaussians.md, "Rates of the means").
 SPLAT = SplatConfig(
     gaussians=GaussianConfig(capacity=500_000),
     strategy=MCMCConfig(refine_start=100, refine_every=50, refine_stop=1_200, growth_factor=1.2),
@@ -129,7 +129,8 @@ class TrainingRecipe:
         steps: of training.
         rays: in a step; models that learn from whole photos say in their config how many.
         head_rays: how many of them carry targets of heads; None for all.
-        encoder, dense: specs of the image-text and self-supervised encoders; `dense` None goes without.
+        encoder: spec of the image-text encoder.
+        dense: spec of the self-supervised encoder; None goes without.
         pyramid: which crops are encoded.
         feature_views: at most so many training photos are encoded, evenly spread; None for all.
     """

@@ -33,7 +33,8 @@ class EncodedPhrases:
 
     Attributes:
         texts: the P phrases.
-        embeddings, negatives: unit vectors.
+        embeddings: (P, D) unit vectors of the phrases.
+        negatives: (Q, D) unit vectors of the negatives.
         temperature: τ, of the encoder's card.
         of_codes: (C, P) relevancy of each of a model's C codes, worked out once for all questions by
             `Model.prepare_phrases`; None for models that do not need it.

@@ -23,7 +23,8 @@ class Agreement:
     Pictures are compared where the field shows a surface: elsewhere there is nothing to answer with.
 
     Attributes:
-        views, phrases: how many were compared.
+        views: in how many phrases were compared.
+        phrases: how many were compared in each.
         correlation: mean correlation of the two relevancy pictures.
         correlation_answered: the same of the pairs that the field answers.
         difference: mean absolute difference of relevancy.
@@ -33,7 +34,8 @@ class Agreement:
         best_in_mask: share of those where the baked run's best pixel lies in the field's mask.
         mask_iou: mean IoU of the two masks of those.
         psnr: of the baked colours against the field's, in dB.
-        seconds_field, seconds_baked: for one phrase in one rendered view, its text encoded already.
+        seconds_field: the field's for one phrase in one rendered view, its text encoded already.
+        seconds_baked: the baked run's for the same.
     """
 
     views: int

@@ -47,10 +47,13 @@ class BakeReport:
 
     Attributes:
         run: the baked run's directory.
-        elements, levels, codes: of its language map.
+        elements: how many Gaussians it has.
+        levels: crop levels of its language map.
+        codes: rows of its codebook.
         voxel_side_world: usual (median) side of the voxels that the surface was thinned by, world units.
         coding_cosine: mean cosine between the field's embeddings of the elements and the coded ones.
-        bytes_field, bytes_baked: of the two models on disk.
+        bytes_field: of the trained field's model on disk.
+        bytes_baked: of the baked run's model on disk.
         bytes_language: of the language map.
         stages: seconds by stage.
         agreement: how well the two answer alike.

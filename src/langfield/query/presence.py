@@ -81,9 +81,12 @@ class PresenceCalibration:
     """What a scene answers to phrases that are not in it, against one set of negatives.
 
     Attributes:
-        mean, std: (C,) of the nouns' log-odds in each cell.
-        strength, distinction, contrast: of the module's three statistics.
-        combined: of the mean of their z-scores.
+        mean: (C,) of the nouns' log-odds in each cell.
+        std: (C,) their standard deviation in each cell.
+        strength: the nouns' distribution of the first of the module's three statistics.
+        distinction: of the second.
+        contrast: of the third.
+        combined: the nouns' distribution of the mean of the three z-scores.
     """
 
     mean: Float[np.ndarray, " c"]

@@ -3,7 +3,7 @@
 LERF tries 30 scales and takes, for each phrase, the one with the highest relevancy of any pixel. Its code renders the
 picture 30 times for that and once more for the result. Here rays are rendered once (`AskableView`), and
 `search_scales_coarse_to_fine` asks every scale on a sparse raster first, then on more pixels only where that scale can
-still win. `docs/benchmarks.md` has its agreement with the exhaustive search.
+still win. `docs/benchmarks/lerf.md` has its agreement with the search of every pixel.
 """
 
 from dataclasses import dataclass

@@ -35,7 +35,7 @@ class RunFacts:
     bytes_on_disk: int
 
     def text(self, path: str) -> str | None:
-        """The value of `run.json` at a path such as "method.name", as text; None where there is none."""
+        """The value of `run.json` at a path such as "model.name", as text; None where there is none."""
         value = value_at(self.document, path)
         return None if value is None or isinstance(value, dict | list) else str(value)
 

@@ -32,7 +32,9 @@ class LevelChoice:
         masks: the predicted masks, each of its phrase's `level`.
         level: with the highest half-smoothed value.
         located_level: with the highest box-filtered value.
-        row, column, phrase: every pixel of that level with that value, and the index of the phrase that it answers.
+        row: of every pixel of that level with that value.
+        column: of the same pixels.
+        phrase: the index of the phrase that each of them answers.
     """
 
     masks: Bool[Tensor, "p h w"]

@@ -25,7 +25,8 @@ class Cylinders:
 
     Attributes:
         centre: their middles.
-        radius: across; height: from end to end along z.
+        radius: across.
+        height: from end to end along z.
     """
 
     centre: Float64[np.ndarray, "k 3"]

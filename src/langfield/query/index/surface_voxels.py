@@ -27,7 +27,9 @@ class SurfaceVoxels:
         normals: (V, 3) the mean of its points' normals, made unit; 0 where none is known.
         point_counts: (V,) how many points each holds.
         voxel_of_input: (N,) the voxel of each point that `voxelise_surface` was given; −1 for points of dropped voxels.
-        points_scene, points_rgb, points_voxel: (M, 3), (M, 3), (M,) the points that lie in voxels, in the order given.
+        points_scene: (M, 3) the points that lie in voxels, in the order given.
+        points_rgb: (M, 3) their colours, in [0, 1].
+        points_voxel: (M,) the voxel that each lies in.
     """
 
     side_scene: float
