@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from langfield.core.cameras import Camera
-from langfield.core.devices import sent
+from langfield.core.devices import to_device_async
 from langfield.fields.gaussians import GaussianConfig
 from langfield.models.batches import Photo, PhotoBatch
 from langfield.models.config import ModelContext
@@ -47,8 +47,8 @@ def test_the_loss_and_its_gradient_do_not_wait():
 def test_numbers_arrive_without_waiting():
     numbers = np.arange(12.0).reshape(3, 4)
     device = torch.device("cuda")
-    sent(numbers, device)
+    to_device_async(numbers, device)
     arrived = []
-    assert waits_of(lambda: arrived.extend(sent(numbers + place, device) for place in range(50))) == 0
+    assert waits_of(lambda: arrived.extend(to_device_async(numbers + place, device) for place in range(50))) == 0
     for place, found in enumerate(arrived):
         assert torch.equal(found.cpu(), torch.from_numpy(numbers + place).float())

@@ -132,7 +132,7 @@ def observe_surface(
         torch.cat([rgb for _, rgb, _ in found]),
         join_samples([samples for _, _, samples in found]),
         torch.repeat_interleave(torch.arange(len(cameras), device=points.device), counts),
-        torch.stack([torch.tensor(camera.world_from_camera[:3, 3]).to(points) for camera in cameras]),
+        torch.stack([torch.tensor(camera.frame_from_camera[:3, 3]).to(points) for camera in cameras]),
     )
     if not len(together):
         raise RunError("shows no surface to its training photos' cameras: train it longer, or check the photos' poses")

@@ -37,7 +37,7 @@ def _in_view(points: Float64[np.ndarray, "n 3"], cameras: list[Camera]) -> bool:
     """Whether enough of the points lie before the cameras, within their pictures (their lenses taken as straight)."""
     seen = np.zeros(len(points), bool)
     for camera in cameras:
-        pose = camera.world_from_camera
+        pose = camera.frame_from_camera
         local = (points - pose[:3, 3]) @ pose[:3, :3]
         depth = np.where(local[:, 2] > 0, local[:, 2], np.inf)
         x = local[:, 0] / depth * camera.fx_px + camera.cx_px

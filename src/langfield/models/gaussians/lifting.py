@@ -74,7 +74,7 @@ def lift_language(
         used = group.used.float().reshape(*reversed(group.size_px), 1)
         for camera in group.cameras:
             seen = model.pulled_back(camera, used)[:, 0]
-            eye = torch.tensor(camera.world_from_camera[:3, 3], device=device).float()
+            eye = torch.tensor(camera.frame_from_camera[:3, 3], device=device).float()
             light += seen
             distance += seen * (model.gaussians.means[:count] - eye).norm(dim=-1)
             tell(1)

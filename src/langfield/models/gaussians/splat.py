@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.core.devices import sent
+from langfield.core.devices import to_device_async
 from langfield.core.errors import RunError
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, silent
@@ -278,8 +278,8 @@ class Splat(Model):
 
 
 def _eyes(cameras: Sequence[Camera], device: torch.device) -> Float[Tensor, "v 3"]:
-    eyes = np.stack([camera.world_from_camera[:3, 3] for camera in cameras])
-    return sent(eyes, device)
+    eyes = np.stack([camera.frame_from_camera[:3, 3] for camera in cameras])
+    return to_device_async(eyes, device)
 
 
 def _used(photo: Photo) -> Bool[Tensor, "h w"]:
