@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langfield.core.cameras import Camera
     from langfield.core.errors import LangfieldError
+    from langfield.core.observed_scales import ObservedScales
     from langfield.core.splats import Splats
     from langfield.data.scene import open_scene
     from langfield.data.views import Scene
+    from langfield.encoders.base import ImageTextEncoder
     from langfield.evaluation.result import EvaluationReport
     from langfield.features.targets import PictureTarget
-    from langfield.models.base import Coupling, CouplingConfig, Head, HeadConfig
+    from langfield.models.base import Coupling, CouplingConfig, Head, HeadConfig, Model
     from langfield.models.nerf.heads import PointHead
     from langfield.models.presets import TrainingRecipe, preset
     from langfield.pipelines.bake import BakeReport, bake
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from langfield.pipelines.train import train
     from langfield.query.answers import Answer, Box, Hit, OrientedBox, ViewAnswers
     from langfield.query.session import Session
-    from langfield.runs.info import RunView
+    from langfield.runs.info import RunInfo, RunView
 
 # Where each public name is; `open` is called `open_run` where it is.
 _HOMES = {
@@ -48,10 +50,14 @@ _HOMES = {
     "Head": "models.base",
     "HeadConfig": "models.base",
     "Hit": "query.answers",
+    "ImageTextEncoder": "encoders.base",
     "LangfieldError": "core.errors",
+    "Model": "models.base",
+    "ObservedScales": "core.observed_scales",
     "OrientedBox": "query.answers",
     "PictureTarget": "features.targets",
     "PointHead": "models.nerf.heads",
+    "RunInfo": "runs.info",
     "RunView": "runs.info",
     "Scene": "data.views",
     "Session": "query.session",
@@ -79,10 +85,14 @@ __all__ = [
     "Head",
     "HeadConfig",
     "Hit",
+    "ImageTextEncoder",
     "LangfieldError",
+    "Model",
+    "ObservedScales",
     "OrientedBox",
     "PictureTarget",
     "PointHead",
+    "RunInfo",
     "RunView",
     "Scene",
     "Session",
