@@ -2,9 +2,11 @@
 
 import dataclasses
 import inspect
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import langfield
@@ -15,6 +17,13 @@ PUBLIC = {name: getattr(langfield, name) for name in langfield.__all__}
 def test_every_name_is_there_and_listed_in_order():
     assert sorted(langfield.__all__) == langfield.__all__
     assert all(value is not None for value in PUBLIC.values())
+
+
+def test_the_page_about_python_names_each_of_them_once():
+    page = (Path(__file__).parents[1] / "docs/python.md").read_text(encoding="utf-8")
+    table = page.split("## What is public")[1].split("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")]
+    assert sorted(re.findall(r"`(\w+)`", "\n".join(rows))) == langfield.__all__
 
 
 def test_a_name_that_is_not_public_is_an_attribute_error():

@@ -261,7 +261,9 @@ class Converted:
 
     Attributes:
         model: the Gaussians, with a `LanguageMap`.
-        elements, levels, codes: how many Gaussians, crop levels and codes its language has.
+        elements: how many Gaussians there are.
+        levels: how many crop levels their language has.
+        codes: rows of its codebook.
         voxel_side_scene: usual (median) side of the voxels that the surface was thinned by, scene units.
         coding_cosine: mean cosine between the field's embeddings of the elements and the coded ones.
         language_bytes: what the language takes in memory.
@@ -284,7 +286,8 @@ class Model(nn.Module, ABC):
     Attributes:
         name: what the registry knows it by.
         finish_stage: what `finish` does, as a stage that people read; None for models without.
-        config, context: what it was built from.
+        config: what it was built from.
+        context: what it was built for: number of photos, sizes of targets and crops.
     """
 
     name: ClassVar[str]

@@ -53,8 +53,9 @@ class RunInfo:
 
     Attributes:
         seed: the one seed of the run.
-        model, model_config, model_context: the model's registered name, its config and its `ModelContext`, as JSON
-            data: what it is built again from.
+        model: the model's registered name.
+        model_config: its config as JSON data.
+        model_context: its `ModelContext` as JSON data. From these three it is built again.
         training_config: the training's config as JSON data.
         encoders: card of each encoder that made the features, by role ("image_text", "dense", …).
         scene_path: where the scene was when the run was last trained; absolute.
