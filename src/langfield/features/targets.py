@@ -76,7 +76,14 @@ class PictureTarget:
         picture: Callable[[UInt8[np.ndarray, "h w 3"]], Float32[np.ndarray, "h w c"]],
         device: torch.device | str,
     ) -> None:
-        """Args: name: of the target. picture: what it is of a photo's pixels."""
+        """Make all the pictures, on the device.
+
+        Args:
+            name: of the target.
+            photos: those that learn it.
+            picture: what it is of a photo's pixels.
+            device: where training runs.
+        """
         self._name = name
         made = [picture(photos.rgb(index)) for index in photos.view_indices]
         sizes = torch.tensor([values.shape[:2] for values in made])

@@ -109,7 +109,8 @@ def bake(
         elements: at most so many Gaussians; None is 200,000. Fewer where voxels of an eighth of the smallest crop's
             height suffice.
         phrases: asked of both; by default those of the scene's `queries.json`, or common nouns.
-        encoder, device: as in `langfield.open`.
+        encoder: as in `langfield.open`.
+        device: as in `langfield.open`.
         progress: gets the stages "surface", "language" and "agreement".
 
     Raises:

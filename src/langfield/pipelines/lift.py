@@ -53,11 +53,15 @@ def lift(
         splat: a PLY file of 3D Gaussians, in the frame of the photos' poses.
         out: the run directory.
         encoder: spec; None is that of the preset splat, whose recipe for language is used.
-        allow_outside, device, progress, say: as in `train`; stages are "splat", "features", "lifting" and more.
+        allow_outside: as in `langfield.train`.
+        device: as in `langfield.train`.
+        progress: gets the stages "splat", "features", "lifting" and more.
+        say: told in lines what was found and chosen.
 
     Raises:
         DataError: bad photos, a PLY file without Gaussians, or Gaussians that no camera of the scene sees.
-        WeightsError, UsageError: bad weights or options.
+        WeightsError: bad weights.
+        UsageError: options that do not fit together.
         RunError: `out` cannot be written, or holds another run.
     """
     where = resolve_device(device)

@@ -48,15 +48,21 @@ def train(
         preset: a name (`langfield methods` lists them), or a recipe of one's own, made from one that
             `langfield.preset` gives. None is one of the model's for the device, and without that "splat" on CUDA,
             "lerf" on CUDA without gsplat, "nano" elsewhere.
-        encoder, dense: specs; None is the preset's, and `dense="none"` goes without.
+        encoder: spec of the image-text encoder; None is the preset's.
+        dense: spec of the self-supervised encoder; None is the preset's, and "none" goes without.
         allow_outside: also read files that lie outside the scene's folder.
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:N".
-        max_steps, rays: None is the preset's; models that learn from whole photos take no rays.
+        max_steps: None is the preset's.
+        rays: in a step; None is the preset's. Models that learn from whole photos take none.
+        seed: of everything random in the run.
+        tensorboard: write figures for TensorBoard into the run directory.
         progress: gets the stages "fingerprint", "kernels", "features", "training" and more.
         say: told in lines what was found and chosen.
 
     Raises:
-        DataError, WeightsError, UsageError: bad photos, weights or options.
+        DataError: bad photos.
+        WeightsError: bad weights.
+        UsageError: options that do not fit together.
         RunError: `out` cannot be written, or holds another run.
         Interrupted: on Ctrl-C, after saving.
     """

@@ -1,6 +1,6 @@
 """Field + camera → picture.
 
-    samplers  where along rays a radiance field is asked
-    volume    volume rendering of radiance fields
-    splat     pictures of Gaussians, by cameras with any lens
+samplers  where along rays a radiance field is asked
+volume    volume rendering of radiance fields
+splat     pictures of Gaussians, by cameras with any lens
 """
