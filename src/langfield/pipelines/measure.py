@@ -21,15 +21,20 @@ def evaluate(
     device: str = "auto",
     progress: Progress = silent,
 ) -> EvaluationReport:
-    """Measure a run by a protocol: see `langfield.evaluation.evaluator.evaluate`.
+    """Measure a run: its pictures against photos, its answers against labels, whichever the protocol counts.
 
     Args:
-        scene: None is the path it was trained from.
+        run: the run directory.
+        scene: the scene's folder; None is the path that the run was trained from.
         encoder: as in `langfield.open`.
         allow_outside: also read files that lie outside the scene's folder.
         queries: labels; None is the scene's own `queries.json` if there is one, and for protocols that cannot do
             without labels also its folders of labels (`langfield.evaluation.labels.layouts.find_labels`).
+        protocol: what is counted: "langfield", "lerf", "lerf-ovs", "lerf-ovs-held-out", "lerf-mask", "3d-ovs",
+            "3d-ovs-held-out", "3d" or "presence" (`langfield eval --help` describes them).
         max_side_px: phrases are asked on a picture no longer than this; None is 160 on a CPU and no limit on CUDA.
+        device: as in `langfield.open`.
+        progress: gets the stages "looking", "reading" and "evaluation".
 
     Raises:
         RunError: no run there, or `scene` is not what it was trained on.

@@ -20,10 +20,13 @@ def open_run(run: str | Path, *, device: str = "auto", encoder: str | None = Non
     """Open a run to ask it. `langfield.open` is this function.
 
     Args:
+        run: the run directory.
+        device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:N".
         encoder: spec of the run's image-text encoder where it is now; None is where it was when trained.
 
     Raises:
         RunError: no run there, or a torn one.
+        UsageError: a device that is not there.
         WeightsError: the run's encoder cannot be loaded when the first phrase is asked.
     """
     return Session.open(run, device=device, encoder=None if encoder is None else absolute_spec(encoder))
