@@ -34,7 +34,7 @@ def evaluate(
             "3d-ovs-held-out", "3d" or "presence" (`langfield eval --help` describes them).
         max_side_px: phrases are asked on a picture no longer than this; None is 160 on a CPU and no limit on CUDA.
         device: as in `langfield.open`.
-        progress: gets the stages "looking", "reading" and "evaluation".
+        progress: gets the stages "rendering for the index", "scene index" and "evaluation".
 
     Raises:
         RunError: no run there, or `scene` is not what it was trained on.

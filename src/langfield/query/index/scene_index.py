@@ -189,7 +189,7 @@ def build_scene_index(
     started, views = time.perf_counter(), []
     for number in range(count):
         views.append(render(cameras[number * len(cameras) // count].fit_within(MAX_RASTER_SIDE)))
-        progress(ProgressEvent("looking", number + 1, count, "views", time.perf_counter() - started))
+        progress(ProgressEvent("rendering for the index", number + 1, count, "views", time.perf_counter() - started))
     return SceneIndex.from_views(views, scales, progress)
 
 

@@ -128,7 +128,7 @@ def embed_voxels(
             if sums is None:
                 sums = torch.zeros(levels, len(voxels), smooth.shape[1], device=device)
             sums[level].index_add_(0, voxel.clamp_min(0), smooth * (voxel >= 0)[:, None])
-        progress(ProgressEvent("reading", done, len(rasters), "views", time.perf_counter() - started))
+        progress(ProgressEvent("scene index", done, len(rasters), "views", time.perf_counter() - started))
     if sums is None:
         sums = torch.zeros(levels, len(voxels), 1, device=device)
     means = sums / torch.from_numpy(np.maximum(voxels.point_counts, 1)).to(device)[:, None]
