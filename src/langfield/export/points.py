@@ -16,7 +16,9 @@ from langfield.query.session import Session
 
 MAX_VIEWS = 100
 _SIDE_PX = {"cuda": 640, "cpu": 160}
-_JUMP = 0.1  # of depth, between neighbours: at such a pixel two surfaces meet, and its depth may lie between them
+_MAX_RELATIVE_JUMP = (
+    0.1  # of depth, between neighbours: at such a pixel two surfaces meet, and its depth may lie between them
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def on_one_surface(depth: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]
     kept = there.copy()
     for axis in (0, 1):
         near, far = (np.take(z, range(low, z.shape[axis] + low - 1), axis=axis) for low in (0, 1))
-        jumps = np.abs(near - far) > _JUMP * np.minimum(near, far)
+        jumps = np.abs(near - far) > _MAX_RELATIVE_JUMP * np.minimum(near, far)
         before, after = [(0, 0), (0, 0)], [(0, 0), (0, 0)]
         before[axis], after[axis] = (1, 0), (0, 1)
         kept &= ~np.pad(jumps, before) & ~np.pad(jumps, after)
