@@ -193,7 +193,7 @@ def test_wrong_input_is_one_line_with_the_file_and_the_fix(trained: Trained, tmp
     write_ball_scene(tmp_path / "other", n_views=10, width_px=48, height_px=36)
     other = tmp_path / "other"
     assert failure(capsys, ["eval", run, "--scene", str(other)]) == (
-        f"{run}: was trained on another scene than {other}, or its photos or poses changed since; "
+        f"{run}: was trained on another scene than {other}, or its photos, poses or points changed since; "
         "give the one it was trained on (--scene), or train again"
     )
 

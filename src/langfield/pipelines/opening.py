@@ -64,9 +64,9 @@ def open_to_measure(
     where = resolve_device(device)
     session = open_run(run, device=str(where), encoder=encoder)
     photos = open_scene(session.info.scene_path if scene is None else scene, allow_outside=allow_outside)
-    if photos.fingerprint(progress) != session.info.scene_fingerprint:
+    if photos.fingerprint(progress, session.info.fingerprint_version) != session.info.scene_fingerprint:
         raise RunError(
-            f"was trained on another scene than {photos.root}, or its photos or poses changed since; "
+            f"was trained on another scene than {photos.root}, or its photos, poses or points changed since; "
             "give the one it was trained on (--scene), or train again",
             run,
         )

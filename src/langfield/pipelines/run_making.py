@@ -12,7 +12,7 @@ from langfield.core.config import config_to_json
 from langfield.core.errors import UsageError
 from langfield.core.progress import Progress
 from langfield.core.sampling import subsample_evenly
-from langfield.data.scene import Scene
+from langfield.data.views import FINGERPRINT_VERSION, Scene
 from langfield.features.bank import FeatureBank
 from langfield.features.photos import TrainingPhotos
 from langfield.models.base import Model
@@ -154,7 +154,7 @@ def make_run(spec: RunSpec, learn: FitFunction, watch: Stopwatch, progress: Prog
     photos = TrainingPhotos(spec.scene, subsample_evenly(spec.scene.train, spec.recipe.feature_views))
     info = _run_info(spec, photos, encoders)
     # Whatever speaks against this run in `out` is found before hours of encoding.
-    with open_checkpoints(spec.out, info) as checkpoints:
+    with open_checkpoints(spec.out, info, lambda version: spec.scene.fingerprint(progress, version)) as checkpoints:
         if spec.device.type == "cuda":
             with watch.stage("kernels"):
                 spec.recipe.config.prepare_device(spec.device, spec.out / KERNEL_LOG, progress, say)
@@ -202,6 +202,7 @@ def _run_info(spec: RunSpec, photos: TrainingPhotos, encoders: Encoders) -> RunI
         encoders={"image_text": image_text.card.to_json()} | ({} if dense is None else {"dense": dense.card.to_json()}),
         scene_path=str(spec.scene_path.absolute()),  # so that `evaluate` finds it from anywhere
         scene_fingerprint=spec.fingerprint,
+        fingerprint_version=FINGERPRINT_VERSION,
         scene_from_world=scene.scene_from_world.matrix,
         views=_run_views(scene),
     )
