@@ -20,7 +20,7 @@ from langfield.core.progress import silent
 from langfield.core.transforms import Similarity
 from langfield.data.queries import QUERIES_FILE, read_queries
 from langfield.evaluation.protocols.names import HEADLINE_KINDS
-from langfield.evaluation.protocols.positions import Cylinders, cylinders_of, matching_size
+from langfield.evaluation.protocols.positions import Cylinders, matching_size
 from langfield.query.answers import box_centre
 from langfield.query.index.regions import adjacency, find_regions
 from langfield.query.index.scene_index import MAX_HITS
@@ -54,8 +54,8 @@ def write(session: Session, scene: Path, out: Path) -> None:
     file = read_queries(scene / QUERIES_FILE)
     kept = [
         (query, things)
-        for query, things in zip(file.queries, cylinders_of(file), strict=True)
-        if query.kind in HEADLINE_KINDS and len(things)
+        for query in file.queries
+        if query.kind in HEADLINE_KINDS and len(things := Cylinders.of(file.instances_of(query)))
     ]
     found = session._match([query.text for query, _ in kept], None)
     voxels = session._scene_index(silent).voxels

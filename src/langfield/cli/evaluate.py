@@ -82,6 +82,7 @@ _FIGURES = (
     ("in_object", "best hit in the thing's cylinder", ".3f"),
     ("in_radius", "best hit within its radius", ".3f"),
     ("iou_3d", "IoU of boxes in 3D", ".3f"),
+    ("iou_3d_oriented", "IoU of oriented boxes", ".3f"),
     ("acc_25", "Acc@0.25", ".3f"),
     ("acc_50", "Acc@0.5", ".3f"),
     ("count_right", "as many hits as things", ".3f"),
