@@ -13,6 +13,7 @@ import torch
 from tests.answers import hit_at
 from tests.data.scenes import BALLS, draw, queries, write_ball_scene
 
+import langfield
 from langfield.cli.evaluate import table_rows
 from langfield.core.cameras import Camera
 from langfield.core.errors import DataError, UsageError
@@ -274,11 +275,31 @@ def test_raw_maps_of_all_levels_compete(scene: Scene):
 
 
 @pytest.mark.usefixtures("types_unchecked")
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    [
+        ("typo", "unknown protocol 'typo'; known are langfield, lerf, lerf-ovs, lerf-ovs-held-out, lerf-mask, "),
+        ("lerf_ovs", "unknown protocol 'lerf_ovs'; did you mean 'lerf-ovs'? known are langfield, lerf, "),
+        (None, "unknown protocol None; known are langfield, "),
+        (["3d"], "unknown protocol ['3d']; known are langfield, "),
+    ],
+)
+def test_a_protocol_that_is_not_known_is_refused_at_once(protocol, said: str, tmp_path: Path, scene: Scene):
+    for measure in (
+        lambda: evaluate(Oracle(), scene, protocol=protocol),
+        lambda: langfield.evaluate(tmp_path / "no run", protocol=protocol),
+    ):
+        with pytest.raises(UsageError) as error:
+            measure()
+        assert str(error.value).startswith(said)
+
+
+@pytest.mark.usefixtures("types_unchecked")
 def test_maps_are_asked_for_only_where_they_compete(scene: Scene):
     labels = scene.root / "queries.json"
     with pytest.raises(UsageError, match="by the protocol langfield no maps compete: leave raw out, or ask by lerf"):
         evaluate(Oracle(), scene, queries=labels, maps="raw")
-    with pytest.raises(UsageError, match="there are no maps 'rough': choose one of refined, raw"):
+    with pytest.raises(UsageError, match="unknown kind of maps 'rough'; known are refined, raw"):
         evaluate(Oracle(), scene, queries=labels, protocol="lerf-ovs", maps="rough")  # pyright: ignore[reportArgumentType]
 
 

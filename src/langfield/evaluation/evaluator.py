@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from langfield.core.choices import check_choice
 from langfield.core.errors import DataError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.data.queries import ABSENT
@@ -73,9 +74,7 @@ def evaluate(
         DataError: a scene without test views, or labels, photos or masks that cannot be used.
         UsageError: an unknown protocol, one that needs labels, without any, or maps that it has not.
     """
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"there is no protocol {str(protocol)[:40]!r}: choose one of {', '.join(PROTOCOLS)}")
-    check_maps(maps, protocol)
+    check_protocol(protocol, maps)
     start = time.monotonic()
     where, competing = torch.device(device), maps or "refined"
     evaluation = _Evaluation(session, scene, queries, protocol, competing, max_side_px, where, progress, start)
@@ -94,11 +93,13 @@ def evaluate(
             return _held_out_views(evaluation, protocol, pictures)
 
 
-def check_maps(maps: str | None, protocol: ProtocolName) -> None:
-    """Raise UsageError for maps that are not known, or asked for where none compete."""
-    if maps is not None and maps not in LEVEL_MAPS:
-        raise UsageError(f"there are no maps {str(maps)[:40]!r}: choose one of {', '.join(LEVEL_MAPS)}")
-    if maps is not None and protocol not in PROTOCOLS_AT_LEVELS:
+def check_protocol(protocol: ProtocolName, maps: LevelMaps | None) -> None:
+    """Raise UsageError for a protocol or maps that are not known, and for maps where none compete."""
+    check_choice("protocol", protocol, PROTOCOLS)
+    if maps is None:
+        return
+    check_choice("kind of maps", maps, LEVEL_MAPS)
+    if protocol not in PROTOCOLS_AT_LEVELS:
         raise UsageError(
             f"by the protocol {protocol} no maps compete: leave {maps} out, or ask by {', '.join(PROTOCOLS_AT_LEVELS)}"
         )

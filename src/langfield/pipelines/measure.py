@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from langfield.core.progress import Progress, silent
+from langfield.evaluation.evaluator import check_protocol
 from langfield.evaluation.evaluator import evaluate as evaluate_session
 from langfield.evaluation.protocols.names import LevelMaps, ProtocolName
 from langfield.evaluation.result import EvaluationReport
@@ -38,6 +39,7 @@ def evaluate(
         DataError: photos or labels that cannot be used.
         UsageError: a protocol or maps that there are not.
     """
+    check_protocol(protocol, maps)
     opened = open_to_measure(
         run,
         scene=scene,

@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from langfield.core.choices import check_choice
 from langfield.core.config import config_to_json
 from langfield.core.errors import UsageError
 from langfield.core.progress import Progress
 from langfield.core.sampling import subsample_evenly
 from langfield.data.views import FINGERPRINT_VERSION, Scene
+from langfield.encoders.registry import check_dense_spec, check_image_text_spec
 from langfield.features.bank import FeatureBank
 from langfield.features.photos import TrainingPhotos
 from langfield.models.base import Model
@@ -124,8 +126,7 @@ def chosen_recipe(
 ) -> tuple[str, TrainingRecipe]:
     """The recipe given or named, or of the model `method`, or for the device, and its name; with the encoders that were
     asked for instead of its own. Raises UsageError for what does not fit together."""
-    if method not in ("auto", *MODELS):
-        raise UsageError(f"unknown method {method!r}; known are auto, {', '.join(sorted(MODELS))}")
+    check_choice("method", method, ("auto", *sorted(MODELS)))
     if given is None:
         given, why = default_preset(method, device.type == "cuda", gsplat_kernels.installed())
         say(f"preset {given}, because {why}; --preset chooses another one")
@@ -133,9 +134,12 @@ def chosen_recipe(
     if method not in ("auto", chosen.config.model):
         raise UsageError(f"preset {name} is of the method {chosen.config.model}, not {method}; leave one out")
     if encoder is not None:
+        check_image_text_spec(encoder)
         chosen = replace(chosen, encoder=absolute_spec(encoder))
-    if dense not in (None, "none") and "dense" not in chosen.config.targets:
-        raise UsageError(f"preset {name} learns no dense features; leave --dense out")
+    if dense is not None and dense != "none":
+        check_dense_spec(dense)
+        if "dense" not in chosen.config.targets:
+            raise UsageError(f"preset {name} learns no dense features; leave --dense out")
     if dense is not None:
         chosen = replace(chosen, dense=None if dense == "none" else dense)
     return name, chosen

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from langfield.core.cameras import Camera
+from langfield.core.choices import hint
 from langfield.core.errors import UsageError
 from langfield_synthetic.kinds import KINDS
 from langfield_synthetic.rooms import Room, make_room
@@ -95,9 +96,10 @@ def _random_wishes(rng: np.random.Generator, count: int, kinds: Sequence[str]) -
 def _make(rng: np.random.Generator, wish: Wish) -> Thing:
     noun, colour, material = wish
     if noun not in KINDS:
-        raise UsageError(f"no kind of thing is called {noun!r}; there are {', '.join(sorted(KINDS))}")
+        near = hint(noun, KINDS)
+        raise UsageError(f"no kind of thing is called {noun!r}; {near}there are {', '.join(sorted(KINDS))}")
     if colour not in ("", *COLOURS):
-        raise UsageError(f"no colour is called {colour!r}; there are {', '.join(COLOURS)}")
+        raise UsageError(f"no colour is called {colour!r}; {hint(colour, COLOURS)}there are {', '.join(COLOURS)}")
     kind = KINDS[noun]
     colour = colour or (str(rng.choice(kind.colours)) if kind.colours else "")
     material = material or (str(rng.choice(kind.materials)) if kind.materials else "")
