@@ -300,7 +300,7 @@ def test_maps_are_asked_for_only_where_they_compete(scene: Scene):
     with pytest.raises(UsageError, match="by the protocol langfield no maps compete: leave raw out, or ask by lerf"):
         evaluate(Oracle(), scene, queries=labels, maps="raw")
     with pytest.raises(UsageError, match="unknown kind of maps 'rough'; known are refined, raw"):
-        evaluate(Oracle(), scene, queries=labels, protocol="lerf-ovs", maps="rough")  # pyright: ignore[reportArgumentType]
+        evaluate(Oracle(), scene, queries=labels, protocol="lerf-ovs", maps="rough")
 
 
 def test_an_oracle_is_what_is_asked():
