@@ -184,7 +184,8 @@ def test_wrong_input_is_one_line_with_the_file_and_the_fix(trained: Trained, tmp
         "nothing to look for: add phrases, such as: langfield query RUN 'wooden spoon' mug"
     )
     assert failure(capsys, ["render", run, "--out", out, "--views", "frame_99"]) == (
-        "the run has no view 'frame_99': use test, train, all, or a photo's name such as images/frame_00002.jpg"
+        "the run has no view 'frame_99': did you mean 'frame_00009'? "
+        "use test, train, all, or a photo's name such as images/frame_00002.jpg"
     )
     assert failure(capsys, ["render", run, "--out", out, "--outputs", "relevancy"]) == (
         "--outputs relevancy needs a phrase: add --phrase 'wooden spoon'"
@@ -193,7 +194,7 @@ def test_wrong_input_is_one_line_with_the_file_and_the_fix(trained: Trained, tmp
     write_ball_scene(tmp_path / "other", n_views=10, width_px=48, height_px=36)
     other = tmp_path / "other"
     assert failure(capsys, ["eval", run, "--scene", str(other)]) == (
-        f"{run}: was trained on another scene than {other}, or its photos or poses changed since; "
+        f"{run}: was trained on another scene than {other}, or its photos, poses or points changed since; "
         "give the one it was trained on (--scene), or train again"
     )
 

@@ -64,5 +64,5 @@ def test_what_is_asked_for_wins(monkeypatch: pytest.MonkeyPatch):
     )
     with pytest.raises(UsageError, match="preset nano is of the method lerf, not splat; leave one out"):
         choose(method="splat", preset="nano")
-    with pytest.raises(UsageError, match="unknown method 'nerf'; known are auto, lerf, splat, voxel_lift"):
+    with pytest.raises(UsageError, match=r"unknown method 'nerf'; did you mean 'lerf'. known are auto, lerf, splat, "):
         choose(method="nerf")

@@ -258,6 +258,27 @@ def test_going_on_keeps_what_the_run_is(tmp_path):
     assert info.training_config["steps"] == 10
 
 
+def test_a_run_that_knows_its_scene_by_an_older_fingerprint_goes_on_and_gets_the_new_one(tmp_path):
+    asked: list[int] = []
+
+    def older(version: int) -> str:
+        asked.append(version)
+        return "00"
+
+    train_in(tmp_path, 5)
+    info = toy_info(TrainingConfig(steps=10), scene_fingerprint="11", fingerprint_version=2)
+    with pytest.raises(RunError, match="of another scene"), open_checkpoints(tmp_path, info, lambda _: "22"):
+        pass
+    with open_checkpoints(tmp_path, info, older) as checkpoints:
+        snapshot = checkpoints.load()
+        assert snapshot is not None
+        checkpoints.save(snapshot)
+    saved = load_run(tmp_path).info
+    assert (saved.scene_fingerprint, saved.fingerprint_version, asked) == ("11", 2, [1])
+    with open_checkpoints(tmp_path, info, older):
+        assert asked == [1]
+
+
 def test_a_state_from_another_kind_of_device_goes_on(tmp_path):
     """The GPU's generator cannot be continued on a CPU: other batches, but everything else as saved."""
     train_in(tmp_path, 10)

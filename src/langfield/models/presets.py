@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from langfield.core.errors import UsageError
+from langfield.core.choices import check_choice
 from langfield.features.pyramid import LERF_PYRAMID, PyramidRecipe
 from langfield.fields.gaussians import GaussianConfig
 from langfield.fields.language import FeatureGridConfig
@@ -13,7 +13,6 @@ from langfield.models.gaussians.mcmc import MCMCConfig
 from langfield.models.gaussians.splat import SplatConfig
 from langfield.models.nerf.heads import DenseHeadConfig, LanguageHeadConfig
 from langfield.models.nerf.lerf import LerfConfig
-from langfield.models.registry import choices
 from langfield.models.voxels.voxel_lift import VoxelLiftConfig
 from langfield.renderers.samplers.proposal import ProposalSamplerConfig
 
@@ -196,8 +195,7 @@ PRESETS: dict[str, TrainingRecipe] = {
 
 def preset(name: str) -> TrainingRecipe:
     """A preset by name; UsageError names the nearest ones."""
-    if name not in PRESETS:
-        raise UsageError(f"unknown preset {name!r}; {choices(name, PRESETS)}")
+    check_choice("preset", name, sorted(PRESETS))
     return PRESETS[name]
 
 

@@ -1,11 +1,10 @@
 """Models by name, so that a run directory can say what it holds. Only this and `presets` know the kinds of model."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from langfield.core.choices import check_choice
 from langfield.core.config import config_from_json
-from langfield.core.errors import UsageError
 from langfield.models.base import Model
 from langfield.models.config import ModelConfig, ModelContext
 from langfield.models.gaussians import adaptive_density  # noqa: F401  a strategy that configs may name
@@ -40,13 +39,5 @@ def read_config(name: str, document: Mapping[str, Any]) -> ModelConfig:
 
 
 def _known(name: str) -> tuple[type[Model], type[ModelConfig]]:
-    if name not in MODELS:
-        raise UsageError(f"unknown model {name!r}; {choices(name, MODELS)}")
+    check_choice("model", name, sorted(MODELS))
     return MODELS[name]
-
-
-def choices(name: str, known: Mapping[str, Any]) -> str:
-    """What could have been meant: the nearest of some names, and all of them."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}known are {', '.join(sorted(known))}"

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from langfield.core.progress import Progress, silent
+from langfield.evaluation.evaluator import check_protocol
 from langfield.evaluation.evaluator import evaluate as evaluate_session
-from langfield.evaluation.protocols.names import ProtocolName
+from langfield.evaluation.protocols.names import LevelMaps, ProtocolName
 from langfield.evaluation.result import EvaluationReport
 from langfield.pipelines.opening import open_to_measure
 
@@ -17,6 +18,7 @@ def evaluate(
     allow_outside: bool = False,
     queries: str | Path | None = None,
     protocol: ProtocolName = "langfield",
+    maps: LevelMaps | None = None,
     max_side_px: int | None = None,
     device: str = "auto",
     progress: Progress = silent,
@@ -32,6 +34,7 @@ def evaluate(
             without labels also its folders of labels (`langfield.evaluation.labels.layouts.find_labels`).
         protocol: what is counted: "langfield", "lerf", "lerf-ovs", "lerf-ovs-held-out", "lerf-mask", "3d-ovs",
             "3d-ovs-held-out", "3d" or "presence" (`langfield eval --help` describes them).
+        maps: "refined" or "raw", for protocols that choose one of several relevancy maps; None is "refined".
         max_side_px: phrases are asked on a picture no longer than this; None is 160 on a CPU and no limit on CUDA.
         device: as in `langfield.open`.
         progress: gets the stages "rendering for the index", "scene index" and "evaluation".
@@ -39,7 +42,9 @@ def evaluate(
     Raises:
         RunError: no run there, or `scene` is not what it was trained on.
         DataError: photos or labels that cannot be used.
+        UsageError: a protocol or maps that there are not.
     """
+    check_protocol(protocol, maps)
     opened = open_to_measure(
         run,
         scene=scene,
@@ -56,6 +61,7 @@ def evaluate(
         opened.scene,
         queries=opened.queries,
         protocol=protocol,
+        maps=maps,
         max_side_px=opened.max_side_px,
         device=opened.session.device,
         progress=progress,

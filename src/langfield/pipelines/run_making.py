@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from langfield.core.choices import check_choice
 from langfield.core.config import config_to_json
 from langfield.core.errors import UsageError
 from langfield.core.progress import Progress
 from langfield.core.sampling import subsample_evenly
-from langfield.data.scene import Scene
+from langfield.data.views import FINGERPRINT_VERSION, Scene
+from langfield.encoders.registry import check_dense_spec, check_image_text_spec
 from langfield.features.bank import FeatureBank
 from langfield.features.photos import TrainingPhotos
 from langfield.models.base import Model
@@ -124,8 +126,7 @@ def chosen_recipe(
 ) -> tuple[str, TrainingRecipe]:
     """The recipe given or named, or of the model `method`, or for the device, and its name; with the encoders that were
     asked for instead of its own. Raises UsageError for what does not fit together."""
-    if method not in ("auto", *MODELS):
-        raise UsageError(f"unknown method {method!r}; known are auto, {', '.join(sorted(MODELS))}")
+    check_choice("method", method, ("auto", *sorted(MODELS)))
     if given is None:
         given, why = default_preset(method, device.type == "cuda", gsplat_kernels.installed())
         say(f"preset {given}, because {why}; --preset chooses another one")
@@ -133,9 +134,12 @@ def chosen_recipe(
     if method not in ("auto", chosen.config.model):
         raise UsageError(f"preset {name} is of the method {chosen.config.model}, not {method}; leave one out")
     if encoder is not None:
+        check_image_text_spec(encoder)
         chosen = replace(chosen, encoder=absolute_spec(encoder))
-    if dense not in (None, "none") and "dense" not in chosen.config.targets:
-        raise UsageError(f"preset {name} learns no dense features; leave --dense out")
+    if dense is not None and dense != "none":
+        check_dense_spec(dense)
+        if "dense" not in chosen.config.targets:
+            raise UsageError(f"preset {name} learns no dense features; leave --dense out")
     if dense is not None:
         chosen = replace(chosen, dense=None if dense == "none" else dense)
     return name, chosen
@@ -154,7 +158,7 @@ def make_run(spec: RunSpec, learn: FitFunction, watch: Stopwatch, progress: Prog
     photos = TrainingPhotos(spec.scene, subsample_evenly(spec.scene.train, spec.recipe.feature_views))
     info = _run_info(spec, photos, encoders)
     # Whatever speaks against this run in `out` is found before hours of encoding.
-    with open_checkpoints(spec.out, info) as checkpoints:
+    with open_checkpoints(spec.out, info, lambda version: spec.scene.fingerprint(progress, version)) as checkpoints:
         if spec.device.type == "cuda":
             with watch.stage("kernels"):
                 spec.recipe.config.prepare_device(spec.device, spec.out / KERNEL_LOG, progress, say)
@@ -202,6 +206,7 @@ def _run_info(spec: RunSpec, photos: TrainingPhotos, encoders: Encoders) -> RunI
         encoders={"image_text": image_text.card.to_json()} | ({} if dense is None else {"dense": dense.card.to_json()}),
         scene_path=str(spec.scene_path.absolute()),  # so that `evaluate` finds it from anywhere
         scene_fingerprint=spec.fingerprint,
+        fingerprint_version=FINGERPRINT_VERSION,
         scene_from_world=scene.scene_from_world.matrix,
         views=_run_views(scene),
     )

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float32, Float64, UInt8
 from torch import Tensor
 
 from langfield.core.cameras import Camera
+from langfield.core.choices import check_choice
 from langfield.core.config import config_from_json
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
@@ -135,7 +136,10 @@ class Session:
             negatives: phrases to compete with; None takes those of the encoder's card.
             protocol: "langfield" answers from the index of the whole scene's surface; "lerf" with the one pixel of
                 this picture that is most relevant over 30 scales, as LERF does.
+
+        Raises UsageError for another protocol.
         """
+        check_choice("protocol", protocol, get_args(Protocol))
         asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
         view = self._view(camera)
         if protocol == "lerf":

@@ -59,7 +59,8 @@ class RunInfo:
         training_config: the training's config as JSON data.
         encoders: card of each encoder that made the features, by role ("image_text", "dense", …).
         scene_path: where the scene was when the run was last trained; absolute.
-        scene_fingerprint: digest of what the scene's files say.
+        scene_fingerprint: digest of what the scene's files say (`Scene.fingerprint`).
+        fingerprint_version: by which rule it was made; 1 if the run does not say, as those of langfield 0.1.0.
         scene_from_world: the similarity from the input's frame to the one trained in.
         views: the photos' names, splits and cameras in the input's frame, so that answers need no photos.
         steps_done: training steps behind the saved state.
@@ -80,6 +81,7 @@ class RunInfo:
     steps_done: int = 0
     created: str = field(default_factory=_now)
     package_version: str = field(default_factory=lambda: importlib.metadata.version("langfield"))
+    fingerprint_version: int = 1
 
     def document(self) -> Document:
         """As JSON data (tuples become lists)."""
@@ -100,6 +102,7 @@ class RunInfo:
                 "scene": {
                     "path": self.scene_path,
                     "fingerprint": self.scene_fingerprint,
+                    "fingerprint_version": self.fingerprint_version,
                     "scene_from_world": self.scene_from_world.tolist(),
                     "views": [view.document() for view in self.views],
                 },
@@ -139,6 +142,7 @@ class RunInfo:
             steps_done=steps_done,
             created=_take(document, "created", str, file),
             package_version=_take(document, "package_version", str, file),
+            fingerprint_version=_take(document, "scene.fingerprint_version", int, file, missing=1),
         )
 
 
@@ -147,10 +151,13 @@ def plain(document: Mapping[str, Any]) -> Document:
     return json.loads(json.dumps(document, allow_nan=False))
 
 
-def _take(document: Document, name: str, kind: type, file: Path) -> Any:
+def _take(document: Document, name: str, kind: type, file: Path, missing: Any = None) -> Any:
+    """The value at a path like "scene.path"; `missing`, unless None, where there is none."""
     value: Any = document
     for key in name.split("."):
         if not isinstance(value, dict) or key not in value:
+            if missing is not None:
+                return missing
             raise RunError(f"has no key {name!r}; it is not a whole run.json", file)
         value = value[key]
     if not isinstance(value, kind) or isinstance(value, bool):

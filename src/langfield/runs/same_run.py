@@ -26,8 +26,9 @@ def check_same_run(saved: RunInfo, wanted: RunInfo, path: Path, training_default
     """
     if saved.scene_fingerprint != wanted.scene_fingerprint:
         raise RunError(
-            f"holds a run of another scene, or of {saved.scene_path!r} before its photos or poses changed "
-            f"(fingerprint {saved.scene_fingerprint[:12]}, now {wanted.scene_fingerprint[:12]}); choose another folder",
+            f"holds a run of another scene, or of {saved.scene_path!r} before its photos, poses or points "
+            f"changed (fingerprint {saved.scene_fingerprint[:12]}, now {wanted.scene_fingerprint[:12]}); "
+            "choose another folder",
             path,
         )
     of_saved, of_wanted = (_identity(info, path, training_defaults) for info in (saved, wanted))

@@ -1,6 +1,6 @@
 """Checkpoints: a training's states, kept in its run directory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,8 +70,14 @@ def _check_finite(model: Mapping[str, Tensor], path: Path) -> None:
 
 
 @contextmanager
-def open_checkpoints(path: Path, info: RunInfo) -> Iterator[Checkpoints]:
+def open_checkpoints(
+    path: Path, info: RunInfo, older_fingerprint: Callable[[int], str] | None = None
+) -> Iterator[Checkpoints]:
     """Take `path` for one training, to begin it or to go on with it.
+
+    Args:
+        info: what is to be trained; what is saved from now on says this.
+        older_fingerprint: the scene's fingerprint by an older version of its rule, by which a run there may know it.
 
     Raises RunError if another process trains there, or if the run there is of another scene, model or config.
     """
@@ -79,6 +85,10 @@ def open_checkpoints(path: Path, info: RunInfo) -> Iterator[Checkpoints]:
         settle(path)
         if has_run(path):
             saved = load_run(path).info
-            check_same_run(saved, info, path, config_to_json(TrainingConfig()))
+            known_as, version = info.scene_fingerprint, saved.fingerprint_version
+            if older_fingerprint is not None and version != info.fingerprint_version:
+                known_as = older_fingerprint(version)
+            wanted = replace(info, scene_fingerprint=known_as, fingerprint_version=version)
+            check_same_run(saved, wanted, path, config_to_json(TrainingConfig()))
             info = replace(info, created=saved.created, package_version=saved.package_version)
         yield Checkpoints(path, info)
