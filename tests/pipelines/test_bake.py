@@ -28,6 +28,7 @@ def field(folder: Path, model: BallField | None = None) -> tuple[Session, Path]:
     made, run = session(model, WORLD_FROM_SCENE.inverse()), folder / "run"
     run.mkdir()
     save_run(run, made.info, {"model": {"weights": torch.zeros(1000)}})
+    (run / "metrics.json").write_text('{"seconds": 3600.0}')
     return made, run
 
 
@@ -80,6 +81,7 @@ def test_the_run_says_what_it_is(baked):
     assert written["bytes"]["baked"] == (out / "model.safetensors").stat().st_size
     assert written["bytes"]["language"] < written["bytes"]["baked"]
     assert set(written["stages"]) == {"surface", "language", "saving", "agreement"}
+    assert written["field_seconds"] == 3600
     model = Session.open(out, device="cpu").model
     assert isinstance(model, Splat)
     assert model.gaussians.count == report.elements == model.gaussians.config.capacity

@@ -233,6 +233,18 @@ def test_the_best_of_a_row_is_known_where_there_is_one():
     assert Figure("same", (2.0, 2.0), ".0f", "higher").best is None
 
 
+def test_a_baked_run_took_as_long_as_its_field_and_the_baking():
+    document = DOCUMENT | {"training": {"baked": {"run": "field"}}}
+    facts = [
+        replace(FACTS, metrics={"seconds": 3600.0}),
+        replace(FACTS, document=document, metrics={"seconds": 60.0, "field_seconds": 3600.0}),
+        replace(FACTS, document=document, metrics={"seconds": 60.0}),  # baked by 0.1.0
+    ]
+    rows = {figure.name: figure for figure in figures([ComparedRun(fact, {}, []) for fact in facts])}
+    assert rows["training, seconds"].values == (3600.0, 3660.0, None)
+    assert rows["training, seconds"].best == 3600
+
+
 def test_the_page_of_several_runs_is_safe_too():
     phrases = [result(HOSTILE, 0.9, hits=(True,)), result("mug", 0.9)]
     runs = [ComparedRun(replace(FACTS, name=HOSTILE), EVALUATION, phrases), compared("b", *phrases)]

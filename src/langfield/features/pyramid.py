@@ -67,7 +67,7 @@ class PyramidRecipe:
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in pairwise(self.tile_ratios))
-        if not self.tile_ratios or not rising or self.tile_ratios[0] <= 0 or self.tile_ratios[-1] > 1:
+        if not self.tile_ratios or not rising or not all(0 < ratio <= 1 for ratio in self.tile_ratios):
             raise UsageError(f"tile ratios must increase within (0, 1], got {self.tile_ratios}")
         if self.stride_ratio is not None and not 0 < self.stride_ratio <= 1:
             raise UsageError(f"the stride ratio must be in (0, 1], got {self.stride_ratio}")

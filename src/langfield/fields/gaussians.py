@@ -14,13 +14,14 @@ from jaxtyping import Float
 from scipy.spatial import KDTree
 from torch import Tensor, nn
 
+from langfield.core.checks import check_counts, check_numbers, check_that
 from langfield.core.errors import TrainingError
 from langfield.core.quaternions import rotation_from_quaternion
 from langfield.core.splats import Splats
 from langfield.core.transforms import Similarity
 from langfield.fields.splat_frames import moved
 from langfield.ops.gaussians.view_colors import view_colors
-from langfield.ops.spherical_harmonics import SH_C0, condon_shortley_signs, num_sh_bases
+from langfield.ops.spherical_harmonics import MAX_DEGREE, SH_C0, condon_shortley_signs, num_sh_bases
 
 _NEIGHBOURS = 3
 
@@ -34,6 +35,13 @@ class GaussianConfig:
     sh_degree: int = 3
     init_opacity: float = 0.5
     init_scale: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_counts(self, "capacity")
+        check_counts(self, "sh_degree", least=0, most=MAX_DEGREE)
+        check_numbers(self, "init_opacity", above=0)
+        check_that(self, "init_opacity", self.init_opacity < 1, "below 1")
+        check_numbers(self, "init_scale", above=0)
 
 
 class Gaussians(nn.Module):
@@ -49,8 +57,6 @@ class Gaussians(nn.Module):
 
     def __init__(self, config: GaussianConfig) -> None:
         super().__init__()
-        if config.capacity < 1:
-            raise ValueError(f"there must be room for a Gaussian, got {config.capacity}")
         self.config = config
         room, directed = config.capacity, num_sh_bases(config.sh_degree) - 1
         self.means = nn.Parameter(torch.zeros(room, 3))

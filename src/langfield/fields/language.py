@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from langfield.core.checks import check_that
 from langfield.fields.encodings import HashGrid, contract, mlp
 from langfield.ops.hash_grid import HashGridSpec
 
@@ -18,6 +19,11 @@ class FeatureGridConfig:
     resolutions: tuple[tuple[int, int], ...] = ((16, 128), (128, 512))
     log2_rows: int = 19
     features: int = 8
+
+    def __post_init__(self) -> None:
+        alike = 0 < len(self.levels) == len(self.resolutions)
+        check_that(self, "resolutions", alike, f"one (lowest, highest) for each of levels {self.levels}, at least one")
+        self.specs()  # which check themselves
 
     def specs(self) -> list[HashGridSpec]:
         return [

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from langfield.core.checks import check_counts
 from langfield.fields.encodings import HashGrid, contract, mlp
 from langfield.ops.hash_grid import HashGridSpec
 from langfield.ops.spherical_harmonics import SH_ENCODING_FEATURES, sh_encoding
@@ -28,6 +29,11 @@ class RadianceConfig:
     geometry_features: int = 15
     appearance_features: int = 32
 
+    def __post_init__(self) -> None:
+        check_counts(self, "density_width", "color_width", "color_layers")
+        check_counts(self, "geometry_features", "appearance_features", least=0)
+        _ = self.grid  # which checks itself
+
     @property
     def grid(self) -> HashGridSpec:
         return HashGridSpec(self.levels, self.features, self.log2_rows, self.min_resolution, self.max_resolution)
@@ -43,6 +49,10 @@ class DensityConfig:
     min_resolution: int = 16
     max_resolution: int = 256
     width: int = 16
+
+    def __post_init__(self) -> None:
+        check_counts(self, "width")
+        _ = self.grid  # which checks itself
 
     @property
     def grid(self) -> HashGridSpec:

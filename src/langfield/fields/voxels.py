@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from langfield.core.checks import check_counts, check_numbers
 from langfield.core.errors import TrainingError
 from langfield.fields.encodings import contract
 
@@ -24,6 +25,11 @@ class VoxelConfig:
     resolution: int = 224
     scales: int = 4
     least_weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_counts(self, "resolution", least=2, most=2**20)  # three such numbers make a key of int64
+        check_counts(self, "scales")
+        check_numbers(self, "least_weight", least=0)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What a model is built from: its config, and what it must know of the scene and the encoders."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import ClassVar
 
 import torch
 
+from langfield.core.checks import check_counts, check_that
 from langfield.core.errors import UsageError
 from langfield.core.progress import Progress
 from langfield.models.batches import PhotoBatching, RayBatching
@@ -27,6 +29,14 @@ class ModelContext:
     photos: int
     target_dims: Mapping[str, int] = field(default_factory=dict)
     crop_angles: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        check_counts(self, "photos")
+        check_that(self, "target_dims", all(dim >= 1 for dim in self.target_dims.values()), "sizes of at least 1")
+        if self.crop_angles is not None:
+            smallest, largest = self.crop_angles
+            rising = 0 < smallest <= largest < math.inf
+            check_that(self, "crop_angles", rising, "a smallest and a largest finite angle above 0")
 
 
 @dataclass(frozen=True)

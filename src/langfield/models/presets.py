@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from langfield.core.checks import check_counts
 from langfield.core.choices import check_choice
 from langfield.features.pyramid import LERF_PYRAMID, PyramidRecipe
 from langfield.fields.gaussians import GaussianConfig
@@ -143,6 +144,12 @@ class TrainingRecipe:
     dense: str | None = "timm:vit_small_patch8_224.dino"
     pyramid: PyramidRecipe = LERF_PYRAMID
     feature_views: int | None = None
+
+    def __post_init__(self) -> None:
+        check_counts(self, "steps", "rays")
+        for name in ("head_rays", "feature_views"):
+            if getattr(self, name) is not None:
+                check_counts(self, name)
 
 
 PRESETS: dict[str, TrainingRecipe] = {

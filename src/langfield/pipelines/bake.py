@@ -26,7 +26,7 @@ from langfield.pipelines.train import at_least
 from langfield.query.presence import common_nouns
 from langfield.query.session import Session
 from langfield.renderers.splat import splat
-from langfield.runs.atomic import write_json
+from langfield.runs.atomic import read_json, write_json
 from langfield.runs.directory import has_run, load_run, lock_run, save_run, settle
 from langfield.runs.info import RunInfo
 
@@ -56,6 +56,7 @@ class BakeReport:
         bytes_baked: of the baked run's model on disk.
         bytes_language: of the language map.
         stages: seconds by stage.
+        field_seconds: what making the field took, as its `metrics.json` says; None where that says nothing.
         agreement: how well the two answer alike.
     """
 
@@ -69,6 +70,7 @@ class BakeReport:
     bytes_baked: int
     bytes_language: int
     stages: dict[str, float]
+    field_seconds: float | None
     agreement: Agreement
 
     def to_json(self) -> dict[str, Any]:
@@ -83,6 +85,7 @@ class BakeReport:
             "bytes": {"field": self.bytes_field, "baked": self.bytes_baked, "language": self.bytes_language},
             "seconds": round(sum(self.stages.values()), 3),
             "stages": {name: round(seconds, 3) for name, seconds in self.stages.items()},
+            "field_seconds": self.field_seconds,
             "agreement": self.agreement.to_json(),
         }
 
@@ -147,6 +150,7 @@ def bake(
             bytes_baked=load_run(out).files["model.safetensors"].size,
             bytes_language=converted.language_bytes,
             stages=dict(converted.seconds) | after,
+            field_seconds=_seconds_of(run),
             agreement=agreement,
         )
         write_json(out / "metrics.json", report.to_json())
@@ -182,6 +186,15 @@ def _check_replaceable(out: Path) -> None:
     """A baked run is made again in minutes; a trained one may not be."""
     if has_run(out) and _BAKED not in load_run(out).info.training_config:
         raise RunError("holds a trained run, which baking does not replace; choose another folder for --out", out)
+
+
+def _seconds_of(run: Path) -> float | None:
+    """What `metrics.json` says that making a run took."""
+    try:
+        seconds = read_json(run / "metrics.json").get("seconds")
+    except (OSError, RunError):
+        return None
+    return float(seconds) if isinstance(seconds, int | float) else None
 
 
 def _info(info: RunInfo, run: Path, baked: Model) -> RunInfo:

@@ -1,6 +1,5 @@
 """How a run is made of a scene: what it is going to be, and the way from encoding the photos to the saved model."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,11 +31,12 @@ from langfield.pipelines.stages import (
     quick_psnr,
 )
 from langfield.runs.atomic import write_json
+from langfield.runs.cost import RunCost
 from langfield.runs.info import RunInfo, RunView
 from langfield.training.checkpoints import Checkpoints, open_checkpoints
 from langfield.training.config import TrainingConfig
 from langfield.training.event_log import EventLog, TensorBoardLog, to_all
-from langfield.training.loop import TrainingResult
+from langfield.training.loop import TrainingResult, peak_memory_bytes
 
 KERNEL_LOG = "gsplat-build.log"
 _OWN_RECIPE = "own"  # what a run says of its preset where a recipe was given instead of a name
@@ -49,13 +49,14 @@ class TrainReport:
     Attributes:
         run: the run directory.
         steps: done in all.
-        seconds: of this call.
+        seconds: over all calls that worked on the run; one that found it finished adds nothing.
         psnr: in dB, of a few test views (on a CPU small ones); None without test views.
-        stages: seconds of this call by stage.
-        memory_bytes: the process's peak, on the GPU if one was used.
+        stages: those seconds by stage.
+        memory_bytes: the largest peak of such a call, on the GPU if one was used.
         crops_per_second: of the image-text encoder; 0 when the cache had everything.
         preset: name of the preset.
         device: where it was trained.
+        call_seconds, call_stages: of this call alone.
     """
 
     run: Path
@@ -67,6 +68,8 @@ class TrainReport:
     crops_per_second: float
     preset: str
     device: str
+    call_seconds: float
+    call_stages: dict[str, float]
 
     def to_json(self) -> dict[str, Any]:
         """The object that `langfield train --json` prints."""
@@ -80,6 +83,10 @@ class TrainReport:
             "crops_per_second": round(self.crops_per_second, 1),
             "preset": self.preset,
             "device": self.device,
+            "this_call": {
+                "seconds": round(self.call_seconds, 3),
+                "stages": {name: round(seconds, 3) for name, seconds in self.call_stages.items()},
+            },
         }
 
 
@@ -166,25 +173,38 @@ def make_run(spec: RunSpec, learn: FitFunction, watch: Stopwatch, progress: Prog
         with watch.stage("features"):
             bank = make_features(photos, encoders, spec.recipe.pyramid, spec.device, progress, say)
         del encoders  # what follows needs their memory
+        checkpoints.count_cost(lambda: _cost_of_call(watch, bank, spec.device))
         with watch.stage(spec.stage):
             model, result = learn(info, photos, bank, checkpoints, to_all(progress, *logs))
-    if model.finish_stage is not None and result.last_work_seconds:
-        watch.move(spec.stage, model.finish_stage, result.last_work_seconds)
-    with watch.stage("psnr"):
-        quality = quick_psnr(model, spec.scene, spec.device, progress)
-    report = TrainReport(
-        run=spec.out,
-        steps=result.steps,
-        seconds=time.perf_counter() - watch.started,
-        psnr=quality,
-        stages=watch.seconds,
-        memory_bytes=result.memory_bytes,
-        crops_per_second=bank.report.crops_per_second,
-        preset=spec.preset,
-        device=str(spec.device),
-    )
-    write_json(spec.out / "metrics.json", report.to_json())
+        if model.finish_stage is not None and result.last_work_seconds:
+            watch.move(spec.stage, model.finish_stage, result.last_work_seconds)
+        with watch.stage("psnr"):
+            quality = quick_psnr(model, spec.scene, spec.device, progress)
+        of_call = _cost_of_call(watch, bank, spec.device)
+        checkpoints.count_cost(lambda: of_call)
+        checkpoints.save_cost()
+        whole = checkpoints.cost()
+        report = TrainReport(
+            run=spec.out,
+            steps=result.steps,
+            seconds=whole.seconds,
+            psnr=quality,
+            stages=dict(whole.stages),
+            memory_bytes=whole.memory_bytes or of_call.memory_bytes,
+            crops_per_second=whole.crops_per_second,
+            preset=spec.preset,
+            device=whole.device or of_call.device,
+            call_seconds=of_call.seconds,
+            call_stages=dict(of_call.stages),
+        )
+        write_json(spec.out / "metrics.json", report.to_json())
     return report
+
+
+def _cost_of_call(watch: Stopwatch, bank: FeatureBank, device: torch.device) -> RunCost:
+    return RunCost(
+        watch.elapsed(), watch.so_far(), peak_memory_bytes(device), bank.report.crops_per_second, str(device)
+    )
 
 
 def _run_info(spec: RunSpec, photos: TrainingPhotos, encoders: Encoders) -> RunInfo:

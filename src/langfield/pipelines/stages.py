@@ -50,18 +50,31 @@ Encoders = tuple[ImageTextEncoder, DenseEncoder | None]
 
 @dataclass
 class Stopwatch:
-    """Seconds spent by stage, and when it began."""
+    """Seconds spent by finished stage, when it began, and the stage that runs now with its beginning."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
+    running: tuple[str, float] | None = None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
+        """What is done in here is the stage `name`. Stages do not nest."""
+        self.running = name, time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            self.seconds, self.running = self.so_far(), None
+
+    def so_far(self) -> dict[str, float]:
+        """Seconds by stage up to now, with those of the stage that runs."""
+        if self.running is None:
+            return dict(self.seconds)
+        name, began = self.running
+        return self.seconds | {name: self.seconds.get(name, 0.0) + time.perf_counter() - began}
+
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.perf_counter() - self.started
 
     def move(self, stage: str, other: str, seconds: float) -> None:
         """Count a part of one stage as another's."""

@@ -207,4 +207,4 @@ def _timings(runs: Sequence[ComparedRun]) -> Markup | None:
         (None, [Cell(stage), *(numeric_cell(dict(parts).get(stage), ".1f") for _, parts in by_run)]) for stage in stages
     ]
     columns = [Column("stage"), *(Column(name, numeric=True) for name, _ in by_run)]
-    return joined(*bars, legend(stages), table("Seconds of the last training call by stage.", columns, rows))
+    return joined(*bars, legend(stages), table("Seconds by stage, over all calls that made a run.", columns, rows))

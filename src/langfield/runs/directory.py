@@ -121,6 +121,29 @@ def save_run(
         raise could_not_write(path / _INFO, error) from error
 
 
+def save_training_document(path: Path, document: Mapping[str, Any]) -> None:
+    """Replace the run's `training.json` and keep the rest, all or nothing. Call it under `lock_run`.
+
+    Raises RunError as `save_run`, or if there is no run.
+    """
+    settle(path)
+    try:
+        described = read_json(path / _INFO)
+        record = stage_bytes(path / "training.json", json_bytes(document))
+        described["files"]["training.json"] = {"sha256": record.sha256, "size": record.size}
+        stage_bytes(path / _INFO, json_bytes(described))
+    except RunError:
+        _drop_staged(path)
+        raise
+    try:
+        _keep_previous(path)
+        commit(path / "training.json")
+        commit(path / _INFO)
+        shutil.rmtree(path / _PREVIOUS, ignore_errors=True)
+    except OSError as error:
+        raise could_not_write(path / _INFO, error) from error
+
+
 def settle(path: Path) -> None:
     """Clear up after a save that was cut off: afterwards `path` holds one whole generation, or no run at all."""
     shutil.rmtree(path / _HALF_MADE, ignore_errors=True)

@@ -7,13 +7,11 @@ import torch
 from torch import Tensor
 
 from langfield.core.cameras import Cameras
+from langfield.core.rays import JITTER_COLUMNS
 from langfield.data.pixels import PixelPool, PixelSample
 from langfield.data.views import Scene
 from langfield.features.targets import TargetSource
 from langfield.models.batches import RayBatch
-
-# A column of numbers for each round of samples along the rays: two proposals and the last one, and one to spare.
-JITTER_COLUMNS = 4
 
 
 class RaySource:

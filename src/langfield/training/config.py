@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from langfield.core.checks import check_counts, check_numbers
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -26,3 +28,10 @@ class TrainingConfig:
     cuda_graphs: bool = True
     save_every: float = 300.0
     report_every: int = 50
+
+    def __post_init__(self) -> None:
+        check_counts(self, "steps", "seed", least=0)
+        check_counts(self, "rays", "report_every")
+        if self.head_rays is not None:
+            check_counts(self, "head_rays")
+        check_numbers(self, "save_every", least=0)

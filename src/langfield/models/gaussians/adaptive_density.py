@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from langfield.core.checks import check_counts, check_numbers, check_that
 from langfield.fields.gaussians import Gaussians
 from langfield.models.batches import OptimiserAccess
 from langfield.models.gaussians.mcmc import Moments, compute_relocation
@@ -52,6 +53,13 @@ class AdaptiveDensityConfig(StrategyConfig):
     prune_scale3d_after: int = 3000
     prune_opacity: float = 0.005
     reset_every: int = 3000
+
+    def __post_init__(self) -> None:
+        check_counts(self, "refine_start", "refine_stop", "prune_scale3d_after", "reset_every", least=0)
+        check_counts(self, "refine_every")
+        check_numbers(self, "grow_grad2d", "grow_scale3d", least=0)
+        check_numbers(self, "prune_scale3d", "prune_opacity", above=0)
+        check_that(self, "prune_opacity", self.prune_opacity < 0.5, "below 0.5: opacities are reset to twice as much")
 
     def build(self, capacity: int, extent: float) -> "AdaptiveDensity":
         """See `StrategyConfig.build`."""

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from langfield.core.checks import check_counts, check_numbers
 from langfield.fields.gaussians import Gaussians
 from langfield.models.batches import OptimiserAccess
 from langfield.models.gaussians.strategy import Strategy, StrategyConfig
@@ -42,6 +43,12 @@ class MCMCConfig(StrategyConfig):
     refine_stop: int = 25_000
     growth_factor: float = 1.05
     noise_lr: float = 5e5
+
+    def __post_init__(self) -> None:
+        check_counts(self, "refine_start", "refine_stop", least=0)
+        check_counts(self, "refine_every")
+        check_numbers(self, "growth_factor", least=1)
+        check_numbers(self, "noise_lr", least=0)
 
     def build(self, capacity: int, extent: float) -> "MCMC":
         """See `StrategyConfig.build`."""

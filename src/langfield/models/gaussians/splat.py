@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
+from langfield.core.checks import check_counts, check_numbers
 from langfield.core.devices import to_device_async
 from langfield.core.errors import RunError
 from langfield.core.observed_scales import ObservedScales
@@ -22,7 +23,7 @@ from langfield.core.transforms import Similarity
 from langfield.features.bank import FeatureBank
 from langfield.features.photos import TrainingPhotos
 from langfield.fields.gaussians import GaussianConfig, Gaussians
-from langfield.fields.language_map import LanguageMap
+from langfield.fields.language_map import MOST_CODES, LanguageMap
 from langfield.models.base import Converted, Elements, Model, Rendered
 from langfield.models.batches import OptimiserAccess, ParamGroup, Photo, PhotoBatch, PhotoBatching
 from langfield.models.config import ModelConfig, ModelContext
@@ -55,6 +56,12 @@ class LiftingConfig:
     side_px: int = 320
     min_contribution: float = 0.5
     robust: bool = True
+
+    def __post_init__(self) -> None:
+        check_counts(self, "codes", most=MOST_CODES)
+        check_counts(self, "codes_per_crop", "codes_kept", most=self.codes)
+        check_counts(self, "side_px")
+        check_numbers(self, "min_contribution", least=0)
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,15 @@ class SplatConfig(ModelConfig):
     exposure_lr: float = 1e-3
     lr_steps: int = 30_000
     extent: float = 1.1
+
+    def __post_init__(self) -> None:
+        check_counts(self, "photos_per_step", "sh_degree_every", "lr_steps")
+        check_counts(self, "half_size_until", least=0)
+        check_numbers(self, "ssim_weight", least=0, most=1)
+        check_numbers(self, "opacity_weight", "scale_weight", least=0)
+        check_numbers(self, "means_lr_share", above=0, most=1)
+        rates = ("means_lr", "scales_lr", "rotations_lr", "opacities_lr", "sh0_lr", "shN_lr", "exposure_lr")
+        check_numbers(self, *rates, "extent", above=0)
 
     @property
     def batching(self) -> PhotoBatching:

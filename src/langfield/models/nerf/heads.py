@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from langfield.core.checks import check_counts, check_numbers
 from langfield.fields.language import DenseField, LanguageField
 from langfield.models.base import Head, HeadConfig, HeadSamples
 from langfield.models.config import ModelContext
@@ -29,6 +30,10 @@ class LanguageHeadConfig(HeadConfig):
     width: int = 256
     layers: int = 4
     weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_counts(self, "width", "layers")
+        check_numbers(self, "weight", least=0)
 
     def build(self, features: int, context: ModelContext) -> "LanguageHead | None":
         """See `HeadConfig.build`."""
@@ -88,6 +93,10 @@ class DenseHeadConfig(HeadConfig):
 
     width: int = 256
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_counts(self, "width")
+        check_numbers(self, "weight", least=0)
 
     def build(self, features: int, context: ModelContext) -> "DenseHead | None":
         """See `HeadConfig.build`."""

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from langfield.core.cameras import Camera
+from langfield.core.checks import check_counts, check_numbers, check_that
 from langfield.core.rays import Rays
 from langfield.features.photos import TrainingPhotos
 from langfield.features.targets import TargetSource
@@ -46,6 +47,16 @@ class LerfConfig(VolumeConfig):
     head_lr: float = 1e-2
     head_lr_end: float = 1e-3
     head_lr_steps: int = 4_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(self, "head_samples", "head_lr_steps")
+        check_numbers(self, "head_lr", "head_lr_end", above=0)
+        for name in ("heads", "couplings"):
+            parts = getattr(self, name)
+            check_that(self, name, len({part.type for part in parts}) == len(parts), "of different types")
+            for part in parts:  # a kind of one's own may check nothing itself
+                check_numbers(part, "weight", least=0)
 
     @property
     def targets(self) -> frozenset[str]:

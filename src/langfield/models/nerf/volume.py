@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.checks import check_counts, check_numbers
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, silent
 from langfield.core.rays import Rays
@@ -42,6 +43,11 @@ class VolumeConfig(ModelConfig):
     lr_end: float = 1e-3
     lr_steps: int = 30_000
     chunk_rays: int = 2**15
+
+    def __post_init__(self) -> None:
+        check_numbers(self, "distortion_weight", least=0)
+        check_numbers(self, "lr", "lr_end", above=0)
+        check_counts(self, "lr_steps", "chunk_rays")
 
 
 C = TypeVar("C", bound=VolumeConfig)

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.checks import check_counts
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.rays import Rays
 from langfield.features.bank import FeatureBank
@@ -33,6 +34,10 @@ class VoxelLiftConfig(VolumeConfig):
 
     voxels: VoxelConfig = field(default_factory=VoxelConfig)
     lifted_side_px: int = 96
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(self, "lifted_side_px")
 
 
 @dataclass(frozen=True)

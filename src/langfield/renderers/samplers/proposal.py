@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from langfield.core.rays import Rays
+from langfield.core.checks import check_counts, check_numbers, check_that
+from langfield.core.rays import JITTER_COLUMNS, Rays
 from langfield.fields.radiance import DensityConfig, DensityField
 from langfield.ops.compositing import render_weights
 from langfield.renderers.samplers.base import (
@@ -20,6 +21,8 @@ from langfield.renderers.samplers.base import (
     distance_from_spacing,
     stratified_edges,
 )
+
+_FARTHEST = 1e6  # beyond, a normalised coordinate in float32 no longer tells distances apart
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,16 @@ class ProposalSamplerConfig(SamplerConfig):
     warmup_steps: int = 5_000
 
     def __post_init__(self) -> None:
+        check_counts(self, "samples", "update_every")
+        check_counts(self, "anneal_steps", "warmup_steps", least=0)
+        check_numbers(self, "near", least=0)
+        check_numbers(self, "far", above=self.near, most=_FARTHEST)
+        check_numbers(self, "anneal_slope", above=0)
+        check_numbers(self, "loss_weight", least=0)
+        rounds = 1 <= len(self.networks) < JITTER_COLUMNS
+        check_that(self, "networks", rounds, f"1 to {JITTER_COLUMNS - 1} networks")
+        whole = all(isinstance(count, int) and count >= 1 for count in self.proposal_samples)
+        check_that(self, "proposal_samples", whole, "whole numbers of at least 1")
         if len(self.networks) != len(self.proposal_samples):
             raise ValueError(
                 f"sampler.proposal_samples has {len(self.proposal_samples)} counts for {len(self.networks)} networks; "
