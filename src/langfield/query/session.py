@@ -270,10 +270,10 @@ class Session:
         return self._index
 
     def _presence_calibration(self, negatives: Sequence[str] | None, progress: Progress) -> PresenceCalibration | None:
-        """Made once for each set of negatives; None where the index holds no surface, or the encoder tells too few of
-        the common nouns apart."""
+        """Made once for each set of negatives; None where nothing of the index's surface was observed, or the encoder
+        tells too few of the common nouns apart."""
         index, against = self._scene_index(progress), self._phrase_encoder.negatives(negatives)
-        if not len(index.voxels):
+        if not len(index.cells):
             return None
         if against not in self._calibrations:
             nouns = self._phrases(common_nouns(), negatives)

@@ -69,8 +69,10 @@ class SurfaceGraph:
         return self._smoother(values.T.contiguous()).T
 
     def regions(self, values: Float[np.ndarray, " v"]) -> list[Region]:
-        """The connected regions where values are high, best first: see `find_regions`."""
-        return find_regions(values, self._adjacency)
+        """The connected regions where values are high, best first: see `find_regions`. The median that they stand out
+        from is that of the observed voxels."""
+        median = float(np.median(values[self.observed])) if self.observed.any() else None
+        return find_regions(values, self._adjacency, median=median)
 
     def laplacian(self) -> csr_array:
         """The graph's (V, V) Laplacian: the sum of each voxel's weights on the diagonal, −w_ij elsewhere."""
