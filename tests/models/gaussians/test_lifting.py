@@ -21,7 +21,6 @@ from langfield.models.gaussians.lifting import lift_language
 from langfield.models.gaussians.splat import LiftingConfig, Splat
 from langfield.models.gaussians.view import SplatView
 from langfield.models.relevancy import EncodedPhrases
-from langfield.ops.sparse_relevancy import sparse_relevancy_levels
 from langfield.query.crop_levels import relevancy_at_crop_levels
 from langfield.renderers.splat import CameraProjection
 from langfield.training.config import TrainingConfig
@@ -170,36 +169,6 @@ def test_pixels_between_levels_are_between_them(asked):
     middle = asked_at((small * large).sqrt())(phrases)[:, 0]
     torch.testing.assert_close(middle, levels.mean(dim=0), atol=1e-4, rtol=1e-3)
     assert torch.equal(view.relevancy(phrases, small)[0].flatten(), asked_at(small)(phrases)[:, 0])
-
-
-def test_gaussians_that_do_not_answer_change_no_pixels_mean(asked):
-    """A pixel's relevancy is the mean over what answers at the level; what does not is not taken for 0."""
-    _, scene, model, encoder, _ = asked
-    fresh = Splat(SPLAT, model.context)
-    fresh.load_state_dict(model.state_dict())
-    silent = torch.rand(model.gaussians.count, generator=torch.Generator().manual_seed(0)) < 0.5
-    fresh.language.share[silent, 0] = 0
-    camera = scene.views[scene.train[5]].camera.moved(scene.scene_from_world)
-    phrases = EncodedPhrases(("red",), encoder.encode_texts(["red"]), encoder.encode_texts(["object"]), 10.0)
-    view = fresh.view(camera)
-    levels, both = view.levels(phrases)[:, 0], model.view(camera).levels(phrases)[:, 0]
-    torch.testing.assert_close(levels[1], both[1])  # nobody is silent there
-    answers = (fresh.language.share.sum(dim=-1) > 0).float()
-    light = fresh.look(camera).blend(answers)[0].flatten(0, 1)
-    said = sparse_relevancy_levels(
-        *(fresh.language.codebook.float() @ each.T for each in (phrases.embeddings, phrases.negatives)),
-        fresh.language.code,
-        fresh.language.share,
-        phrases.temperature,
-    )[..., 0]
-    sums = fresh.look(camera).blend(said)[0].flatten(0, 1)
-    known = light[:, 0] > 0.01
-    torch.testing.assert_close(levels[0, known], (sums / light)[known, 0], rtol=1e-3, atol=1e-4)
-    assert levels[0, known].amin() >= said[answers[:, 0] > 0, 0].amin() - 1e-3  # no pixel below all that answer
-    middle = view.typical_distance * fresh.language.crop_angles.prod().sqrt()
-    found = view.of_pixels(torch.arange(view.pixels)).at(middle)(phrases)[:, 0]
-    unknown = (light[:, 0] <= 1e-3) & (light[:, 1] > 1e-3)
-    torch.testing.assert_close(found[unknown], levels[1, unknown])
 
 
 def test_training_on_drops_the_language(asked):

@@ -1,8 +1,7 @@
 """One camera of Gaussians with language: relevancy is asked of the elements and then splatted, a number each.
 
 Nothing is as wide as an embedding: codes are compared with the phrases once, elements mix what their codes say
-(`ops.sparse_relevancy`), and a picture of P phrases at L levels is a splat of P · L channels. A pixel's relevancy is
-the mean over the elements that answer at the level, by their shares of its light; the others do not count.
+(`ops.sparse_relevancy`), and a picture of P phrases at L levels is a splat of P · L channels.
 """
 
 from collections.abc import Callable
@@ -46,7 +45,6 @@ class SplatView(AskableView):
     code: Int16[Tensor, "m l k"]
     share: Float16[Tensor, "m l k"]
     typical_distance: Float[Tensor, " r"]
-    _answering: list[Float[Tensor, "h w l"]] = field(default_factory=list)
     _asked: dict[str, Float[Tensor, "l r"]] = field(default_factory=dict)
     _against: list[Float[Tensor, "q d"]] = field(default_factory=list)
 
@@ -83,10 +81,8 @@ class SplatView(AskableView):
     def quick_relevancy(self, phrases: EncodedPhrases) -> Float[Tensor, "p h w"]:
         """See `AskableView.quick_relevancy`: every Gaussian answers at the crop level where it is most relevant, one
         number for a Gaussian and phrase."""
-        found, level = sparse_relevancy(*self._question(phrases))
-        answers = (level[:, :1] >= 0).float()  # at some level, whatever the phrase
-        blended, _ = self.look.blend(torch.cat([found, answers], dim=1))
-        return (blended[..., :-1] / blended[..., -1:].clamp_min(_LEAST_ALPHA)).permute(2, 0, 1)
+        found, _ = sparse_relevancy(*self._question(phrases))
+        return self._picture(found).permute(2, 0, 1)
 
     @torch.no_grad()
     def embeddings(self, level: int, pixels: Int64[Tensor, " q"]) -> Float[Tensor, "q d"]:
@@ -100,24 +96,20 @@ class SplatView(AskableView):
         parts = []
         for some in torch.arange(len(phrases)).split(max(_CHANNELS_AT_ONCE // max(levels, 1), 1)):
             of_elements = sparse_relevancy_levels(*self._question(phrases[some]))
-            blended, _ = self.look.blend(of_elements.flatten(1))
-            mean = blended.unflatten(-1, (levels, len(some))) / self.answering().clamp_min(_LEAST_ALPHA)[..., None]
-            parts.append(mean.flatten(0, 1).permute(1, 2, 0))
+            picture = self._picture(of_elements.flatten(1))
+            parts.append(picture.reshape(self.pixels, levels, len(some)).permute(1, 2, 0))
         return torch.cat(parts, dim=1)
-
-    @torch.no_grad()
-    def answering(self) -> Float[Tensor, "h w l"]:
-        """How much of each pixel's light is of elements that answer at each level; splatted once."""
-        if not self._answering:
-            answers = (self.share.sum(dim=-1) > 0).float()
-            self._answering.append(self.look.blend(answers)[0])
-        return self._answering[0]
 
     def _question(self, phrases: EncodedPhrases) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
         """The arguments of `sparse_relevancy`."""
         codebook = self.model.language.codebook.float()
         dots = codebook @ phrases.embeddings.T, codebook @ phrases.negatives.T
         return *dots, self.code, self.share, phrases.temperature
+
+    def _picture(self, of_elements: Float[Tensor, "n c"]) -> Float[Tensor, "h w c"]:
+        """The mean of what elements answer, by their share of each pixel's light."""
+        blended, alpha = self.look.blend(of_elements)
+        return blended / alpha.clamp_min(_LEAST_ALPHA)[..., None]
 
 
 @dataclass(frozen=True)
@@ -140,18 +132,12 @@ class _SplatPixels:
         return torch.nn.functional.normalize(mixed, dim=-1)
 
     def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[EncodedPhrases], Float[Tensor, "q p"]]:
-        """See `AskedPixels.at`: between two levels, relevancy is linear in the logarithm of the scale. A level at which
-        nothing answers that a pixel shows does not count."""
+        """See `AskedPixels.at`: between two levels, relevancy is linear in the logarithm of the scale."""
         low, high, share = self._between(scale_scene)
-        answers = self.view.answering().flatten(0, 1)[self.pixels] > _LEAST_ALPHA
-        weight_low, weight_high = (
-            weight * answers.gather(1, level[:, None]) for weight, level in ((1 - share, low), (share, high))
-        )
-        total = (weight_low + weight_high).clamp_min(1e-9)
 
         def ask(phrases: EncodedPhrases) -> Float[Tensor, "q p"]:
             levels = self.view.levels(phrases)
-            return (weight_low * levels[low, :, self.pixels] + weight_high * levels[high, :, self.pixels]) / total
+            return torch.lerp(levels[low, :, self.pixels], levels[high, :, self.pixels], share)
 
         return ask
 
