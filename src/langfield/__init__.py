@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from langfield.data.scene import open_scene
     from langfield.data.views import Scene
     from langfield.evaluation.result import EvaluationReport
+    from langfield.export.answers import coco_document
     from langfield.features.targets import PictureTarget
     from langfield.models.base import Coupling, CouplingConfig, Head, HeadConfig
     from langfield.models.nerf.heads import PointHead
@@ -60,6 +61,7 @@ _HOMES = {
     "TrainingRecipe": "models.presets",
     "ViewAnswers": "query.answers",
     "bake": "pipelines.bake",
+    "coco_document": "export.answers",
     "evaluate": "pipelines.measure",
     "lift": "pipelines.lift",
     "open": "pipelines.opening",
@@ -91,6 +93,7 @@ __all__ = [
     "TrainingRecipe",
     "ViewAnswers",
     "bake",
+    "coco_document",
     "evaluate",
     "lift",
     "open",
