@@ -11,8 +11,6 @@ import langfield
 
 
 class Blurred(langfield.PointHead):
-    name = "blurred"
-
     def loss(self, rendered: torch.Tensor, targets: dict[str, torch.Tensor]) -> torch.Tensor:
         return (rendered - targets["blurred"]).square().mean()
 

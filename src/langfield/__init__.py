@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from langfield.data.views import Scene
     from langfield.encoders.base import ImageTextEncoder
     from langfield.evaluation.result import EvaluationReport
+    from langfield.export.answers import coco_document
     from langfield.features.targets import PictureTarget
     from langfield.models.base import Coupling, CouplingConfig, Head, HeadConfig, Model
     from langfield.models.nerf.heads import PointHead
@@ -66,6 +67,7 @@ _HOMES = {
     "TrainingRecipe": "models.presets",
     "ViewAnswers": "query.answers",
     "bake": "pipelines.bake",
+    "coco_document": "export.answers",
     "evaluate": "pipelines.measure",
     "lift": "pipelines.lift",
     "open": "pipelines.opening",
@@ -101,6 +103,7 @@ __all__ = [
     "TrainingRecipe",
     "ViewAnswers",
     "bake",
+    "coco_document",
     "evaluate",
     "lift",
     "open",

@@ -88,6 +88,37 @@ class CocoDocument:
         }
 
 
+def coco_document(
+    session: Session,
+    phrases: Sequence[str],
+    *,
+    views: Sequence[RunView] | None = None,
+    negatives: Sequence[str] | None = None,
+    progress: Progress = silent,
+) -> Mapping[str, Any]:
+    """Where phrases are in photos, as COCO's object instances: `json.dumps` makes the file of it.
+
+    Every hit that a photo shows is an annotation: a run-length encoded mask of the photo's size, its area and box, and,
+    beside what COCO knows, `score` and `hit`, its rank among the phrase's hits.
+
+    Args:
+        session: a run that `langfield.open` opened.
+        phrases: the categories; one that is not in the scene has no annotations.
+        views: which of the run's photos are the images; None for all.
+        negatives: as in `Session.query`.
+        progress: gets the stage "masks" besides those of `Session.query`.
+    """
+    images = session.views if views is None else views
+    answers = session.query(list(dict.fromkeys(phrases)), negatives=negatives, progress=progress)
+    document, start = CocoDocument(images, [answer.phrase for answer in answers]), time.monotonic()
+    for done, view in enumerate(images, start=1):
+        for answer in (answer for answer in answers if answer.present):
+            masks = session.hit_masks(view.camera, answer.phrase, negatives=negatives)
+            document.add(view, answer.phrase, masks, [hit.score for hit in answer.hits])
+        progress(ProgressEvent("masks", done, len(images), "photos", time.monotonic() - start))
+    return document.to_json()
+
+
 def elements_of(
     session: Session, phrases: Sequence[str], *, negatives: Sequence[str] | None = None
 ) -> Bool[np.ndarray, " n"] | None:

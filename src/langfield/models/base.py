@@ -186,11 +186,14 @@ class HeadConfig(TypedConfig, ABC):
 class Head(nn.Module, ABC):
     """What is learnt on top of a radiance field's geometry, from one named target."""
 
-    name: ClassVar[str]
-
     def __init__(self, config: Any) -> None:
         super().__init__()
         self.config = config
+
+    @property
+    def name(self) -> str:
+        """What it is known by, in a run's tensors and when a picture of it is asked for: its config's `type`."""
+        return self.config.type
 
     @abstractmethod
     def at_samples(self, samples: HeadSamples, targets: Mapping[str, Tensor]) -> Float[Tensor, "r s c"]:

@@ -47,8 +47,6 @@ class LanguageHead(Head):
     Learns from "embedding", conditioned on "crop_angle": the scale at a sample is that angle times its distance.
     """
 
-    name = "language"
-
     def __init__(self, config: LanguageHeadConfig, features: int, embed_dim: int) -> None:
         super().__init__(config)
         self.embed_dim = embed_dim
@@ -130,8 +128,6 @@ class PointHead(Head):
 
 class DenseHead(PointHead):
     """Self-supervised features (DINO), which keep a thing's parts together. Learns from "dense"."""
-
-    name = "dense"
 
     def loss(self, rendered: Float[Tensor, "r c"], targets: Mapping[str, Tensor]) -> Float[Tensor, ""]:
         """Squared error summed over the features, mean over rays."""
