@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from langfield.query.session import Session
     from langfield.runs.info import RunInfo, RunView
 
+    __version__: str
+
 # Where each public name is; `open` is called `open_run` where it is.
 _HOMES = {
     "Answer": "query.answers",
@@ -114,6 +116,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("langfield")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"langfield.{_HOMES[name]}"), "open_run" if name == "open" else name)

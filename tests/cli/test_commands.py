@@ -321,9 +321,9 @@ def test_on_a_cpu_answers_are_shown_small(trained: Trained, tmp_path: Path, monk
     run.views = tuple(replace(view, camera=view.camera.resized(1280, 960)) for view in run.views[:1])
     ask, asked = run.ask_view, []
 
-    def ask_smaller(camera, phrases, negatives):
+    def ask_smaller(camera, phrases, **options):
         asked.append((camera.width_px, camera.height_px))
-        return ask(camera.fit_within(24), phrases, negatives=negatives)
+        return ask(camera.fit_within(24), phrases, **options)
 
     monkeypatch.setattr(run, "ask_view", ask_smaller)
     write_answers(run, answers, None, tmp_path, silent)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from langfield.cli.console import Console
-from langfield.cli.options import OptionalFloat, RunOptions, Texts, flat
+from langfield.cli.options import MinPresence, OptionalFloat, RunOptions, Texts, flat
 from langfield.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ class ExportCommand(RunOptions):
     The encoder's own (object, things, stuff, texture), if not given.
     Takes all words up to the next option or --, and may be given again."""
 
+    min_presence: MinPresence = None
+    """What counts as there: a phrase whose presence is more than that. 0.5, if not given; 0 also writes what was found
+    of phrases that are not there."""
+
     views: Texts = ()
     """For masks and relevancy: test, train, all, or names of photos.
     Those that show each phrase best, if not given.
@@ -66,6 +70,7 @@ class ExportCommand(RunOptions):
             session,
             flat(self.phrase),
             negatives=flat(self.negative) or None,
+            min_presence=0.5 if self.min_presence is None else self.min_presence,
             views=flat(self.views),
             out=self.out,
             console=console,
@@ -76,7 +81,7 @@ class ExportCommand(RunOptions):
         of_scene = self.format in ("splat", "points")
         if self.cube is not None and self.format != "points":
             raise UsageError(f"--cube belongs to --format points: leave it out for {self.format}")
-        if of_scene and (any(self.phrase) or any(self.negative)):
+        if of_scene and (any(self.phrase) or any(self.negative) or self.min_presence is not None):
             raise UsageError(f"--format {self.format} is of the whole scene: leave phrases out, or use --format object")
         if not of_scene and not any(self.phrase):
             raise UsageError(f"--format {self.format} needs a phrase: add --phrase 'wooden spoon'")

@@ -19,27 +19,42 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from langfield.core.camera_checks import (
+    OPENGL_AXES,
+    Distortion,
+    all_coefficients,
+    checked_focal,
+    checked_number,
+    checked_pose,
+    checked_side,
+    intrinsic_numbers,
+    look_at_pose,
+    one_focal,
+)
+from langfield.core.errors import UsageError
 from langfield.core.rays import Rays
-from langfield.core.transforms import Matrix4, Similarity
+from langfield.core.transforms import Matrix4, Similarity, opencv_from_opengl
 
 LensModel = Literal["opencv", "fisheye"]
-Distortion = tuple[float, float, float, float, float, float, float, float]
+Matrix = np.ndarray | Sequence[Sequence[float]]  # as people give one
+Vector = np.ndarray | Sequence[float]
 NO_DISTORTION: Distortion = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 _NEWTON_STEPS = 6
+_HOW_TO_MAKE_ONE = "make one by Camera.looking_at, Camera.from_intrinsics or Camera.from_opengl"
 
 
 @dataclass(frozen=True)
 class Camera:
-    """One photo's camera.
+    """A camera: a photo's, or one of your own, best made by `looking_at`, `from_intrinsics` or `from_opengl`.
 
     Attributes:
-        world_from_camera: 4×4 rigid pose, float64, OpenCV axes. After `moved` it leads to the other frame: see
-            `frame_from_camera`.
+        world_from_camera: 4×4 rigid pose, float64: maps camera coordinates to world ones. The camera's axes are
+            OpenCV's (x right, y down, z forward). After `moved` it leads to the other frame: see `frame_from_camera`.
         width_px: the picture's width.
         height_px: the picture's height.
         fx_px: focal length along x, in pixels.
         fy_px: focal length along y, in pixels.
-        cx_px: x of the principal point, in pixels.
+        cx_px: x of the principal point, in pixels; the centre of the top left pixel is (0.5, 0.5).
         cy_px: y of the principal point, in pixels.
         distortion: (k1, k2, p1, p2, k3, k4, k5, k6) for "opencv"; (k1, k2, 0, 0, k3, k4, 0, 0) for "fisheye".
         lens: the lens model.
@@ -59,6 +74,98 @@ class Camera:
     def frame_from_camera(self) -> Matrix4:
         """The 4×4 pose in whatever frame this camera is in: the value of `world_from_camera`, also after `moved`."""
         return self.world_from_camera
+
+    # -- cameras of one's own ------------------------------------------------------------------------------------
+
+    @classmethod
+    def looking_at(
+        cls,
+        eye: Vector,
+        target: Vector,
+        up: Vector,
+        *,
+        width_px: int,
+        height_px: int,
+        fov_y_deg: float | None = None,
+        focal_px: float | None = None,
+    ) -> "Camera":
+        """A pinhole at `eye` with `target` in the middle of its picture.
+
+        Args:
+            eye, target: points of the world frame, in its units.
+            up: the direction of the world frame that is up in the picture.
+            width_px, height_px: the picture's size.
+            fov_y_deg, focal_px: the picture's vertical opening angle, or its focal length in pixels; one of the two.
+
+        Raises UsageError for numbers that make no camera.
+        """
+        size = checked_side(width_px, "width_px"), checked_side(height_px, "height_px")
+        focal = one_focal(focal_px, fov_y_deg, size[1])
+        return cls(look_at_pose(eye, target, up), *size, focal, focal, size[0] / 2, size[1] / 2)
+
+    @classmethod
+    def from_intrinsics(
+        cls,
+        world_from_camera: Matrix,
+        intrinsics: Matrix | float,
+        width_px: int,
+        height_px: int,
+        *,
+        distortion: Vector = (),
+        lens: LensModel = "opencv",
+    ) -> "Camera":
+        """A camera by its pose and its 3×3 matrix of intrinsics.
+
+        Args:
+            world_from_camera: 4×4 or 3×4, OpenCV axes (x right, y down, z forward); an array or nested lists.
+            intrinsics: the matrix of fx, 0, cx; 0, fy, cy; 0, 0, 1 in pixels, where the centre of the top left pixel is
+                (0.5, 0.5): OpenCV's calibration calls it (0, 0), so add 0.5 to its cx and cy. Or one focal length, for
+                a principal point in the middle.
+            width_px, height_px: the picture's size.
+            distortion: in OpenCV's order: k1, k2, p1, p2, k3, k4, k5, k6 (none, the first 4 or 5, or all), of a fisheye
+                k1, k2, k3, k4.
+
+        Raises UsageError for numbers that make no camera.
+        """
+        pose = checked_pose(world_from_camera)
+        size = checked_side(width_px, "width_px"), checked_side(height_px, "height_px")
+        k = all_coefficients(distortion, lens)
+        return cls(pose, *size, *intrinsic_numbers(intrinsics, *size), k, lens)
+
+    @classmethod
+    def from_opengl(
+        cls,
+        world_from_camera_opengl: Matrix,
+        intrinsics: Matrix | float,
+        width_px: int,
+        height_px: int,
+        *,
+        distortion: Vector = (),
+        lens: LensModel = "opencv",
+    ) -> "Camera":
+        """`from_intrinsics` for a pose in OpenGL's axes (x right, y up, looking along −z): the camera-to-world matrix
+        of nerfstudio, Blender and three.js, in the world frame of the scene's files."""
+        pose = checked_pose(world_from_camera_opengl, "world_from_camera_opengl", OPENGL_AXES)
+        return cls.from_intrinsics(
+            opencv_from_opengl(pose), intrinsics, width_px, height_px, distortion=distortion, lens=lens
+        )
+
+    def checked(self) -> "Camera":
+        """This camera with its numbers as they are to be: the pose a float64 matrix, whatever it was given as.
+
+        Raises UsageError for a pose that is not rigid or mirrors, sizes below 1, focal lengths that are not positive,
+        and numbers that are not finite. Poses in other axes cannot be told. Cost: 20 µs.
+        """
+        pose = checked_pose(self.world_from_camera)
+        sides = {name: checked_side(getattr(self, name), name) for name in ("width_px", "height_px")}
+        for name in ("fx_px", "fy_px"):
+            checked_focal(getattr(self, name), name)
+        for name in ("cx_px", "cy_px"):
+            checked_number(getattr(self, name), name)
+        k = all_coefficients(self.distortion, self.lens)
+        return replace(self, world_from_camera=pose, distortion=k, **sides)
+
+    # -- the same camera otherwise ---------------------------------------------------------------------------------
 
     def resized(self, width_px: int, height_px: int) -> "Camera":
         """The same view on another pixel raster: intrinsics scale with the picture."""
@@ -123,6 +230,14 @@ class Camera:
         x = torch.arange(self.width_px, device=device, dtype=torch.float32) + 0.5
         y = torch.arange(self.height_px, device=device, dtype=torch.float32) + 0.5
         return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+
+
+def checked_camera(camera: Any) -> Camera:
+    """`Camera.checked` of what was given as a camera. UsageError for anything else."""
+    if not isinstance(camera, Camera):
+        hint = "give its .camera" if isinstance(getattr(camera, "camera", None), Camera) else _HOW_TO_MAKE_ONE
+        raise UsageError(f"camera must be a langfield.Camera, found {type(camera).__name__}: {hint}")
+    return camera.checked()
 
 
 @dataclass(frozen=True)

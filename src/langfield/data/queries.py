@@ -125,8 +125,9 @@ class QueriesFile:
         return tuple(self.instances[thing] for thing in things)
 
 
-def read_queries(path: Path) -> QueriesFile:
+def read_queries(path: str | Path) -> QueriesFile:
     """Read and check a `queries.json`. Raises DataError naming the file and the place in it."""
+    path = Path(path)
     document = read_json(path)
     offset = _whole_number(document.need("id_png_offset"), 0, 255)
     queries: dict[str, SceneQuery] = {}

@@ -22,7 +22,7 @@ _ROWS_AT_ONCE = 2**13  # of 248 bytes: they stay in a cache while their columns 
 _TYPE_NAMES = {"<f4": "float", "|u1": "uchar"}
 
 
-def write_splat_ply(path: Path, splats: Splats, selection: Bool[np.ndarray, " n"] | None = None) -> int:
+def write_splat_ply(path: str | Path, splats: Splats, selection: Bool[np.ndarray, " n"] | None = None) -> int:
     """Write Gaussians in the form that 3D Gaussian splatting made common: binary little endian, all floats.
 
     `langfield.data.formats.splat_ply.read_splat_ply` reads it again. Normals are written as 0, for there are readers
@@ -46,11 +46,11 @@ def write_splat_ply(path: Path, splats: Splats, selection: Bool[np.ndarray, " n"
     _fill(table, [OPACITY_NAME], chosen.opacity_logits[:, None])
     _fill(table, SCALE_NAMES, chosen.log_scales)
     _fill(table, ROTATION_NAMES, chosen.rotations)
-    write_bytes(path, content.data)
+    write_bytes(Path(path), content.data)
     return len(chosen)
 
 
-def write_points_ply(path: Path, xyz: Float64[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"]) -> None:
+def write_points_ply(path: str | Path, xyz: Float64[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"]) -> None:
     """Write coloured points (binary little endian, positions as floats), all or nothing; `read_ply` reads them again.
 
     Raises RunError if the file cannot be written.
@@ -60,7 +60,7 @@ def write_points_ply(path: Path, xyz: Float64[np.ndarray, "n 3"], rgb: UInt8[np.
     content, table = _room(fields, len(xyz))
     _fill(table, MEAN_NAMES, xyz)
     _fill(table, colours, rgb)
-    write_bytes(path, content.data)
+    write_bytes(Path(path), content.data)
 
 
 def _room(fields: Sequence[tuple[str, str]], count: int) -> tuple[UInt8[np.ndarray, " b"], np.ndarray]:

@@ -23,6 +23,7 @@ from langfield.models.base import Converted, Model
 from langfield.pipelines.agreement import Agreement, compare
 from langfield.pipelines.opening import open_run
 from langfield.pipelines.train import at_least
+from langfield.query.phrase_arguments import text_list
 from langfield.query.presence import common_nouns
 from langfield.query.session import Session
 from langfield.renderers.splat import splat
@@ -121,7 +122,7 @@ def bake(
         UsageError: a run without language, options out of range.
         WeightsError: the run's encoder cannot be loaded.
     """
-    most = at_least("elements", 1, elements, ELEMENTS)
+    most, phrases = at_least("elements", 1, elements, ELEMENTS), text_list(phrases, "phrases")
     session, run, out = open_run(run, device=device, encoder=encoder), Path(run), Path(out)
     if session.has_splats:
         raise RunError("has a LanguageMap already: it is a run of Gaussians, which needs no baking", run)

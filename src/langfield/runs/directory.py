@@ -162,7 +162,7 @@ def settle(path: Path) -> None:
     shutil.rmtree(path / _PREVIOUS, ignore_errors=True)
 
 
-def load_run(path: Path, *, training: bool = False) -> Run:
+def load_run(path: str | Path, *, training: bool = False) -> Run:
     """Open a run and verify its files by size and SHA-256; after a torn save, the state before it.
 
     Runs of older schemas open as if the present one had written them; nothing is written.
@@ -174,6 +174,7 @@ def load_run(path: Path, *, training: bool = False) -> Run:
     Raises:
         RunError: no run there, written by a newer langfield, or torn (which file, and how).
     """
+    path = Path(path)
     if not (path / _INFO).is_file() and not (path / _PREVIOUS / _INFO).is_file():
         found = "is no folder" if not path.is_dir() else f"has no {_INFO}"
         raise RunError(f"{found}; a run directory is needed, as `langfield train` makes it", path)
@@ -186,8 +187,9 @@ def load_run(path: Path, *, training: bool = False) -> Run:
     return _open_generation(path, path, training)
 
 
-def has_run(path: Path) -> bool:
+def has_run(path: str | Path) -> bool:
     """Whether `path` holds a run (perhaps a torn one)."""
+    path = Path(path)
     return (path / _INFO).is_file() or (path / _PREVIOUS / _INFO).is_file()
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from langfield.core.cameras import NO_DISTORTION, Camera, Distortion, LensModel
+from langfield.core.camera_checks import Distortion
+from langfield.core.cameras import NO_DISTORTION, Camera, LensModel
 from langfield.core.errors import DataError
 from langfield.core.quaternions import rotation_from_unit_quaternion
 from langfield.core.transforms import Matrix4

@@ -29,7 +29,7 @@ _MAX_UNUSABLE_SHARE = 0.5
 _ROWS_AT_ONCE = 2**13  # of 248 bytes: they stay in a cache while their columns are taken
 
 
-def read_splat_ply(path: Path) -> tuple[Splats, int]:
+def read_splat_ply(path: str | Path) -> tuple[Splats, int]:
     """The Gaussians of a PLY file, in the file's own frame, and how many others were left out.
 
     Left out are Gaussians with numbers that are not finite, not possible (a rotation of length 0), or beyond all
@@ -39,6 +39,7 @@ def read_splat_ply(path: Path) -> tuple[Splats, int]:
     Raises DataError for what `read_vertices` refuses, for missing properties, a number of `f_rest_…` that belongs to no
     degree of spherical harmonics up to 3, no Gaussians, or when more than half of them would be left out.
     """
+    path = Path(path)
     table = read_vertices(path)
     names = table.dtype.names or ()
     _check_names(names, path)

@@ -155,16 +155,18 @@ class PhraseMatch:
         voxel_relevancy: (V,) its row of `PhraseScores`.
         crop_level: the level that fits it best.
         regions: where its relevancy is high, best first; also of a phrase that is not there.
+        min_presence: it counts as present if its presence is more than that.
     """
 
     presence: float
     voxel_relevancy: Float[np.ndarray, " v"]
     crop_level: int
     regions: list[Region]
+    min_presence: float = 0.5
 
     @property
     def present(self) -> bool:
-        return self.presence > 0.5
+        return self.presence > self.min_presence
 
     @property
     def hits(self) -> list[Region]:
