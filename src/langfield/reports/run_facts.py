@@ -35,7 +35,7 @@ class RunFacts:
     bytes_on_disk: int
 
     def text(self, path: str) -> str | None:
-        """The value of `run.json` at a path such as "method.name", as text; None where there is none."""
+        """The value of `run.json` at a path such as "model.name", as text; None where there is none."""
         value = value_at(self.document, path)
         return None if value is None or isinstance(value, dict | list) else str(value)
 
@@ -143,7 +143,8 @@ def commands(facts: RunFacts) -> list[str]:
 
 
 def _training(facts: RunFacts, name: str) -> list[str]:
-    whole_photos = facts.text("model.name") == "splat" and facts.text("training.baked.run") is None
+    # A baked run was trained on rays, whatever its Gaussians' config says.
+    whole_photos = facts.text("model.config.photos_per_step") is not None and facts.text("training.baked.run") is None
     given = [
         ("--preset", facts.text("training.preset")),
         ("--encoder", spec_without_folder(facts.text("encoders.image_text.spec") or "") or None),
