@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from langfield.data.views import Scene
     from langfield.evaluation.result import EvaluationReport
     from langfield.features.targets import PictureTarget
-    from langfield.models.base import Coupling, CouplingConfig, Head, HeadConfig
+    from langfield.models.heads import Coupling, CouplingConfig, Head, HeadConfig
     from langfield.models.nerf.heads import PointHead
     from langfield.models.presets import TrainingRecipe, preset
     from langfield.pipelines.bake import BakeReport, bake
@@ -42,11 +42,11 @@ _HOMES = {
     "BakeReport": "pipelines.bake",
     "Box": "query.answers",
     "Camera": "core.cameras",
-    "Coupling": "models.base",
-    "CouplingConfig": "models.base",
+    "Coupling": "models.heads",
+    "CouplingConfig": "models.heads",
     "EvaluationReport": "evaluation.result",
-    "Head": "models.base",
-    "HeadConfig": "models.base",
+    "Head": "models.heads",
+    "HeadConfig": "models.heads",
     "Hit": "query.answers",
     "LangfieldError": "core.errors",
     "OrientedBox": "query.answers",

@@ -1,1 +1,1 @@
-"""What is learnt: functions of position (and scale) that give density, colour and embeddings."""
+"""What is learnt or lifted: functions of position (and scale) that give density, colour and embeddings."""

@@ -1,1 +1,1 @@
-"""The run directory: what a training leaves on disk, how it is written so that a crash cannot tear it, and read."""
+"""The run directory: what is in it, how it is written so that a crash cannot tear it, and how it is read."""

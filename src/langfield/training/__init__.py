@@ -1,1 +1,1 @@
-"""Training: the loop, its optimiser, its batches, and what it writes; it knows methods only by their protocol."""
+"""Training: the loop, its optimiser, its batches, and what it writes; it knows models only by their protocol."""

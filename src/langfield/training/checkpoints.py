@@ -1,4 +1,4 @@
-"""Checkpoints: a training's states, kept in its run directory."""
+"""Checkpoints: the states of a training, saved in its run directory."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,13 +19,13 @@ from langfield.training.config import TrainingConfig
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything that a training needs to go on from a step as if it had never stopped.
+    """All that a training needs to continue from a step as if it had not been interrupted.
 
     Attributes:
-        step: how many steps are done.
+        step: number of steps done.
         model: the model's `state_dict`.
         training: optimiser moments and random states.
-        document: the training's figures so far, as JSON data.
+        document: figures of the training so far, as JSON data.
     """
 
     step: int
@@ -35,27 +35,31 @@ class Snapshot:
 
 
 class Checkpoints:
-    """The run directory as the loop sees it. Made by `open_checkpoints`."""
+    """Saves and loads the states of one training in its run directory. Made by `open_checkpoints`."""
 
     def __init__(self, path: Path, info: RunInfo) -> None:
         self.path = path
         self._info = info
 
     def save(self, snapshot: Snapshot) -> None:
-        """Replace the saved state, all or nothing. Raises RunError if it cannot be written, TrainingError if the model
-        holds numbers that are not finite."""
+        """Replace the saved state, all or nothing.
+
+        Raises:
+            RunError: it cannot be written.
+            TrainingError: the model has numbers that are not finite.
+        """
         _check_finite(snapshot.model, self.path)
         self._info = replace(self._info, steps_done=snapshot.step)
         tensors: dict[TensorFile, Mapping[str, Tensor]] = {"model": snapshot.model, "training": snapshot.training}
         save_run(self.path, self._info, tensors, snapshot.document)
 
-    def save_made(self, model: Mapping[str, Tensor]) -> None:
-        """`save` for a model that was made without steps, and that no training goes on from."""
+    def save_untrained(self, model: Mapping[str, Tensor]) -> None:
+        """`save` for a model that was made without training, from which no training can continue."""
         _check_finite(model, self.path)
         save_run(self.path, self._info, {"model": model})
 
     def load(self) -> Snapshot | None:
-        """The last good state, on the CPU; None if none was saved yet."""
+        """The last saved state, on the CPU; None if there is none."""
         if not has_run(self.path):
             return None
         run = load_run(self.path, training=True)
@@ -63,7 +67,6 @@ class Checkpoints:
 
 
 def _check_finite(model: Mapping[str, Tensor], path: Path) -> None:
-    """Whatever made the model: steps, what follows them, or language that was lifted."""
     for name, values in model.items():
         if values.is_floating_point() and not bool(values.isfinite().all()):
             raise TrainingError(f"{name} holds numbers that are not finite, so that the model is not saved", path)
@@ -71,9 +74,10 @@ def _check_finite(model: Mapping[str, Tensor], path: Path) -> None:
 
 @contextmanager
 def open_checkpoints(path: Path, info: RunInfo) -> Iterator[Checkpoints]:
-    """Take `path` for one training, to begin it or to go on with it.
+    """Lock `path` for one training, which begins or continues there.
 
-    Raises RunError if another process trains there, or if the run there is of another scene, model or config.
+    Raises:
+        RunError: another process trains there, or the run there is of another scene, model or config.
     """
     with lock_run(path):
         settle(path)
