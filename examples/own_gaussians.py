@@ -7,7 +7,7 @@ import langfield
 ENCODER = "builtin:mini"  # knows things on tables; for your own photos None, which downloads the preset's
 
 scene, splat, out, *phrases = sys.argv[1:]
-langfield.lift(scene, splat, out, encoder=ENCODER, say=print)
+langfield.lift(scene, splat, out, encoder=ENCODER, log=print)
 
 run = langfield.open(out)
 means = run.splats().means

@@ -7,7 +7,7 @@ import langfield
 ENCODER = "builtin:mini"  # knows things on tables; for your own photos None, which downloads the preset's
 
 scene, out, *phrases = sys.argv[1:]
-report = langfield.train(scene, out, preset="lift", encoder=ENCODER, say=print)
+report = langfield.train(scene, out, preset="lift", encoder=ENCODER, log=print)
 print(f"{report.steps} steps in {report.seconds:.0f} s, {report.psnr:.1f} dB in views that were held out")
 
 for answer in langfield.open(out).query(phrases):

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from langfield.evaluation.result import EvaluationReport
     from langfield.export.answers import coco_document
     from langfield.features.targets import PictureTarget
-    from langfield.models.base import Coupling, CouplingConfig, Head, HeadConfig, Model
+    from langfield.models.base import Model
+    from langfield.models.heads import Coupling, CouplingConfig, Head, HeadConfig
     from langfield.models.nerf.heads import PointHead
     from langfield.models.presets import TrainingRecipe, preset
     from langfield.pipelines.bake import BakeReport, bake
@@ -47,11 +48,11 @@ _HOMES = {
     "BakeReport": "pipelines.bake",
     "Box": "query.answers",
     "Camera": "core.cameras",
-    "Coupling": "models.base",
-    "CouplingConfig": "models.base",
+    "Coupling": "models.heads",
+    "CouplingConfig": "models.heads",
     "EvaluationReport": "evaluation.result",
-    "Head": "models.base",
-    "HeadConfig": "models.base",
+    "Head": "models.heads",
+    "HeadConfig": "models.heads",
     "Hit": "query.answers",
     "ImageTextEncoder": "encoders.base",
     "LangfieldError": "core.errors",

@@ -33,7 +33,7 @@ def test_the_loss_and_its_gradient_do_not_wait():
     pose[2, 3] = -2
     camera = Camera(pose, 64, 48, 60.0, 60.0, 32.0, 24.0)
     model = Splat(SplatConfig(GaussianConfig(capacity=500), photos_per_step=2), ModelContext(photos=1)).cuda()
-    model.gaussians.begin(rng.uniform(-0.5, 0.5, (500, 3)), rng.uniform(0, 1, (500, 3)))
+    model.gaussians.init_from_points(rng.uniform(-0.5, 0.5, (500, 3)), rng.uniform(0, 1, (500, 3)))
     batch = PhotoBatch((Photo(0, camera, torch.full((48, 64, 3), 0.5, device="cuda")),) * 2)
 
     def step() -> None:

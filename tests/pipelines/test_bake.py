@@ -36,7 +36,7 @@ def bake_it(made: Session, run: Path, out: Path, elements: int = 4000, phrases=t
     """Bake the run, whose session is this one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("langfield.pipelines.bake.open_run", lambda opened, **_: {run: made}[opened])
-        return bake(run, out, elements=elements, phrases=phrases, progress=lambda _: None, say=lambda _: None)
+        return bake(run, out, elements=elements, phrases=phrases, progress=lambda _: None, log=lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_a_run_of_gaussians_is_refused(baked, tmp_path: Path):
 
 def test_what_cannot_be_baked_leaves_no_run(tmp_path: Path):
     made, run = field(tmp_path, BallField(mute=True))
-    with pytest.raises(RunError, match="says nothing of the surfaces"):
+    with pytest.raises(RunError, match="has no language on the surfaces"):
         bake_it(made, run, tmp_path / "out")
     assert not has_run(tmp_path / "out")
     with pytest.raises(UsageError, match="a phrase is empty"):

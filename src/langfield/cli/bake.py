@@ -38,7 +38,7 @@ class BakeCommand(RunOptions):
             encoder=self.encoder,
             device=self.device,
             progress=console.progress,
-            say=console.say,
+            log=console.say,
         )
         console.table(("", "field", "baked"), _sizes(report))
         console.table(("agreement", ""), _agreement(report))

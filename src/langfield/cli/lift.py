@@ -45,7 +45,7 @@ class LiftCommand(OutputOptions):
             allow_outside=self.allow_outside,
             device=self.device,
             progress=console.progress,
-            say=console.say,
+            log=console.say,
         )
         quality = "" if report.psnr is None else f", PSNR {report.psnr:.2f} dB on test views"
         memory = f"{report.memory_bytes / 2**30:.1f} GB"

@@ -94,7 +94,7 @@ class ReproduceCommand(OutputOptions):
             dense=self.dense,
             device=self.device,
             progress=console.progress,
-            say=console.say,
+            log=console.say,
         )
         sheet = out / "sheet.png"
         title = f"{scene.name}, preset {trained.preset}"

@@ -70,7 +70,7 @@ class TrainCommand(OutputOptions):
             seed=self.seed,
             tensorboard=self.tensorboard,
             progress=console.progress,
-            say=console.say,
+            log=console.say,
         )
         quality = "" if report.psnr is None else f", PSNR {report.psnr:.2f} dB on test views"
         memory = f"{report.memory_bytes / 2**30:.1f} GB"

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class TypedConfig:
-    """Base of a family of configs that stand in one place and are told apart by `type`.
+    """Base of a family of configs of which one is chosen, and which are distinguished by their `type`.
 
     A family is a direct subclass without a `type`; its members are dataclasses that derive from it and set one:
 

@@ -20,7 +20,7 @@ class Splats:
     """N Gaussians with colours of spherical harmonics of degree d, K = (d + 1)².
 
     Attributes:
-        means: centres, in the frame that whoever holds them says: in files it is the world frame.
+        means: centres, in a frame that depends on the holder; in files it is the world frame.
         rotations: quaternions wxyz that turn a Gaussian's own axes into the frame; any length but 0.
         log_scales: natural logarithms of the standard deviations along their own axes.
         opacity_logits: opacities before the logistic function.

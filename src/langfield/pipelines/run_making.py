@@ -1,4 +1,4 @@
-"""How a run is made of a scene: what it is going to be, and the way from encoding the photos to the saved model."""
+"""How a run is made from a scene: its specification, and the way from encoding the photos to the saved model."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,7 +23,7 @@ from langfield.models.registry import MODELS
 from langfield.ops.gaussians import gsplat_kernels
 from langfield.pipelines.stages import (
     Encoders,
-    Say,
+    Log,
     Stopwatch,
     crop_angles,
     load_encoders,
@@ -35,16 +35,16 @@ from langfield.runs.cost import RunCost
 from langfield.runs.info import RunInfo, RunView
 from langfield.training.checkpoints import Checkpoints, open_checkpoints
 from langfield.training.config import TrainingConfig
-from langfield.training.event_log import EventLog, TensorBoardLog, to_all
+from langfield.training.event_log import EventLog, TensorBoardLog, broadcast
 from langfield.training.loop import TrainingResult, peak_memory_bytes
 
 KERNEL_LOG = "gsplat-build.log"
-_OWN_RECIPE = "own"  # what a run says of its preset where a recipe was given instead of a name
+_OWN_RECIPE = "own"  # the preset's name in a run that was made by a recipe of one's own
 
 
 @dataclass(frozen=True)
 class TrainReport:
-    """What a training came to.
+    """What a training led to.
 
     Attributes:
         run: the run directory.
@@ -54,7 +54,7 @@ class TrainReport:
         stages: those seconds by stage.
         memory_bytes: the largest peak of such a call, on the GPU if one was used.
         crops_per_second: of the image-text encoder; 0 when the cache had everything.
-        preset: name of the preset.
+        preset: name of the preset; "own" for a recipe of one's own.
         device: where it was trained.
         call_seconds, call_stages: of this call alone.
     """
@@ -92,17 +92,20 @@ class TrainReport:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What is to be made of a scene, and where.
+    """What a run is made from, and where.
 
     Attributes:
         out: the run directory.
-        stage: what the learning is called in reports: "training" or "lifting".
-        scene_path, scene, fingerprint: the photos.
-        preset, recipe: by which it is made.
+        stage: name of the stage that makes the model: "training" or "lifting".
+        scene_path: the scene's folder.
+        scene: what was read from it.
+        fingerprint: of the scene.
+        preset: name of the recipe.
+        recipe: model, encoders and pyramid.
         config: of the training.
-        device: where.
+        device: where it is made.
         source: what the run depends on besides, as keys of its training document.
-        tensorboard: whether events go there, too.
+        tensorboard: whether to log for TensorBoard.
     """
 
     out: Path
@@ -118,8 +121,7 @@ class RunSpec:
     tensorboard: bool = False
 
 
-# From what the run is going to be, the photos that have features, the features, where states are kept and whom to tell:
-# the model, and what its training came to.
+# Makes the model of a run from the photos that have features and these features; saves it, and reports progress.
 FitFunction = Callable[[RunInfo, TrainingPhotos, FeatureBank, Checkpoints, Progress], tuple[Model, TrainingResult]]
 
 
@@ -129,14 +131,25 @@ def chosen_recipe(
     device: torch.device,
     encoder: str | None,
     dense: str | None,
-    say: Say,
+    log: Log,
 ) -> tuple[str, TrainingRecipe]:
-    """The recipe given or named, or of the model `method`, or for the device, and its name; with the encoders that were
-    asked for instead of its own. Raises UsageError for what does not fit together."""
+    """The recipe that a run is made by, and its name.
+
+    Args:
+        method: name of a model; "auto" for any.
+        given: a recipe, or a preset's name; None for the default preset of the model and the device.
+        device: where the run is made.
+        encoder: spec of the image-text encoder; None for the recipe's.
+        dense: spec of the dense encoder, "none" for none; None for the recipe's.
+        log: gets the choice of a preset.
+
+    Raises:
+        UsageError: they do not fit together.
+    """
     check_choice("method", method, ("auto", *sorted(MODELS)))
     if given is None:
         given, why = default_preset(method, device.type == "cuda", gsplat_kernels.installed())
-        say(f"preset {given}, because {why}; --preset chooses another one")
+        log(f"preset {given}, because {why}; --preset chooses another one")
     name, chosen = (given, preset(given)) if isinstance(given, str) else (_OWN_RECIPE, given)
     if method not in ("auto", chosen.config.model):
         raise UsageError(f"preset {name} is of the method {chosen.config.model}, not {method}; leave one out")
@@ -153,31 +166,31 @@ def chosen_recipe(
 
 
 def absolute_spec(spec: str) -> str:
-    """A spec that is found from any working folder, for the run keeps it."""
+    """An encoder's spec with an absolute path, for it is saved in the run."""
     kind, local, folder = spec.partition("local-dir:")
     return f"{kind}{local}{Path(folder).expanduser().absolute()}" if local and folder else spec
 
 
-def make_run(spec: RunSpec, learn: FitFunction, watch: Stopwatch, progress: Progress, say: Say) -> TrainReport:
-    """Let encoders see the photos, and a model learn from that and leave its run."""
+def make_run(spec: RunSpec, fit_model: FitFunction, watch: Stopwatch, progress: Progress, log: Log) -> TrainReport:
+    """Encode the photos, make the model from them, and save the run with its report."""
     with watch.stage("encoders"):
         encoders = load_encoders(spec.recipe, spec.device)
     photos = TrainingPhotos(spec.scene, subsample_evenly(spec.scene.train, spec.recipe.feature_views))
     info = _run_info(spec, photos, encoders)
-    # Whatever speaks against this run in `out` is found before hours of encoding.
+    # What forbids this run in `out` is found before hours of encoding.
     with open_checkpoints(spec.out, info, lambda version: spec.scene.fingerprint(progress, version)) as checkpoints:
         if spec.device.type == "cuda":
             with watch.stage("kernels"):
-                spec.recipe.config.prepare_device(spec.device, spec.out / KERNEL_LOG, progress, say)
+                spec.recipe.config.prepare_device(spec.device, spec.out / KERNEL_LOG, progress, log)
         logs = [EventLog(spec.out / "events.jsonl"), *([TensorBoardLog(spec.out)] if spec.tensorboard else [])]
         with watch.stage("features"):
-            bank = make_features(photos, encoders, spec.recipe.pyramid, spec.device, progress, say)
+            bank = make_features(photos, encoders, spec.recipe.pyramid, spec.device, progress, log)
         del encoders  # what follows needs their memory
         checkpoints.count_cost(lambda: _cost_of_call(watch, bank, spec.device))
         with watch.stage(spec.stage):
-            model, result = learn(info, photos, bank, checkpoints, to_all(progress, *logs))
-        if model.finish_stage is not None and result.last_work_seconds:
-            watch.move(spec.stage, model.finish_stage, result.last_work_seconds)
+            model, result = fit_model(info, photos, bank, checkpoints, broadcast(progress, *logs))
+        if model.finish_stage is not None and result.finish_seconds:
+            watch.move(spec.stage, model.finish_stage, result.finish_seconds)
         with watch.stage("psnr"):
             quality = quick_psnr(model, spec.scene, spec.device, progress)
         of_call = _cost_of_call(watch, bank, spec.device)
@@ -208,7 +221,7 @@ def _cost_of_call(watch: Stopwatch, bank: FeatureBank, device: torch.device) -> 
 
 
 def _run_info(spec: RunSpec, photos: TrainingPhotos, encoders: Encoders) -> RunInfo:
-    """What the run is going to be. The encoders' cards say all of the features that it depends on."""
+    """What run.json says of the run. Of the features it depends on the pyramid and the encoders' cards."""
     image_text, dense = encoders
     scene, recipe, config = spec.scene, spec.recipe, spec.config
     target_dims = {"embedding": image_text.card.embed_dim}
@@ -233,7 +246,7 @@ def _run_info(spec: RunSpec, photos: TrainingPhotos, encoders: Encoders) -> RunI
 
 
 def _run_views(scene: Scene) -> tuple[RunView, ...]:
-    """What a run keeps of the views that it is trained or tested on."""
+    """The views that the run is trained on, then those that it is tested on."""
     train = [RunView(scene.views[index].name, "train", scene.views[index].camera) for index in scene.train]
     test = [RunView(scene.views[index].name, "test", scene.views[index].camera) for index in scene.test]
     return (*train, *test)

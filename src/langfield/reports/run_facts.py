@@ -151,7 +151,8 @@ def commands(facts: RunFacts) -> list[str]:
 
 
 def _training(facts: RunFacts, name: str) -> list[str]:
-    whole_photos = facts.text("model.name") == "splat" and facts.text("training.baked.run") is None
+    # A baked run was trained on rays, whatever its Gaussians' config says.
+    whole_photos = facts.text("model.config.photos_per_step") is not None and facts.text("training.baked.run") is None
     given = [
         ("--preset", facts.text("training.preset")),
         ("--encoder", spec_without_folder(facts.text("encoders.image_text.spec") or "") or None),

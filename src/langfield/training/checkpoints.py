@@ -1,4 +1,4 @@
-"""Checkpoints: a training's states, kept in its run directory."""
+"""Checkpoints: the states of a training, saved in its run directory."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,13 +20,13 @@ from langfield.training.config import TrainingConfig
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything that a training needs to go on from a step as if it had never stopped.
+    """All that a training needs to continue from a step as if it had not been interrupted.
 
     Attributes:
-        step: how many steps are done.
+        step: number of steps done.
         model: the model's `state_dict`.
         training: optimiser moments and random states.
-        document: the training's figures so far, as JSON data.
+        document: figures of the training so far, as JSON data.
     """
 
     step: int
@@ -36,7 +36,7 @@ class Snapshot:
 
 
 class Checkpoints:
-    """The run directory as the loop sees it. Made by `open_checkpoints`.
+    """Saves and loads the states of one training in its run directory. Made by `open_checkpoints`.
 
     Attributes:
         path: the run directory.
@@ -60,16 +60,20 @@ class Checkpoints:
         return self._cost_before.then(self._cost_of_call()) if self.saved else self._cost_before
 
     def save(self, snapshot: Snapshot) -> None:
-        """Replace the saved state, all or nothing. Raises RunError if it cannot be written, TrainingError if the model
-        holds numbers that are not finite."""
+        """Replace the saved state, all or nothing.
+
+        Raises:
+            RunError: it cannot be written.
+            TrainingError: the model has numbers that are not finite.
+        """
         _check_finite(snapshot.model, self.path)
         self._info = replace(self._info, steps_done=snapshot.step)
         tensors: dict[TensorFile, Mapping[str, Tensor]] = {"model": snapshot.model, "training": snapshot.training}
         self.saved, self._document = True, snapshot.document
         save_run(self.path, self._info, tensors, self._with_cost(snapshot.document))
 
-    def save_made(self, model: Mapping[str, Tensor]) -> None:
-        """`save` for a model that was made without steps, and that no training goes on from."""
+    def save_untrained(self, model: Mapping[str, Tensor]) -> None:
+        """`save` for a model that was made without training, from which no training can continue."""
         _check_finite(model, self.path)
         self.saved, self._document, self._cost_before = True, None, RunCost()
         save_run(self.path, self._info, {"model": model})
@@ -83,7 +87,7 @@ class Checkpoints:
         return {**document, "cost": self.cost().to_json()}
 
     def load(self) -> Snapshot | None:
-        """The last good state, on the CPU; None if none was saved yet."""
+        """The last saved state, on the CPU; None if there is none."""
         if not has_run(self.path):
             return None
         run = load_run(self.path, training=True)
@@ -99,7 +103,6 @@ def _saved_cost(run: Run) -> RunCost:
 
 
 def _check_finite(model: Mapping[str, Tensor], path: Path) -> None:
-    """Whatever made the model: steps, what follows them, or language that was lifted."""
     for name, values in model.items():
         if values.is_floating_point() and not bool(values.isfinite().all()):
             raise TrainingError(f"{name} holds numbers that are not finite, so that the model is not saved", path)

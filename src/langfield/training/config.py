@@ -1,4 +1,4 @@
-"""Settings of a training. Apart from the loop, for checkpoints compare them with the ones that a run was saved with."""
+"""Settings of a training, apart from the loop because checkpoints compare them, too."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,17 @@ class TrainingConfig:
     """How a model is trained.
 
     Attributes:
-        steps: how many steps in all.
-        rays: rays in a step.
-        head_rays: how many of them carry targets besides colour; None for all.
-        seed: of everything random.
-        bf16: run the model in bfloat16 where torch thinks it safe; None to do so on CUDA only.
+        steps: steps in all; 0 for a run that is made without training.
+        rays: rays in a step, at least 1.
+        head_rays: how many of them have targets besides colour, at least 1; None for all.
+        seed: of all random numbers.
+        bf16: run the model under bfloat16 autocast; None to do so on CUDA only.
         cuda_graphs: on CUDA, record steps and launch them whole (same results, less time).
         save_every: seconds between saves.
-        report_every: steps between reports, each of which waits for the device (a report is due every second anyway).
+        report_every: steps between reports, which wait for the device; there is one every second in any case.
+
+    Raises:
+        ValueError: steps below 0, rays or head_rays below 1.
     """
 
     steps: int = 30_000

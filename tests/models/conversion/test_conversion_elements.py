@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 from tests.data.scenes import draw
 from tests.models.conversion.ball_field import BallField, cameras, observed_scales, to_surface
 
-from langfield.models.conversion.elements import SurfaceElements, _known, gather_elements, gaussians_of
+from langfield.models.conversion.elements import SurfaceElements, _nearest_element, gather_elements, gaussians_of
 from langfield.models.conversion.surface_observations import CropSizedVoxels, SurfaceObservations, observe_surface
 from langfield.renderers.splat import splat
 from langfield.renderers.volume import SurfaceSamples
@@ -59,7 +59,7 @@ def test_every_observation_has_an_element_near_and_a_surface_is_covered_once(
 
 @pytest.mark.parametrize("noise", [0.0, 1.0])
 def test_noise_in_depth_makes_no_second_layer(observations: SurfaceObservations, voxels: CropSizedVoxels, noise: float):
-    ray = torch.nn.functional.normalize(observations.points - observations.eyes[observations.view], dim=-1)
+    ray = torch.nn.functional.normalize(observations.points - observations.camera_centres[observations.view], dim=-1)
     away = torch.randn(len(observations), 1, generator=torch.Generator().manual_seed(1)) * noise
     moved = replace(observations, points=observations.points + ray * away * voxels.sides(observations.points)[:, None])
     exact, noisy = (len(gather_elements(given, voxels, 10**6)[0]) for given in (observations, moved))
@@ -81,7 +81,7 @@ def test_an_observation_is_of_the_element_behind_its_pixel_or_of_none():
     turned = np.array([0.0, np.sin(0.01), np.cos(0.01)]) * 2
     aside = np.array([0.0, np.sin(0.1), np.cos(0.1)]) * 2
     side = np.array([0.1])
-    known = partial(_known, eye, side)
+    known = partial(_nearest_element, eye, side)
     assert known(np.array([turned])) == 0  # 0.02 to the side, of voxels of 0.1
     assert known(np.array([aside])) == -1  # 0.2 to the side
     assert known(1.12 * eye) == 0  # deeper by less than three sides

@@ -92,7 +92,7 @@ def test_what_the_field_says_nothing_of_is_not_answered_for(elements: SurfaceEle
     right = Half().embed(elements.samples, elements.distance).any(dim=-1)
     assert torch.equal(found.seen, right)
     assert cosine > 0.99
-    with pytest.raises(RunError, match="says nothing of the surfaces"):
+    with pytest.raises(RunError, match="has no language on the surfaces"):
         code_language(BallField(mute=True), elements, torch.tensor([0.1, 0.4]))
 
 
