@@ -101,7 +101,9 @@ class ReproduceCommand(OutputOptions):
         # The opened run goes before measuring opens its own: both would need the memory.
         answers = _ask_and_draw(langfield.open(run, device=self.device), photos, asked, title, sheet, console)
         measured = measured_figures(plan, folder, run, self.device, console)
-        at_levels = {protocol: labels for protocol, labels in plan.items() if protocol in PROTOCOLS_AT_LEVELS}
+        at_levels: dict[ProtocolName, Path | None] = {
+            protocol: plan[protocol] for protocol in PROTOCOLS_AT_LEVELS if protocol in plan
+        }
         raw = measured_figures(at_levels, folder, run, self.device, console, "raw")
         result = {
             "scene": scene.name,

@@ -67,8 +67,8 @@ class Points:
     def digest(self) -> str:
         """sha256 (hex) of places and colours, in their order, whatever file they were read from."""
         total = hashlib.sha256(f"{len(self)}".encode())
-        total.update(np.ascontiguousarray(self.xyz, dtype="<f4"))
-        total.update(np.ascontiguousarray(self.rgb))
+        total.update(self.xyz.astype("<f4").tobytes())
+        total.update(self.rgb.tobytes())
         return total.hexdigest()
 
 
