@@ -68,16 +68,21 @@ class CocoDocument:
         self._annotations: list[dict[str, Any]] = []
 
     def add(
-        self, view: RunView, phrase: str, masks: Bool[np.ndarray, "k h w"], scores: Sequence[float], mask_file: str
+        self,
+        view: RunView,
+        phrase: str,
+        masks: Bool[np.ndarray, "k h w"],
+        scores: Sequence[float],
+        mask_file: str | None = None,
     ) -> None:
         """Add the masks of a phrase's K hits in a photo, best first, and their scores; empty masks are left out.
 
-        Args: mask_file: the picture of all of them together, as a path from the COCO file's folder.
+        Args: mask_file: the picture of all of them together, as a path from the COCO file's folder; None without one.
         """
         for rank, (mask, score) in enumerate(zip(masks, scores, strict=True), start=1):
             if mask.any():
                 where = {"image_id": self._images[view.name], "category_id": self._categories[phrase]}
-                found = {"score": score, "hit": rank, "mask_file": mask_file}
+                found = {"score": score, "hit": rank} | ({} if mask_file is None else {"mask_file": mask_file})
                 self._annotations.append({"id": len(self._annotations) + 1} | where | annotation(mask) | found)
 
     def to_json(self) -> Mapping[str, Any]:

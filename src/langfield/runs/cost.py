@@ -59,7 +59,9 @@ class RunCost:
             } if all(_is_time(value) for value in (seconds, *stages.values())):
                 return cls(seconds, stages, memory_bytes, crops_per_second, device)
         seconds = document.get("seconds")
-        return cls(float(seconds), {"training": float(seconds)}) if _is_time(seconds) else cls()
+        if not isinstance(seconds, int | float) or not _is_time(seconds):
+            return cls()
+        return cls(float(seconds), {"training": float(seconds)})
 
 
 def _is_time(value: Any) -> bool:
