@@ -97,7 +97,7 @@ class WallPixels:
     def embedding(self, scale_scene: torch.Tensor) -> torch.Tensor:
         return self.wall.embed(self.samples, scale_scene)
 
-    def at(self, scale_scene: torch.Tensor) -> Callable[[EncodedPhrases], torch.Tensor]:
+    def relevancy_at(self, scale_scene: torch.Tensor) -> Callable[[EncodedPhrases], torch.Tensor]:
         embedding = self.embedding(scale_scene)
         return lambda phrases: phrases.relevancy(embedding)
 

@@ -41,6 +41,18 @@ def test_a_picture_answers_at_the_thing_and_its_depth_is_in_world_units():
     assert answers.relevancy.shape == (1, camera.height_px, camera.width_px)
 
 
+@pytest.mark.usefixtures("types_unchecked")
+@pytest.mark.parametrize("protocol", ["typo", "lerf-ovs", None])
+def test_a_protocol_that_is_not_known_is_refused_before_anything_is_rendered(protocol):
+    class Unasked(Wall):
+        def surface(self, camera):
+            raise AssertionError("nothing is rendered")
+
+    made = session(Unasked())
+    with pytest.raises(UsageError, match=r"^unknown protocol .*known are langfield, lerf$"):
+        made.ask_view(made.views[0].camera, ["thing"], protocol=protocol)
+
+
 def test_maps_at_levels_hold_the_picture_that_answers():
     made = session()
     camera = made.views[0].camera

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from tests.ops.gaussians.gaussian_scenes import random_scene
 
-from langfield.core.cameras import Camera
+from langfield.core.cameras import Camera, Cameras
 from langfield.fields.gaussians import GaussianConfig, Gaussians
-from langfield.renderers.splat import project_gaussians, splat
+from langfield.renderers.splat import lens_warp, project_gaussians, splat
 
 DISTORTION = (-0.2, 0.05, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -53,6 +54,22 @@ def test_backprojecting_is_the_transpose_of_blending(distortion):
     picture = torch.randn(camera.height_px, camera.width_px, 2, generator=torch.Generator().manual_seed(2))
     there = (seen.blend(values)[0] * picture).sum()
     torch.testing.assert_close((seen.backproject(picture) * values).sum(), there, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (61, 47)])
+@pytest.mark.parametrize("distortion", [DISTORTION, (0.15, 0.02, 0.001, -0.002, 0.0, 0.0, 0.0, 0.0)])
+def test_a_ramp_over_the_undistorted_picture_is_read_where_the_lens_looks(distortion, width, height):
+    """The undistorted picture's value is its plane's x and y; a distorted pixel reads those of its own ray."""
+    camera = Camera(np.eye(4), width, height, 55.0, 54.0, width / 2 + 1.3, height / 2 - 0.7, distortion)
+    warp = lens_warp(camera, torch.device("cpu"))
+    pinhole = warp.undistorted_camera
+    focal, centre = torch.tensor([pinhole.fx_px, pinhole.fy_px]), torch.tensor([pinhole.cx_px, pinhole.cy_px])
+    ramp = ((pinhole.pixel_centres() - centre) / focal).float()
+    read = torch.nn.functional.grid_sample(ramp.permute(2, 0, 1)[None], warp.grid[None], align_corners=False)[0]
+    pixels = camera.pixel_centres().reshape(-1, 2)
+    rays = Cameras.from_list([camera]).rays(torch.zeros(len(pixels), dtype=torch.int64), pixels)
+    expected = (rays.directions[:, :2] / rays.directions[:, 2:]).T.reshape(2, height, width)
+    torch.testing.assert_close(read, expected, rtol=0, atol=1e-4)
 
 
 def test_contributing_gaussians_draw_the_same_from_fewer():

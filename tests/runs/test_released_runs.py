@@ -23,6 +23,7 @@ from tests.runs.released_presets import STEPS, use_released_presets
 
 import langfield
 from langfield.cli.main import main
+from langfield.data.views import FINGERPRINT_VERSION
 
 VERSION = RELEASED / "0.1.0"
 TRAINED = ("nano", "lerf", "lift", "splat", "splat-classic")
@@ -189,6 +190,13 @@ def test_the_encoders_are_those_that_the_runs_were_trained_with(unpacked: Unpack
             assert hashlib.sha256((unpacked.folder / folder / file).read_bytes()).hexdigest() == digest
 
 
+def test_they_know_their_scene_by_the_first_fingerprint():
+    scene = langfield.open_scene(VERSION / "scene")
+    known = {json.loads((VERSION / name / "run.json").read_text())["scene"]["fingerprint"] for name in TRAINED}
+    assert known == {scene.fingerprint(version=1)}
+    assert scene.fingerprint() not in known
+
+
 @pytest.mark.parametrize("name", FINISHED)
 def test_a_finished_run_shows_and_answers_what_it_did(name: str, unpacked: Unpacked):
     session = langfield.open(VERSION / name / "finished", device="cpu", encoder=unpacked.encoder)
@@ -231,6 +239,9 @@ def test_a_stopped_run_goes_on_to_the_same_end(
         scene, encoder = VERSION / "scene", unpacked.encoder
         steps = langfield.train(scene, run, preset=name, encoder=encoder, dense=dense, device="cpu").steps
     assert steps == STEPS[name]
+    document = json.loads((run / "run.json").read_text())["scene"]
+    now = langfield.open_scene(VERSION / "scene").fingerprint()
+    assert (document["fingerprint"], document["fingerprint_version"]) == (now, FINGERPRINT_VERSION)
     session = langfield.open(run, device="cpu", encoder=unpacked.encoder)
     shown, answered = stored(name)
     check_shown(pictures(session) | asked(session), shown, RESUMED)

@@ -20,7 +20,8 @@ class QueryCommand(RunOptions):
     """What to look for, each phrase in quotes."""
 
     negative: Texts = ()
-    """Phrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given.
+    """Phrases that the asked ones compete with.
+    The encoder's own (object, things, stuff, texture), if not given.
     Takes all words up to the next option or --, and may be given again."""
 
     min_presence: MinPresence = None

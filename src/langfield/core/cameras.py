@@ -3,6 +3,11 @@
 Axes are OpenCV's (x right, y down, z forward). The centre of the top left pixel is (0.5, 0.5). Lens models follow
 OpenCV: "opencv" is the rational radial-tangential model (k1 k2 p1 p2 k3 k4 k5 k6), "fisheye" the equidistant one
 with polynomial k1 k2 k3 k4. A pinhole is "opencv" without coefficients.
+
+A `Camera` is in the frame that its pose leads to, and does not know which one that is: the world frame as readers make
+it, the scene frame after `moved(scene_from_world)`. Its field is named `world_from_camera`, after the first of them.
+Code for cameras of any frame, or of the scene frame (everything below `query`), reads the pose as `frame_from_camera`,
+and says in its docstring which frame it wants.
 """
 
 from collections.abc import Sequence
@@ -44,10 +49,13 @@ class Camera:
 
     Attributes:
         world_from_camera: 4×4 rigid pose, float64: maps camera coordinates to world ones. The camera's axes are
-            OpenCV's (x right, y down, z forward).
-        width_px, height_px: the picture's size.
-        fx_px, fy_px, cx_px, cy_px: focal lengths and principal point in pixels; the centre of the top left pixel is
-            (0.5, 0.5).
+            OpenCV's (x right, y down, z forward). After `moved` it leads to the other frame: see `frame_from_camera`.
+        width_px: the picture's width.
+        height_px: the picture's height.
+        fx_px: focal length along x, in pixels.
+        fy_px: focal length along y, in pixels.
+        cx_px: x of the principal point, in pixels; the centre of the top left pixel is (0.5, 0.5).
+        cy_px: y of the principal point, in pixels.
         distortion: (k1, k2, p1, p2, k3, k4, k5, k6) for "opencv"; (k1, k2, 0, 0, k3, k4, 0, 0) for "fisheye".
         lens: the lens model.
     """
@@ -61,6 +69,11 @@ class Camera:
     cy_px: float
     distortion: Distortion = NO_DISTORTION
     lens: LensModel = "opencv"
+
+    @property
+    def frame_from_camera(self) -> Matrix4:
+        """The 4×4 pose in whatever frame this camera is in: the value of `world_from_camera`, also after `moved`."""
+        return self.world_from_camera
 
     # -- cameras of one's own ------------------------------------------------------------------------------------
 
@@ -180,12 +193,12 @@ class Camera:
 
     @property
     def is_pinhole(self) -> bool:
-        """Whether there is no distortion: straight lines stay straight."""
+        """Whether the lens has no distortion."""
         return self.lens == "opencv" and not any(self.distortion)
 
     @property
     def optics(self) -> tuple[Any, ...]:
-        """All but the pose, hashable: cameras of equal optics have the same rays in their own axes."""
+        """Size, intrinsics and lens, hashable: cameras of equal optics have the same rays in camera axes."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "world_from_camera"}
         return (*(values | {"distortion": tuple(float(k) for k in self.distortion)}).values(),)
 
@@ -193,9 +206,9 @@ class Camera:
         """The pinhole of the same pose, size, focal lengths and principal point."""
         return replace(self, distortion=NO_DISTORTION, lens="opencv")
 
-    def moved(self, scene_from_world: Similarity) -> "Camera":
-        """The same camera in another frame."""
-        return replace(self, world_from_camera=scene_from_world.pose(self.world_from_camera))
+    def moved(self, target_from_source: Similarity) -> "Camera":
+        """The same camera in another frame, in most cases from the world to the scene frame (`scene_from_world`)."""
+        return replace(self, world_from_camera=target_from_source.pose(self.world_from_camera))
 
     def to_json(self) -> dict[str, Any]:
         """The camera as plain JSON values; `from_json` gives it back bit for bit."""
@@ -233,10 +246,13 @@ class Cameras:
 
     Attributes:
         frame_from_camera: (N, 3, 4), the poses in whatever frame the given cameras were in (usually `scene`).
-        focal_px, centre_px: (N, 2), x then y.
+        focal_px: (N, 2), focal lengths along x and y.
+        centre_px: (N, 2), principal points, x then y.
         size_px: (N, 2), width then height.
         distortion: (N, 8), as in `Camera`.
         fisheye: (N,), which cameras have a fisheye lens.
+        any_distortion: whether any coefficient is not 0.
+        any_fisheye: whether any lens is a fisheye.
     """
 
     frame_from_camera: Float[Tensor, "n 3 4"]
@@ -254,7 +270,7 @@ class Cameras:
             return torch.from_numpy(np.array(rows)).to(device=device, dtype=dtype)
 
         return cls(
-            frame_from_camera=tensor([c.world_from_camera[:3] for c in cameras]),
+            frame_from_camera=tensor([c.frame_from_camera[:3] for c in cameras]),
             focal_px=tensor([(c.fx_px, c.fy_px) for c in cameras]),
             centre_px=tensor([(c.cx_px, c.cy_px) for c in cameras]),
             size_px=tensor([(c.width_px, c.height_px) for c in cameras], torch.int64),

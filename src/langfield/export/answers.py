@@ -25,7 +25,9 @@ class PhraseInPhoto:
 
     Attributes:
         view: the run's view of the photo.
-        relevancy, refined, mask: as in `langfield.query.answers.ViewAnswers`.
+        relevancy: as in `langfield.query.answers.ViewAnswers`.
+        refined: likewise.
+        mask: likewise, one of its `masks`.
     """
 
     phrase: str
@@ -66,16 +68,21 @@ class CocoDocument:
         self._annotations: list[dict[str, Any]] = []
 
     def add(
-        self, view: RunView, phrase: str, masks: Bool[np.ndarray, "k h w"], scores: Sequence[float], mask_file: str
+        self,
+        view: RunView,
+        phrase: str,
+        masks: Bool[np.ndarray, "k h w"],
+        scores: Sequence[float],
+        mask_file: str | None = None,
     ) -> None:
         """Add the masks of a phrase's K hits in a photo, best first, and their scores; empty masks are left out.
 
-        Args: mask_file: the picture of all of them together, as a path from the COCO file's folder.
+        Args: mask_file: the picture of all of them together, as a path from the COCO file's folder; None without one.
         """
         for rank, (mask, score) in enumerate(zip(masks, scores, strict=True), start=1):
             if mask.any():
                 where = {"image_id": self._images[view.name], "category_id": self._categories[phrase]}
-                found = {"score": score, "hit": rank, "mask_file": mask_file}
+                found = {"score": score, "hit": rank} | ({} if mask_file is None else {"mask_file": mask_file})
                 self._annotations.append({"id": len(self._annotations) + 1} | where | annotation(mask) | found)
 
     def to_json(self) -> Mapping[str, Any]:
@@ -93,6 +100,37 @@ class CocoDocument:
             ],
             "annotations": self._annotations,
         }
+
+
+def coco_document(
+    session: Session,
+    phrases: Sequence[str],
+    *,
+    views: Sequence[RunView] | None = None,
+    negatives: Sequence[str] | None = None,
+    progress: Progress = silent,
+) -> Mapping[str, Any]:
+    """Where phrases are in photos, as COCO's object instances: `json.dumps` makes the file of it.
+
+    Every hit that a photo shows is an annotation: a run-length encoded mask of the photo's size, its area and box, and,
+    beside what COCO knows, `score` and `hit`, its rank among the phrase's hits.
+
+    Args:
+        session: a run that `langfield.open` opened.
+        phrases: the categories; one that is not in the scene has no annotations.
+        views: which of the run's photos are the images; None for all.
+        negatives: as in `Session.query`.
+        progress: gets the stage "masks" besides those of `Session.query`.
+    """
+    images = session.views if views is None else views
+    answers = session.query(list(dict.fromkeys(phrases)), negatives=negatives, progress=progress)
+    document, start = CocoDocument(images, [answer.phrase for answer in answers]), time.monotonic()
+    for done, view in enumerate(images, start=1):
+        for answer in (answer for answer in answers if answer.present):
+            masks = session.hit_masks(view.camera, answer.phrase, negatives=negatives)
+            document.add(view, answer.phrase, masks, [hit.score for hit in answer.hits])
+        progress(ProgressEvent("masks", done, len(images), "photos", time.monotonic() - start))
+    return document.to_json()
 
 
 def elements_of(

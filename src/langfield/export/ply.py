@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
 from langfield.core.splats import (
-    CONSTANT_NAMES,
+    DC_NAMES,
     MEAN_NAMES,
     NORMAL_NAMES,
     OPACITY_NAME,
@@ -37,11 +37,11 @@ def write_splat_ply(path: str | Path, splats: Splats, selection: Bool[np.ndarray
     """
     chosen = splats if selection is None else splats.chosen(selection)
     rest = rest_names(3 * (chosen.harmonics.shape[1] - 1))
-    names = (*MEAN_NAMES, *NORMAL_NAMES, *CONSTANT_NAMES, *rest, OPACITY_NAME, *SCALE_NAMES, *ROTATION_NAMES)
+    names = (*MEAN_NAMES, *NORMAL_NAMES, *DC_NAMES, *rest, OPACITY_NAME, *SCALE_NAMES, *ROTATION_NAMES)
     content, table = _room([(name, "<f4") for name in names], len(chosen))
     _fill(table, MEAN_NAMES, chosen.means)
     _fill(table, NORMAL_NAMES, np.zeros((len(chosen), 3)))
-    _fill(table, CONSTANT_NAMES, chosen.harmonics[:, 0])
+    _fill(table, DC_NAMES, chosen.harmonics[:, 0])
     _fill(table, rest, chosen.harmonics[:, 1:].transpose(0, 2, 1).reshape(len(chosen), len(rest)))
     _fill(table, [OPACITY_NAME], chosen.opacity_logits[:, None])
     _fill(table, SCALE_NAMES, chosen.log_scales)

@@ -14,9 +14,11 @@ from langfield.core.sampling import subsample_evenly
 from langfield.core.voxels import KEY_BITS, voxel_keys
 from langfield.query.session import Session
 
-MOST_VIEWS = 100
+MAX_VIEWS = 100
 _SIDE_PX = {"cuda": 640, "cpu": 160}
-_JUMP = 0.1  # of depth, between neighbours: at such a pixel two surfaces meet, and its depth may lie between them
+_MAX_RELATIVE_JUMP = (
+    0.1  # of depth, between neighbours: at such a pixel two surfaces meet, and its depth may lie between them
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class SurfacePoints:
     """M points of a surface, in the world frame.
 
     Attributes:
-        xyz, rgb: mean position and colour of the points of each voxel.
+        xyz: mean position of the points of each voxel.
+        rgb: their mean colour.
         voxel_size_world: side of the voxels, world units.
     """
 
@@ -51,7 +54,7 @@ def surface_points(
     if voxel_size_world is not None and not 0 < voxel_size_world < np.inf:
         raise UsageError(f"the cubes' side must be positive, got {voxel_size_world:g}")
     views = [view for view in session.views if view.split == "train"] or list(session.views)
-    chosen = subsample_evenly(views, MOST_VIEWS)
+    chosen = subsample_evenly(views, MAX_VIEWS)
     longest_px = side_px or _SIDE_PX[session.device.type]
     start, sums_by_voxel = time.monotonic(), None
     for done, view in enumerate(chosen, start=1):
@@ -77,7 +80,7 @@ def on_one_surface(depth: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]
     kept = there.copy()
     for axis in (0, 1):
         near, far = (np.take(z, range(low, z.shape[axis] + low - 1), axis=axis) for low in (0, 1))
-        jumps = np.abs(near - far) > _JUMP * np.minimum(near, far)
+        jumps = np.abs(near - far) > _MAX_RELATIVE_JUMP * np.minimum(near, far)
         before, after = [(0, 0), (0, 0)], [(0, 0), (0, 0)]
         before[axis], after[axis] = (1, 0), (0, 1)
         kept &= ~np.pad(jumps, before) & ~np.pad(jumps, after)

@@ -10,7 +10,7 @@ from langfield.core.cameras import Camera, Cameras
 from langfield.core.sampling import subsample_evenly
 
 MAX_VIEWS = 4
-_CENTRAL = 0.36  # of the picture's sides, from its centre: farther out a thing around the point may be cut off
+_CENTRAL_SHARE = 0.36  # of the picture's sides, from its centre: farther out a thing around the point may be cut off
 _DEPTH_SIDE_PX = 64
 _TESTED_POINTS = 48
 _MAX_TESTED_VIEWS = 16
@@ -73,7 +73,7 @@ class BestViews:
         point = torch.from_numpy(position.astype(np.float32)).expand(count, 3)
         xy, depth = (part.numpy() for part in self._cameras.project(torch.arange(count), point))
         offset = np.abs(xy / self._cameras.size_px.numpy() - 0.5).max(axis=1)
-        near_edge = offset > _CENTRAL
+        near_edge = offset > _CENTRAL_SHARE
         order = np.lexsort((np.where(near_edge, offset, depth), near_edge))
         inside = (depth > 0) & (offset < 0.5)
         return order[inside[order]].tolist()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import Concatenate, Literal, ParamSpec, TypeVar
+from typing import Concatenate, Literal, ParamSpec, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from langfield.core.camera_checks import AXES
 from langfield.core.cameras import Camera, checked_camera
+from langfield.core.choices import check_choice
 from langfield.core.config import config_from_json
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
@@ -169,7 +170,10 @@ class Session:
             min_presence: see `query`; masks of less present phrases are empty. Not for the protocol "lerf".
             protocol: "langfield" answers from the index of the whole scene's surface; "lerf" with the one pixel of
                 this picture that is most relevant over 30 scales, as LERF does.
+
+        Raises UsageError for another protocol.
         """
+        check_choice("protocol", protocol, get_args(Protocol))
         phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
         asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
         view = self._view(camera)
@@ -180,7 +184,7 @@ class Session:
         else:
             matches = self._match(phrases, negatives, min_presence)
             interpolator = self._voxel_interpolator(view)
-            scores = score_view_from_index(interpolator, asked, matches, self.seen_scales())
+            scores = score_view_from_index(interpolator, asked, matches, self.observed_scales())
             sees_scene &= bool(interpolator.near.any())
         return ViewAnswers(
             phrases=phrases,
@@ -221,7 +225,7 @@ class Session:
         if not raw:
             return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).refined).to(self.device)[None]
         asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
-        return self._view(camera).crop_level_relevancy(asked, self.seen_scales())
+        return self._view(camera).crop_level_relevancy(asked, self.observed_scales())
 
     @_in_turn
     def quick_relevancy(
@@ -329,14 +333,14 @@ class Session:
         """Made once, for all phrases."""
         if self._index is None:
             cameras = [view.camera for view in self.train_views()]
-            self._index = build_scene_index(cameras, self._render_view, self.seen_scales(), progress)
+            self._index = build_scene_index(cameras, self._render_view, self.observed_scales(), progress)
         return self._index
 
     def _presence_calibration(self, negatives: Sequence[str] | None, progress: Progress) -> PresenceCalibration | None:
-        """Made once for each set of negatives; None where the index holds no surface, or the encoder tells too few of
-        the common nouns apart."""
+        """Made once for each set of negatives; None where nothing of the index's surface was observed, or the encoder
+        tells too few of the common nouns apart."""
         index, against = self._scene_index(progress), self._phrase_encoder.negatives(negatives)
-        if not len(index.voxels):
+        if not len(index.cells):
             return None
         if against not in self._calibrations:
             nouns = self._phrases(common_nouns(), negatives)
@@ -418,7 +422,7 @@ class Session:
         if not self._model.answers_phrases:
             raise UsageError("this run has no language yet: let the command that trains it finish")
 
-    def seen_scales(self) -> ObservedScales:
+    def observed_scales(self) -> ObservedScales:
         """The crop scales that training observed, scene frame. UsageError for a run without language."""
         _ = self._phrase_encoder.card  # without language no photo was cropped
         crop_angles = self._model.context.crop_angles

@@ -13,7 +13,7 @@ from langfield.core.observed_scales import ObservedScales
 from langfield.models.base import AskableView
 from langfield.models.relevancy import EncodedPhrases
 from langfield.query.crop_levels import relevancy_at_crop_levels
-from langfield.query.index.raster import raster_pixels, raster_stride
+from langfield.query.index.raster import at_every_pixel, raster_pixels, raster_stride
 from langfield.query.index.scene_index import PhraseMatch
 from langfield.query.index.surface_voxels import SurfaceVoxels
 from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales_coarse_to_fine
@@ -91,30 +91,34 @@ class VoxelInterpolator:
     Attributes:
         view: of the picture.
         voxels: V voxels of the scene's surface.
-        pixels: (N,) flat index of each raster cell's pixel; shape: the raster's rows and columns.
-        matrix: (N, V) and near: (N,) see `SurfaceVoxels.interpolation_at`.
+        pixels: (N,) flat index of each raster cell's pixel.
+        shape: the raster's rows and columns.
+        stride: distance of its pixels, both ways.
+        matrix: (N, V) interpolates voxels' values at the raster's points (`SurfaceVoxels.interpolation_at`).
+        near: (N,) which of the points lie near a voxel.
     """
 
     view: AskableView
     voxels: SurfaceVoxels
     pixels: Int64[Tensor, " n"]
     shape: tuple[int, int]
+    stride: int
     matrix: csr_array
     near: Bool[np.ndarray, " n"]
 
     @classmethod
     def for_view(cls, view: AskableView, voxels: SurfaceVoxels) -> "VoxelInterpolator":
         """On a raster of at most 160 cells a side."""
-        pixels, shape = raster_pixels(view, raster_stride(view))
+        stride = raster_stride(view)
+        pixels, shape = raster_pixels(view, stride)
         points_scene = view.points_scene[pixels].cpu().numpy().astype(np.float64)
-        return cls(view, voxels, pixels, shape, *voxels.interpolation_at(points_scene))
+        return cls(view, voxels, pixels, shape, stride, *voxels.interpolation_at(points_scene))
 
     def upsampled(self, values: Float[np.ndarray, "n c"]) -> Float[Tensor, "c h w"]:
         """Values of the raster's cells on every pixel, bilinear between, on the view's device."""
         camera, device = self.view.camera, self.view.distance_scene.device
-        maps = torch.from_numpy(values.astype(np.float32)).to(device).T.reshape(1, -1, *self.shape)
-        size = (camera.height_px, camera.width_px)
-        return torch.nn.functional.interpolate(maps, size, mode="bilinear", align_corners=False)[0]
+        maps = torch.from_numpy(values.astype(np.float32)).to(device).T.reshape(-1, *self.shape)
+        return at_every_pixel(maps, self.stride, camera.height_px, camera.width_px)
 
 
 def _membership(matches: Sequence[PhraseMatch], voxels: int) -> Float[np.ndarray, "v p"]:

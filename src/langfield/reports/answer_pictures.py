@@ -25,7 +25,8 @@ class AnswerPictures:
 
     Attributes:
         rgb: the rendered picture.
-        relevancy, refined: the relevancy maps in colour, as rendered and as the answer takes it (`ViewAnswers`).
+        relevancy: as rendered, in colour (`ViewAnswers.relevancy`).
+        refined: as the answer takes it, in colour (`ViewAnswers.refined`).
         composited: refined relevancy over the rendered picture, inside of the answer's mask.
         mask: the pixels of the answer.
         row: rgb, refined and composited as a row of a contact sheet.

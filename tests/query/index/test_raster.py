@@ -2,9 +2,11 @@
 
 import numpy as np
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.query.fake_world import Wall, camera_at
 
-from langfield.query.index.raster import box_mean, normals_towards_camera, raster_pixels
+from langfield.query.index.raster import at_every_pixel, box_mean, normals_towards_camera, raster_pixels
 
 
 def test_box_mean_is_the_mean_over_what_lies_in_the_picture():
@@ -20,6 +22,24 @@ def test_a_raster_has_every_strideth_pixel():
     assert shape == (12, 16)
     assert pixels[0] == 2 * 64 + 2
     assert pixels[17] == 6 * 64 + 2 + 4
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from([1, 2, 3, 4, 26]),
+    st.integers(1, 140),
+    st.integers(1, 140),
+    st.floats(-3, 3),
+    st.floats(-3, 3),
+)
+def test_a_ramp_over_the_picture_comes_back_as_a_ramp(stride: int, width: int, height: int, dx: float, dy: float):
+    """Within the raster's outermost pixels at every pixel, whatever the size; outside of them as at the nearest one."""
+    x, y = torch.meshgrid(torch.arange(float(width)), torch.arange(float(height)), indexing="xy")
+    pixels, shape = raster_pixels(Wall().view(camera_at(0, 0, width, height)), stride)
+    assert shape == (max(1, -(-(height - stride // 2) // stride)), max(1, -(-(width - stride // 2) // stride)))
+    again = at_every_pixel((dx * x + dy * y).reshape(-1)[pixels].reshape(1, *shape), stride, height, width)[0]
+    inside_x, inside_y = (t.clamp(t.ravel()[pixels].min(), t.ravel()[pixels].max()) for t in (x, y))
+    torch.testing.assert_close(again, dx * inside_x + dy * inside_y, rtol=0, atol=1e-3)
 
 
 def test_normals_of_a_sphere_point_at_the_camera():

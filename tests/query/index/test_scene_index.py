@@ -8,7 +8,10 @@ import torch
 from tests.query.fake_world import PHRASES, SIZE, THING, Wall, camera_at, observed_scales
 
 from langfield.core.observed_scales import ObservedScales
+from langfield.query.index.coarse_cells import CoarseCells
 from langfield.query.index.scene_index import SceneIndex
+from langfield.query.index.surface_graph import SurfaceGraph
+from langfield.query.index.voxel_embeddings import VoxelEmbeddings
 
 CENTRES = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]])
 
@@ -50,7 +53,7 @@ def test_questions_are_what_the_embeddings_give_however_many_are_asked_at_once(m
     seen = ObservedScales(torch.tensor([0.04, 0.1, 0.3]), CENTRES)
     index = SceneIndex.from_views([Wall().view(camera_at(x, 0, 64, 48)) for x in (0.0, 0.3)], seen)
     every = index.embeddings.relevancy(PHRASES)
-    in_cells = torch.stack([index.cells.means(level) for level in every])
+    in_cells = torch.stack([index.cells.means(values, level) for level, values in enumerate(every)])
     best = in_cells.amax(dim=2).argmax(dim=0)
     in_cells[0] = (in_cells[0] + in_cells[1]) / 2
     whole = index.score(PHRASES)
@@ -66,6 +69,68 @@ def test_questions_are_what_the_embeddings_give_however_many_are_asked_at_once(m
     assert one_by_one.crop_level.tolist() == whole.crop_level.tolist()
 
 
+def observed_as(index: SceneIndex, observed: torch.Tensor) -> SceneIndex:
+    """The index as if so much of it had been observed, (L, V)."""
+    cells = CoarseCells(index.voxels.centres_scene, index.voxels.point_counts, observed, 1.0)
+    graph = replace(index.graph, observed=observed.any(dim=0).numpy())
+    return replace(index, cells=cells, graph=graph, embeddings=replace(index.embeddings, observed=observed))
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_voxels_that_nobody_observed_at_a_level_change_no_score(level: int):
+    """Half of the wall was not observed at a level: there the cells and the best level are those of a wall that ends
+    at that half, whatever lies in the same cells."""
+    wall = [Wall().view(camera_at(0, 0, 64, 48))]
+    index = SceneIndex.from_views(wall, ObservedScales(torch.tensor([0.04, 0.1, 0.3]), CENTRES))
+    seen = torch.ones_like(index.embeddings.observed)
+    seen[level, ::2] = False
+    partly = observed_as(index, seen)
+    every = torch.zeros(3, 2, len(index.voxels))
+    every[level] = torch.tensor([0.99995, 0.7])[:, None] * seen[level]
+    in_cells, best_level = partly._pooled_in_cells(every)
+    assert best_level.tolist() == [level, level]
+    counted = 1.0 if level else 0.5  # the next size says 0 of all
+    torch.testing.assert_close(in_cells, counted * torch.tensor([0.99995, 0.7])[:, None].expand_as(in_cells))
+
+
+def test_what_nobody_observed_at_all_changes_no_answer():
+    """Voxels far away that no picture observed: presence, levels, relevancy and hits of the others stay as they are."""
+    views = [Wall().view(camera_at(x, 0, 64, 48)) for x in (0.0, 0.3)]
+    index = SceneIndex.from_views(views, observed_scales())
+    voxels, unseen = index.voxels, 500
+    away = np.random.default_rng(0).uniform(20, 30, (unseen, 3)).astype(voxels.centres_scene.dtype)
+    more = replace(
+        voxels,
+        centres_scene=np.concatenate([voxels.centres_scene, away]),
+        mean_rgb=np.concatenate([voxels.mean_rgb, np.zeros((unseen, 3), voxels.mean_rgb.dtype)]),
+        normals=np.concatenate([voxels.normals, np.zeros((unseen, 3), voxels.normals.dtype)]),
+        point_counts=np.concatenate([voxels.point_counts, np.full(unseen, 9)]),
+    )
+    embeddings = index.embeddings
+    levels, _, dim = embeddings.vectors.shape
+    padded = VoxelEmbeddings(
+        torch.cat([embeddings.vectors, torch.zeros(levels, unseen, dim).half()], dim=1),
+        torch.cat([embeddings.observed, torch.zeros(levels, unseen, dtype=torch.bool)], dim=1),
+        torch.cat([embeddings.disagreement_penalty, torch.zeros(levels, unseen)], dim=1),
+    )
+    side = 0.4
+    alone = replace(index, cells=CoarseCells(voxels.centres_scene, voxels.point_counts, embeddings.observed, side))
+    beside = replace(
+        index,
+        voxels=more,
+        graph=SurfaceGraph(more, padded.observed.any(dim=0).numpy(), torch.device("cpu")),
+        cells=CoarseCells(more.centres_scene, more.point_counts, padded.observed, side),
+        embeddings=padded,
+    )
+    ours, theirs = alone.score(PHRASES), beside.score(PHRASES)
+    np.testing.assert_array_equal(ours.crop_level, theirs.crop_level)
+    np.testing.assert_allclose(ours.cell_relevancy, theirs.cell_relevancy, atol=1e-6)
+    np.testing.assert_allclose(ours.voxel_relevancy, theirs.voxel_relevancy[:, : len(voxels)], atol=2e-3)
+    for row, longer in zip(ours.voxel_relevancy, theirs.voxel_relevancy, strict=True):
+        hits, others = alone.graph.regions(row), beside.graph.regions(np.concatenate([row, longer[len(voxels) :]]))
+        assert [hit.voxels.tolist() for hit in hits] == [hit.voxels.tolist() for hit in others]
+
+
 def test_what_only_the_smallest_crops_show_counts_half_where_others_saw_the_place():
     wall = [Wall().view(camera_at(0, 0, 64, 48))]
     index = SceneIndex.from_views(wall, ObservedScales(torch.tensor([0.04, 0.1, 0.3]), CENTRES))
@@ -75,9 +140,9 @@ def test_what_only_the_smallest_crops_show_counts_half_where_others_saw_the_plac
     seen = torch.ones_like(index.embeddings.observed)
     seen[1, ::2] = False
     every[1] *= seen[1]
-    partly = replace(index, embeddings=replace(index.embeddings, observed=seen))
+    partly = observed_as(index, seen)
     in_cells, level = partly._pooled_in_cells(every)
-    share = index.cells.means(seen[1:2].float())[0]
+    share = partly.cells.means(seen[1:2].float(), 0)[0]
     assert 0 < float(share.mean()) < 1
     torch.testing.assert_close(in_cells[0], 0.8 - 0.4 * share)
     torch.testing.assert_close(in_cells[1], torch.full_like(share, 0.8))

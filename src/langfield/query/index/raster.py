@@ -33,11 +33,37 @@ def index_stride(view: AskableView, scales: ObservedScales) -> int:
 
 def raster_pixels(view: AskableView, stride: int) -> tuple[Int64[Tensor, " n"], tuple[int, int]]:
     """Flat indices of every `stride`-th pixel both ways, row by row; and the raster's rows and columns."""
-    device = view.distance_scene.device
-    rows = torch.arange(stride // 2, view.camera.height_px, stride, device=device)
-    columns = torch.arange(stride // 2, view.camera.width_px, stride, device=device)
-    flat = (rows[:, None] * view.camera.width_px + columns[None, :]).reshape(-1)
+    device, camera = view.distance_scene.device, view.camera
+    rows, columns = (
+        torch.arange(_first_pixel(side, stride), side, stride, device=device)
+        for side in (camera.height_px, camera.width_px)
+    )
+    flat = (rows[:, None] * camera.width_px + columns[None, :]).reshape(-1)
     return flat, (len(rows), len(columns))
+
+
+def _first_pixel(side_px: int, stride: int) -> int:
+    """The first row or column of a raster, of so many in the picture: the middle of the first `stride` ones."""
+    return min(stride // 2, side_px - 1)
+
+
+def at_every_pixel(
+    values: Float[Tensor, "c r k"], stride: int, height_px: int, width_px: int
+) -> Float[Tensor, "c h w"]:
+    """Values at a raster's pixels (`raster_pixels`) interpolated at every pixel of the picture, bilinear.
+
+    Pixel x lies at (x − first) / stride of the raster, whose first pixel is `stride // 2`. Outside of the outermost
+    raster pixels the nearest ones count.
+    """
+    for dim, side in ((1, height_px), (2, width_px)):
+        last = values.shape[dim] - 1
+        at = torch.arange(side, device=values.device) - _first_pixel(side, stride)
+        place = (at / stride).clamp(0, last)
+        low = place.long()
+        share = (place - low).reshape(-1, *[1] * (2 - dim))
+        high = (low + 1).clamp(max=last)
+        values = torch.lerp(values.index_select(dim, low), values.index_select(dim, high), share)
+    return values
 
 
 @dataclass(frozen=True)
@@ -47,7 +73,8 @@ class RasterSurface:
     Attributes:
         view: what is read.
         stride: of the raster, in pixels.
-        pixels: (N,) flat index of each cell's pixel; shape: the raster's rows and columns.
+        pixels: (N,) flat index of each cell's pixel.
+        shape: the raster's rows and columns.
         kept: (K,) the cells that show a surface, as indices into `pixels`.
         points_scene: (K, 3) their points, scene frame.
         rgb: (K, 3) rendered colours in [0, 1].

@@ -45,6 +45,7 @@ def find_regions(
     peak_share: float = PEAK_SHARE,
     grow_share: float = GROW_SHARE,
     min_voxels: int = MIN_VOXELS,
+    median: float | None = None,
 ) -> list[Region]:
     """Grow regions from local maxima, highest first; none without voxels.
 
@@ -56,11 +57,12 @@ def find_regions(
         values: relevancy of V voxels.
         neighbours: see `adjacency`.
         min_voxels: smaller regions are dropped, unless all are smaller: then the best one stays.
+        median: of the values that count as known; None for all of them.
     """
     if not len(values):
         return []
     highest = float(values.max())
-    floor = min(0.5, (float(np.median(values)) + highest) / 2)
+    floor = min(0.5, ((float(np.median(values)) if median is None else median) + highest) / 2)
     left = values >= floor + grow_share * (highest - floor)
     regions: list[Region] = []
     for seed in _local_maxima(values, neighbours, floor + peak_share * (highest - floor)).tolist():

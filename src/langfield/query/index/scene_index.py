@@ -39,7 +39,7 @@ class SceneIndex:
     Attributes:
         voxels: V voxels of the surface.
         graph: the voxels' neighbours, to smooth relevancy and to find regions.
-        cells: C coarse cells of voxels, as large as the smallest crops.
+        cells: C coarse cells of the voxels that were observed, as large as the smallest crops.
         embeddings: of the voxels, at L crop levels.
         typical_distance_scene: (V,) median distance of photos to each voxel, scene units.
         crop_angles: (L,) crop height over focal length at each crop level, smallest first.
@@ -78,7 +78,7 @@ class SceneIndex:
         return cls(
             voxels=voxels,
             graph=SurfaceGraph(voxels, observed, embeddings.vectors.device, boundary_features),
-            cells=CoarseCells(voxels.centres_scene, voxels.point_counts, crop),
+            cells=CoarseCells(voxels.centres_scene, voxels.point_counts, embeddings.observed, crop),
             embeddings=embeddings,
             typical_distance_scene=_typical_distance(voxels.centres_scene, scales),
             crop_angles=scales.crop_angles.cpu().numpy(),
@@ -116,18 +116,18 @@ class SceneIndex:
     def _pooled_in_cells(self, relevancy: Float[Tensor, "l p v"]) -> tuple[Float[Tensor, "p c"], Int64[Tensor, " p"]]:
         """The relevancy of cells, and the crop level at which each phrase's best cell is highest.
 
-        A cell's relevancy is the mean over its voxels at the cell's best level. The smallest crops are the noisiest:
-        for this maximum (not for the level) their relevancy of a voxel counts as its mean with that of the next size,
-        where crops of that size observed the voxel.
+        A cell's relevancy is the mean over its voxels at the cell's best level, of those that were observed there. The
+        smallest crops are the noisiest: for this maximum (not for the level) their relevancy of a voxel counts as its
+        mean with that of the next size, where crops of that size observed the voxel.
         """
-        of_levels = self.cells.means(relevancy.flatten(0, 1)).unflatten(0, relevancy.shape[:2])
+        of_levels = torch.stack([self.cells.means(values, level) for level, values in enumerate(relevancy)])
         if not len(self.cells):
             return of_levels[0], torch.zeros(relevancy.shape[1], dtype=torch.int64, device=relevancy.device)
-        level = of_levels.amax(dim=2).argmax(dim=0)
+        best_level = of_levels.amax(dim=2).argmax(dim=0)
         if len(relevancy) > 1:
             confirmed = torch.where(self.embeddings.observed[1], relevancy[:2].mean(dim=0), relevancy[0])
-            of_levels[0] = self.cells.means(confirmed)
-        return of_levels.amax(dim=0), level
+            of_levels[0] = self.cells.means(confirmed, 0)
+        return of_levels.amax(dim=0), best_level
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ class PhraseScores:
     """Relevancy of P phrases on a scene's surface.
 
     Attributes:
-        cell_relevancy: (P, C) the mean in each coarse cell at the cell's best crop level, that of the smallest crops
-            confirmed by the next size: presence is judged by it.
+        cell_relevancy: (P, C) the mean over the observed voxels of each coarse cell at the cell's best crop level, that
+            of the smallest crops confirmed by the next size: presence is judged by it.
         voxel_relevancy: (P, V) the mean over the crop levels up to the best one, smoothed over neighbours.
         crop_level: (P,) the level at which each phrase's best cell is highest.
     """
@@ -191,7 +191,7 @@ def build_scene_index(
     started, views = time.perf_counter(), []
     for number in range(count):
         views.append(render(cameras[number * len(cameras) // count].fit_within(MAX_RASTER_SIDE)))
-        progress(ProgressEvent("looking", number + 1, count, "views", time.perf_counter() - started))
+        progress(ProgressEvent("rendering for the index", number + 1, count, "views", time.perf_counter() - started))
     return SceneIndex.from_views(views, scales, progress)
 
 
