@@ -72,7 +72,7 @@ def test_photos_with_something_in_front_are_passed_over_and_each_is_rendered_onc
         thing = np.array([0, 0, 4.0]) + rng.normal(0, 0.05, (100, 3)) * [1, 1, 0.1]
         assert {*views.of_thing(np.array([0, 0, 4.0]), thing, 0.05)} <= {"0", "1", "2", "8", "9", "10"}
     assert len(rendered) == len(set(rendered)) <= 11
-    assert {width for _, width in rendered} == {64}
+    assert {width for _, width in rendered} == {40}
 
 
 def test_where_every_photo_shows_little_of_it_those_that_show_most_are_taken():
@@ -82,7 +82,7 @@ def test_where_every_photo_shows_little_of_it_those_that_show_most_are_taken():
     def render_depth(camera: Camera) -> np.ndarray:
         """A screen that leaves open a strip on the left, wider for cameras farther to the right."""
         depth = np.full((camera.height_px, camera.width_px), 1.0, dtype=np.float32)
-        depth[:, : 8 + int(20 * camera.world_from_camera[0, 3])] = 4.0
+        depth[:, : int(camera.width_px * (0.125 + 0.3 * camera.world_from_camera[0, 3]))] = 4.0
         return depth
 
     assert chosen_of(cameras, thing, render_depth) == [2, 1, 0]

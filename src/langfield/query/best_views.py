@@ -11,7 +11,7 @@ from langfield.core.sampling import subsample_evenly
 
 MAX_VIEWS = 4
 _CENTRAL_SHARE = 0.36  # of the picture's sides, from its centre: farther out a thing around the point may be cut off
-_DEPTH_SIDE_PX = 64
+_DEPTH_SIDE_PX = 40
 _TESTED_POINTS = 48
 _MAX_TESTED_VIEWS = 16
 _SHOWN = 0.3  # of a thing's points: one side of it hides the other
@@ -44,7 +44,7 @@ class BestViews:
         three tenths of the thing's points; without any, those that show most of them. Where no photo shows it, the
         first of the order; where none has it in its picture, photos spread evenly over all.
 
-        Cost: a depth map of 64 pixels a side for each photo that is tried for the first time.
+        Cost: a depth map of 40 pixels a side for each photo that is tried for the first time.
 
         Args:
             position: that is to be well inside of the picture.
