@@ -167,8 +167,11 @@ def test_the_kernels_are_the_reference_in_tritons_interpreter():
     assert done.stdout.strip() == "same"
 
 
-@pytest.mark.parametrize(("kernel", "side"), [("_splat_kernel", 8), ("_splat_kernel", 16), ("_lift_kernel", 8)])
-def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str, side: int):
+@pytest.mark.parametrize(
+    ("kernel", "side", "some"),
+    [("_splat_kernel", 8, {}), ("_splat_kernel", 16, {}), ("_lift_kernel", 8, {"SOME": False})],
+)
+def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str, side: int, some: dict):
     """As they are launched; nothing of what they hold is spilled into memory."""
     triton = pytest.importorskip("triton")
     from tests.ops.machine_code import stack_bytes
@@ -180,10 +183,12 @@ def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str, side: int):
     function = getattr(kernels, kernel)
     constants = {"ROWS": 4, "KEEP": 2, "SIDE": side, "GAUSSIANS": kernels._GAUSSIANS, "SLOTS": kernels._GAUSSIANS}
     constants = {name: value for name, value in constants.items() if name in function.arg_names}
+    constants |= some
     whole = ("gaussian_ptr", "first_ptr", "slot_ptr", "slot_row_ptr")
     types = dict.fromkeys(whole, "*i32") | dict.fromkeys(constants, "constexpr")
     types["code_ptr"] = "*i16" if kernel == "_splat_kernel" else "*i32"
     types |= dict.fromkeys(("width", "height", "across", "tiles", "pairs", "slots", "first_row", "codes"), "i32")
+    types["element_ptr"] = "*i32"
     signature = {n: types.get(n, "*fp32" if n.endswith("_ptr") else "fp32") for n in function.arg_names}
     source = ASTSource(fn=function, signature=signature, constexprs=constants)
     compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": side**2 // 16})

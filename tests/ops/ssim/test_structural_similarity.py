@@ -152,7 +152,7 @@ def test_kernels_compile_for_a_gpu_that_is_not_here(kernel: str):
     function = getattr(kernels, kernel)
     constants = {"ROWS": kernels._ROWS, "COLUMNS": kernels._COLUMNS, "HALF": 5}
     if kernel == "_forward_kernel":
-        constants |= {"PARTIALS": True}
+        constants |= {"SLOPES": True}
     types = {"height": "i32", "width": "i32", "share": "fp32", "c1": "fp32", "c2": "fp32"}
     signature = {name: types.get(name, "*fp32") for name in function.arg_names} | dict.fromkeys(constants, "constexpr")
     source = ASTSource(fn=function, signature=signature, constexprs=constants)

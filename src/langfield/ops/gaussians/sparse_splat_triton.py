@@ -1,7 +1,7 @@
 """`splat_codes` and its transpose `lift_codes` as Triton kernels: see `ProjectedGaussians`.
 
 A program has the pixels of one tile. It goes through the tile's Gaussians front to back, a few at a time, computes
-their weights w = α T at each pixel, and ends where the transmittance T falls below its threshold at all pixels. Results
+their weights w at each pixel (the share of the pixel's light that they stop), and ends where no light is left. Results
 are scattered: a pixel gets the codes of its Gaussians, a Gaussian those of its pixels. So the cost depends on how many
 codes a Gaussian keeps, not on the size of the codebook or of an embedding, and there is no backward pass through a
 picture of many channels.
@@ -28,30 +28,18 @@ from langfield.ops.gaussians.pixel_mixtures import LIFT_TILE_PX, PixelMixtures
 if TYPE_CHECKING:
     from langfield.ops.gaussians.rasterize_gsplat import TiledGaussians
 
-# So many Gaussians, and slots, are taken at once: the least that a product of matrices takes. With a warp for 16 pixels
-# nothing needs memory beside the registers.
-_GAUSSIANS = 16
+# At once, and slots at once: the least that a product of matrices takes. With a warp for 16 pixels nothing needs memory
+# beside the registers.
+#
 # What differs from picture to picture is not specialised: Triton would compile anew for multiples of 16, and for 1.
+_GAUSSIANS = 16
 _OF_PICTURE = ["width", "height", "across", "tiles", "pairs"]
 
 
 @triton.jit
 @no_type_check
-def _weights(
-    xy_ptr,
-    conic_ptr,
-    opacity_ptr,
-    gaussian,
-    there,
-    px,
-    py,
-    transmittance,
-    alpha_threshold,
-    max_alpha,
-    transmittance_threshold,
-):
-    """The weights w of some Gaussians (front to back) at the pixels, given the transmittance T in front of them; and T
-    behind them."""
+def _weights(xy_ptr, conic_ptr, opacity_ptr, gaussian, there, px, py, light, least_alpha, most_alpha, min_contribution):
+    """Shares of the pixels' light that some Gaussians stop, in their order, and the light that is left behind them."""
     x = tl.load(xy_ptr + gaussian * 2, mask=there, other=0.0)[:, None] - px[None, :]
     y = tl.load(xy_ptr + gaussian * 2 + 1, mask=there, other=0.0)[:, None] - py[None, :]
     a = tl.load(conic_ptr + gaussian * 3, mask=there, other=0.0)[:, None]
@@ -59,12 +47,12 @@ def _weights(
     c = tl.load(conic_ptr + gaussian * 3 + 2, mask=there, other=0.0)[:, None]
     opacity = tl.load(opacity_ptr + gaussian, mask=there, other=0.0)[:, None]
     power = 0.5 * (a * x * x + c * y * y) + b * x * y
-    alpha = tl.minimum(opacity * tl.exp(-power), max_alpha)
-    alpha = tl.where((power >= 0) & (alpha >= alpha_threshold), alpha, 0.0)
+    alpha = tl.minimum(opacity * tl.exp(-power), most_alpha)
+    alpha = tl.where((power >= 0) & (alpha >= least_alpha), alpha, 0.0)
     passed = 1.0 - alpha
-    behind = transmittance[None, :] * tl.cumprod(passed, axis=0)
-    weight = tl.where(behind > transmittance_threshold, alpha * behind / passed, 0.0)
-    return weight, tl.min(behind, axis=0)
+    behind = light[None, :] * tl.cumprod(passed, axis=0)
+    share = tl.where(behind > min_contribution, alpha * behind / passed, 0.0)
+    return share, tl.min(behind, axis=0)
 
 
 @triton.jit(do_not_specialize=_OF_PICTURE)
@@ -84,9 +72,9 @@ def _splat_kernel(
     tiles,
     pairs,
     codes,
-    alpha_threshold,
-    max_alpha,
-    transmittance_threshold,
+    least_alpha,
+    most_alpha,
+    min_contribution,
     KEEP: tl.constexpr,
     SIDE: tl.constexpr,
     GAUSSIANS: tl.constexpr,
@@ -99,25 +87,15 @@ def _splat_kernel(
     row = (tile // across) * SIDE + pixel // SIDE
     inside = (column < width) & (row < height)
     place = (row.to(tl.int64) * width + column) * codes
-    transmittance = tl.where(inside, 1.0, 0.0)
+    light = tl.where(inside, 1.0, 0.0)
     px = column.to(tl.float32) + 0.5
     py = row.to(tl.float32) + 0.5
-    while (at < end) & (tl.max(transmittance, axis=0) > transmittance_threshold):
+    while (at < end) & (tl.max(light, axis=0) > min_contribution):
         number = at + tl.arange(0, GAUSSIANS)
         there = number < end
         gaussian = tl.load(gaussian_ptr + number, mask=there, other=0).to(tl.int64)
-        weight, transmittance = _weights(
-            xy_ptr,
-            conic_ptr,
-            opacity_ptr,
-            gaussian,
-            there,
-            px,
-            py,
-            transmittance,
-            alpha_threshold,
-            max_alpha,
-            transmittance_threshold,
+        weight, light = _weights(
+            xy_ptr, conic_ptr, opacity_ptr, gaussian, there, px, py, light, least_alpha, most_alpha, min_contribution
         )
         for k in tl.static_range(KEEP):
             code = tl.load(code_ptr + gaussian * KEEP + k, mask=there, other=0).to(tl.int64)
@@ -135,6 +113,7 @@ def _lift_kernel(
     opacity_ptr,
     gaussian_ptr,
     first_ptr,
+    element_ptr,
     slot_ptr,
     weight_ptr,
     slot_row_ptr,
@@ -149,20 +128,18 @@ def _lift_kernel(
     slots,
     first_row,
     codes,
-    alpha_threshold,
-    max_alpha,
-    transmittance_threshold,
+    least_alpha,
+    most_alpha,
+    min_contribution,
+    SOME: tl.constexpr,
     ROWS: tl.constexpr,
     KEEP: tl.constexpr,
     SIDE: tl.constexpr,
     GAUSSIANS: tl.constexpr,
     SLOTS: tl.constexpr,
 ):
-    """A program has a tile and SLOTS of its slots; a matrix product sums a Gaussian's weights over each slot's pixels.
-
-    `slot_ptr`, `weight_ptr`: (tiles, SIDE², ROWS), `slot_row_ptr`: (tiles, slots), see `TileSlots`; a slot's row counts
-    from `first_row`.
-    """
+    """`element_ptr`: the row of `out_ptr` of each Gaussian, if SOME; `slot_ptr`, `weight_ptr`: (tiles, SIDE², ROWS);
+    `slot_row_ptr`: (tiles, slots), counted from `first_row`, −1 for none."""
     tile = tl.program_id(0)
     at = tl.load(first_ptr + tile)
     end = tl.load(first_ptr + tile + 1, mask=tile + 1 < tiles, other=pairs)
@@ -170,40 +147,33 @@ def _lift_kernel(
     column = (tile % across) * SIDE + pixel % SIDE
     row = (tile // across) * SIDE + pixel // SIDE
     own_slot = tl.program_id(1) * SLOTS + tl.arange(0, SLOTS)
-    slot_weight = tl.zeros((SIDE * SIDE, SLOTS), dtype=tl.float32)
+    says = tl.zeros((SIDE * SIDE, SLOTS), dtype=tl.float32)
     for j in tl.static_range(ROWS):
         entry = (tile.to(tl.int64) * SIDE * SIDE + pixel) * ROWS + j
         slot = tl.load(slot_ptr + entry)
-        row_weight = tl.load(weight_ptr + entry)
-        slot_weight += tl.where(slot[:, None] == own_slot[None, :], row_weight[:, None], 0.0)
+        said = tl.load(weight_ptr + entry)
+        says += tl.where(slot[:, None] == own_slot[None, :], said[:, None], 0.0)
     own_row = tl.load(slot_row_ptr + tile * slots + own_slot, mask=own_slot < slots, other=-1).to(tl.int64)
     code_row = tl.where(own_row >= 0, own_row + first_row, -1)
-    transmittance = tl.where((column < width) & (row < height), 1.0, 0.0)
+    light = tl.where((column < width) & (row < height), 1.0, 0.0)
     px = column.to(tl.float32) + 0.5
     py = row.to(tl.float32) + 0.5
-    while (at < end) & (tl.max(transmittance, axis=0) > transmittance_threshold):
+    while (at < end) & (tl.max(light, axis=0) > min_contribution):
         number = at + tl.arange(0, GAUSSIANS)
         there = number < end
         gaussian = tl.load(gaussian_ptr + number, mask=there, other=0).to(tl.int64)
-        weight, transmittance = _weights(
-            xy_ptr,
-            conic_ptr,
-            opacity_ptr,
-            gaussian,
-            there,
-            px,
-            py,
-            transmittance,
-            alpha_threshold,
-            max_alpha,
-            transmittance_threshold,
+        weight, light = _weights(
+            xy_ptr, conic_ptr, opacity_ptr, gaussian, there, px, py, light, least_alpha, most_alpha, min_contribution
         )
-        of_slot = tl.dot(weight, slot_weight, input_precision="ieee")
+        of_slot = tl.dot(weight, says, input_precision="ieee")
+        element = gaussian
+        if SOME:
+            element = tl.load(element_ptr + gaussian, mask=there, other=0)
         for k in tl.static_range(KEEP):
             code = tl.load(code_ptr + code_row * KEEP + k, mask=code_row >= 0, other=0).to(tl.int64)
             share = tl.load(share_ptr + code_row * KEEP + k, mask=code_row >= 0, other=0.0)
             value = of_slot * share[None, :]
-            place = out_ptr + gaussian[:, None] * codes + code[None, :]
+            place = out_ptr + element[:, None] * codes + code[None, :]
             tl.atomic_add(place, value, mask=there[:, None] & (value != 0), sem="relaxed")
         at += GAUSSIANS
 
@@ -249,10 +219,10 @@ def lift_codes(
         return
     slots, number = pixels.by_tile, pixels.by_tile.row.shape[1]
     _lift_kernel[(down * across, triton.cdiv(number, _GAUSSIANS))](
-        *_of_picture(tiled),
+        *_of_picture(tiled), tiled.flatten_ids,  # in the place of element_ptr, which is not read without SOME
         slots.slot, slots.weight, slots.row, codes.int().contiguous(), shares.float().contiguous(), out,
         width, height, across, down * across, len(tiled.flatten_ids), number, first_row, out.shape[1],
-        ALPHA_THRESHOLD, MAX_ALPHA, TRANSMITTANCE_THRESHOLD,
+        ALPHA_THRESHOLD, MAX_ALPHA, TRANSMITTANCE_THRESHOLD, SOME=False,
         ROWS=pixels.rows.shape[1], KEEP=codes.shape[1], SIDE=LIFT_TILE_PX, GAUSSIANS=_GAUSSIANS, SLOTS=_GAUSSIANS,
         num_warps=LIFT_TILE_PX**2 // 16,
     )  # fmt: skip

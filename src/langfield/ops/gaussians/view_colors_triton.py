@@ -2,7 +2,7 @@
 
 A program has a block of Gaussians. Its coefficients of a channel are a tile of BLOCK × 16, in which the first column
 (degree 0) is not used: those coefficients, `sh0`, lie in a tensor of their own. Directions are computed anew for each
-camera, which is cheaper than reading them.
+camera, which is cheaper than reading them. The kernels call `sh0` and `shN` constant and directed.
 
 Kernels are marked `no_type_check`: the tests' shape checks would wrap them, and Triton compiles bare functions only.
 """
@@ -83,8 +83,8 @@ _ANY_NUMBER = ["n", "views", "used"]
 @no_type_check
 def _forward_kernel(
     means_ptr,
-    sh0_ptr,
-    shN_ptr,
+    constant_ptr,
+    directed_ptr,
     eyes_ptr,
     colors_ptr,
     n,
@@ -104,18 +104,18 @@ def _forward_kernel(
     BLOCK: tl.constexpr,
     FUNCTIONS: tl.constexpr,
 ):
-    """`own`: functions that a row of `shN` has; `used`: how many of them count."""
+    """`own`: functions that a row of `directed` has; `used`: how many of them count."""
     row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = row < n
     k = tl.arange(0, FUNCTIONS)[None, :] - 1
     there = inside[:, None] & (k >= 0) & (k < used)
-    place = shN_ptr + (row[:, None] * own + k) * 3
+    place = directed_ptr + (row[:, None] * own + k) * 3
     red = tl.load(place, mask=there, other=0.0)
     green = tl.load(place + 1, mask=there, other=0.0)
     blue = tl.load(place + 2, mask=there, other=0.0)
-    base_red = f0 * tl.load(sh0_ptr + row * 3, mask=inside, other=0.0) + 0.5
-    base_green = f0 * tl.load(sh0_ptr + row * 3 + 1, mask=inside, other=0.0) + 0.5
-    base_blue = f0 * tl.load(sh0_ptr + row * 3 + 2, mask=inside, other=0.0) + 0.5
+    base_red = f0 * tl.load(constant_ptr + row * 3, mask=inside, other=0.0) + 0.5
+    base_green = f0 * tl.load(constant_ptr + row * 3 + 1, mask=inside, other=0.0) + 0.5
+    base_blue = f0 * tl.load(constant_ptr + row * 3 + 2, mask=inside, other=0.0) + 0.5
     for view in range(views):
         values = _basis(
             means_ptr, eyes_ptr + view * 3, row, inside, f1, f4, f6, f8, f9, f10, f11, f12, f14, BLOCK, FUNCTIONS
@@ -133,8 +133,8 @@ def _backward_kernel(
     eyes_ptr,
     colors_ptr,
     grad_ptr,
-    sh0_grad_ptr,
-    shN_grad_ptr,
+    constant_grad_ptr,
+    directed_grad_ptr,
     n,
     views,
     own,
@@ -166,7 +166,7 @@ def _backward_kernel(
             means_ptr, eyes_ptr + view * 3, row, inside, f1, f4, f6, f8, f9, f10, f11, f12, f14, BLOCK, FUNCTIONS
         )
         place = (view * n + row) * 3
-        # Where a colour was clamped to 0 its gradient is 0.
+        # What was cut off at 0 has no slope.
         own_red = tl.where(
             tl.load(colors_ptr + place, mask=inside, other=0.0) > 0,
             tl.load(grad_ptr + place, mask=inside, other=0.0),
@@ -188,12 +188,12 @@ def _backward_kernel(
         all_red += own_red
         all_green += own_green
         all_blue += own_blue
-    tl.store(sh0_grad_ptr + row * 3, f0 * all_red, mask=inside)
-    tl.store(sh0_grad_ptr + row * 3 + 1, f0 * all_green, mask=inside)
-    tl.store(sh0_grad_ptr + row * 3 + 2, f0 * all_blue, mask=inside)
+    tl.store(constant_grad_ptr + row * 3, f0 * all_red, mask=inside)
+    tl.store(constant_grad_ptr + row * 3 + 1, f0 * all_green, mask=inside)
+    tl.store(constant_grad_ptr + row * 3 + 2, f0 * all_blue, mask=inside)
     k = tl.arange(0, FUNCTIONS)[None, :] - 1
     there = inside[:, None] & (k >= 0) & (k < own)
-    place = shN_grad_ptr + (row[:, None] * own + k) * 3
+    place = directed_grad_ptr + (row[:, None] * own + k) * 3
     tl.store(place, tl.where(k < used, red, 0.0), mask=there)
     tl.store(place + 1, tl.where(k < used, green, 0.0), mask=there)
     tl.store(place + 2, tl.where(k < used, blue, 0.0), mask=there)

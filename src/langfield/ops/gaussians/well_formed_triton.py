@@ -1,4 +1,4 @@
-"""`well_formed` as one Triton kernel: launching the forty of plain torch would take longer than drawing the Gaussians.
+"""`well_formed` as one Triton kernel: launching its forty small ones would take longer than drawing the Gaussians.
 
 Kernels are marked `no_type_check`: the tests' shape checks would wrap them, and Triton compiles bare functions only.
 """
@@ -37,9 +37,9 @@ def _kernel(
     forward_z,
     shift_z,
     focal_px,
-    near_plane,
-    min_quaternion_norm,
-    max_size_px,
+    near,
+    least_quaternion,
+    most_px,
     CHANNELS: tl.constexpr,
     BLOCK: tl.constexpr,
 ):
@@ -52,21 +52,21 @@ def _kernel(
     opacity = tl.load(opacities_ptr + row, mask=inside, other=0.0)
     # A sum of absolute values is finite if all of them are, and not far too large.
     total = tl.abs(x) + tl.abs(y) + tl.abs(z) + tl.abs(opacity)
-    largest_scale = tl.zeros((BLOCK,), dtype=tl.float32)
+    widest = tl.zeros((BLOCK,), dtype=tl.float32)
     for axis in tl.static_range(3):
         scale = tl.abs(tl.load(scales_ptr + row * 3 + axis, mask=inside, other=0.0))
         total += scale
-        largest_scale = tl.maximum(largest_scale, scale)
-    squared_norm = tl.zeros((BLOCK,), dtype=tl.float32)
+        widest = tl.maximum(widest, scale)
+    turned = tl.zeros((BLOCK,), dtype=tl.float32)
     for axis in tl.static_range(4):
         part = tl.load(rotations_ptr + row * 4 + axis, mask=inside, other=0.0)
-        squared_norm += part * part
+        turned += part * part
     for channel in range(CHANNELS):
         total += tl.abs(tl.load(features_ptr + row * CHANNELS + channel, mask=inside, other=0.0))
     depth = forward_x * x + forward_y * y + forward_z * z + shift_z
-    size_px = largest_scale * focal_px / tl.maximum(depth, near_plane)
-    finite = (total < float("inf")) & (squared_norm < float("inf")) & (tl.sqrt(squared_norm) > min_quaternion_norm)
-    tl.store(drawn_ptr + row, finite & ((size_px < max_size_px) | (depth < near_plane)), mask=inside)
+    width_px = widest * focal_px / tl.maximum(depth, near)
+    finite = (total < float("inf")) & (turned < float("inf")) & (tl.sqrt(turned) > least_quaternion)
+    tl.store(drawn_ptr + row, finite & ((width_px < most_px) | (depth < near)), mask=inside)
 
 
 def well_formed(

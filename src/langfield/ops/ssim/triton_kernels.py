@@ -7,8 +7,8 @@ adds it, times the window's weight between the rows, to every row of its block. 
 that needs them; nothing but the results leaves the registers.
 
 The mean's derivative by a pixel of `picture`: with the window's means m of x, q of x² and r of x·y, each pixel's SSIM
-has the partial derivatives ∂m, ∂q and ∂r. The gradient at a pixel of value x is w∗∂m + 2 x (w∗∂q) + y (w∗∂r): the
-window w is symmetric, and outside the picture there is no SSIM to depend on it.
+has the partial derivatives ∂m, ∂q and ∂r (the kernels' "slopes"). The gradient at a pixel of value x is
+w∗∂m + 2 x (w∗∂q) + y (w∗∂r): the window w is symmetric, and outside the picture there is no SSIM to depend on it.
 
 Kernels are marked `no_type_check`: the tests' shape checks would wrap them, and Triton compiles bare functions only.
 """
@@ -42,18 +42,18 @@ def _forward_kernel(
     photo_ptr,
     weight_ptr,
     sum_ptr,
-    partials_ptr,
+    slope_ptr,
     height,
     width,
     share,
     c1,
     c2,
-    PARTIALS: tl.constexpr,
+    SLOPES: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     HALF: tl.constexpr,
 ):
-    """Each program's sum of SSIM times `share`; with PARTIALS also `share` · (∂m, ∂q, ∂r), one plane after another."""
+    """Each program's sum of SSIM times `share`; with SLOPES also `share` times the slopes, one plane after another."""
     columns = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     rows = tl.arange(0, ROWS)
     first = tl.program_id(1) * ROWS
@@ -103,13 +103,13 @@ def _forward_kernel(
     program = tl.program_id(2) * tl.num_programs(1) + tl.program_id(1)
     program = program * tl.num_programs(0) + tl.program_id(0)
     tl.store(sum_ptr + program, share * tl.sum(tl.where(inside, ssim, 0.0)))
-    if PARTIALS:
-        partials_ptr += 3 * before
+    if SLOPES:
+        slope_ptr += 3 * before
         place = (first + rows)[:, None] * width + columns[None, :]
         by_mean = 2 * (my * (spreads - means) * whole + mx * ssim * (1.0 / variances - 1.0 / mean_squares))
-        tl.store(partials_ptr + place, share * by_mean, mask=inside)
-        tl.store(partials_ptr + plane + place, -share * ssim / variances, mask=inside)
-        tl.store(partials_ptr + 2 * plane + place, share * 2 * means * whole, mask=inside)
+        tl.store(slope_ptr + place, share * by_mean, mask=inside)
+        tl.store(slope_ptr + plane + place, -share * ssim / variances, mask=inside)
+        tl.store(slope_ptr + 2 * plane + place, share * 2 * means * whole, mask=inside)
 
 
 @triton.jit
@@ -118,7 +118,7 @@ def _backward_kernel(
     picture_ptr,
     photo_ptr,
     weight_ptr,
-    partials_ptr,
+    slope_ptr,
     grad_ptr,
     out_ptr,
     height,
@@ -135,7 +135,7 @@ def _backward_kernel(
     before = tl.program_id(2).to(tl.int64) * plane
     picture_ptr += before
     photo_ptr += before
-    partials_ptr += 3 * before
+    slope_ptr += 3 * before
     out_ptr += before
     by_mean = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
     by_xx = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
@@ -149,11 +149,11 @@ def _backward_kernel(
         for tap in tl.static_range(2 * HALF + 1):
             column = columns + (tap - HALF) * 3
             there = (column >= 0) & (column < end)
-            partial = partials_ptr + row * width + column
+            slope = slope_ptr + row * width + column
             weight = tl.load(weight_ptr + ROWS - 1 + tap)
-            row_mean += weight * tl.load(partial, mask=there, other=0.0)
-            row_xx += weight * tl.load(partial + plane, mask=there, other=0.0)
-            row_xy += weight * tl.load(partial + 2 * plane, mask=there, other=0.0)
+            row_mean += weight * tl.load(slope, mask=there, other=0.0)
+            row_xx += weight * tl.load(slope + plane, mask=there, other=0.0)
+            row_xy += weight * tl.load(slope + 2 * plane, mask=there, other=0.0)
         down = tl.load(weight_ptr + ROWS - 1 + step - rows)[:, None]
         by_mean += down * row_mean[None, :]
         by_xx += down * row_xx[None, :]
@@ -181,41 +181,41 @@ class _StructuralSimilarity(torch.autograd.Function):
         wanted = ctx.needs_input_grad[0]
         weights = _weights(picture.device)
         sums = picture.new_empty(math.prod(grid))
-        partials = picture.new_empty(pictures, 3, height, width) if wanted else sums
+        slopes = picture.new_empty(pictures, 3, height, width) if wanted else sums
         _forward_kernel[grid](
             picture,
             photo,
             weights,
             sums,
-            partials,
+            slopes,
             height,
             width,
             1 / picture.numel(),
             reference.SSIM_C1,
             reference.SSIM_C2,
-            PARTIALS=wanted,
+            SLOPES=wanted,
             ROWS=_ROWS,
             COLUMNS=_COLUMNS,
             HALF=_HALF,
             num_warps=1,
         )
         if wanted:
-            ctx.save_for_backward(picture, photo, partials)
+            ctx.save_for_backward(picture, photo, slopes)
         return sums.sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (grad,) = grad_outputs
-        picture, photo, partials = ctx.saved_tensors
+        picture, photo, slopes = ctx.saved_tensors
         out = torch.empty_like(picture)
-        pictures, _, height, width = partials.shape
+        pictures, _, height, width = slopes.shape
         grid = (triton.cdiv(width, _COLUMNS), triton.cdiv(height, _ROWS), pictures)
         _backward_kernel[grid](
             picture,
             photo,
             _weights(picture.device),
-            partials,
+            slopes,
             grad.contiguous(),
             out,
             height,
