@@ -124,7 +124,7 @@ def _phrase_figures(
         "blend_ms": clock(lambda: view.projection.blend(of_seen)),
         "fixed_ms": fixed,
         "changing_ms": changing,
-        "levels_ms": clock(lambda: view.levels(never_asked())),
+        "levels_ms": clock(lambda: view.level_relevancy(never_asked())),
         "pictures_per_s": count * 1e3 / fixed,
         "pictures_per_s_changing": count * 1e3 / changing,
     }

@@ -26,7 +26,7 @@ from langfield.features.photos import TrainingPhotos
 from langfield.features.pyramid import PyramidRecipe
 from langfield.fields.gaussians import GaussianConfig
 from langfield.fields.language import FeatureGridConfig
-from langfield.fields.language_map import MOST_CODES
+from langfield.fields.language_map import MAX_CODES
 from langfield.fields.radiance import DensityConfig, RadianceConfig
 from langfield.fields.voxels import Observations, VoxelConfig, VoxelLanguage
 from langfield.models.batches import Photo, PhotoBatch, RayBatch
@@ -108,7 +108,7 @@ EDGES: dict[Any, dict[str, tuple[float, float]]] = {
     | {"head_samples": (1, 0), "head_lr": (TINY, 0.0), "head_lr_end": (TINY, 0.0), "head_lr_steps": (1, 0)},
     VoxelLiftConfig(): VOLUME | {"lifted_side_px": (1, 0)},
     LiftingConfig(): {
-        "codes": (4, MOST_CODES + 1),
+        "codes": (4, MAX_CODES + 1),
         "codes_per_crop": (1, 0),
         "codes_kept": (1, 0),
         "side_px": (1, 0),
@@ -289,7 +289,7 @@ def learns(config: Any) -> None:
     kinds = {LerfConfig: Lerf, VoxelLiftConfig: VoxelLift, SplatConfig: Splat}
     model = kinds[type(config)](config, CONTEXT)
     if isinstance(model, Splat):
-        model.gaussians.begin(drawn(12, 3).numpy() - 0.5, drawn(12, 3).numpy())
+        model.gaussians.init_from_points(drawn(12, 3).numpy() - 0.5, drawn(12, 3).numpy())
     batch = photo_batch() if isinstance(model, Splat) else ray_batch()
     optimiser, generator = Optimiser(model.param_groups()), torch.Generator().manual_seed(1)
     for step in range(3):

@@ -72,8 +72,8 @@ def test_what_is_asked_for_wins(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize("name", ["steps", "rays", "head_rays", "feature_views"])
 def test_a_recipe_of_nothing_is_refused_where_it_is_made(name: str):
     """Heads without rays would have losses that are not finite."""
-    with pytest.raises(UsageError, match=f"{name} of a training recipe must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=f"TrainingRecipe.{name} must be a whole number of at least 1, got 0"):
         TrainingRecipe("own", NANO, **{name: 0})
-    with pytest.raises(UsageError, match=f"{name} of a training recipe must be at least 1, got -3"):
+    with pytest.raises(ValueError, match=f"TrainingRecipe.{name} must be a whole number of at least 1, got -3"):
         replace(PRESETS["nano"], **{name: -3})
     assert replace(PRESETS["nano"], head_rays=1, feature_views=1, rays=1, steps=1).head_rays == 1

@@ -32,7 +32,9 @@ def train_in(path, steps, model=None, **options):
 
 @pytest.mark.parametrize(("name", "wrong", "least"), [("steps", -1, 0), ("rays", 0, 1), ("head_rays", 0, 1)])
 def test_settings_that_train_nothing_are_refused(name, wrong, least):
-    with pytest.raises(ValueError, match=f"{name} of a training must be at least {least}, got {wrong}"):
+    with pytest.raises(
+        ValueError, match=f"TrainingConfig.{name} must be a whole number of at least {least}, got {wrong}"
+    ):
         TrainingConfig(**{name: wrong})
     assert getattr(TrainingConfig(**{name: least}), name) == least
 

@@ -20,9 +20,8 @@ class GraphSmoother:
 
         Σ_i λ_i (x_i − s_i)² + Σ_ij w_ij (x_i − x_j)².
 
-    By conjugate gradients with the diagonal as preconditioner, all columns at once, at most 200 steps; a column that is
-    exact enough stays as it is, so that it does not matter which others are solved with it. On a CPU in scipy, in one
-    thread: torch's threads cost more than they spare there. On a GPU in torch.
+    By conjugate gradients with the diagonal as preconditioner, all columns at once, at most 200 steps. On a CPU in
+    scipy, in one thread: torch's threads cost more than they spare there. On a GPU in torch.
 
     Args:
         laplacian: (V, V), symmetric, rows add up to 0.
@@ -70,14 +69,11 @@ def _conjugate_gradients(product: Callable[[Any], Any], right: Any, start: Any, 
     scaled = preconditioner * residual
     direction, norm = scaled * 1.0, (residual * scaled).sum(0)
     enough = _RELATIVE_ERROR**2 * (right * preconditioner * right).sum(0).clip(min=1e-30)
-    unsolved = norm > enough
     for step in range(_MAX_STEPS):
-        if step % _CHECK_EVERY == 0:
-            unsolved = norm > enough
-            if not bool(unsolved.any()):
-                break
+        if step % _CHECK_EVERY == 0 and bool((norm <= enough).all()):
+            break
         along = product(direction)
-        length = unsolved * norm / (direction * along).sum(0).clip(min=1e-30)
+        length = norm / (direction * along).sum(0).clip(min=1e-30)
         x += length * direction
         residual -= length * along
         scaled = preconditioner * residual
