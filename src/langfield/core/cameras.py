@@ -320,15 +320,20 @@ class Cameras:
         return torch.where(self.fisheye[camera_index, None], _fisheye_direction(plane, coefficients), direction)
 
     def project(
-        self, camera_index: int, points: Float[Tensor, "p 3"]
+        self, camera_index: int | Int64[Tensor, " p"], points: Float[Tensor, "p 3"]
     ) -> tuple[Float[Tensor, "p 2"], Float[Tensor, " p"]]:
-        """Where points (in the cameras' frame) fall in one camera's picture.
+        """Where points (in the cameras' frame) fall in one camera's picture, or each in that of its own camera.
 
         Returns xy in pixels and z-depth; xy means nothing where the depth is not positive.
         """
         pose = self.frame_from_camera[camera_index]
-        local = (points - pose[:, 3]) @ pose[:, :3]
-        plane = self._distorted_plane(local, torch.full((len(points),), camera_index, device=points.device))
+        if isinstance(camera_index, int):
+            local = (points - pose[:, 3]) @ pose[:, :3]
+            every = torch.full((len(points),), camera_index, device=points.device)
+        else:
+            local = ((points - pose[:, :, 3])[:, None, :] @ pose[:, :, :3])[:, 0]
+            every = camera_index
+        plane = self._distorted_plane(local, every)
         return plane * self.focal_px[camera_index] + self.centre_px[camera_index], local[:, 2]
 
     def lens_error_px(self, camera_index: Int64[Tensor, " r"], xy_px: Float[Tensor, "r 2"]) -> Float[Tensor, " r"]:
