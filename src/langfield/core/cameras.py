@@ -92,10 +92,13 @@ class Camera:
         """A pinhole at `eye` with `target` in the middle of its picture.
 
         Args:
-            eye, target: points of the world frame, in its units.
+            eye: the camera's centre, in the world frame and its units.
+            target: the point in the middle of the picture, in the world frame and its units.
             up: the direction of the world frame that is up in the picture.
-            width_px, height_px: the picture's size.
-            fov_y_deg, focal_px: the picture's vertical opening angle, or its focal length in pixels; one of the two.
+            width_px: the picture's width.
+            height_px: the picture's height.
+            fov_y_deg: the picture's vertical field of view in degrees; this or `focal_px`.
+            focal_px: the focal length in pixels; this or `fov_y_deg`.
 
         Raises UsageError for numbers that make no camera.
         """
@@ -121,7 +124,8 @@ class Camera:
             intrinsics: the matrix of fx, 0, cx; 0, fy, cy; 0, 0, 1 in pixels, where the centre of the top left pixel is
                 (0.5, 0.5): OpenCV's calibration calls it (0, 0), so add 0.5 to its cx and cy. Or one focal length, for
                 a principal point in the middle.
-            width_px, height_px: the picture's size.
+            width_px: the picture's width.
+            height_px: the picture's height.
             distortion: in OpenCV's order: k1, k2, p1, p2, k3, k4, k5, k6 (none, the first 4 or 5, or all), of a fisheye
                 k1, k2, k3, k4.
 
