@@ -71,6 +71,8 @@ def export_answers(
         if not answer.present:
             console.say(f"not there: {answer.phrase} (presence {answer.presence:.2f})")
     request = ExportRequest(session, answers, negatives, chosen, out)
+    if kind in ("object", "hide") and request.present and not session.has_splats:
+        session.surface(progress=console.progress)
     files: list[Path] = []
     count: dict[str, int] = {}
     if kind == "json":
