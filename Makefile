@@ -1,12 +1,13 @@
 # setup: .venv with the tested versions, langfield and packages/synthetic in it (editable)
-# test, lint, demo: what CI runs   demo: train on bundled photos, ask, draw   docs: the documentation, into site/
+# test, lint, docs, demo, examples: what CI runs   demo: train on bundled photos, ask, draw
+# examples: run the programs of examples/ on those photos   docs: the documentation, into site/
 # lock: choose the newest versions that pyproject.toml allows
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCKED := .venv/.locked
 
-.PHONY: setup test lint docs demo lock
+.PHONY: setup test lint docs demo examples lock
 
 setup: $(LOCKED)
 
@@ -36,6 +37,10 @@ docs: setup
 
 demo: setup
 	$(BIN)/langfield demo
+
+# Asks the demo's run, if it was left here, instead of training one.
+examples: setup
+	$(BIN)/python .ci/run_examples.py $(wildcard langfield-demo/run)
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -9,6 +9,7 @@ import time
 
 import torch
 
+from asking import encoded, view_of
 from langfield.query.scale_search import (
     lerf_scales,
     relevancy_at_scales,
@@ -27,12 +28,12 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     session = Session.open(arguments.run, device=arguments.device)
-    asked = session._phrases(arguments.phrases, None)
+    asked = session.model.prepare_phrases(encoded(session, arguments.phrases))
     scales = lerf_scales().to(session.device)
     same_scale = same_pixel = total = 0
     whole_seconds, quick_seconds = [], []
     for view in [v for v in session.views if v.split == "test"][: arguments.views]:
-        made = session._view(view.camera.fit_within(arguments.side))
+        made = view_of(session, view.camera.fit_within(arguments.side))
         whole, seconds = timed(lambda made=made: search_scales(made, asked, scales))
         whole_seconds.append(seconds)
         quick, seconds = timed(lambda made=made: search_scales_coarse_to_fine(made, asked, scales))
@@ -59,8 +60,8 @@ def times_of_phrases(session: Session, phrases: list[str], side: int) -> None:
         for number, phrase in enumerate(phrases):
             _, spent = timed(lambda p=phrase, n=number, k=protocol: session.ask_view(camera, [f"{p} {n}"], protocol=k))
             seconds.append(spent)
-    session._rendered.clear()
-    _, fresh = timed(lambda: session.ask_view(camera, [phrases[0]]))
+    another = session.train_views()[0].camera.fit_within(side)
+    _, fresh = timed(lambda: session.ask_view(another, [phrases[0]]))
     _, first = timed(lambda: session.query(phrases[:1]))
     _, later = timed(lambda: session.query([phrases[-1]]))
     print(

@@ -266,9 +266,9 @@ def training(
 
 def _loss(picture: Tensor, photo: Photo, weight: float) -> Tensor:
     """Mean absolute difference and 1 − SSIM. What must not be used is left out of the one, and black in the other."""
-    if photo.used is None:
+    if photo.mask is None:
         return torch.lerp((picture - photo.rgb).abs().mean(), 1 - similarity_within(picture, photo.rgb), weight)
-    used = photo.used[..., None].float()
+    used = photo.mask[..., None].float()
     picture, rgb = picture * used, photo.rgb * used
     difference = (picture - rgb).abs().sum() / (3 * used.sum()).clamp_min(1)
     return torch.lerp(difference, 1 - similarity_within(picture, rgb), weight)
@@ -334,7 +334,7 @@ def main() -> None:
 def _gsplat(device: torch.device, out: str) -> Any:
     if device.type == "cpu":
         return gsplat_plain
-    gsplat_kernels.prepare(Path(out or "gsplat_baseline").with_suffix(".build.log"), say=print)
+    gsplat_kernels.prepare(Path(out or "gsplat_baseline").with_suffix(".build.log"), log=print)
     return gsplat_kernels.load_gsplat()
 
 

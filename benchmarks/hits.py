@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from langfield.core.progress import silent
+from asking import encoded, index_of, scene_from_world
 from langfield.core.transforms import Similarity
 from langfield.data.queries import QUERIES_FILE, read_queries
 from langfield.evaluation.protocols.names import HEADLINE_KINDS
-from langfield.evaluation.protocols.positions import Cylinders, cylinders_of, matching_size
+from langfield.evaluation.protocols.positions import Cylinders, matching_size
 from langfield.query.answers import box_centre
 from langfield.query.index.regions import adjacency, find_regions
 from langfield.query.index.scene_index import MAX_HITS
@@ -54,21 +54,22 @@ def write(session: Session, scene: Path, out: Path) -> None:
     file = read_queries(scene / QUERIES_FILE)
     kept = [
         (query, things)
-        for query, things in zip(file.queries, cylinders_of(file), strict=True)
-        if query.kind in HEADLINE_KINDS and len(things)
+        for query in file.queries
+        if query.kind in HEADLINE_KINDS and len(things := Cylinders.of(file.instances_of(query)))
     ]
-    found = session._match([query.text for query, _ in kept], None)
-    voxels = session._scene_index(silent).voxels
+    phrases = [query.text for query, _ in kept]
+    index = index_of(session)
+    voxels, scores = index.voxels, index.score(encoded(session, phrases))
     truth = [np.c_[np.full(len(t), i), t.centre, t.radius, t.height] for i, (_, t) in enumerate(kept)]
     np.savez_compressed(
         out,
         points=voxels.points_scene.astype(np.float32),
         voxel=voxels.points_voxel.astype(np.int32),
         pairs=voxels.neighbour_pairs.astype(np.int32),
-        values=np.stack([one.voxel_relevancy for one in found]).astype(np.float16),
-        presence=np.array([one.presence for one in found]),
-        world_from_scene=session._scene_from_world.inverse().matrix,
-        phrases=np.array([query.text for query, _ in kept]),
+        values=scores.voxel_relevancy.astype(np.float16),
+        presence=np.array([answer.presence for answer in session.query(phrases)]),
+        world_from_scene=scene_from_world(session).inverse().matrix,
+        phrases=np.array(phrases),
         things=np.concatenate(truth),
     )  # fmt: skip
 

@@ -44,7 +44,7 @@ from langfield.features.photos import TrainingPhotos
 from langfield.features.pyramid import PyramidFeatures, PyramidRecipe
 from langfield.fields.language_map import LanguageMap
 from langfield.models.config import ModelContext
-from langfield.models.gaussians.lifting import lift_language
+from langfield.models.gaussians.lifting import lift_language, lift_weights
 from langfield.models.gaussians.splat import LiftingConfig, Splat
 from langfield.pipelines.opening import OpenedToMeasure, open_to_measure
 from langfield.pipelines.stages import crop_angles, make_features
@@ -104,7 +104,7 @@ def settings(base: LiftingConfig, ratios: Sequence[float], values: Values) -> li
     tried("kept", ((f"{n} kept", {"codes_kept": n}) for n in values.kept))
     tried("min_contribution", ((f"light {x:g} px", {"min_contribution": x}) for x in values.min_contribution))
     for x in values.coherence:
-        found.append(Setting("coherence", f"coherence {x:g}", base, every, (("least_coherence", x),)))
+        found.append(Setting("coherence", f"coherence {x:g}", base, every, (("min_coherence", x),)))
     tried("robust", [("robust" if not base.robust else "not robust", {"robust": not base.robust})])
     tried("codes", ((f"{n} codes", {"codes": n}) for n in values.codes))
     tried("per_crop", ((f"{n} a crop", {"codes_per_crop": n}) for n in values.per_crop))
@@ -151,28 +151,23 @@ class Ablation:
         first, maps = alike[0], []
         pyramid = only_levels(self.pyramid, self.scene, self.views, self.recipe, first.levels)
 
-        def take(codebook: Tensor, weights: Iterable[Tensor], *of_elements: Tensor, **choices: Any) -> None:
-            nonlocal weighing_s
-            if len(alike) > 1:
-                weights = list(weights)
-                weighing_s = self._since(start)
-            for setting in alike:
-                begun, own = time.perf_counter(), setting.lifting
-                asked = {"keep": own.codes_kept, "min_contribution": own.min_contribution, "robust": own.robust}
-                asked |= dict(setting.choices)
-                made = LanguageMap.from_weights(codebook, weights, *of_elements, **(choices | asked))
-                maps.append((made.to(self.device), self._since(begun)))
-
         self.model.config = replace(self.model.config, lifting=first.lifting)
-        self.model.take_language = take  # instead of making one map of the weights and letting them go
-        try:
-            weighing_s = 0.0
-            synchronise(self.device)
-            start = time.perf_counter()
-            lift_language(self.model, self.photos, pyramid)
-            whole_s = self._since(start)
-        finally:
-            del self.model.take_language
+        synchronise(self.device)
+        start = time.perf_counter()
+        lifted, weighing_s = lift_weights(self.model, self.photos, pyramid), 0.0
+        weights: Iterable[Tensor] = lifted.weights
+        if len(alike) > 1:
+            weights = list(weights)
+            weighing_s = self._since(start)
+        for setting in alike:
+            begun, own = time.perf_counter(), setting.lifting
+            options = {"keep": own.codes_kept, "min_contribution": own.min_contribution, "robust": own.robust}
+            of_gaussians = lifted.contribution, lifted.distance_scene, lifted.crop_angles
+            made = LanguageMap.from_weights(
+                lifted.codebook, weights, *of_gaussians, **(options | dict(setting.choices))
+            )
+            maps.append((made.to(self.device), self._since(begun)))
+        whole_s = self._since(start)
         for setting, (language, making_s) in zip(alike, maps, strict=True):
             yield setting, language, whole_s if len(alike) == 1 else weighing_s + making_s
 

@@ -80,6 +80,10 @@ class Marks:
         self._rounds.append([])
         self.mark("")
 
+    def restart(self) -> None:
+        """Forget the rounds so far."""
+        self._rounds.clear()
+
     def mark(self, part: str) -> None:
         """What was done since the last mark is `part`."""
         if self._device.type == "cpu":

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32
 
-from langfield.core.progress import silent
+from asking import encoded, index_of, view_of
 from langfield.data.images import decode_image
 from langfield.data.scene import open_scene
 from langfield.data.views import View
@@ -175,14 +175,14 @@ class _OnSurface:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._index = session._scene_index(silent)
+        self._index = index_of(session)
         self._voxels = self._index.voxels
         self._true: dict[str, np.ndarray] = {}
         self._seen = np.zeros(len(self._voxels))
         self._levels: dict[str, np.ndarray] = {}
 
     def learn(self, camera, answers: ViewAnswers, asked: list[Label]):
-        view = self._session._view(camera)
+        view = view_of(self._session, camera)
         pixels, shape = raster_pixels(view, 1)
         self._height_over_focal = camera.height_px / camera.fy_px
         reader, _ = self._voxels.interpolation_at(view.points_scene[pixels].cpu().numpy().astype(np.float64))
@@ -208,7 +208,7 @@ class _OnSurface:
         """Relevancy in line with the surface, of one level after the other."""
         reader, shape = read
         for text in {label.phrase for label in asked} - set(self._levels):
-            every = self._index.embeddings.relevancy(self._session._phrases([text], None))[:, 0]
+            every = self._index.embeddings.relevancy(encoded(self._session, [text]))[:, 0]
             self._levels[text] = self._index.graph.smoothed(every).cpu().numpy()
         for values in np.stack([self._levels[label.phrase] for label in asked], axis=1):
             yield (reader @ values.T).T.reshape(-1, *shape).astype(np.float32)

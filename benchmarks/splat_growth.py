@@ -78,7 +78,7 @@ def arithmetic_s(photos: int, size: tuple[int, int], encoder: str, machine: dict
 def adam_s(capacity: int, steps: int, machine: dict) -> float:
     """Adam's own bytes: it works on all there is room for from the first step, reads four numbers of each parameter
     (itself, its gradient, two moments) and writes three."""
-    numbers = sum(parameter[0].numel() for parameter in Gaussians(GaussianConfig(capacity=1)).rows())
+    numbers = sum(parameter[0].numel() for parameter in Gaussians(GaussianConfig(capacity=1)).parameters())
     return steps * capacity * numbers * 7 * 4 / machine["copy_bytes_per_ms"] / 1e3
 
 

@@ -68,7 +68,7 @@ def _floor(model: Splat, scene: Scene, levels: int, machine: dict) -> dict[str, 
     crops' numbers and weights) for each photo and level, and each Gaussian's weights of all codes once."""
     config, photos = model.config.lifting, len(scene.views)
     cameras = [view.camera.fit_within(config.side_px) for view in every_nth_to_fit(scene.views, _VIEWS_COUNTED)]
-    pairs = sum(model.look(camera).undistorted.pairs for camera in cameras) / len(cameras)
+    pairs = sum(model.project(camera).undistorted.pairs for camera in cameras) / len(cameras)
     pixels = cameras[0].width_px * cameras[0].height_px
     moved = photos * levels * (28 * pairs + 32 * pixels) + levels * 4 * model.gaussians.count * config.codes
     return {"pairs": pairs, "floor_s": moved / machine["copy_bytes_per_ms"] / 1e3}

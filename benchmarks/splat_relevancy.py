@@ -2,6 +2,8 @@
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import count as count_from
 from itertools import cycle
 
 import torch
@@ -49,21 +51,21 @@ def asked(count: int, device: torch.device) -> EncodedPhrases:
 def _scene_figures(model: Splat, size: tuple[int, int], device: torch.device, machine: dict) -> dict[str, float]:
     """What does not depend on the phrases: projecting, sorting, and how much there is to draw."""
     camera = orbit(8, *size)[0]
-    look = model.look(camera)
-    contributing = look.contributing()
+    projection = model.project(camera)
+    contributing = projection.contributing()
     found = {
         "gaussians": model.gaussians.count,
-        "in_view": len(look.in_view()),
+        "in_view": len(projection.in_view()),
         "contributing": len(contributing),
-        "pairs": look.undistorted.pairs,
-        "pairs_contributing": look.subset(contributing).undistorted.pairs,
-        "look_ms": milliseconds(lambda: model.look(camera), device),
-        "contributing_ms": milliseconds(lambda: look.subset(look.contributing()), device),
+        "pairs": projection.undistorted.pairs,
+        "pairs_contributing": projection.subset(contributing).undistorted.pairs,
+        "look_ms": milliseconds(lambda: model.project(camera), device),
+        "contributing_ms": milliseconds(lambda: projection.subset(projection.contributing()), device),
     }
     if device.type == "cuda":
         from langfield.ops.gaussians import rasterize_gsplat
 
-        seen = look.undistorted
+        seen = projection.undistorted
         assert isinstance(seen, rasterize_gsplat.GsplatProjectedGaussians)
         parts = seen.tiled.gaussians, seen.tiled.size_px, seen.tiled.tile_px
         found["sort_ms"] = milliseconds(lambda: rasterize_gsplat.sort_into_tiles(*parts), device)
@@ -94,8 +96,9 @@ def _phrase_figures(
     view = model.view(cameras[0])
     codebook, language = model.language.codebook.float(), model.language
     whole = codebook @ phrases.embeddings.T, codebook @ phrases.negatives.T, language.code, language.share, 10.0
-    of_all, of_seen = sparse_relevancy(*whole)[0], sparse_relevancy(*view._question(phrases))[0]
-    plain = model.look(cameras[0])
+    seen = *whole[:2], view.code, view.share, 10.0
+    of_all, of_seen = sparse_relevancy(*whole)[0], sparse_relevancy(*seen)[0]
+    plain = model.project(cameras[0])
     calls = 10 if device.type == "cuda" else 1
 
     def clock(function: Callable[[], object]) -> float:
@@ -105,18 +108,23 @@ def _phrase_figures(
 
     def anew() -> torch.Tensor:
         """Another camera for phrases whose relevancy is known for all elements."""
-        blended, alpha = model.look(next(other_cameras)).blend(of_all)
+        blended, alpha = model.project(next(other_cameras)).blend(of_all)
         return blended / alpha.clamp_min(1e-3)[..., None]
+
+    numbers = count_from(0)
+
+    def never_asked() -> EncodedPhrases:
+        return replace(phrases, texts=tuple(str(next(numbers)) for _ in phrases.texts))
 
     fixed, changing = clock(lambda: view.quick_relevancy(phrases)), clock(anew)
     found: dict[str, float | str] = {
         "relevancy_all_ms": clock(lambda: sparse_relevancy(*whole)),
-        "relevancy_ms": clock(lambda: sparse_relevancy(*view._question(phrases))),
+        "relevancy_ms": clock(lambda: sparse_relevancy(*seen)),
         "blend_all_ms": clock(lambda: plain.blend(of_all)),
-        "blend_ms": clock(lambda: view.look.blend(of_seen)),
+        "blend_ms": clock(lambda: view.projection.blend(of_seen)),
         "fixed_ms": fixed,
         "changing_ms": changing,
-        "levels_ms": clock(lambda: view._splatted(phrases)),
+        "levels_ms": clock(lambda: view.level_relevancy(never_asked())),
         "pictures_per_s": count * 1e3 / fixed,
         "pictures_per_s_changing": count * 1e3 / changing,
     }
@@ -134,7 +142,7 @@ def _floors(view: SplatView, phrases: int, machine: dict) -> dict[str, float | s
     """The fewest bytes of a known phrase's picture by a known camera (codes, shares and shapes of what it sees read
     once, the picture written once), and the arithmetic of the pairs' alphas, were none left out. The larger bounds it.
     """
-    projected = view.look.undistorted
+    projected = view.projection.undistorted
     pixels = view.camera.width_px * view.camera.height_px
     language = view.code.nbytes + view.share.nbytes
     moved = language + projected.count * 24 + 4 * projected.pairs + 4 * pixels * phrases
@@ -181,7 +189,7 @@ def _new_phrase(options: argparse.Namespace, size: tuple[int, int], device: torc
 
     def with_levels() -> torch.Tensor:
         embedding = torch.nn.functional.pad(encoded(), (0, EMBED_DIM))[:, :EMBED_DIM]
-        return view.levels(EncodedPhrases((str(next(numbers)),), embedding, known.negatives, 10.0))
+        return view.level_relevancy(EncodedPhrases((str(next(numbers)),), embedding, known.negatives, 10.0))
 
     with torch.no_grad():
         return {

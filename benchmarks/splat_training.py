@@ -192,7 +192,7 @@ def _profile(
                 marks.begin()
                 step(number)
                 if number == first + rounds // 2:  # the first ones decode photos
-                    marks._rounds.clear()
+                    marks.restart()
         parts = marks.milliseconds()
         launches = _launches(lambda: step(first + 1), marks, out) if device.type == "cuda" else 0
     return parts, launches

@@ -11,8 +11,6 @@ import langfield
 
 
 class Blurred(langfield.PointHead):
-    name = "blurred"
-
     def loss(self, rendered: torch.Tensor, targets: dict[str, torch.Tensor]) -> torch.Tensor:
         return (rendered - targets["blurred"]).square().mean()
 
@@ -37,6 +35,6 @@ if __name__ == "__main__":
     nano = langfield.preset("nano")
     config = replace(nano.config, heads=(*nano.config.heads, BlurredConfig()))
     recipe = replace(nano, config=config, encoder="builtin:mini", feature_views=4)
-    langfield.train(sys.argv[1], sys.argv[2], preset=recipe, max_steps=100, rays=512, say=print)
+    langfield.train(sys.argv[1], sys.argv[2], preset=recipe, max_steps=100, rays=512, log=print)
     run = langfield.open(sys.argv[2])
     print(run.head_picture(run.views[0].camera, "blurred").shape)

@@ -2,6 +2,7 @@
 only a GPU has one."""
 
 import argparse
+import ast
 import json
 import sys
 from dataclasses import fields, replace
@@ -32,6 +33,32 @@ from langfield.query.index.regions import GROW_SHARE, MIN_VOXELS, PEAK_SHARE
 from langfield.query.session import Session
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
+EXAMPLES = FOLDER.parent / "examples"
+
+
+@pytest.mark.parametrize("path", [*FOLDER.glob("*.py"), *EXAMPLES.glob("*.py")], ids=lambda path: path.name)
+def test_only_what_is_public_is_used(path: Path):
+    """No attribute, and no name of another module, that begins with an underscore, but one's own."""
+    tree = ast.parse(path.read_text())
+    used = [
+        f"line {node.lineno}: {ast.unparse(node)}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and private(node.attr)
+        and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"))
+    ]
+    imported = [
+        f"line {node.lineno}: {alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom | ast.Import)
+        for alias in node.names
+        if any(private(part) for part in alias.name.split("."))
+    ]
+    assert used + imported == []
+
+
+def private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__")
 
 
 @pytest.fixture
@@ -358,7 +385,7 @@ def test_oracles_replace_stages_by_the_truth(monkeypatch: pytest.MonkeyPatch):
     told = torch.from_numpy(surface.read(read, labels)) > 0.5
     assert ious(told, torch.from_numpy(left_half)[None]).item() > 0.9
     levels = list(surface.levels(read, labels))
-    assert len(levels) == len(asked.seen_scales().crop_angles)
+    assert len(levels) == len(asked.observed_scales().crop_angles)
     assert {level.shape for level in levels} == {(1, camera.height_px, camera.width_px)}
 
     masks = [asked.ask_view(camera, ["thing"]).masks[0], left_half & (np.arange(camera.width_px) < 4)]

@@ -18,12 +18,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langfield.core.cameras import Camera
     from langfield.core.errors import LangfieldError
+    from langfield.core.observed_scales import ObservedScales
     from langfield.core.splats import Splats
     from langfield.data.scene import open_scene
     from langfield.data.views import Scene
+    from langfield.encoders.base import ImageTextEncoder
     from langfield.evaluation.result import EvaluationReport
+    from langfield.export.answers import coco_document
     from langfield.features.targets import PictureTarget
-    from langfield.models.base import Coupling, CouplingConfig, Head, HeadConfig
+    from langfield.models.base import Model
+    from langfield.models.heads import Coupling, CouplingConfig, Head, HeadConfig
     from langfield.models.nerf.heads import PointHead
     from langfield.models.presets import TrainingRecipe, preset
     from langfield.pipelines.bake import BakeReport, bake
@@ -34,7 +38,9 @@ if TYPE_CHECKING:
     from langfield.pipelines.train import train
     from langfield.query.answers import Answer, Box, Hit, OrientedBox, ViewAnswers
     from langfield.query.session import Session
-    from langfield.runs.info import RunView
+    from langfield.runs.info import RunInfo, RunView
+
+    __version__: str
 
 # Where each public name is; `open` is called `open_run` where it is.
 _HOMES = {
@@ -42,16 +48,20 @@ _HOMES = {
     "BakeReport": "pipelines.bake",
     "Box": "query.answers",
     "Camera": "core.cameras",
-    "Coupling": "models.base",
-    "CouplingConfig": "models.base",
+    "Coupling": "models.heads",
+    "CouplingConfig": "models.heads",
     "EvaluationReport": "evaluation.result",
-    "Head": "models.base",
-    "HeadConfig": "models.base",
+    "Head": "models.heads",
+    "HeadConfig": "models.heads",
     "Hit": "query.answers",
+    "ImageTextEncoder": "encoders.base",
     "LangfieldError": "core.errors",
+    "Model": "models.base",
+    "ObservedScales": "core.observed_scales",
     "OrientedBox": "query.answers",
     "PictureTarget": "features.targets",
     "PointHead": "models.nerf.heads",
+    "RunInfo": "runs.info",
     "RunView": "runs.info",
     "Scene": "data.views",
     "Session": "query.session",
@@ -60,6 +70,7 @@ _HOMES = {
     "TrainingRecipe": "models.presets",
     "ViewAnswers": "query.answers",
     "bake": "pipelines.bake",
+    "coco_document": "export.answers",
     "evaluate": "pipelines.measure",
     "lift": "pipelines.lift",
     "open": "pipelines.opening",
@@ -79,10 +90,14 @@ __all__ = [
     "Head",
     "HeadConfig",
     "Hit",
+    "ImageTextEncoder",
     "LangfieldError",
+    "Model",
+    "ObservedScales",
     "OrientedBox",
     "PictureTarget",
     "PointHead",
+    "RunInfo",
     "RunView",
     "Scene",
     "Session",
@@ -91,6 +106,7 @@ __all__ = [
     "TrainingRecipe",
     "ViewAnswers",
     "bake",
+    "coco_document",
     "evaluate",
     "lift",
     "open",
@@ -101,6 +117,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("langfield")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"langfield.{_HOMES[name]}"), "open_run" if name == "open" else name)

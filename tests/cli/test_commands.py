@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from langfield.cli.main import main
 from langfield.core.progress import silent
 from langfield.models.voxels.voxel_lift import VoxelLift
 from langfield.query.best_views import views_of_point
+from langfield.runs.directory import save_training_document
+from langfield.training.loop import _Session
 
 
 def test_training_says_what_it_did(trained: Trained):
@@ -47,6 +50,67 @@ def test_training_again_goes_on_and_keeps_the_features(trained: Trained, tmp_pat
     assert failure(capsys, [*arguments, "--max-steps", "4", "--seed", "5"]) == (
         f"{tmp_path}: holds a run with seed = 0, but 5 is asked for; ask for the same, or choose another folder"
     )
+
+
+def test_time_adds_up_over_calls_and_a_finished_run_is_left_alone(trained: Trained, tmp_path: Path, capsys):
+    arguments = [str(tmp_path) if word == str(trained.run) else word for word in trained.arguments]
+    first = printed_json(capsys, [*arguments, "--max-steps", "2"])
+    assert first["this_call"] == {"seconds": first["seconds"], "stages": first["stages"]}
+    assert first["this_call"]["seconds"] == first["seconds"] > first["stages"]["training"]
+    files = {name: (tmp_path / name).read_bytes() for name in ("run.json", "training.json")}
+    again = printed_json(capsys, [*arguments, "--max-steps", "2"])
+    for key in ("seconds", "stages", "memory_bytes", "device"):
+        assert again[key] == first[key]
+    assert again["this_call"] != first["this_call"]
+    assert {name: (tmp_path / name).read_bytes() for name in files} == files
+    more = printed_json(capsys, [*arguments, "--max-steps", "4"])
+    assert more["seconds"] == pytest.approx(first["seconds"] + more["this_call"]["seconds"], abs=2e-3)
+    for stage, seconds in more["stages"].items():
+        assert seconds == pytest.approx(first["stages"][stage] + more["this_call"]["stages"][stage], abs=2e-3)
+    assert json.loads((tmp_path / "metrics.json").read_text()) == more
+    cost = json.loads((tmp_path / "training.json").read_text())["cost"]
+    assert {key: more[key] for key in cost} == cost
+
+
+def test_hours_of_a_finished_run_are_not_replaced_by_seconds(trained: Trained, tmp_path: Path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(trained.run, run)
+    document = json.loads((run / "training.json").read_text())
+    document["cost"] |= {"seconds": 7200.0, "stages": {"training": 7200.0}, "memory_bytes": 2**40}
+    save_training_document(run, document)
+    arguments = [str(run) if word == str(trained.run) else word for word in trained.arguments]
+    report = printed_json(capsys, [*arguments, "--max-steps", str(STEPS)])
+    assert report["seconds"] == report["stages"]["training"] == 7200
+    assert report["memory_bytes"] == 2**40
+    assert report["this_call"]["seconds"] < 600
+    short = tmp_path / "short"
+    shutil.copytree(trained.run, short)
+    compared = printed_json(capsys, ["compare", str(run), str(short), "--max-side", "24"])
+    long_run, short_run = (run["training"]["seconds"] for run in compared["runs"])
+    assert long_run == 7200 > short_run
+    more = printed_json(capsys, [*arguments, "--max-steps", str(STEPS + 1)])
+    assert more["seconds"] > 7200
+    assert more["memory_bytes"] == 2**40
+
+
+def test_time_of_a_training_that_was_stopped_counts(trained: Trained, tmp_path: Path, capsys, monkeypatch):
+    arguments = [str(tmp_path) if word == str(trained.run) else word for word in trained.arguments]
+    before = printed_json(capsys, [*arguments, "--max-steps", "1"])["seconds"]
+    step = _Session.train_step
+
+    def stopped_after_two(session: _Session) -> None:
+        step(session)
+        if session.step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(_Session, "train_step", stopped_after_two)
+    assert main([*arguments, "--max-steps", "4", "--no-progress"]) == 130
+    monkeypatch.undo()
+    capsys.readouterr()
+    cost = json.loads((tmp_path / "training.json").read_text())["cost"]
+    assert cost["seconds"] > before
+    whole = printed_json(capsys, [*arguments, "--max-steps", "4"])
+    assert whole["seconds"] == pytest.approx(cost["seconds"] + whole["this_call"]["seconds"], abs=2e-3)
 
 
 def test_lifted_language_is_trained_asked_measured_and_not_lifted_twice(trained: Trained, tmp_path: Path, capsys):
@@ -184,7 +248,8 @@ def test_wrong_input_is_one_line_with_the_file_and_the_fix(trained: Trained, tmp
         "nothing to look for: add phrases, such as: langfield query RUN 'wooden spoon' mug"
     )
     assert failure(capsys, ["render", run, "--out", out, "--views", "frame_99"]) == (
-        "the run has no view 'frame_99': use test, train, all, or a photo's name such as images/frame_00002.jpg"
+        "the run has no view 'frame_99': did you mean 'frame_00009'? "
+        "use test, train, all, or a photo's name such as images/frame_00002.jpg"
     )
     assert failure(capsys, ["render", run, "--out", out, "--outputs", "relevancy"]) == (
         "--outputs relevancy needs a phrase: add --phrase 'wooden spoon'"
@@ -193,7 +258,7 @@ def test_wrong_input_is_one_line_with_the_file_and_the_fix(trained: Trained, tmp
     write_ball_scene(tmp_path / "other", n_views=10, width_px=48, height_px=36)
     other = tmp_path / "other"
     assert failure(capsys, ["eval", run, "--scene", str(other)]) == (
-        f"{run}: was trained on another scene than {other}, or its photos or poses changed since; "
+        f"{run}: was trained on another scene than {other}, or its photos, poses or points changed since; "
         "give the one it was trained on (--scene), or train again"
     )
 
@@ -256,9 +321,9 @@ def test_on_a_cpu_answers_are_shown_small(trained: Trained, tmp_path: Path, monk
     run.views = tuple(replace(view, camera=view.camera.resized(1280, 960)) for view in run.views[:1])
     ask, asked = run.ask_view, []
 
-    def ask_smaller(camera, phrases, negatives):
+    def ask_smaller(camera, phrases, **options):
         asked.append((camera.width_px, camera.height_px))
-        return ask(camera.fit_within(24), phrases, negatives=negatives)
+        return ask(camera.fit_within(24), phrases, **options)
 
     monkeypatch.setattr(run, "ask_view", ask_smaller)
     write_answers(run, answers, None, tmp_path, silent)

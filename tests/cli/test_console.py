@@ -83,6 +83,27 @@ def test_tables_keep_brackets_and_are_left_out_beside_json(capsys):
             "see langfield eval --help",
         ),
         (
+            "eval run --protocol lerfovs",
+            "invalid choice 'lerfovs' for argument '--protocol'. Expected one of ('langfield', 'lerf', 'lerf-ovs', "
+            "'lerf-ovs-held-out', 'lerf-mask', '3d-ovs', '3d-ovs-held-out', '3d', 'presence'); "
+            "did you mean 'lerf-ovs'?; see langfield eval --help",
+        ),
+        (
+            "export run --out a --format point",
+            "invalid choice 'point' for argument '--format'. Expected one of ('splat', 'points', 'masks', "
+            "'relevancy', 'object', 'hide', 'json'); did you mean 'points'?; see langfield export --help",
+        ),
+        (
+            "render run --out a --outputs relevency",
+            "invalid choice 'relevency' for argument '--outputs'. Expected one of ('rgb', 'depth', 'relevancy', "
+            "'refined', 'composited', 'mask'); did you mean 'relevancy'?; see langfield render --help",
+        ),
+        (
+            "trian scene --out a",
+            "unknown command 'trian'; did you mean 'train'? known are demo, train, lift, query, render, eval, bake, "
+            "export, report, compare, methods, scenes, reproduce",
+        ),
+        (
             "",
             "Expected one of {demo, train, lift, query, render, eval, bake, export, report, compare, methods, scenes, "
             "reproduce}; see langfield --help",

@@ -72,12 +72,13 @@ def test_masks_are_pictures_and_coco_of_the_photos_that_show_it_best(run: Sessio
     assert [annotation["hit"] for annotation in document["annotations"]] == [1] * len(names)
     for annotation, name in zip(document["annotations"], names, strict=True):
         assert annotation["score"] == pytest.approx(hit.score)
+        assert annotation["mask_file"] == name
         with Image.open(tmp_path / "out" / name) as picture:
             np.testing.assert_array_equal(np.asarray(picture) == 255, mask_of(annotation["segmentation"]))
 
 
 def test_every_hit_is_its_own_annotation(run: Session, tmp_path: Path, capsys, monkeypatch):
-    def halves(made: Session, camera, phrase: str, *, negatives=None) -> np.ndarray:
+    def halves(made: Session, camera, phrase: str, **options) -> np.ndarray:
         mask = made.ask_view(camera, [phrase]).masks[0]
         left = np.arange(camera.width_px) < camera.width_px // 2
         return np.stack([mask & left, mask & ~left, np.zeros_like(mask)])
@@ -217,3 +218,19 @@ def test_a_file_is_no_folder_and_a_folder_no_file(run: Session, tmp_path: Path, 
         arguments = ["export", "run", "--format", kind, "--phrase", "thing", "--out", str(tmp_path / out)]
         assert failure(capsys, arguments) == line
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_threshold_of_ones_own_writes_what_is_not_there(run: Session, tmp_path: Path, capsys):
+    printed = exported(capsys, "--format masks --phrase nothing --min-presence 0", tmp_path / "masks")
+    assert printed["absent"] == []
+    document = json.loads((tmp_path / "masks" / "coco.json").read_text())
+    check_coco(document)
+    assert document["annotations"]
+    assert exported(capsys, "--format object --phrase nothing --min-presence 0", tmp_path / "one.ply")["count"] > 0
+    asked = printed_json(capsys, ["query", "run", "nothing", "--min-presence", "0", "--no-progress"])["answers"][0]
+    assert asked["present"]
+    assert asked["position"] is not None
+    options = ["export", "run", "--format", "splat", "--out", str(tmp_path / "a.ply"), "--min-presence", "0.1"]
+    assert "is of the whole scene" in failure(capsys, options)
+    out_of_range = ["query", "run", "nothing", "--min-presence", "2"]
+    assert failure(capsys, out_of_range).startswith("min_presence must be a number from 0 to 1")

@@ -8,6 +8,7 @@ from tests.cli.conftest import Trained, failure, printed_json
 from tests.data.scenes import write_ball_scene
 from tests.features.conftest import CellEncoder, ColourEncoder
 
+import langfield
 from langfield.core.errors import UsageError
 from langfield.data.scene import open_scene
 from langfield.features.bank import build_features
@@ -46,10 +47,37 @@ def test_the_run_is_locked_while_photos_are_encoded(trained: Trained, tmp_path: 
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"method": "spalt"}, "unknown method 'spalt'; did you mean 'splat'? known are auto, lerf, splat, voxel_lift"),
+        ({"preset": "nanno"}, "unknown preset 'nanno'; did you mean 'nano'? known are lerf, "),
+        (
+            {"encoder": "opencilp:ViT-B-16"},
+            "'opencilp:ViT-B-16' names no image-text encoder: did you mean 'openclip'? a spec is one of ",
+        ),
+        (
+            {"preset": "lerf", "dense": "tim:vit"},
+            "'tim:vit' names no dense encoder: did you mean 'timm'? a spec is one of timm:NAME, ",
+        ),
+        ({"device": "gpu"}, "unknown device 'gpu': use auto, cpu, cuda or cuda:N"),
+    ],
+)
+def test_mistyped_names_are_refused_before_the_scene_is_opened(options: dict[str, str], line: str, tmp_path: Path):
+    with pytest.raises(UsageError) as error:
+        langfield.train(tmp_path / "none", tmp_path / "run", **{"device": "cpu", **options})
+    assert str(error.value).startswith(line)
+
+
+def test_a_mistyped_encoder_is_refused_when_a_run_is_opened(trained: Trained):
+    with pytest.raises(UsageError, match="names no image-text encoder: did you mean 'openclip'"):
+        langfield.open(trained.run, device="cpu", encoder="openclp:local-dir:here")
+
+
 def test_the_method_is_known_and_the_presets(trained: Trained, tmp_path: Path, monkeypatch, capsys):
     arguments = [str(tmp_path) if word == str(trained.run) else word for word in trained.arguments]
     assert failure(capsys, [*arguments, "--method", "nerf"]) == (
-        "unknown method 'nerf'; known are auto, lerf, splat, voxel_lift"
+        "unknown method 'nerf'; did you mean 'lerf'? known are auto, lerf, splat, voxel_lift"
     )
     assert printed_json(capsys, [*arguments, "--method", "lerf", "--max-steps", "1"])["steps"] == 1
     monkeypatch.setitem(MODELS, "other", (Lerf, LerfConfig))

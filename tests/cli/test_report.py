@@ -10,6 +10,7 @@ import pytest
 from tests.cli.conftest import STEPS, Trained, failure, printed_json
 from tests.data.scenes import write_ball_scene
 
+import langfield
 from langfield.cli.compare import names_of
 from langfield.cli.main import main
 
@@ -152,8 +153,27 @@ def test_wrong_input_is_one_line(trained: Trained, other: Path, tmp_path: Path, 
     ours = json.loads((trained.run / "run.json").read_text())["scene"]
     assert line == (
         f"runs of different scenes cannot be compared: {run} is of {ours['path']} ({ours['fingerprint'][:12]}), "
-        f"{changed} of /kitchen (0123456789ab); give runs of one scene, its photos and poses unchanged"
+        f"{changed} of /kitchen (0123456789ab); give runs of one scene, its photos, poses and points unchanged"
     )
+
+
+def test_a_run_of_the_scene_that_knows_it_by_the_older_fingerprint_compares_with_a_new_one(
+    trained: Trained, other: Path, few: str, tmp_path: Path, capsys
+):
+    older = tmp_path / "older"
+    shutil.copytree(trained.run, older)
+    document = json.loads((older / "run.json").read_text())
+    del document["scene"]["fingerprint_version"]
+    document["scene"]["fingerprint"] = langfield.open_scene(trained.scene).fingerprint(version=1)
+    (older / "run.json").write_text(json.dumps(document))
+    options = ["--queries", few, "--max-side", "24"]
+    assert len(printed_json(capsys, ["compare", str(other), str(older), *options])["runs"]) == 2
+    another = tmp_path / "scene"
+    write_ball_scene(another, n_views=9, width_px=48, height_px=36, n_points=299)
+    document["scene"]["path"] = str(another)
+    (older / "run.json").write_text(json.dumps(document))
+    line = failure(capsys, ["compare", str(other), str(older), *options])
+    assert line.startswith("runs of different scenes cannot be compared")
 
 
 def test_runs_are_named_by_as_few_folders_as_tell_them_apart(tmp_path: Path):

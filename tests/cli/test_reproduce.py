@@ -83,17 +83,28 @@ def test_a_labelled_scene_is_measured_and_set_beside_the_papers(tmp_path: Path, 
     assert all(report["protocol"] == protocol for protocol, report in result["measured"].items())
     assert len(result["published"]) == 8
     for figure in result["published"]:  # all are by the protocol lerf-ovs
-        report = result["measured"]["lerf-ovs"]
-        assert figure["measured_percent"] == percent(report, figure["metric"])
+        raw, refined = result["measured_raw"]["lerf-ovs"], result["measured"]["lerf-ovs"]
+        assert (raw["maps"], refined["maps"]) == ("raw", "refined")
+        assert figure["measured_percent"] == percent(raw, figure["metric"])
+        assert figure["refined_percent"] == percent(refined, figure["metric"])
         assert figure["note"] == "the same protocol; 1 of 3 labelled photos were trained on"
     assert set(result["protocols"]) == set(result["measured"])
+    assert list(result["measured_raw"]) == ["lerf-ovs", "lerf-ovs-held-out"]
     model = (out / "run" / "model.safetensors").read_bytes()
-    kept = {protocol: SimpleNamespace(to_json=lambda r=report: r) for protocol, report in result["measured"].items()}
-    monkeypatch.setattr("langfield.evaluate", lambda run, protocol, **options: kept[protocol])
+    kept = {None: result["measured"], "raw": result["measured_raw"]}
+    monkeypatch.setattr(
+        "langfield.evaluate",
+        lambda run, protocol, maps, **options: SimpleNamespace(to_json=lambda: kept[maps][protocol]),
+    )
     assert main(command("lerf-ovs/teatime", folder, out, encoder)) == 0  # the run is there: nothing is trained again
     assert (out / "run" / "model.safetensors").read_bytes() == model
     said = capsys.readouterr()
-    table = [line.split("  ")[0] for line in said.out.splitlines()]
+    lines = said.out.splitlines()
+    table = [line.split("  ")[0] for line in lines]
+    same = [line for line in lines if "the same protocol" in line]
+    assert len(same) == 2  # mIoU and localisation
+    assert all(line.startswith("here  ") and " lerf-ovs " in line for line in same)
+    assert len([line for line in lines if line.startswith("here, refined maps")]) == 4
     assert "stuffed bear" in table
     assert "LangSplatV2" in table
     assert "here" in table
@@ -156,7 +167,8 @@ def test_scenes_labelled_by_masks_are_measured_by_their_papers_protocols(
     assert [report["views"] for report in result["measured"].values()] == views
     assert {figure["protocol"] for figure in result["published"]} == {measured[2]}
     for figure in result["published"]:
-        assert figure["measured_percent"] == percent(result["measured"][measured[2]], figure["metric"])
+        by_maps = result["measured_raw" if measured[2] in result["measured_raw"] else "measured"]
+        assert figure["measured_percent"] == percent(by_maps[measured[2]], figure["metric"])
         assert figure["measured_percent"] is not None
 
 
@@ -215,12 +227,22 @@ def test_figures_are_read_from_reports_in_percent():
 
 def test_only_a_figure_of_the_same_protocol_is_set_beside_a_published_one():
     figure = {"method": "M", "metric": "miou", "protocol": "lerf-ovs", "percent": 50.0, "source": ""}
-    measured = {"lerf": {"miou": 0.25}, "lerf-ovs": {"miou": 0.5}}
-    assert compare_with_published(figure, measured) == {"measured_percent": 50.0, "note": "the same protocol"}
-    assert compare_with_published(figure | {"protocol": "lerf-mask"}, measured)["measured_percent"] is None
-    assert compare_with_published(figure | {"metric": "localisation"}, measured)["measured_percent"] is None
+    measured = {"lerf": {"miou": 0.25}, "lerf-ovs": {"miou": 0.75}}
+    raw = {"lerf-ovs": {"miou": 0.5}}
+    assert compare_with_published(figure, measured, raw) == {
+        "measured_percent": 50.0,
+        "refined_percent": 75.0,
+        "note": "the same protocol",
+    }
+    without = compare_with_published(figure, measured, {})
+    assert (without["measured_percent"], without["refined_percent"]) == (None, 75.0)
+    assert "does not compare" in without["note"]
+    assert compare_with_published(figure | {"protocol": "lerf-mask"}, measured, raw)["measured_percent"] is None
+    assert compare_with_published(figure | {"metric": "localisation"}, measured, raw)["measured_percent"] is None
+    answered = compare_with_published(figure | {"protocol": "lerf-mask"}, {"lerf-mask": {"miou": 0.1}}, {})
+    assert (answered["measured_percent"], answered["note"]) == (10.0, "the same protocol")
     trained_on = {"lerf-ovs": {"miou": 0.5, "views": 4, "trained_on": ["a", "b", "c"]}}
     assert (
-        compare_with_published(figure, trained_on)["note"]
+        compare_with_published(figure, {}, trained_on)["note"]
         == "the same protocol; 3 of 4 labelled photos were trained on"
     )

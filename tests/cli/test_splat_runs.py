@@ -77,8 +77,9 @@ def test_quick_relevancy_is_each_gaussians_highest(tiny_splat, encoder: str, tmp
         embedding = language.embedding(every, level)
         found = relevancy(embedding, asked, negatives, card.temperature)
         highest = torch.maximum(highest, torch.where(embedding.any(dim=1, keepdim=True), found, 0))
+    scene_from_world = Similarity.from_matrix(session.info.scene_from_world)
     for view in session.views[:2]:
-        picture = model.splat(view.camera.moved(Similarity.from_matrix(session.info.scene_from_world)), highest)
+        picture = model.project(view.camera.moved(scene_from_world)).splat(highest)
         expected = picture.features / picture.alpha.clamp_min(1e-3)[..., None]
         quick = session.quick_relevancy(view.camera, phrases)
         torch.testing.assert_close(quick, expected.permute(2, 0, 1), rtol=0, atol=2e-3)

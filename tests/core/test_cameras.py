@@ -94,6 +94,7 @@ def test_moved_cameras_see_the_moved_world(lens, seed):
     camera = camera_of(lens, rng)
     scene_from_world = Similarity(rotation(rng), rng.uniform(-1, 1, 3), rng.uniform(0.3, 3))
     moved = camera.moved(scene_from_world)
+    assert np.array_equal(moved.frame_from_camera, scene_from_world.pose(camera.frame_from_camera))
     assert_round_trip(moved, rng)
     both, index, xy = Cameras.from_list([camera, moved]), torch.zeros(50, dtype=torch.int64), pixels(camera, rng)
     in_world, in_scene = both.rays(index, xy), both.rays(index + 1, xy)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from langfield.core.devices import resolve_device, sent
+from langfield.core.devices import resolve_device, to_device_async
 from langfield.core.errors import UsageError
 
 
@@ -40,8 +40,8 @@ def test_a_gpu_is_made_current_only_when_it_is_numbered(monkeypatch):
 
 def test_numbers_are_sent_as_float32():
     numbers = np.arange(6, dtype=np.float32).reshape(2, 3)
-    assert sent(numbers.astype(np.float64), torch.device("cpu")).dtype == torch.float32
-    found = sent(numbers, torch.device("cpu"))
+    assert to_device_async(numbers.astype(np.float64), torch.device("cpu")).dtype == torch.float32
+    found = to_device_async(numbers, torch.device("cpu"))
     assert found.dtype == torch.float32
     assert found.tolist() == numbers.tolist()
     numbers[:] = 0

@@ -7,7 +7,9 @@ import pytest
 from tests.data.scenes import BALLS, queries
 
 from langfield.core.errors import DataError
-from langfield.data.queries import Instance, QueriesFile, SceneQuery, read_queries
+from langfield.data.queries import Instance, QueriesFile, SceneQuery, TurnedBox, read_queries
+
+THING = {"id": 0, "position": [0, 1, 2], "radius": 1, "height": 1}
 
 
 def written(folder: Path, **changes) -> QueriesFile:
@@ -23,6 +25,17 @@ def test_what_is_written_is_what_is_read(tmp_path: Path):
     assert file.instances == {
         number: Instance(ball.centre, ball.radius, 2 * ball.radius) for number, ball in enumerate(BALLS)
     }
+
+
+def test_exact_boxes_are_read_where_they_are_given(tmp_path: Path):
+    box = {"min": [-0.5, 0.5, 1.5], "max": [0.5, 1.5, 2.5]}
+    obb = {"center": [0, 1, 2], "size": [0.5, 0.25, 1], "yaw_deg": 216.5}
+    others = [THING | {"id": 1, "box": box}, THING | {"id": 2, "obb": obb}, THING | {"id": 3, "box": None}]
+    file = written(tmp_path, instances=[THING | {"box": box, "obb": obb}, *others])
+    corners, turned = ((-0.5, 0.5, 1.5), (0.5, 1.5, 2.5)), TurnedBox((0, 1, 2), (0.5, 0.25, 1), 216.5)
+    assert [(one.box, one.turned_box) for one in file.instances.values()] == [
+        (corners, turned), (corners, None), (None, turned), (None, None)
+    ]  # fmt: skip
 
 
 def test_a_query_has_the_things_that_it_means_and_background_is_none(tmp_path: Path):
@@ -86,6 +99,16 @@ def test_queries_that_make_no_sense(tmp_path: Path, change: dict, message: str):
         (
             {"instances": [{"id": 0, "position": [0, 1, 2], "radius": 0, "height": 1}]},
             "instances[0].radius must be a number between 1e-09 and 1e+12, found 0",
+        ),
+        (
+            {"instances": [THING | {"box": {"min": [0, 1, 2], "max": [1, 1, 3]}}]},
+            "instances[0].box must be wider than nothing along each axis, "
+            "found min [0.0, 1.0, 2.0], max [1.0, 1.0, 3.0]",
+        ),
+        ({"instances": [THING | {"box": {"min": [0, 1, 2]}}]}, "instances[0].box.max is missing: add it"),
+        (
+            {"instances": [THING | {"obb": {"center": [0, 1, 2], "size": [1, 0, 1], "yaw_deg": 0}}]},
+            "instances[0].obb.size[1] must be a number between 1e-09 and 1e+12, found 0",
         ),
     ],
 )

@@ -13,6 +13,7 @@ import torch
 from tests.answers import hit_at
 from tests.data.scenes import BALLS, draw, queries, write_ball_scene
 
+import langfield
 from langfield.cli.evaluate import table_rows
 from langfield.core.cameras import Camera
 from langfield.core.errors import DataError, UsageError
@@ -21,7 +22,7 @@ from langfield.data.scene import Scene, open_scene
 from langfield.evaluation import askable as askable_module
 from langfield.evaluation.askable import AnswerProtocol, AskableSession, SessionWithLevelMaps
 from langfield.evaluation.evaluator import evaluate
-from langfield.evaluation.protocols.names import PROTOCOLS, ProtocolName
+from langfield.evaluation.protocols.names import PROTOCOLS, PROTOCOLS_AT_LEVELS, ProtocolName
 from langfield.query.answers import Answer, Hit, ViewAnswers
 
 WIDTH, HEIGHT = 160, 120
@@ -37,6 +38,7 @@ class Oracle:
     largest: int = 0
     info: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(seed=7))
     trained: tuple[str, ...] = ()
+    asked_raw: list[bool] = field(default_factory=list)
 
     @property
     def views(self) -> list[SimpleNamespace]:
@@ -65,9 +67,10 @@ class Oracle:
         raw = np.full_like(relevancy, 0.3)  # what is counted is the refined
         return ViewAnswers(tuple(phrases), rgb, depth.astype(np.float32), raw, relevancy, masks, scale, points, score)
 
-    def level_maps(self, camera: Camera, phrases: Sequence[str]) -> torch.Tensor:
-        """Two levels: nothing at the first, and the truth at the second."""
+    def level_maps(self, camera: Camera, phrases: Sequence[str], *, raw: bool = False) -> torch.Tensor:
+        """Two levels: nothing at the first, and the truth at the second. `raw` ones only where that is right."""
         self.asked += 1
+        self.asked_raw.append(raw)
         _, ids, _ = draw(camera)
         masks = np.stack([np.isin(ids, IDS[phrase]) != self.wrong for phrase in phrases])
         maps = torch.from_numpy(np.where(masks, 0.9, 0.2).astype(np.float32))
@@ -241,6 +244,63 @@ def boxed_labels(scene: Scene, folder: Path, indices: Sequence[int]) -> Path:
         document = {"info": {"name": name, "width": WIDTH, "height": HEIGHT}, "objects": objects}
         (folder / f"{Path(name).stem}.json").write_text(json.dumps(document))
     return folder
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS_AT_LEVELS)
+def test_protocols_that_choose_a_level_say_which_maps_competed(scene: Scene, protocol: ProtocolName):
+    labels = scene.root / "queries.json"
+    for asked, named in ((None, "refined"), ("refined", "refined"), ("raw", "raw")):
+        oracle = Oracle()
+        report = evaluate(oracle, scene, queries=labels, protocol=protocol, maps=asked).to_json()
+        assert report["maps"] == named
+        assert set(oracle.asked_raw) == {named == "raw"}
+        assert dict(table_rows(report))["relevancy maps"].startswith(f"{named}: ")
+
+
+def test_raw_maps_of_all_levels_compete(scene: Scene):
+    """Refined there is one map, of another place than the raw map that is highest."""
+
+    class Levels(Oracle):
+        def level_maps(self, camera: Camera, phrases: Sequence[str], *, raw: bool = False) -> torch.Tensor:
+            _, truth = super().level_maps(camera, phrases)
+            return torch.stack([truth * 0.5, truth, truth * 0.7]) if raw else 1 - truth[None]
+
+    labels = scene.root / "queries.json"
+    raw = evaluate(Levels(), scene, queries=labels, protocol="lerf-ovs", maps="raw").to_json()
+    refined = evaluate(Levels(), scene, queries=labels, protocol="lerf-ovs").to_json()
+    assert {question["level"] for question in raw["questions"]} == {1}
+    assert {question["level"] for question in refined["questions"]} == {0}
+    assert raw["miou"] > 0.6
+    assert refined["miou"] < 0.1
+
+
+@pytest.mark.usefixtures("types_unchecked")
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    [
+        ("typo", "unknown protocol 'typo'; known are langfield, lerf, lerf-ovs, lerf-ovs-held-out, lerf-mask, "),
+        ("lerf_ovs", "unknown protocol 'lerf_ovs'; did you mean 'lerf-ovs'? known are langfield, lerf, "),
+        (None, "unknown protocol None; known are langfield, "),
+        (["3d"], "unknown protocol ['3d']; known are langfield, "),
+    ],
+)
+def test_a_protocol_that_is_not_known_is_refused_at_once(protocol, said: str, tmp_path: Path, scene: Scene):
+    for measure in (
+        lambda: evaluate(Oracle(), scene, protocol=protocol),
+        lambda: langfield.evaluate(tmp_path / "no run", protocol=protocol),
+    ):
+        with pytest.raises(UsageError) as error:
+            measure()
+        assert str(error.value).startswith(said)
+
+
+@pytest.mark.usefixtures("types_unchecked")
+def test_maps_are_asked_for_only_where_they_compete(scene: Scene):
+    labels = scene.root / "queries.json"
+    with pytest.raises(UsageError, match="by the protocol langfield no maps compete: leave raw out, or ask by lerf"):
+        evaluate(Oracle(), scene, queries=labels, maps="raw")
+    with pytest.raises(UsageError, match="unknown kind of maps 'rough'; known are refined, raw"):
+        evaluate(Oracle(), scene, queries=labels, protocol="lerf-ovs", maps="rough")
 
 
 def test_an_oracle_is_what_is_asked():

@@ -7,7 +7,7 @@ from jaxtyping import Bool
 
 _DIGIT_BITS = 5
 _SIGN, _MORE, _FIRST_CHARACTER = 16, 32, 48
-_MOST_DIGITS = 12  # 60 bits: no picture has more pixels
+_MAX_DIGITS = 12  # 60 bits: no picture has more pixels
 
 
 def mask_of(encoded: dict[str, Any]) -> Bool[np.ndarray, "h w"]:
@@ -27,7 +27,7 @@ def plain_counts(text: str) -> list[int]:
     number = digits = 0
     for character in text:
         value = ord(character) - _FIRST_CHARACTER
-        if not 0 <= value < 2 * _MORE or digits == _MOST_DIGITS:
+        if not 0 <= value < 2 * _MORE or digits == _MAX_DIGITS:
             raise ValueError(f"{character!a} at count {len(counts)} is no part of run-length text")
         number |= (value & (_MORE - 1)) << (_DIGIT_BITS * digits)
         digits += 1

@@ -88,3 +88,10 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_else(tmp_p
         write_splat_ply(path, random_splats(3, 1))
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_path_may_be_text(tmp_path: Path):
+    points, splats = str(tmp_path / "points.ply"), str(tmp_path / "splats.ply")
+    write_points_ply(points, np.zeros((2, 3)), np.full((2, 3), 7, dtype=np.uint8))
+    assert len(read_ply(points)) == len(read_vertices(points)) == 2
+    assert write_splat_ply(splats, random_splats(3, 0)) == len(read_splat_ply(splats)[0]) == 3

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import normalize
 
 from langfield.fields import language_map
-from langfield.fields.language_map import MOST_CODES, LanguageMap
+from langfield.fields.language_map import MAX_CODES, LanguageMap
 
 ANGLES = torch.tensor([0.1, 0.4])
 
@@ -26,7 +26,7 @@ def made(codebook: torch.Tensor, *weights: torch.Tensor, light: torch.Tensor | N
 def random_map(elements: int = 30, codes: int = 12, dim: int = 6, keep: int = 4, seed: int = 0) -> LanguageMap:
     generator = torch.Generator().manual_seed(seed)
     weights = [torch.rand(elements, codes, generator=generator) ** 8 for _ in range(2)]
-    return made(unit(codes, dim, seed), *weights, keep=keep, least_coherence=0.0)
+    return made(unit(codes, dim, seed), *weights, keep=keep, min_coherence=0.0)
 
 
 def every(mapped: LanguageMap) -> torch.Tensor:
@@ -67,7 +67,7 @@ def test_every_mix_is_a_unit_vector_to_float16():
 
 def test_all_codes_kept_give_the_mean_of_what_was_seen():
     codebook, weights = unit(5, 8, 3), torch.rand(20, 5, generator=torch.Generator().manual_seed(4)) + 0.1
-    mapped = made(codebook, weights, keep=7, least_coherence=0.0)
+    mapped = made(codebook, weights, keep=7, min_coherence=0.0)
     mean = normalize(weights @ codebook, dim=-1)
     torch.testing.assert_close(mapped.embedding(every(mapped), 0), mean, rtol=0, atol=4e-3)
 
@@ -91,24 +91,24 @@ def test_embeddings_that_contradict_each_other_are_no_answer():
     """Coherence of equal parts: 1/√4 for four orthogonal codes, 1/√2 for two, 0 for opposite ones."""
     codebook = torch.cat([torch.eye(4), -torch.eye(4)[:1]])
     weights = torch.tensor([[1.0, 1, 1, 1, 0], [1, 1, 0, 0, 0], [1, 0, 0, 0, 1], [1, 0, 0, 0, 0]])
-    assert made(codebook, weights, least_coherence=0.6).seen.tolist() == [False, True, False, True]
-    assert made(codebook, weights, least_coherence=0.49).seen.tolist() == [True, True, False, True]
-    assert made(codebook, weights, least_coherence=0.8).seen.tolist() == [False, False, False, True]
-    assert made(codebook, weights, least_coherence=0.0).share.isfinite().all()
+    assert made(codebook, weights, min_coherence=0.6).seen.tolist() == [False, True, False, True]
+    assert made(codebook, weights, min_coherence=0.49).seen.tolist() == [True, True, False, True]
+    assert made(codebook, weights, min_coherence=0.8).seen.tolist() == [False, False, False, True]
+    assert made(codebook, weights, min_coherence=0.0).share.isfinite().all()
 
 
 def test_a_contradiction_counts_though_the_kept_code_does_not_show_it():
     weights = torch.ones(1, 8)  # coherence 1/√8 = 0.354
-    assert made(torch.eye(8), weights, keep=1, least_coherence=0.36).seen.tolist() == [False]
-    assert made(torch.eye(8), weights, keep=1, least_coherence=0.35).seen.tolist() == [True]
-    assert made(torch.eye(8), weights, keep=1, least_coherence=0.36, robust=True).seen.tolist() == [False]
+    assert made(torch.eye(8), weights, keep=1, min_coherence=0.36).seen.tolist() == [False]
+    assert made(torch.eye(8), weights, keep=1, min_coherence=0.35).seen.tolist() == [True]
+    assert made(torch.eye(8), weights, keep=1, min_coherence=0.36, robust=True).seen.tolist() == [False]
 
 
 def test_kept_codes_that_cancel_are_no_answer_though_all_codes_agree():
     codebook = torch.cat([torch.eye(2), -torch.eye(2)[:1]])
     weights = torch.tensor([[1.0, 0.9, 1.0]])
-    assert made(codebook, weights, keep=3, least_coherence=0.2).seen.tolist() == [True]
-    assert made(codebook, weights, keep=2, least_coherence=0.2).seen.tolist() == [False]
+    assert made(codebook, weights, keep=3, min_coherence=0.2).seen.tolist() == [True]
+    assert made(codebook, weights, keep=2, min_coherence=0.2).seen.tolist() == [False]
 
 
 def strays(part: float, elements: int = 50, dim: int = 32) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -127,7 +127,7 @@ def strays(part: float, elements: int = 50, dim: int = 32) -> tuple[torch.Tensor
 @pytest.mark.parametrize("part", [0.2, 0.35])
 def test_robust_maps_leave_stray_codes_out(part: float):
     codebook, weights, truth = strays(part)
-    plain, robust = (made(codebook, weights, least_coherence=0.0, robust=flag) for flag in (False, True))
+    plain, robust = (made(codebook, weights, min_coherence=0.0, robust=flag) for flag in (False, True))
     assert (plain.embedding(every(plain), 0) @ truth.T).max() < 0.85
     assert (robust.embedding(every(robust), 0) @ truth.T).min() > 0.93
     assert ((robust.code >= 24) & (robust.share > 0)).sum() == 0
@@ -176,14 +176,14 @@ def test_as_many_levels_as_crop_angles():
 
 
 def test_more_codes_than_int16_counts_are_refused():
-    codebook = unit(MOST_CODES + 1, 2, 0)
+    codebook = unit(MAX_CODES + 1, 2, 0)
     with pytest.raises(ValueError, match="32767"):
-        made(codebook, torch.zeros(1, MOST_CODES + 1))
+        made(codebook, torch.zeros(1, MAX_CODES + 1))
     with pytest.raises(ValueError, match="32767"):
-        LanguageMap.empty(1, 1, 1, MOST_CODES + 1, 2)
-    weights = torch.zeros(1, MOST_CODES)
+        LanguageMap.empty(1, 1, 1, MAX_CODES + 1, 2)
+    weights = torch.zeros(1, MAX_CODES)
     weights[0, -1] = 1
-    assert made(codebook[:-1], weights).code[0, 0, 0] == MOST_CODES - 1
+    assert made(codebook[:-1], weights).code[0, 0, 0] == MAX_CODES - 1
 
 
 def test_distances_beyond_float16_stay_finite():

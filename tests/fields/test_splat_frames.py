@@ -20,7 +20,7 @@ MOTION = Similarity(Rotation.from_euler("xyz", [0.7, -1.1, 2.0]).as_matrix(), np
 
 def gaussians_of(splats, scene_from_world: Similarity, room: int = 0) -> Gaussians:
     gaussians = Gaussians(GaussianConfig(capacity=len(splats) + room, sh_degree=splats.degree))
-    gaussians.take(splats, scene_from_world)
+    gaussians.load_splats(splats, scene_from_world)
     return gaussians
 
 
@@ -81,7 +81,7 @@ def test_what_does_not_fit_is_refused():
     gaussians = Gaussians(GaussianConfig(capacity=3, sh_degree=1))
     for splats in (random_splats(4, 1), random_splats(3, 2)):
         with pytest.raises(ValueError, match="do not fit 3 of degree 1"):
-            gaussians.take(splats, MOTION)
+            gaussians.load_splats(splats, MOTION)
 
 
 def test_a_rotation_of_length_0_stays_one():

@@ -25,7 +25,7 @@ CAMERA = Camera(torch.eye(4).double().numpy(), 16, 16, 16.0, 16.0, 8.0, 8.0)
 class Batches:
     """Red on the left, blue on the right, and an embedding for each."""
 
-    steady = True
+    recordable = True
 
     def __init__(self, device: str) -> None:
         self.generator = torch.Generator(device)

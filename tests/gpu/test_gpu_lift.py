@@ -31,7 +31,7 @@ def test_the_same_surface_hears_the_same():
     here.lift(lambda: iter([photo(), photo()]))
     there.lift(lambda: iter([_photo_on_gpu(), _photo_on_gpu()]))
     view = here.view(CAMERA)
-    scale = torch.full((view.pixels,), 0.2)
+    scale = torch.full((view.pixel_count,), 0.2)
     on_gpu = {name: value.cuda() for name, value in vars(view.samples).items() if isinstance(value, torch.Tensor)}
     one = here.embed(view.samples, scale)
     other = there.embed(replace(view.samples, **on_gpu), scale.cuda()).cpu()

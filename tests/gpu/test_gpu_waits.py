@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from langfield.core.cameras import Camera
-from langfield.core.devices import sent
+from langfield.core.devices import to_device_async
 from langfield.fields.gaussians import GaussianConfig
 from langfield.models.batches import Photo, PhotoBatch
 from langfield.models.config import ModelContext
@@ -33,7 +33,7 @@ def test_the_loss_and_its_gradient_do_not_wait():
     pose[2, 3] = -2
     camera = Camera(pose, 64, 48, 60.0, 60.0, 32.0, 24.0)
     model = Splat(SplatConfig(GaussianConfig(capacity=500), photos_per_step=2), ModelContext(photos=1)).cuda()
-    model.gaussians.begin(rng.uniform(-0.5, 0.5, (500, 3)), rng.uniform(0, 1, (500, 3)))
+    model.gaussians.init_from_points(rng.uniform(-0.5, 0.5, (500, 3)), rng.uniform(0, 1, (500, 3)))
     batch = PhotoBatch((Photo(0, camera, torch.full((48, 64, 3), 0.5, device="cuda")),) * 2)
 
     def step() -> None:
@@ -47,8 +47,8 @@ def test_the_loss_and_its_gradient_do_not_wait():
 def test_numbers_arrive_without_waiting():
     numbers = np.arange(12.0).reshape(3, 4)
     device = torch.device("cuda")
-    sent(numbers, device)
+    to_device_async(numbers, device)
     arrived = []
-    assert waits_of(lambda: arrived.extend(sent(numbers + place, device) for place in range(50))) == 0
+    assert waits_of(lambda: arrived.extend(to_device_async(numbers + place, device) for place in range(50))) == 0
     for place, found in enumerate(arrived):
         assert torch.equal(found.cpu(), torch.from_numpy(numbers + place).float())

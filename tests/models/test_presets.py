@@ -1,13 +1,14 @@
 """Which preset is taken where none is named, and what it says."""
 
 import sys
+from dataclasses import replace
 from types import ModuleType
 
 import pytest
 import torch
 
 from langfield.core.errors import UsageError
-from langfield.models.presets import PRESETS, default_preset
+from langfield.models.presets import NANO, PRESETS, TrainingRecipe, default_preset
 from langfield.pipelines.run_making import chosen_recipe
 
 
@@ -64,5 +65,15 @@ def test_what_is_asked_for_wins(monkeypatch: pytest.MonkeyPatch):
     )
     with pytest.raises(UsageError, match="preset nano is of the method lerf, not splat; leave one out"):
         choose(method="splat", preset="nano")
-    with pytest.raises(UsageError, match="unknown method 'nerf'; known are auto, lerf, splat, voxel_lift"):
+    with pytest.raises(UsageError, match=r"unknown method 'nerf'; did you mean 'lerf'. known are auto, lerf, splat, "):
         choose(method="nerf")
+
+
+@pytest.mark.parametrize("name", ["steps", "rays", "head_rays", "feature_views"])
+def test_a_recipe_of_nothing_is_refused_where_it_is_made(name: str):
+    """Heads without rays would have losses that are not finite."""
+    with pytest.raises(ValueError, match=f"TrainingRecipe.{name} must be a whole number of at least 1, got 0"):
+        TrainingRecipe("own", NANO, **{name: 0})
+    with pytest.raises(ValueError, match=f"TrainingRecipe.{name} must be a whole number of at least 1, got -3"):
+        replace(PRESETS["nano"], **{name: -3})
+    assert replace(PRESETS["nano"], head_rays=1, feature_views=1, rays=1, steps=1).head_rays == 1

@@ -16,7 +16,7 @@ import langfield
 from langfield.core.rays import Rays
 from langfield.features.photos import TrainingPhotos
 from langfield.features.pyramid import PyramidRecipe
-from langfield.models.base import HeadOutput, HeadSamples
+from langfield.models.heads import HeadOutput, HeadSamples
 from langfield.models.presets import NANO, PRESETS, TrainingRecipe
 from langfield.renderers.samplers.base import (
     RaySamples,

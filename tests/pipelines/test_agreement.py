@@ -107,5 +107,5 @@ def test_a_session_agrees_with_itself_and_encodes_texts_once():
 def test_a_session_beside_another_asks_at_the_scales_that_its_own_model_saw():
     field = session()
     other = field.beside(field.info, BallField(context=replace(CONTEXT, crop_angles=(0.5, 0.75))))
-    assert other.seen_scales().crop_angles[[0, -1]].tolist() == [0.5, 0.75]
-    torch.testing.assert_close(field.seen_scales().crop_angles[[0, -1]], torch.tensor(ANGLES))
+    assert other.observed_scales().crop_angles[[0, -1]].tolist() == [0.5, 0.75]
+    torch.testing.assert_close(field.observed_scales().crop_angles[[0, -1]], torch.tensor(ANGLES))

@@ -28,6 +28,7 @@ def field(folder: Path, model: BallField | None = None) -> tuple[Session, Path]:
     made, run = session(model, WORLD_FROM_SCENE.inverse()), folder / "run"
     run.mkdir()
     save_run(run, made.info, {"model": {"weights": torch.zeros(1000)}})
+    (run / "metrics.json").write_text('{"seconds": 3600.0}')
     return made, run
 
 
@@ -35,7 +36,7 @@ def bake_it(made: Session, run: Path, out: Path, elements: int = 4000, phrases=t
     """Bake the run, whose session is this one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("langfield.pipelines.bake.open_run", lambda opened, **_: {run: made}[opened])
-        return bake(run, out, elements=elements, phrases=phrases, progress=lambda _: None, say=lambda _: None)
+        return bake(run, out, elements=elements, phrases=phrases, progress=lambda _: None, log=lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,7 @@ def test_the_run_says_what_it_is(baked):
     assert written["bytes"]["baked"] == (out / "model.safetensors").stat().st_size
     assert written["bytes"]["language"] < written["bytes"]["baked"]
     assert set(written["stages"]) == {"surface", "language", "saving", "agreement"}
+    assert written["field_seconds"] == 3600
     model = Session.open(out, device="cpu").model
     assert isinstance(model, Splat)
     assert model.gaussians.count == report.elements == model.gaussians.config.capacity
@@ -93,9 +95,9 @@ def test_asked_at_a_levels_scale_an_element_says_that_level(baked):
     _, _, out, _ = baked
     opened = Session.open(out, device="cpu")
     language = opened.model.language
-    torch.testing.assert_close(language.crop_angles, opened.seen_scales().crop_angles)
+    torch.testing.assert_close(language.crop_angles, opened.observed_scales().crop_angles)
     means = opened.model.gaussians.means.detach()
-    torch.testing.assert_close(language.distance, opened.seen_scales().typical_distance(means).half())
+    torch.testing.assert_close(language.distance, opened.observed_scales().typical_distance(means).half())
 
 
 def test_baked_runs_are_replaced_and_trained_ones_are_not(baked, tmp_path: Path):
@@ -133,7 +135,7 @@ def test_a_run_of_gaussians_is_refused(baked, tmp_path: Path):
 
 def test_what_cannot_be_baked_leaves_no_run(tmp_path: Path):
     made, run = field(tmp_path, BallField(mute=True))
-    with pytest.raises(RunError, match="says nothing of the surfaces"):
+    with pytest.raises(RunError, match="has no language on the surfaces"):
         bake_it(made, run, tmp_path / "out")
     assert not has_run(tmp_path / "out")
     with pytest.raises(UsageError, match="a phrase is empty"):

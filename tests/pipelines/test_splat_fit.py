@@ -26,7 +26,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory):
 def fit(scene, splats) -> SplatFit:
     config = SplatConfig(GaussianConfig(capacity=len(splats), sh_degree=splats.degree))
     model = Splat(config, ModelContext(photos=len(scene.train)))
-    model.gaussians.take(splats, scene.scene_from_world)
+    model.gaussians.load_splats(splats, scene.scene_from_world)
     told = []
     found = splat_fit(model, scene, scene.train, told.append)
     assert told[-1].done == told[-1].total == len(told) == 5
@@ -36,7 +36,7 @@ def fit(scene, splats) -> SplatFit:
 def test_gaussians_of_the_place_fit(scene):
     found = fit(scene, ball_splats())
     assert found.covered > 0.5
-    assert found.alike
+    assert found.better_than_flat
     assert check_fit(found, FILE) == []
 
 
@@ -53,7 +53,7 @@ def test_gaussians_elsewhere_are_refused(scene):
 def test_gaussians_of_another_look_or_of_a_part_are_warned_about(scene):
     splats = ball_splats()
     inverted = fit(scene, replace(splats, harmonics=-splats.harmonics))
-    assert not inverted.alike
+    assert not inverted.better_than_flat
     (warning,) = check_fit(inverted, FILE)
     assert warning.startswith("warning: theirs.ply looks less like the photos than their mean colours do (PSNR ")
     part = fit(scene, splats.chosen(splats.means[:, 2] > 0.02))

@@ -67,8 +67,9 @@ class Wall(Model):
     def surface(self, camera: Camera) -> tuple[Rendered, SurfaceSamples]:
         pixels = camera.pixel_centres().reshape(-1, 2)
         rays = Cameras.from_list([camera]).rays(torch.zeros(len(pixels), dtype=torch.int64), pixels)
-        distance = (4 - rays.origins[:, 2]) / rays.directions[:, 2]
-        points = rays.origins + rays.directions * distance[:, None]
+        along = (4 - rays.origins[:, 2]) / rays.directions[:, 2]
+        distance = torch.where(along > 0, along, torch.inf)  # the wall may be behind the camera
+        points = rays.origins + rays.directions * along.clamp_min(0)[:, None]
         shape = (camera.height_px, camera.width_px)
         rendered = Rendered(
             rgb=torch.full((*shape, 3), 0.5),
@@ -96,7 +97,7 @@ class WallPixels:
     def embedding(self, scale_scene: torch.Tensor) -> torch.Tensor:
         return self.wall.embed(self.samples, scale_scene)
 
-    def at(self, scale_scene: torch.Tensor) -> Callable[[EncodedPhrases], torch.Tensor]:
+    def relevancy_at(self, scale_scene: torch.Tensor) -> Callable[[EncodedPhrases], torch.Tensor]:
         embedding = self.embedding(scale_scene)
         return lambda phrases: phrases.relevancy(embedding)
 

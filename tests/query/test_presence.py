@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from langfield.query.presence import (
     NullDistribution,
@@ -55,11 +57,55 @@ def test_a_null_counts_spreads_by_the_quartile_above_the_median():
     np.testing.assert_allclose(null.z_scores(np.array([null.spread])), 1)
 
 
-def test_three_spreads_are_even_odds():
-    rng = np.random.default_rng(2)
-    calibration, asked = PresenceCalibration.fit(scene(127, rng)), with_a_thing(scene(500, rng), 0.6)
-    z = calibration.combined.z_scores(calibration._mean_z(log_odds(asked)))
-    np.testing.assert_allclose(calibration.presence(asked), 1 / (1 + np.exp(3 - z)))
+def from_odds(odds: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-odds))
+
+
+def test_three_spreads_above_the_nouns_are_even_odds():
+    """In a scene of one place all three statistics are the phrase's log-odds there, told in spreads of the nouns':
+    their upper quartile above their median, over the normal distribution's .6745."""
+    nouns = from_odds(np.linspace(-2, 2, 101)[:, None])  # median 0, upper quartile 1
+    spread = 1 / 0.6744897501960817
+    spreads = np.array([-1.0, 0.0, 2.0, 3.0, 4.0, 5.0])
+    presence = PresenceCalibration.fit(nouns).presence(from_odds(spread * spreads[:, None]))
+    expected = [0.0179862, 0.0474259, 0.2689414, 0.5, 0.7310586, 0.8807971]  # of a table of the logistic function
+    np.testing.assert_allclose(presence, expected, atol=1e-4)
+
+
+FUZZ = settings(deadline=None, max_examples=30)
+
+
+@FUZZ
+@given(st.integers(0, 2**32 - 1), st.floats(-2, 2), st.floats(0.3, 2))
+def test_presence_does_not_depend_on_the_level_and_the_scale_of_the_log_odds(seed: int, level: float, scale: float):
+    """An encoder may be surer of everything, or find everything more likely."""
+    rng = np.random.default_rng(seed)
+    nouns, asked = log_odds(scene(127, rng, cells=50)), log_odds(with_a_thing(scene(20, rng, cells=50), 0.6))
+    presence = PresenceCalibration.fit(from_odds(nouns)).presence(from_odds(asked))
+    other = PresenceCalibration.fit(from_odds(level + scale * nouns)).presence(from_odds(level + scale * asked))
+    np.testing.assert_allclose(other, presence, atol=1e-6)
+
+
+@FUZZ
+@given(st.integers(0, 2**32 - 1))
+def test_presence_does_not_depend_on_the_order_of_places_and_nouns(seed: int):
+    rng = np.random.default_rng(seed)
+    nouns, asked = scene(127, rng, cells=50), with_a_thing(scene(20, rng, cells=50), 0.6)
+    presence = PresenceCalibration.fit(nouns).presence(asked)
+    places, order = rng.permutation(50), rng.permutation(127)
+    other = PresenceCalibration.fit(nouns[order][:, places]).presence(asked[:, places])
+    np.testing.assert_allclose(other, presence, atol=1e-9)
+
+
+@FUZZ
+@given(st.integers(0, 2**32 - 1))
+def test_presence_rises_with_the_best_place(seed: int):
+    rng = np.random.default_rng(seed)
+    calibration, asked = PresenceCalibration.fit(scene(127, rng, cells=50)), scene(20, rng, cells=50)
+    best = np.arange(50) == asked.argmax(axis=1)[:, None]
+    heights = np.linspace(0, 2, 9)
+    presences = [calibration.presence(from_odds(log_odds(asked) + height * best)) for height in heights]
+    assert (np.diff(presences, axis=0) > 0).all()
 
 
 def test_nouns_that_all_say_the_same_do_not_divide_by_zero():

@@ -19,7 +19,7 @@ def test_the_whole_search_is_the_loop_over_scales_and_pixels():
     made = Wall().view(camera_at(0, 0))
     found = search_scales(made, PHRASES, SCALES)
     for p in range(3):
-        highest = [float(PHRASES.relevancy(made.embedding(s.expand(made.pixels)))[:, p].max()) for s in SCALES]
+        highest = [float(PHRASES.relevancy(made.embedding(s.expand(made.pixel_count)))[:, p].max()) for s in SCALES]
         assert found.scale_index[p] == int(torch.tensor(highest).argmax())
         torch.testing.assert_close(found.max_relevancy[p], torch.tensor(max(highest)))
 

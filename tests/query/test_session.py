@@ -1,5 +1,7 @@
 """A session over the wall of `fake_world`: answers in world units, many phrases, nothing to see."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from tests.query.fake_session import WORLD_FROM_SCENE, session
 from tests.query.fake_world import THING, Wall, camera_at
 
 from langfield.core.errors import UsageError
+from langfield.core.transforms import opencv_from_opengl
 from langfield.models.base import Rendered
 
 
@@ -36,6 +39,18 @@ def test_a_picture_answers_at_the_thing_and_its_depth_is_in_world_units():
     np.testing.assert_allclose([x, y], expected, atol=2.5)
     np.testing.assert_allclose(answers.depth_world, 12.0, rtol=1e-5)
     assert answers.relevancy.shape == (1, camera.height_px, camera.width_px)
+
+
+@pytest.mark.usefixtures("types_unchecked")
+@pytest.mark.parametrize("protocol", ["typo", "lerf-ovs", None])
+def test_a_protocol_that_is_not_known_is_refused_before_anything_is_rendered(protocol):
+    class Unasked(Wall):
+        def surface(self, camera):
+            raise AssertionError("nothing is rendered")
+
+    made = session(Unasked())
+    with pytest.raises(UsageError, match=r"^unknown protocol .*known are langfield, lerf$"):
+        made.ask_view(made.views[0].camera, ["thing"], protocol=protocol)
 
 
 def test_maps_at_levels_hold_the_picture_that_answers():
@@ -96,3 +111,37 @@ def test_empty_questions_are_refused(phrases, negatives, message):
 def test_a_run_without_language_says_so():
     with pytest.raises(UsageError, match="trained without language"):
         session(language=False).query(["thing"])
+
+
+def test_a_camera_that_sees_nothing_says_which_axes_are_meant():
+    made = session()
+    camera = made.views[0].camera
+    assert made.ask_view(camera, ["thing"]).note is None
+    turned = replace(camera, world_from_camera=opencv_from_opengl(camera.world_from_camera))  # looks away
+    answers = made.ask_view(turned, ["thing"])
+    assert not answers.masks.any()
+    assert answers.note is not None
+    assert "x right, y down, z forward" in answers.note
+    assert "from_opengl" in answers.note
+
+
+def test_a_threshold_of_ones_own_gives_what_was_found_of_the_absent():
+    made = session()
+    camera = made.views[0].camera
+    absent = made.query(["nothing"])[0]
+    assert not absent.present
+    assert made.hit_masks(camera, "nothing").shape[0] == len(made.elements("nothing")) == len(absent.hits) == 0
+    found = made.query(["nothing"], min_presence=0)[0]
+    assert found.present
+    assert found.presence == absent.presence
+    assert found.hits
+    assert found.box is not None
+    assert len(made.elements("nothing", min_presence=0)) == len(found.hits)
+    masks = made.hit_masks(camera, "nothing", min_presence=0)
+    assert len(masks) == len(found.hits)
+    together = made.ask_view(camera, ["nothing"], min_presence=0).masks[0]
+    np.testing.assert_array_equal(masks.any(axis=0), together)
+    assert made.query(["nothing"])[0] == absent  # a threshold belongs to its question
+    thing = made.query(["thing"])[0]
+    assert not made.query(["thing"], min_presence=thing.presence)[0].present
+    assert made.query(["thing"], min_presence=thing.presence - 1e-6)[0] == thing

@@ -17,7 +17,7 @@ from langfield.evaluation.phrase_results import PhraseInView, PhraseResult
 from langfield.query.answers import Answer
 from langfield.reports.compare_page import CompareContent, compare_page
 from langfield.reports.comparison import ComparedRun, Figure, WinsAndLosses, figures, most_different, wins_and_losses
-from langfield.reports.page_parts import MOST_PICTURES, bytes_text, seconds_text, webp
+from langfield.reports.page_parts import MAX_PICTURES, bytes_text, seconds_text, webp
 from langfield.reports.page_style import STYLE
 from langfield.reports.phrase_sections import PhrasePictures
 from langfield.reports.plots import Series
@@ -177,7 +177,7 @@ def test_a_page_without_figures_is_a_page(evaluation: dict, document: dict):
 def test_pictures_stay_small_enough_for_a_page_below_5_megabytes():
     noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), dtype=np.uint8)
     data = webp(noise)
-    assert len(data) * 4 / 3 * MOST_PICTURES < 4.8e6
+    assert len(data) * 4 / 3 * MAX_PICTURES < 4.8e6
     with Image.open(io.BytesIO(data)) as image:
         assert (image.format, image.size) == ("WEBP", (480, 373))
     smooth = np.broadcast_to(np.linspace(0, 255, 64).astype(np.uint8)[None, :, None], (48, 64, 3))
@@ -231,6 +231,18 @@ def test_the_best_of_a_row_is_known_where_there_is_one():
     assert Figure("seconds", (3.0, 2.0), ".0f", "lower").best == 2.0
     assert Figure("steps", (3.0, 2.0), ".0f", None).best is None
     assert Figure("same", (2.0, 2.0), ".0f", "higher").best is None
+
+
+def test_a_baked_run_took_as_long_as_its_field_and_the_baking():
+    document = DOCUMENT | {"training": {"baked": {"run": "field"}}}
+    facts = [
+        replace(FACTS, metrics={"seconds": 3600.0}),
+        replace(FACTS, document=document, metrics={"seconds": 60.0, "field_seconds": 3600.0}),
+        replace(FACTS, document=document, metrics={"seconds": 60.0}),  # baked by 0.1.0
+    ]
+    rows = {figure.name: figure for figure in figures([ComparedRun(fact, {}, []) for fact in facts])}
+    assert rows["training, seconds"].values == (3600.0, 3660.0, None)
+    assert rows["training, seconds"].best == 3600
 
 
 def test_the_page_of_several_runs_is_safe_too():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from langfield.evaluation.protocols.presence import reliability
 from langfield.reports.plots import (
-    MOST_SERIES,
+    MAX_SERIES,
     Axis,
     Series,
     axis_of,
@@ -141,12 +141,12 @@ def test_long_curves_keep_their_ends_and_are_thinned():
 
 
 def test_several_curves_have_a_legend_and_names_are_escaped():
-    many = [Series(f"<b>{i}", (0.0, 1.0), (float(i), 1.0)) for i in range(MOST_SERIES + 1)]
+    many = [Series(f"<b>{i}", (0.0, 1.0), (float(i), 1.0)) for i in range(MAX_SERIES + 1)]
     chart = line_chart(many, title='"><script>', x_label="x", y_label="y")
     assert chart is not None
     root = ElementTree.fromstring(chart)
     items = list(root.iter("li"))
-    assert [(item.text, item.get("class")) for item in items] == [(f"<b>{i}", f"s{i}") for i in range(MOST_SERIES)]
+    assert [(item.text, item.get("class")) for item in items] == [(f"<b>{i}", f"s{i}") for i in range(MAX_SERIES)]
     svg = root.find("svg")
     assert svg is not None
     assert svg.get("aria-label") == svg.findtext("title") == '"><script>'

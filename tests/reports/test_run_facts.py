@@ -111,16 +111,17 @@ def test_only_what_differs_is_listed_with_every_runs_value():
 
 def test_a_run_of_gaussians_is_made_again_as_it_was_made():
     training = dict(DOCUMENT["training"]) | {"preset": "splat"}
-    trained = DOCUMENT | {"model": {"name": "splat"}, "training": training}
+    of_photos = {"name": "splat", "config": {"photos_per_step": 4}}
+    trained = DOCUMENT | {"model": of_photos, "training": training}
     assert "--rays" not in commands(RunFacts("my run", trained, {}, {}, 0))[0]
-    lifted = DOCUMENT | {"model": {"name": "splat"}, "training": training | {"splat_sha256": "0"}}
+    lifted = DOCUMENT | {"model": of_photos, "training": training | {"splat_sha256": "0"}}
     assert [shlex.split(command) for command in commands(RunFacts("my run", lifted, {}, {}, 0))] == [
         ["langfield", "lift", "it's a kitchen", "--splat", "GAUSSIANS.ply", "--out", "my run",
          "--encoder", "openclip:local-dir:b16"],
         ["langfield", "report", "my run"],
     ]  # fmt: skip
     of_field = dict(DOCUMENT["training"]) | {"baked": {"run": "/home/ann/field", "model": "lerf"}}
-    baked = DOCUMENT | {"model": {"name": "splat"}, "training": of_field}
+    baked = DOCUMENT | {"model": of_photos, "training": of_field}
     train, bake, _ = (shlex.split(command) for command in commands(RunFacts("my run", baked, {}, {}, 0)))
     assert train[:5] == ["langfield", "train", "it's a kitchen", "--out", "field"]
     assert "--rays" in train

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from run_states import an_info, save_state, state_of
 
 from langfield.core.errors import RunError
-from langfield.runs.directory import has_run, load_run, lock_run, save_run, settle
+from langfield.runs.directory import has_run, load_run, lock_run, save_run, save_training_document, settle
 
 SYSTEM_CALLS = ("write", "fsync", "replace", "rename", "link", "unlink", "mkdir", "rmdir")
 
@@ -92,6 +92,29 @@ def test_a_save_killed_at_any_call_leaves_the_old_or_the_new_state(tmp_path):
     assert call > 20  # every write, sync and rename was cut off once
     assert seen == sorted(seen)
     assert set(seen) == {1, 2}
+
+
+def test_a_training_document_is_replaced_whole_and_nothing_else_is(tmp_path):
+    call, seen, killed = 0, [], True
+    while killed:
+        call += 1
+        run = tmp_path / str(call)
+        run.mkdir()
+        save_state(run, 1)
+        killed = killed_while(lambda run=run: save_training_document(run, {"state": 1, "cost": 2}), call)
+        for settled in (False, True):
+            if settled:
+                settle(run)
+            opened = load_run(run, training=True)
+            assert state_of(opened) == 1
+            seen.append(opened.training_document().get("cost"))
+        assert seen[-1] == seen[-2]
+        assert sorted(p.name for p in run.iterdir()) == [
+            "model.safetensors", "run.json", "training.json", "training.safetensors",
+        ]  # fmt: skip
+    assert call > 10
+    assert set(seen) == {None, 2}
+    assert seen[-1] == 2
 
 
 def test_a_first_save_killed_at_any_call_leaves_no_run_or_a_whole_one(tmp_path):

@@ -23,6 +23,7 @@ from tests.runs.released_presets import STEPS, use_released_presets
 
 import langfield
 from langfield.cli.main import main
+from langfield.data.views import FINGERPRINT_VERSION
 
 VERSION = RELEASED / "0.1.0"
 TRAINED = ("nano", "lerf", "lift", "splat", "splat-classic")
@@ -163,7 +164,7 @@ def check_coco(now: dict[str, Any], then: dict[str, Any]) -> None:
     assert now.keys() == then.keys()
     assert (now["images"], now["categories"]) == (then["images"], then["categories"])
     for one, before in zip(now["annotations"], then["annotations"], strict=True):
-        assert one.keys() == before.keys()
+        assert one.keys() == before.keys() | {"mask_file"}  # 0.1.0 did not name it
         for key in ("id", "image_id", "category_id", "hit", "iscrowd"):
             assert one[key] == before[key]
         assert one["area"] == pytest.approx(before["area"], rel=STORED.count, abs=3)
@@ -187,6 +188,13 @@ def test_the_encoders_are_those_that_the_runs_were_trained_with(unpacked: Unpack
         assert cards[role]["weights_sha256"] in digests.values()
         for file, digest in digests.items():
             assert hashlib.sha256((unpacked.folder / folder / file).read_bytes()).hexdigest() == digest
+
+
+def test_they_know_their_scene_by_the_first_fingerprint():
+    scene = langfield.open_scene(VERSION / "scene")
+    known = {json.loads((VERSION / name / "run.json").read_text())["scene"]["fingerprint"] for name in TRAINED}
+    assert known == {scene.fingerprint(version=1)}
+    assert scene.fingerprint() not in known
 
 
 @pytest.mark.parametrize("name", FINISHED)
@@ -231,6 +239,9 @@ def test_a_stopped_run_goes_on_to_the_same_end(
         scene, encoder = VERSION / "scene", unpacked.encoder
         steps = langfield.train(scene, run, preset=name, encoder=encoder, dense=dense, device="cpu").steps
     assert steps == STEPS[name]
+    document = json.loads((run / "run.json").read_text())["scene"]
+    now = langfield.open_scene(VERSION / "scene").fingerprint()
+    assert (document["fingerprint"], document["fingerprint_version"]) == (now, FINGERPRINT_VERSION)
     session = langfield.open(run, device="cpu", encoder=unpacked.encoder)
     shown, answered = stored(name)
     check_shown(pictures(session) | asked(session), shown, RESUMED)

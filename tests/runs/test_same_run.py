@@ -60,8 +60,8 @@ def test_another_scene_is_refused():
     with pytest.raises(RunError) as caught:
         check_same_run(an_info(), an_info(scene_fingerprint="cd" * 32), Path("out"), DEFAULTS)
     assert str(caught.value) == (
-        "out: holds a run of another scene, or of 'photos/shelf' before its photos or poses changed "
-        "(fingerprint abababababab, now cdcdcdcdcdcd); choose another folder"
+        "out: holds a run of another scene, or of 'photos/shelf' before its photos, poses or points "
+        "changed (fingerprint abababababab, now cdcdcdcdcdcd); choose another folder"
     )
 
 

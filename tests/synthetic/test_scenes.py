@@ -75,7 +75,15 @@ def test_what_finds_no_place_is_left_out():
     assert 0 < len(many.things) < 60
 
 
-@pytest.mark.parametrize(("wish", "named"), [(("unicorn", "", ""), "unicorn"), (("mug", "mauve", ""), "mauve")])
+@pytest.mark.parametrize(
+    ("wish", "named"),
+    [
+        (("unicorn", "", ""), "unicorn"),
+        (("mgu", "", ""), "'mgu'; did you mean 'mug'"),
+        (("mug", "mauve", ""), "mauve"),
+        (("mug", "blu", ""), "'blu'; did you mean 'blue'"),
+    ],
+)
 def test_unknown_wishes_are_refused_by_name(wish, named):
     with pytest.raises(UsageError, match=named):
         compose(1, [wish])

@@ -1,6 +1,7 @@
 """What is written is what langfield reads: cameras, truth, queries and points of a capture; training pictures."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from langfield.data.queries import QUERIES_FILE, read_queries
 from langfield.data.scene import open_scene
 from langfield.evaluation.labels.layouts import open_labels
 from langfield_synthetic.kinds import KINDS
+from langfield_synthetic.meshes import rounded_box
 from langfield_synthetic.rendering import FIRST_THING_ID, TABLE_ID
-from langfield_synthetic.scenes import ring_cameras
-from langfield_synthetic.things import Kind, Look
+from langfield_synthetic.scenes import compose, ring_cameras
+from langfield_synthetic.things import Kind, Look, Surface
 from langfield_synthetic.writing import queries, write_capture, write_pictures
 
 
@@ -164,8 +166,44 @@ def test_the_queries_written_are_the_queries_read(capture):
     assert [vars(query) | {"ids": list(query.ids)} for query in file.queries] == document["queries"]
     for written in document["instances"]:
         thing = file.instances[written["id"]]
+        assert thing.box is not None
+        assert thing.turned_box is not None
         assert (list(thing.position), thing.radius, thing.height) == (
             written["position"],
             written["radius"],
             written["height"],
         )
+        assert {"min": list(thing.box[0]), "max": list(thing.box[1])} == written["box"]
+        turned = thing.turned_box
+        assert written["obb"] == {
+            "center": list(turned.centre),
+            "size": list(turned.size),
+            "yaw_deg": turned.yaw_degrees,
+        }
+
+
+@pytest.mark.parametrize("yaw", [0.0, 30.0, 123.0, 350.0])
+def test_the_boxes_written_go_exactly_round_the_thing(yaw: float):
+    size, away = np.array([0.3, 0.1, 0.05]), np.array([0.2, -0.1, 0.0])
+    mesh = rounded_box(*size, radius=0.0).turned("z", yaw).moved(*away)
+    thing = replace(small_scenes.thing(mesh, Surface(WHITE)), yaw_degrees=yaw)
+    (written,) = queries("box", small_scenes.scene(thing))["instances"]
+    middle = away + np.array([0, 0, size[2] / 2])
+    assert written["obb"] == {"center": pytest.approx(middle), "size": pytest.approx(size, abs=1e-6), "yaw_deg": yaw}
+    cos, sin = abs(np.cos(np.radians(yaw))), abs(np.sin(np.radians(yaw)))
+    half = np.array([size[0] * cos + size[1] * sin, size[0] * sin + size[1] * cos, size[2]]) / 2
+    np.testing.assert_allclose(written["box"]["min"], middle - half, atol=1e-6)
+    np.testing.assert_allclose(written["box"]["max"], middle + half, atol=1e-6)
+
+
+def test_the_boxes_of_a_composed_scene_hold_all_of_each_thing_and_nothing_more():
+    scene = compose(7, count=(5, 6))
+    for thing, written in zip(scene.things, queries("seven", scene)["instances"], strict=True):
+        vertices = np.concatenate([part.mesh.vertices for part in thing.parts]).astype(np.float64)
+        np.testing.assert_array_equal(written["box"]["min"], vertices.min(axis=0))
+        np.testing.assert_array_equal(written["box"]["max"], vertices.max(axis=0))
+        yaw, obb = np.radians(thing.yaw_degrees), written["obb"]
+        own = np.array([[np.cos(yaw), np.sin(yaw), 0], [-np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
+        inside = (vertices - obb["center"]) @ own.T
+        np.testing.assert_allclose(inside.max(axis=0), np.array(obb["size"]) / 2, atol=1e-6)
+        np.testing.assert_allclose(inside.min(axis=0), -np.array(obb["size"]) / 2, atol=1e-6)

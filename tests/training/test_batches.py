@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.rays import JITTER_COLUMNS
 from langfield.core.transforms import Similarity
 from langfield.data.pixels import PixelPool
 from langfield.data.views import Scene, View
@@ -13,7 +14,7 @@ from langfield.features.bank import FeatureBank, FeatureReport
 from langfield.features.dense import DenseFeatures
 from langfield.features.pyramid import PyramidFeatures, PyramidRecipe
 from langfield.features.targets import EncoderTargets
-from langfield.training.batches import JITTER_COLUMNS, RaySource
+from langfield.training.batches import RaySource
 
 SIZES = ((20, 30), (40, 24), (32, 32), (16, 48))
 TRAIN = (1, 3)

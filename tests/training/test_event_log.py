@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from langfield.core.errors import UsageError
 from langfield.core.progress import ProgressEvent
-from langfield.training.event_log import EventLog, TensorBoardLog, to_all
+from langfield.training.event_log import EventLog, TensorBoardLog, broadcast
 
 
 def event(done=3, **metrics) -> ProgressEvent:
@@ -52,7 +52,7 @@ def test_a_line_cut_off_by_a_kill_is_the_only_one_lost(tmp_path_factory, cut):
 
 def test_all_listeners_are_told():
     one, two = [], []
-    to_all(one.append, two.append)(event())
+    broadcast(one.append, two.append)(event())
     assert one == two == [event()]
 
 

@@ -19,7 +19,7 @@ from langfield.runs.directory import load_run
 from langfield.training.checkpoints import open_checkpoints
 from langfield.training.config import TrainingConfig
 from langfield.training.event_log import EventLog
-from langfield.training.loop import MOST_BAD_STEPS, train
+from langfield.training.loop import MAX_BAD_STEPS, train
 from langfield.training.optimiser import Optimiser
 
 
@@ -28,6 +28,15 @@ def train_in(path, steps, model=None, **options):
     model = model or ToyModel()
     with open_checkpoints(path, toy_info(config)) as checkpoints:
         return model, train(model, ToyBatches(), config, checkpoints, **options)
+
+
+@pytest.mark.parametrize(("name", "wrong", "least"), [("steps", -1, 0), ("rays", 0, 1), ("head_rays", 0, 1)])
+def test_settings_that_train_nothing_are_refused(name, wrong, least):
+    with pytest.raises(
+        ValueError, match=f"TrainingConfig.{name} must be a whole number of at least {least}, got {wrong}"
+    ):
+        TrainingConfig(**{name: wrong})
+    assert getattr(TrainingConfig(**{name: least}), name) == least
 
 
 def saved_bits(path):
@@ -132,7 +141,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted(tmp_path, how, k):
 
 def test_it_goes_back_once_and_on_with_other_batches(tmp_path, caplog):
     train_in(tmp_path, 20)
-    model, batches = Poisoned(range(5, 5 + MOST_BAD_STEPS)), ToyBatches()
+    model, batches = Poisoned(range(5, 5 + MAX_BAD_STEPS)), ToyBatches()
     config = TrainingConfig(steps=100, rays=32, report_every=5)
     with open_checkpoints(tmp_path, toy_info(config)) as checkpoints, caplog.at_level(logging.WARNING):
         result = train(model, batches, config, checkpoints)
@@ -140,8 +149,8 @@ def test_it_goes_back_once_and_on_with_other_batches(tmp_path, caplog):
         f"{tmp_path}: loss or gradients were not finite for the last 50 steps up to step 75; going back to step 20, "
         "on with other batches"
     ]
-    assert (result.steps, result.metrics["bad_steps"]) == (100, MOST_BAD_STEPS)
-    assert model.calls == 5 + MOST_BAD_STEPS + 80
+    assert (result.steps, result.metrics["bad_steps"]) == (100, MAX_BAD_STEPS)
+    assert model.calls == 5 + MAX_BAD_STEPS + 80
     assert len({tensor.numpy().tobytes() for tensor in batches.seen}) == len(batches.seen)
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
 
@@ -258,6 +267,27 @@ def test_going_on_keeps_what_the_run_is(tmp_path):
     assert info.training_config["steps"] == 10
 
 
+def test_a_run_that_knows_its_scene_by_an_older_fingerprint_goes_on_and_gets_the_new_one(tmp_path):
+    asked: list[int] = []
+
+    def older(version: int) -> str:
+        asked.append(version)
+        return "00"
+
+    train_in(tmp_path, 5)
+    info = toy_info(TrainingConfig(steps=10), scene_fingerprint="11", fingerprint_version=2)
+    with pytest.raises(RunError, match="of another scene"), open_checkpoints(tmp_path, info, lambda _: "22"):
+        pass
+    with open_checkpoints(tmp_path, info, older) as checkpoints:
+        snapshot = checkpoints.load()
+        assert snapshot is not None
+        checkpoints.save(snapshot)
+    saved = load_run(tmp_path).info
+    assert (saved.scene_fingerprint, saved.fingerprint_version, asked) == ("11", 2, [1])
+    with open_checkpoints(tmp_path, info, older):
+        assert asked == [1]
+
+
 def test_a_state_from_another_kind_of_device_goes_on(tmp_path):
     """The GPU's generator cannot be continued on a CPU: other batches, but everything else as saved."""
     train_in(tmp_path, 10)
@@ -276,7 +306,7 @@ def test_a_model_with_numbers_that_are_not_finite_is_not_saved_and_the_last_good
     with open_checkpoints(tmp_path, toy_info(TrainingConfig(steps=10))) as checkpoints:
         good = checkpoints.load()
         bad = dict(good.model) | {"language.share": torch.tensor([0.5, math.nan]).half()}
-        save = partial(checkpoints.save_made, bad) if made else partial(checkpoints.save, replace(good, model=bad))
+        save = partial(checkpoints.save_untrained, bad) if made else partial(checkpoints.save, replace(good, model=bad))
         with pytest.raises(TrainingError, match=r"language\.share holds numbers that are not finite"):
             save()
         left = checkpoints.load()
@@ -317,7 +347,7 @@ def test_the_last_work_is_done_once_saved_and_done_anew_after_more_steps(tmp_pat
     for steps, times, again in ((5, 1, True), (5, 1, False), (8, 2, True)):
         _, result = train_in(tmp_path, steps, model, finish=work)
         assert len(calls) == times
-        assert (0.05 <= result.last_work_seconds < result.seconds) if again else result.last_work_seconds == 0
+        assert (0.05 <= result.finish_seconds < result.seconds) if again else result.finish_seconds == 0
         assert torch.equal(load_run(tmp_path).tensors("model")["first"], model.first)
         assert before is None or steps > 5 or torch.equal(before, model.first)
         before = model.first.detach().clone()

@@ -34,8 +34,8 @@ def test_each_photo_comes_once_in_an_epoch_and_the_order_follows_from_the_seed(t
                 )
                 photo = decode_image(scene.views[scene.train[number]].image_path, (40, 30))
                 assert torch.equal((batch.rgb * 255).round().byte(), torch.from_numpy(photo))
-                assert batch.used is None
-                assert batch.number == number
+                assert batch.mask is None
+                assert batch.index == number
                 seen.append(number)
             return seen
 
@@ -51,7 +51,7 @@ def test_masks_say_what_may_be_used(tmp_path: Path):
     write_ball_scene(tmp_path, n_views=3, width_px=40, height_px=30, masks=True)
     scene = open_scene(tmp_path)
     with PhotoSource(scene, scene.train, "cpu", 2**30, 0) as source:
-        used = source.batch(0).photos[0].used
+        used = source.batch(0).photos[0].mask
     assert used is not None
     assert not used[:, :9].any()
     assert used[:, 11:].all()
@@ -77,10 +77,10 @@ def test_a_few_photos_a_step_are_the_same_row_in_fewer_steps(tmp_path: Path, bud
             steps = [four.batch(step).photos for step in range(6)]
         assert [len(photos) for photos in steps] == [4] * 6
         for a, b in zip((photo for photos in steps for photo in photos), row, strict=True):
-            assert a.number == b.number
+            assert a.index == b.index
             assert torch.equal(a.rgb, b.rgb)
         with PhotoSource(scene, views, "cpu", budget, 5, photos_per_step=4) as resumed:
-            assert [photo.number for photo in resumed.batch(4).photos] == [photo.number for photo in steps[4]]
+            assert [photo.index for photo in resumed.batch(4).photos] == [photo.index for photo in steps[4]]
 
 
 def test_a_step_needs_a_photo(tmp_path: Path):
@@ -100,24 +100,24 @@ def test_the_first_steps_see_photos_at_half_their_size(tmp_path: Path):
         for step in range(4):
             (photo,), (full,) = source.batch(step).photos, whole.batch(step).photos
             assert photo.rgb.shape == ((15, 20, 3) if step < 2 else (30, 41, 3))
-            assert photo.used is not None
-            assert full.used is not None
-            assert photo.used.shape == photo.rgb.shape[:2]
+            assert photo.mask is not None
+            assert full.mask is not None
+            assert photo.mask.shape == photo.rgb.shape[:2]
             if step >= 2:
                 assert torch.equal(photo.rgb, full.rgb)
                 continue
             corners = torch.stack([full.rgb[y:30:2, x:40:2] for y in (0, 1) for x in (0, 1)])
             torch.testing.assert_close(photo.rgb, corners.mean(dim=0))
-            used = torch.stack([full.used[y:30:2, x:40:2] for y in (0, 1) for x in (0, 1)])
-            assert torch.equal(photo.used, used.all(dim=0))
-            assert photo.used.any()
-            assert not photo.used.all()
+            used = torch.stack([full.mask[y:30:2, x:40:2] for y in (0, 1) for x in (0, 1)])
+            assert torch.equal(photo.mask, used.all(dim=0))
+            assert photo.mask.any()
+            assert not photo.mask.all()
 
 
 def test_at_half_size_a_pixel_looks_where_its_four_looked():
     camera = Camera(np.eye(4), 41, 31, 50.0, 45.0, 19.3, 16.2)
     small = half_size(Photo(3, camera, torch.zeros(31, 41, 3)))
-    assert small.number == 3
+    assert small.index == 3
 
     def plane(camera: Camera) -> torch.Tensor:
         centre, focal = torch.tensor([camera.cx_px, camera.cy_px]), torch.tensor([camera.fx_px, camera.fy_px])

@@ -66,7 +66,7 @@ class ToyModel(Model):
 class ToyBatches:
     """Random directions; their colour is a smooth function of them."""
 
-    steady = True
+    recordable = True
 
     def __init__(self, rays: int = 32, device: str = "cpu") -> None:
         self.generator = torch.Generator(device)

@@ -19,7 +19,7 @@ EVALUATED_PIXELS = 300
 RECORD = "training.json"
 FRAME = 1.25
 LARGE_PIXELS = 900
-MOST_CROPS, MOST_TRAINED_CROPS = 20_000, 3_000
+MAX_CROPS, MAX_TRAINED_CROPS = 20_000, 3_000
 _BATCH = 256
 _UNKNOWN_WORDS = ("zeppelin", "walrus", "tractor", "violin", "submarine", "cathedral", "a giraffe", "kangaroo")
 
@@ -50,7 +50,7 @@ def evaluate(model: Any, pictures: Pictures, captions: Captions, seed: int = 0) 
         print("no scene is held out (their numbers end in 0): these figures are of training scenes", flush=True)
         fresh = np.ones_like(fresh)
     known = _judged(model, pictures, _some(shown[fresh & ~held], rng))
-    trained = _judged(model, pictures, _some(shown[~fresh & ~held], rng, MOST_TRAINED_CROPS))
+    trained = _judged(model, pictures, _some(shown[~fresh & ~held], rng, MAX_TRAINED_CROPS))
     unseen = _judged(model, pictures, _some(shown[held], rng))
     unseen_fresh = unseen.where(pictures.held_out_scene[unseen.scenes])
     nouns = sorted({identity.nouns[0] for identity in captions.identities if identity.is_thing})
@@ -76,7 +76,7 @@ def evaluate(model: Any, pictures: Pictures, captions: Captions, seed: int = 0) 
     return figures
 
 
-def _some(instances: np.ndarray, rng: np.random.Generator, most: int = MOST_CROPS) -> np.ndarray:
+def _some(instances: np.ndarray, rng: np.random.Generator, most: int = MAX_CROPS) -> np.ndarray:
     return instances if len(instances) <= most else rng.choice(instances, most, replace=False)
 
 

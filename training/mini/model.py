@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 CONTEXT_LENGTH = 16
 VOCABULARY_SIZE = 49408
-MOST_BYTES = 20_000_000
+MAX_BYTES = 20_000_000
 PREPROCESSING = {
     "mean": list(OPENAI_DATASET_MEAN),
     "std": list(OPENAI_DATASET_STD),
@@ -204,8 +204,8 @@ def save_folder(model: nn.Module, config: dict[str, Any], folder: Path) -> Path:
     if broken:
         raise ValueError(f"not all weights are finite: {', '.join(broken[:3])}, {len(broken)} tensors in all")
     size = bytes_as_float16(model)
-    if size > MOST_BYTES:
-        raise ValueError(f"{size / 1e6:.1f} MB of weights, at most {MOST_BYTES / 1e6:.0f}")
+    if size > MAX_BYTES:
+        raise ValueError(f"{size / 1e6:.1f} MB of weights, at most {MAX_BYTES / 1e6:.0f}")
     folder.mkdir(parents=True, exist_ok=True)
     written = {"model_cfg": config, "preprocess_cfg": PREPROCESSING}
     (folder / "open_clip_config.json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ from training.mini.captions import Captions, build_captions
 from training.mini.data import Pictures, read_pictures
 from training.mini.evaluate import RECORD, evaluate, write_record, write_report
 from training.mini.loop import Trainer
-from training.mini.model import MOST_BYTES, bytes_as_float16, load_folder, save_folder
+from training.mini.model import MAX_BYTES, bytes_as_float16, load_folder, save_folder
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
@@ -101,8 +101,8 @@ def _train(args: argparse.Namespace, pictures: Pictures, captions: Captions, dev
     trainer = Trainer(args, pictures, captions, device)
     size = bytes_as_float16(trainer.model)
     print(f"{size / 2e6:.2f} M parameters, {size / 1e6:.1f} MB in float16", flush=True)
-    if size > MOST_BYTES:
-        raise SystemExit(f"too large: at most {MOST_BYTES / 1e6:.0f} MB; give it fewer --layers")
+    if size > MAX_BYTES:
+        raise SystemExit(f"too large: at most {MAX_BYTES / 1e6:.0f} MB; give it fewer --layers")
     if args.compile:
         trainer.compile()
     if args.recalibrate_only:

@@ -13,10 +13,16 @@ from langfield.reports.contact_sheet import SheetRow, contact_sheet
 
 
 def write_answers(
-    session: Session, answers: Sequence[Answer], negatives: Sequence[str] | None, folder: Path, progress: Progress
+    session: Session,
+    answers: Sequence[Answer],
+    negatives: Sequence[str] | None,
+    folder: Path,
+    progress: Progress,
+    *,
+    min_presence: float = 0.5,
 ) -> list[Path]:
     """Write for each phrase rgb, relevancy, refined, composited and mask PNGs, and last `answers.png` with all of
-    them."""
+    them. Args: negatives, min_presence: with which they were asked."""
     make_folder(folder)
     start = time.monotonic()
     files: list[Path] = []
@@ -25,7 +31,7 @@ def write_answers(
     views = best_view_indices(session, answers, negatives)
     for done, (answer, view_index, slug) in enumerate(zip(answers, views, slugs, strict=True)):
         progress(ProgressEvent("pictures", done, len(answers), "phrases", time.monotonic() - start))
-        pictures = answer_pictures(session, answer, view_index, negatives)
+        pictures = answer_pictures(session, answer, view_index, negatives, min_presence)
         for output in ("rgb", "relevancy", "refined", "composited", "mask"):
             files.append(write_picture(folder / f"{slug}_{output}.png", getattr(pictures, output)))
         rows.append(pictures.row)

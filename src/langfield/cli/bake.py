@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BakeCommand(RunOptions):
-    """Make a trained field (lerf, lift) into Gaussians with sparse language codes, and say how alike both answer."""
+    """Make a trained field (lerf, voxel_lift) into Gaussians with sparse language codes, and say how alike both answer."""
 
     out: Path
     """The run directory to write. A baked run there is replaced; a trained one is not."""
@@ -22,7 +22,8 @@ class BakeCommand(RunOptions):
     """At most so many Gaussians. 200,000, if not given."""
 
     phrase: Texts = ()
-    """Phrases that both are asked to compare them. Those of the scene's queries.json or common nouns, if not given.
+    """Phrases that both are asked to compare them.
+    Those of the scene's queries.json or common nouns, if not given.
     Takes all words up to the next option or --, and may be given again."""
 
     def run(self, console: Console) -> dict[str, Any]:
@@ -37,7 +38,7 @@ class BakeCommand(RunOptions):
             encoder=self.encoder,
             device=self.device,
             progress=console.progress,
-            say=console.say,
+            log=console.say,
         )
         console.table(("", "field", "baked"), _sizes(report))
         console.table(("agreement", ""), _agreement(report))

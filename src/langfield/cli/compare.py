@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,13 +14,14 @@ from langfield.cli.options import Device, Flag, OptionalInt, OptionalPath, Outpu
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from langfield.data.views import Scene
     from langfield.evaluation.labels.base import Labels
     from langfield.evaluation.phrase_results import PhraseEvaluation, PhraseResult
     from langfield.pipelines.opening import OpenedToMeasure
     from langfield.reports.comparison import ComparedRun
 
-_MOST_RUNS = 6  # as many curves as a chart has colours and dashes for
-_MOST_PHRASES_SHOWN = 12
+_MAX_RUNS = 6  # as many curves as a chart has colours and dashes for
+_MAX_PHRASES_SHOWN = 12
 _VIEWS_SHOWN = 2
 
 Runs = tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="RUN…", help_behavior_hint="")]]
@@ -37,8 +38,9 @@ class CompareCommand(OutputOptions):
     """Also write an HTML page with pictures here."""
 
     phrase: Texts = ()
-    """Phrases to show pictures of, each in quotes. Those in which the runs differ most, if not given. Takes all words
-    up to the next option or --, and may be given again."""
+    """Phrases to show pictures of, each in quotes.
+    Those in which the runs differ most, if not given.
+    Takes all words up to the next option or --, and may be given again."""
 
     scene: OptionalPath = None
     """The scene they were trained on. Where it was when trained, if not given."""
@@ -64,13 +66,17 @@ class CompareCommand(OutputOptions):
         from langfield.reports.run_facts import differences
 
         facts = [read_run_facts(path, name) for path, name in zip(self.runs, names_of(self.runs), strict=True)]
-        self._check_scenes([fact.document for fact in facts])
+        self._check_scenes([fact.document["scene"] for fact in facts])
         if self.out is not None:
             make_folder(self.out.parent)
-        compared, labels = [], []
+        compared, labels, scenes = [], [], []
         for path, fact in zip(self.runs, facts, strict=True):
             console.say(f"measuring {fact.name}")
-            measured = self._measured(path, console)
+            opened = self._opened(path, console)
+            scenes.append(fact.document["scene"] | _known_now(opened.scene))
+            self._check_scenes(scenes)
+            measured = self._measured(opened, console)
+            del opened  # never more than one run in memory
             compared.append(ComparedRun(fact, measured.evaluation, measured.phrases))
             labels.append(measured.labels)
         _print(compared, console)
@@ -83,8 +89,8 @@ class CompareCommand(OutputOptions):
 
     def _check(self) -> None:
         """Raise UsageError for options that do not fit together."""
-        if not 2 <= len(self.runs) <= _MOST_RUNS:
-            raise UsageError(f"2 to {_MOST_RUNS} runs can be compared, got {len(self.runs)}: langfield compare RUN RUN")
+        if not 2 <= len(self.runs) <= _MAX_RUNS:
+            raise UsageError(f"2 to {_MAX_RUNS} runs can be compared, got {len(self.runs)}: langfield compare RUN RUN")
         places = [path.resolve() for path in self.runs]
         twice = next((path for path, place in zip(self.runs, places, strict=True) if places.count(place) > 1), None)
         if twice is not None:
@@ -96,16 +102,19 @@ class CompareCommand(OutputOptions):
 
             check_page_name(self.out)
 
-    def _check_scenes(self, documents: Sequence[Any]) -> None:
-        """Raise UsageError unless all runs are of one scene."""
-        first = documents[0]["scene"]
-        for path, document in zip(self.runs, documents, strict=True):
-            scene = document["scene"]
-            if scene["fingerprint"] != first["fingerprint"]:
+    def _check_scenes(self, scenes: Sequence[Mapping[str, Any]]) -> None:
+        """Raise UsageError if runs are of different scenes, as far as the first runs' `scene` of `run.json` tell.
+
+        Fingerprints made by different versions of their rule do not compare.
+        """
+        first = scenes[0]
+        for path, scene in zip(self.runs, scenes, strict=False):
+            same_rule = scene["fingerprint_version"] == first["fingerprint_version"]
+            if same_rule and scene["fingerprint"] != first["fingerprint"]:
                 raise UsageError(
                     f"runs of different scenes cannot be compared: {self.runs[0]} is of {first['path']} "
                     f"({first['fingerprint'][:12]}), {path} of {scene['path']} ({scene['fingerprint'][:12]}); "
-                    "give runs of one scene, its photos and poses unchanged"
+                    "give runs of one scene, its photos, poses and points unchanged"
                 )
 
     def _opened(self, path: Path, console: Console) -> "OpenedToMeasure":
@@ -121,10 +130,9 @@ class CompareCommand(OutputOptions):
             progress=console.progress,
         )
 
-    def _measured(self, path: Path, console: Console) -> "PhraseEvaluation":
+    def _measured(self, opened: "OpenedToMeasure", console: Console) -> "PhraseEvaluation":
         from langfield.evaluation.phrase_results import evaluate_phrases
 
-        opened = self._opened(path, console)
         return evaluate_phrases(
             opened.session,
             opened.scene,
@@ -167,14 +175,14 @@ class CompareCommand(OutputOptions):
     def _shown(self, compared: "Sequence[ComparedRun]") -> list[int]:
         """The indices of the phrases to show, no more than a page holds."""
         from langfield.reports.comparison import most_different
-        from langfield.reports.page_parts import MOST_PICTURES
+        from langfield.reports.page_parts import MAX_PICTURES
 
         places = most_different(compared)
         asked = flat(self.phrase)
         if asked:
             places = [place for place in places if compared[0].phrases[place].phrase in asked]
         columns = 1 + len(compared)
-        return places[: min(_MOST_PHRASES_SHOWN, MOST_PICTURES // columns - _VIEWS_SHOWN)]
+        return places[: min(_MAX_PHRASES_SHOWN, MAX_PICTURES // columns - _VIEWS_SHOWN)]
 
 
 def names_of(runs: Sequence[Path]) -> list[str]:
@@ -185,6 +193,13 @@ def names_of(runs: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             return names
     return [str(path) for path in runs]
+
+
+def _known_now(scene: "Scene") -> dict[str, Any]:
+    """A scene's fingerprint by the present rule, as `run.json` has it."""
+    from langfield.data.views import FINGERPRINT_VERSION
+
+    return {"fingerprint": scene.fingerprint(), "fingerprint_version": FINGERPRINT_VERSION}
 
 
 def _worst(compared: "Sequence[ComparedRun]", place: int) -> "PhraseResult":

@@ -18,7 +18,7 @@ from rich.text import Text
 from langfield.core.progress import Progress, ProgressEvent, silent
 
 _SECONDS_BETWEEN_LINES = 5.0
-_LEAST_STAGE_SECONDS = 1.0
+_MIN_STAGE_SECONDS = 1.0
 # Of an event's metrics, what is worth a place in a line; the rest goes to events.jsonl.
 _FIGURES = {"loss": "loss", "psnr": "PSNR", "rays_per_second": "rays/s", "localisation": "localisation"}
 
@@ -74,7 +74,7 @@ class LinePrinter:
         now = time.monotonic()
         if event.stage != self._stage:
             self._stage, self._printed = event.stage, now
-        ended = event.done >= event.total and event.seconds >= _LEAST_STAGE_SECONDS
+        ended = event.done >= event.total and event.seconds >= _MIN_STAGE_SECONDS
         if ended or now - self._printed >= self._seconds_between:
             self._printed = now
             print(progress_line(event), file=self._file, flush=True)

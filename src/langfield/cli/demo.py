@@ -46,7 +46,7 @@ class DemoCommand(OutputOptions):
         scene = bundled_scene()
         if (self.out / "run" / "run.json").is_file():
             console.say(f"{self.out / 'run'} was there already; to train anew, delete {self.out}")
-        demo = run_demo(scene, _ENCODER, self.out, device=self.device, progress=console.progress, say=console.say)
+        demo = run_demo(scene, _ENCODER, self.out, device=self.device, progress=console.progress, log=console.say)
         sheet = _write_sheet(demo, scene, self.out / "demo.png", console)
         seconds = demo.seconds | {"all": time.perf_counter() - start}
         console.table(("phrase", "is there", "answer", "presence", "position (m)", ""), [_row(j) for j in demo.judged])

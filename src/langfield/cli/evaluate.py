@@ -8,9 +8,12 @@ import tyro
 
 from langfield.cli.console import Console
 from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions
-from langfield.evaluation.protocols.names import PROTOCOLS, ProtocolName
+from langfield.evaluation.protocols.names import LEVEL_MAPS, PROTOCOLS, LevelMaps, ProtocolName
 
 _PROTOCOL_HELP = "What is counted:\n" + "\n".join(f"{name}: {line}." for name, line in PROTOCOLS.items())
+_MAPS_HELP = "By lerf-ovs and 3d-ovs, which relevancy maps compete; refined if not given:\n" + "\n".join(
+    f"{name}: {line}." for name, line in LEVEL_MAPS.items()
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,10 +27,12 @@ class EvalCommand(RunOptions):
     """Also read photos that lie outside the scene's folder."""
 
     queries: OptionalPath = None
-    """Labels: a queries.json, or a folder as LERF-OVS (label/SCENE), LERF-Mask (test_mask) or 3D-OVS (segmentations)
-    has it. The scene's queries.json, if not given and there; for protocols that need labels also those folders."""
+    """Labels: a queries.json, or a folder of LERF-OVS (label/SCENE), LERF-Mask (test_mask), 3D-OVS (segmentations).
+    The scene's queries.json, if not given and there; for protocols that need labels also those folders."""
 
     protocol: Annotated[ProtocolName, tyro.conf.arg(help=_PROTOCOL_HELP, metavar="NAME")] = "langfield"
+
+    maps: Annotated[LevelMaps | None, tyro.conf.arg(help=_MAPS_HELP, metavar="NAME", help_behavior_hint="")] = None
 
     max_side: OptionalInt = None
     """Ask phrases on a picture no longer than this. 160 on a CPU and the photos' size on a GPU, if not given."""
@@ -43,6 +48,7 @@ class EvalCommand(RunOptions):
             allow_outside=self.allow_outside,
             queries=self.queries,
             protocol=self.protocol,
+            maps=self.maps,
             max_side_px=self.max_side,
             device=self.device,
             progress=console.progress,
@@ -54,6 +60,8 @@ class EvalCommand(RunOptions):
 def table_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Rows (name, value) of a table of the report's figures; what was not measured is left out."""
     rows = [("protocol", report["protocol"])]
+    if "maps" in report:
+        rows.append(("relevancy maps", f"{report['maps']}: {LEVEL_MAPS[report['maps']]}"))
     if report["labels"] is not None:
         rows.append(("labels", f"{report['label_layout']}: {report['labels']}"))
     if report["views"]:
@@ -76,12 +84,13 @@ def table_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*rows, ("seconds", f"{report['seconds']:.1f}")]
 
 
-# Figures of the headline kinds, as `langfield.evaluation.questions.summary` gives them.
+# Figures of the headline kinds, as `langfield.evaluation.statistics.summary` gives them.
 _FIGURES = (
     ("position_error", "position error", ".4g"),
     ("in_object", "best hit in the thing's cylinder", ".3f"),
     ("in_radius", "best hit within its radius", ".3f"),
     ("iou_3d", "IoU of boxes in 3D", ".3f"),
+    ("iou_3d_oriented", "IoU of oriented boxes", ".3f"),
     ("acc_25", "Acc@0.25", ".3f"),
     ("acc_50", "Acc@0.5", ".3f"),
     ("count_right", "as many hits as things", ".3f"),

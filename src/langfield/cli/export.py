@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from langfield.cli.console import Console
-from langfield.cli.options import OptionalFloat, RunOptions, Texts, flat
+from langfield.cli.options import MinPresence, OptionalFloat, RunOptions, Texts, flat
 from langfield.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -21,30 +21,39 @@ class ExportCommand(RunOptions):
     file, or its answers to phrases."""
 
     format: ExportFormat
-    """Of the whole scene, splat: the Gaussians, for viewers and editors of splats; points: the surface as coloured
-    points, of any run. Of answers to phrases, masks: PNGs, and coco.json with every hit; relevancy: raw and refined, as
-    .npy and .png; object: what the phrases mean alone, as Gaussians (points, if the run has none); hide: the scene
-    without that; json: the answers as `query --json` prints them."""
+    """splat: the scene's Gaussians, for viewers and editors of splats.
+    points: the scene's surface as coloured points, of any run.
+    masks: of phrases, as PNGs of photos, and coco.json with every hit.
+    relevancy: of phrases in photos, raw and refined, as .npy and .png.
+    object: what the phrases mean alone, as Gaussians (points, if the run has none).
+    hide: the scene without what the phrases mean.
+    json: answers to phrases as `query --json` prints them."""
 
     out: Path
-    """The file to write. masks and relevancy make a folder; object makes one with a file for each phrase, unless this
-    ends in .ply."""
+    """The file to write.
+    masks and relevancy make a folder; object makes one with a file for each phrase, unless this ends in .ply."""
 
     phrase: Texts = ()
-    """What to look for, each phrase in quotes. Nothing is written of phrases that are not there. Takes all words up to
-    the next option or --, and may be given again."""
-
-    negative: Texts = ()
-    """Phrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given.
+    """What to look for, each phrase in quotes. Nothing is written of phrases that are not there.
     Takes all words up to the next option or --, and may be given again."""
 
+    negative: Texts = ()
+    """Phrases that the asked ones compete with.
+    The encoder's own (object, things, stuff, texture), if not given.
+    Takes all words up to the next option or --, and may be given again."""
+
+    min_presence: MinPresence = None
+    """What counts as there: a phrase whose presence is more than that. 0.5, if not given; 0 also writes what was found
+    of phrases that are not there."""
+
     views: Texts = ()
-    """For masks and relevancy: test, train, all, or names of photos. Those that show each phrase best, if not given.
+    """For masks and relevancy: test, train, all, or names of photos.
+    Those that show each phrase best, if not given.
     Takes all words up to the next option or --, and may be given again."""
 
     cube: OptionalFloat = None
-    """For points: side of the cubes that keep one point each, in the units of the poses. What a pixel typically
-    covers, if not given."""
+    """For points: side of the voxels (cubes) that keep one point each, in the units of the poses.
+    What a pixel typically covers, if not given."""
 
     def run(self, console: Console) -> dict[str, Any]:
         """Export; returns what `--json` prints."""
@@ -61,6 +70,7 @@ class ExportCommand(RunOptions):
             session,
             flat(self.phrase),
             negatives=flat(self.negative) or None,
+            min_presence=0.5 if self.min_presence is None else self.min_presence,
             views=flat(self.views),
             out=self.out,
             console=console,
@@ -71,7 +81,7 @@ class ExportCommand(RunOptions):
         of_scene = self.format in ("splat", "points")
         if self.cube is not None and self.format != "points":
             raise UsageError(f"--cube belongs to --format points: leave it out for {self.format}")
-        if of_scene and (any(self.phrase) or any(self.negative)):
+        if of_scene and (any(self.phrase) or any(self.negative) or self.min_presence is not None):
             raise UsageError(f"--format {self.format} is of the whole scene: leave phrases out, or use --format object")
         if not of_scene and not any(self.phrase):
             raise UsageError(f"--format {self.format} needs a phrase: add --phrase 'wooden spoon'")

@@ -24,6 +24,7 @@ class ExportRequest:
 
     Attributes:
         answers: no two of one phrase.
+        negatives, min_presence: with which they were asked.
         views: photos to show them in; None for those that show each best.
         out: a file or a folder, whichever the format makes.
     """
@@ -31,12 +32,18 @@ class ExportRequest:
     session: Session
     answers: Sequence[Answer]
     negatives: Sequence[str] | None
+    min_presence: float
     views: Sequence[RunView] | None
     out: Path
 
     @property
     def present(self) -> list[Answer]:
         return [answer for answer in self.answers if answer.present]
+
+    @property
+    def question(self) -> dict[str, Any]:
+        """What besides a phrase its question says."""
+        return {"negatives": self.negatives, "min_presence": self.min_presence}
 
     @property
     def slugs(self) -> dict[str, str]:
@@ -60,17 +67,19 @@ def export_answers(
     phrases: Sequence[str],
     *,
     negatives: Sequence[str] | None,
+    min_presence: float,
     views: tuple[str, ...],
     out: Path,
     console: Console,
 ) -> dict[str, Any]:
     """Ask, write, and say what was not there; returns what `--json` prints."""
     chosen = chosen_views(session, views) if views else None
-    answers = session.query(list(dict.fromkeys(phrases)), negatives=negatives, progress=console.progress)
+    asked = list(dict.fromkeys(phrases))
+    answers = session.query(asked, negatives=negatives, min_presence=min_presence, progress=console.progress)
     for answer in answers:
         if not answer.present:
             console.say(f"not there: {answer.phrase} (presence {answer.presence:.2f})")
-    request = ExportRequest(session, answers, negatives, chosen, out)
+    request = ExportRequest(session, answers, negatives, min_presence, chosen, out)
     if kind in ("object", "hide") and request.present and not session.has_splats:
         session.surface(progress=console.progress)
     files: list[Path] = []
@@ -98,13 +107,11 @@ def _masks(request: ExportRequest, console: Console) -> _FilesAndCounts:
     document = CocoDocument([view for view, _ in phrases_by_view], [answer.phrase for answer in request.present])
     scores = {answer.phrase: [hit.score for hit in answer.hits] for answer in request.present}
     files = []
-    for shown in phrases_in_photos(
-        request.session, phrases_by_view, negatives=request.negatives, progress=console.progress
-    ):
+    for shown in phrases_in_photos(request.session, phrases_by_view, **request.question, progress=console.progress):
         name = f"{views[shown.view.name]}_mask_{request.slugs[shown.phrase]}.png"
         files.append(write_picture(folder / name, shown.mask))
-        hits = request.session.hit_masks(shown.view.camera, shown.phrase, negatives=request.negatives)
-        document.add(shown.view, shown.phrase, hits, scores[shown.phrase])
+        hits = request.session.hit_masks(shown.view.camera, shown.phrase, **request.question)
+        document.add(shown.view, shown.phrase, hits, scores[shown.phrase], name)
     write_json(folder / "coco.json", document.to_json())
     return [*files, folder / "coco.json"], {}
 
@@ -112,9 +119,7 @@ def _masks(request: ExportRequest, console: Console) -> _FilesAndCounts:
 def _relevancy(request: ExportRequest, console: Console) -> _FilesAndCounts:
     folder, phrases_by_view = make_folder(request.out), request.phrases_by_view()
     views, files = _file_stems([view for view, _ in phrases_by_view]), []
-    for shown in phrases_in_photos(
-        request.session, phrases_by_view, negatives=request.negatives, progress=console.progress
-    ):
+    for shown in phrases_in_photos(request.session, phrases_by_view, **request.question, progress=console.progress):
         for output, values in (("relevancy", shown.relevancy), ("refined", shown.refined)):
             name = f"{views[shown.view.name]}_{output}_{request.slugs[shown.phrase]}"
             files.append(write_array(folder / f"{name}.npy", values))
@@ -133,7 +138,7 @@ def _object(request: ExportRequest, console: Console) -> _FilesAndCounts:
         groups = {folder / f"{request.slugs[phrase]}.ply": [phrase] for phrase in phrases}
     files, count = [], 0
     for path, group in groups.items():
-        chosen = elements_of(request.session, group, negatives=request.negatives)
+        chosen = elements_of(request.session, group, **request.question)
         if chosen is None or not chosen.any():
             console.say(f"no Gaussian lies at {', '.join(group)}: {path} is not written")
             continue
@@ -144,7 +149,7 @@ def _object(request: ExportRequest, console: Console) -> _FilesAndCounts:
 
 def _hide(request: ExportRequest, console: Console) -> _FilesAndCounts:
     phrases = [answer.phrase for answer in request.present]
-    chosen = elements_of(request.session, phrases, negatives=request.negatives)
+    chosen = elements_of(request.session, phrases, **request.question)
     assert chosen is not None
     make_folder(request.out.parent)
     console.say(f"{chosen.sum():,} of {len(chosen):,} left out")

@@ -10,13 +10,13 @@ from PIL import Image
 
 from langfield.core.errors import DataError
 
-_LONGEST_SLUG = 60
+_MAX_SLUG_CHARS = 60
 
 
 def slug(text: str) -> str:
     """Text as a part of a file name: a-z, 0-9 and dashes; "phrase" where nothing of it is left."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_LONGEST_SLUG].strip("-") or "phrase"
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_MAX_SLUG_CHARS].strip("-") or "phrase"
 
 
 def numbered_slugs(texts: "list[str] | tuple[str, ...]") -> list[str]:

@@ -24,8 +24,8 @@ class LiftCommand(OutputOptions):
     """The run directory to write. Ask, render, measure or export it like any other."""
 
     encoder: EncoderSpec = None
-    """Image-text encoder, such as openclip:ViT-B-16/laion2b_s34b_b88k or openclip:local-dir:FOLDER. That of the preset
-    splat, if not given."""
+    """Image-text encoder, such as openclip:ViT-B-16/laion2b_s34b_b88k or openclip:local-dir:FOLDER.
+    That of the preset splat, if not given."""
 
     allow_outside: Flag = False
     """Also read photos that lie outside the scene's folder."""
@@ -45,7 +45,7 @@ class LiftCommand(OutputOptions):
             allow_outside=self.allow_outside,
             device=self.device,
             progress=console.progress,
-            say=console.say,
+            log=console.say,
         )
         quality = "" if report.psnr is None else f", PSNR {report.psnr:.2f} dB on test views"
         memory = f"{report.memory_bytes / 2**30:.1f} GB"

@@ -12,7 +12,7 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Union, get_args
 
 import tyro
 
@@ -30,6 +30,7 @@ from langfield.cli.report import ReportCommand
 from langfield.cli.reproduce import ReproduceCommand
 from langfield.cli.scenes import ScenesCommand
 from langfield.cli.train import TrainCommand
+from langfield.core.choices import check_choice, hint
 from langfield.core.errors import Interrupted, LangfieldError, UsageError
 
 Command = (
@@ -63,6 +64,7 @@ _COMMANDS = Union[  # noqa: UP007
     Annotated[ScenesCommand, tyro.conf.subcommand("scenes")],
     Annotated[ReproduceCommand, tyro.conf.subcommand("reproduce")],
 ]
+_COMMAND_NAMES = [command.__metadata__[0].name for command in get_args(_COMMANDS)]
 _CONFIG = (tyro.conf.FlagCreatePairsOff,)  # --json, not also --no-json
 _DESCRIPTION = "Search a 3D scene with words: train on posed photos, then ask where things are."
 
@@ -103,6 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse(arguments: Sequence[str]) -> Command:
     """The command that the arguments ask for. Raises UsageError in one line; SystemExit(0) after printing help."""
+    if arguments and not arguments[0].startswith("-"):
+        check_choice("command", arguments[0], _COMMAND_NAMES)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -123,9 +127,13 @@ def _in_one_line(box: str) -> str:
         if len(line) - len(line.lstrip()) < 8:  # deeper ones are help texts
             kept.append(line.strip())
     near = re.search(r"Perhaps you meant:\s+(\S+)", " ".join(lines))
-    hint = f"; did you mean {near[1]}?" if near else ""
+    advice = f"; did you mean {near[1]}?" if near else ""
+    said = " ".join(kept).rstrip(".")
+    choice = re.search(r"invalid choice '(.*?)' .*Expected one of \((.*)\)", said)
+    if choice and (meant := hint(choice[1], re.findall(r"'(.*?)'", choice[2]))):
+        advice = f"; {meant.strip()}"
     help_command = re.findall(r"langfield(?: \w+)* --help", " ".join(lines))
-    return f"{' '.join(kept).rstrip('.')}{hint}; see {help_command[-1] if help_command else 'langfield --help'}"
+    return f"{said}{advice}; see {help_command[-1] if help_command else 'langfield --help'}"
 
 
 def _failed(error: LangfieldError, as_json: bool) -> int:

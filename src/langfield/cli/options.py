@@ -12,6 +12,7 @@ T = TypeVar("T")
 # Left out means None; the help says in words what that does.
 OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")]
 OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="X", help_behavior_hint="")]
+MinPresence = Annotated[float | None, tyro.conf.arg(metavar="0…1", help_behavior_hint="")]
 PresetName = Annotated[str | None, tyro.conf.arg(metavar="PRESET", help_behavior_hint="")]
 OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")]
 Device = Annotated[str, tyro.conf.arg(metavar="DEVICE")]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from langfield.cli.console import Console
-from langfield.cli.options import OptionalPath, Phrases, RunOptions, Texts, flat
+from langfield.cli.options import MinPresence, OptionalPath, Phrases, RunOptions, Texts, flat
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,8 +20,13 @@ class QueryCommand(RunOptions):
     """What to look for, each phrase in quotes."""
 
     negative: Texts = ()
-    """Phrases that the asked ones compete with. The encoder's own (object, things, stuff, texture), if not given.
+    """Phrases that the asked ones compete with.
+    The encoder's own (object, things, stuff, texture), if not given.
     Takes all words up to the next option or --, and may be given again."""
+
+    min_presence: MinPresence = None
+    """What counts as there: a phrase whose presence is more than that. 0.5, if not given; 0 also shows what was found
+    of phrases that are not there."""
 
     out: OptionalPath = None
     """Also write pictures and masks here, and all of them together as answers.png."""
@@ -38,13 +43,14 @@ class QueryCommand(RunOptions):
         negatives = flat(self.negative) or None
         if negatives is not None:  # so that a phrase that became one is seen
             console.say(f"against {', '.join(negatives)}")
-        answers = session.query(self.phrases, negatives=negatives, progress=console.progress)
+        least = 0.5 if self.min_presence is None else self.min_presence
+        answers = session.query(self.phrases, negatives=negatives, min_presence=least, progress=console.progress)
         console.table(("phrase", "there", "presence", "score", "position", "box size"), [_row(a) for a in answers])
         result: dict[str, Any] = {"answers": [answer.to_json() for answer in answers]}
         if self.out is not None:
             from langfield.cli.answer_files import write_answers
 
-            files = write_answers(session, answers, negatives, self.out, console.progress)
+            files = write_answers(session, answers, negatives, self.out, console.progress, min_presence=least)
             result["files"] = [str(file) for file in files]
             console.say(f"{len(files)} pictures in {self.out}; all at once: {files[-1]}")
         return result

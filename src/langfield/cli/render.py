@@ -31,7 +31,7 @@ _DEFAULT_OUTPUTS: tuple[RenderOutput, ...] = ("rgb", "depth")
 _OF_PHRASES = ("relevancy", "refined", "composited", "mask")
 _PHRASES_AT_ONCE = 16  # so that the maps of only so many are in memory
 _FPS = 24
-_MOST_BETWEEN = 1000
+_MAX_BETWEEN = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,29 +42,31 @@ class RenderCommand(RunOptions):
     """The folder to write to."""
 
     outputs: Outputs = ()
-    """What to write: relevancy (as rendered) and refined (by what all photos say of the surface) are turbo over [0, 1],
-    mask is white where the answer is, composited is turbo over the picture there. rgb and depth, if not given. Takes
-    all words up to the next option or --, and may be given again."""
+    """rgb: the picture. depth: near is red.
+    relevancy: as the model renders it. refined: by what all photos say of the surface.
+    composited: refined relevancy over the picture, inside of the answer. mask: white where the answer is.
+    rgb and depth, if not given.
+    Takes all words up to the next option or --, and may be given again."""
 
     phrase: Texts = ()
-    """Phrases for relevancy, refined, composited and mask, each in quotes. Takes all words up to the next option or --,
-    and may be given again."""
+    """Phrases for relevancy, refined, composited and mask, each in quotes.
+    Takes all words up to the next option or --, and may be given again."""
 
     negative: Texts = ()
-    """Phrases that the asked ones compete with. The encoder's own, if not given. Takes all words up to the next option
-    or --, and may be given again."""
+    """Phrases that the asked ones compete with. The encoder's own, if not given.
+    Takes all words up to the next option or --, and may be given again."""
 
     views: Texts = ()
-    """test, train, all, or names of photos. test, if not given. Takes all words up to the next option or --, and may be
-    given again."""
+    """test, train, all, or names of photos. test, if not given.
+    Takes all words up to the next option or --, and may be given again."""
 
     camera_path: OptionalPath = None
-    """A file of cameras to use instead of the photos': nerfstudio's camera_path.json, but in the frame of the photos'
-    own poses."""
+    """A file of cameras to use instead of the photos'.
+    It is nerfstudio's camera_path.json, but in the frame of the photos' own poses."""
 
     video: Flag = False
-    """Write one animated WebP for each output and phrase instead of single pictures. Along photos, all have the size
-    and lens of the first."""
+    """Write one animated WebP for each output and phrase instead of single pictures.
+    Along photos, all have the size and lens of the first."""
 
     between: int = 0
     """In a video of photos' cameras: so many more pictures on a smooth way from each view to the next."""
@@ -76,8 +78,8 @@ class RenderCommand(RunOptions):
     """Width of the pictures in pixels. That of the photos or the camera path, if not given."""
 
     raw: Flag = False
-    """Also write the numbers behind each view as .npz: depth_world, and with phrases relevancy, refined,
-    masks and scale_world (in memory for all phrases at once)."""
+    """Also write the numbers behind each view as .npz: depth_world; of phrases relevancy, refined, masks, scale_world.
+    They are in memory for all phrases at once."""
 
     def run(self, console: Console) -> dict[str, Any]:
         """Render; returns what `--json` prints."""
@@ -120,8 +122,8 @@ class RenderCommand(RunOptions):
             raise UsageError(f"--width must be 1 to 16384 pixels, got {self.width}")
         if self.fps is not None and not 1 <= self.fps <= MAX_FPS:
             raise UsageError(f"--fps must be 1 to {MAX_FPS}, got {self.fps}")
-        if not 0 <= self.between <= _MOST_BETWEEN:
-            raise UsageError(f"--between must be 0 to {_MOST_BETWEEN} pictures, got {self.between}")
+        if not 0 <= self.between <= _MAX_BETWEEN:
+            raise UsageError(f"--between must be 0 to {_MAX_BETWEEN} pictures, got {self.between}")
         if not self.video and (self.between or self.fps is not None):
             raise UsageError("--between and --fps belong to a video: add --video, or leave them out")
         if self.camera_path is not None and (any(self.views) or self.between):

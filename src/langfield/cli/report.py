@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from langfield.evaluation.phrase_results import PhraseEvaluation, PhraseResult
 
 _PHRASES_SHOWN = 12  # with pictures, where none were asked for
-_MOST_PHRASES_SHOWN = 24
+_MAX_PHRASES_SHOWN = 24
 _VIEWS_SHOWN = 3
 
 
@@ -24,8 +24,9 @@ class ReportCommand(RunOptions):
     """The file to write. report.html in the run directory, if not given."""
 
     phrase: Texts = ()
-    """Phrases to show pictures of, each in quotes. Of those that the scene's queries.json knows, the worst and some
-    others, if not given. Takes all words up to the next option or --, and may be given again."""
+    """Phrases to show pictures of, each in quotes.
+    Of those that the scene's queries.json knows, the worst and some others, if not given.
+    Takes all words up to the next option or --, and may be given again."""
 
     scene: OptionalPath = None
     """The scene it was trained on. Where it was when trained, if not given."""
@@ -101,7 +102,7 @@ class ReportCommand(RunOptions):
         if not any(self.phrase):
             return phrases_to_show(measured.phrases, _PHRASES_SHOWN)
         asked = [result for result in measured.phrases if result.phrase in flat(self.phrase)]
-        return worst_first(asked)[:_MOST_PHRASES_SHOWN]
+        return worst_first(asked)[:_MAX_PHRASES_SHOWN]
 
     def _notes(self, measured: "PhraseEvaluation", shown: int) -> list[str]:
         notes = []

@@ -11,7 +11,7 @@ import tyro
 from langfield.cli.console import Console, duration
 from langfield.cli.options import Device, EncoderSpec, OptionalPath, OutputOptions, PresetName
 from langfield.core.errors import DataError, UsageError
-from langfield.evaluation.protocols.names import ASKED_IN, ProtocolName
+from langfield.evaluation.protocols.names import ASKED_IN, PROTOCOLS_AT_LEVELS, LevelMaps, ProtocolName
 
 if TYPE_CHECKING:
     from langfield.data.literature.catalogue import CatalogueScene
@@ -94,20 +94,27 @@ class ReproduceCommand(OutputOptions):
             dense=self.dense,
             device=self.device,
             progress=console.progress,
-            say=console.say,
+            log=console.say,
         )
         sheet = out / "sheet.png"
         title = f"{scene.name}, preset {trained.preset}"
         # The opened run goes before measuring opens its own: both would need the memory.
         answers = _ask_and_draw(langfield.open(run, device=self.device), photos, asked, title, sheet, console)
         measured = measured_figures(plan, folder, run, self.device, console)
+        at_levels: dict[ProtocolName, Path | None] = {
+            protocol: plan[protocol] for protocol in PROTOCOLS_AT_LEVELS if protocol in plan
+        }
+        raw = measured_figures(at_levels, folder, run, self.device, console, "raw")
         result = {
             "scene": scene.name,
             "data": str(folder),
             "training": trained.to_json(),
             "answers": [a.to_json() | {"group": q.group} for a, q in zip(answers, asked, strict=True)],
             "measured": measured,
-            "published": [figure | compare_with_published(figure, measured) for figure in scene.to_json()["published"]],
+            "measured_raw": raw,
+            "published": [
+                figure | compare_with_published(figure, measured, raw) for figure in scene.to_json()["published"]
+            ],
             "protocols": _protocols_of(scene, measured),
         }
         write_json(out / "reproduce.json", result)
@@ -192,28 +199,46 @@ def plan_protocols(
 
 
 def measured_figures(
-    plan: Mapping[ProtocolName, Path | None], folder: Path, run: Path, device: str, console: Console
+    plan: Mapping[ProtocolName, Path | None],
+    folder: Path,
+    run: Path,
+    device: str,
+    console: Console,
+    maps: LevelMaps | None = None,
 ) -> dict[str, Any]:
-    """What `langfield eval --json` prints, by protocol."""
+    """What `langfield eval --json` prints, by protocol. Args: maps: see `langfield.evaluate`."""
     import langfield
 
     return {
         protocol: langfield.evaluate(
-            run, scene=folder, queries=labels, protocol=protocol, device=device, progress=console.progress
+            run, scene=folder, queries=labels, protocol=protocol, maps=maps, device=device, progress=console.progress
         ).to_json()
         for protocol, labels in plan.items()
     }
 
 
-def compare_with_published(figure: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
-    """The figure measured here by the same protocol as a published one, in percent, and a note on how they compare."""
-    report = measured.get(figure["protocol"])
+def compare_with_published(
+    figure: Mapping[str, Any], measured: Mapping[str, Any], measured_raw: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What was measured here by a published figure's protocol.
+
+    Args: measured, measured_raw: reports by protocol; the latter of those in which relevancy maps compete, raw as in
+        the papers.
+
+    Returns "measured_percent" by the same protocol as the published one; "refined_percent", where maps compete, by that
+    protocol of langfield's refined maps, which no paper has; "note": how the first compares.
+    """
+    protocol, metric = figure["protocol"], figure["metric"]
+    refined = measured.get(protocol) if protocol in PROTOCOLS_AT_LEVELS else None
+    report = measured_raw.get(protocol) if protocol in PROTOCOLS_AT_LEVELS else measured.get(protocol)
+    refined_percent = None if refined is None else percent(refined, metric)
     if report is None:
-        return {"measured_percent": None, "note": "another protocol than any measured here: does not compare"}
+        note = "another protocol than any measured here: does not compare"
+        return {"measured_percent": None, "refined_percent": refined_percent, "note": note}
     note = "the same protocol"
     if report.get("trained_on") is not None:
         note += f"; {len(report['trained_on'])} of {report['views']} labelled photos were trained on"
-    return {"measured_percent": percent(report, figure["metric"]), "note": note}
+    return {"measured_percent": percent(report, metric), "refined_percent": refined_percent, "note": note}
 
 
 def percent(report: dict[str, Any], metric: str) -> float | None:
@@ -243,14 +268,23 @@ def _print_results(
         position = "" if answer.position is None else ", ".join(f"{value:.3g}" for value in answer.position)
         rows.append((question.phrase, question.group, verdict(answer), f"{answer.presence:.2f}", position))
     console.table(("phrase", "of", "answer", "presence", "position"), rows)
+    same = {figure["protocol"] for figure in result["published"] if figure["measured_percent"] is not None}
+    reports = [
+        ("here", "the same protocol" if protocol in same else "", protocol, report)
+        for protocol, report in (result["measured"] | result["measured_raw"]).items()
+    ]
+    reports += [
+        ("here, refined maps", "langfield's own variant", protocol, result["measured"][protocol])
+        for protocol in result["measured_raw"]
+    ]
     figures = [
-        ("here", metric, protocol, f"{value:.1f} %")
-        for protocol, report in result["measured"].items()
+        (method, metric, protocol, f"{value:.1f} %", note)
+        for method, note, protocol, report in reports
         for metric in METRICS
         if (value := percent(report, metric)) is not None
     ]
-    figures += [(f["method"], f["metric"], f["protocol"], f"{f['percent']:.1f} %") for f in result["published"]]
+    figures += [(f["method"], f["metric"], f["protocol"], f"{f['percent']:.1f} %", "") for f in result["published"]]
     if figures:
-        console.table(("method", "figure", "protocol", ""), figures)
+        console.table(("method", "figure", "protocol", "", "compares as"), figures)
         for protocol, measures in result["protocols"].items():
             console.say(f"protocol {protocol}: {measures}")

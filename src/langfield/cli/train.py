@@ -24,12 +24,12 @@ class TrainCommand(OutputOptions):
     """The model: auto, lerf, splat or voxel_lift. auto is the preset's."""
 
     preset: PresetName = None
-    """Model and recipe, see `langfield methods`. If not given: the model's; and of the model auto splat with a GPU and
-    gsplat, lerf with a GPU, nano without."""
+    """A model with all settings of its training, see `langfield methods`.
+    If not given, the best that runs here: splat with a GPU and gsplat, lerf with a GPU, nano without."""
 
     encoder: EncoderSpec = None
-    """Image-text encoder, such as openclip:ViT-B-16/laion2b_s34b_b88k or openclip:local-dir:FOLDER. The preset's, if
-    not given."""
+    """Image-text encoder, such as openclip:ViT-B-16/laion2b_s34b_b88k or openclip:local-dir:FOLDER.
+    The preset's, if not given."""
 
     dense: EncoderSpec = None
     """Self-supervised encoder, such as timm:vit_small_patch8_224.dino, or none. The preset's, if not given."""
@@ -70,7 +70,7 @@ class TrainCommand(OutputOptions):
             seed=self.seed,
             tensorboard=self.tensorboard,
             progress=console.progress,
-            say=console.say,
+            log=console.say,
         )
         quality = "" if report.psnr is None else f", PSNR {report.psnr:.2f} dB on test views"
         memory = f"{report.memory_bytes / 2**30:.1f} GB"

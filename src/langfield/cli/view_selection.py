@@ -3,9 +3,12 @@
 import re
 from pathlib import Path
 
+from langfield.core.choices import hint
 from langfield.core.errors import UsageError
 from langfield.query.session import Session
 from langfield.runs.info import RunView
+
+_SPLITS = ("test", "train", "all")
 
 
 def chosen_views(session: Session, wanted: tuple[str, ...]) -> list[RunView]:
@@ -15,15 +18,19 @@ def chosen_views(session: Session, wanted: tuple[str, ...]) -> list[RunView]:
     """
     chosen: dict[str, RunView] = {}
     for word in wanted:
-        if word in ("test", "train", "all"):
+        if word in _SPLITS:
             found = sorted(
                 (v for v in session.views if word in ("all", v.split)), key=lambda view: _natural_order(view.name)
             )
         else:
             found = [v for v in session.views if word in (v.name, Path(v.name).name, Path(v.name).stem)]
         if not found:
-            known = session.views[0].name if session.views else "none"
-            raise UsageError(f"the run has no view {word!r}: use test, train, all, or a photo's name such as {known}")
+            known = [view.name for view in session.views]
+            some = known[0] if known else "none"
+            near = hint(word, [*_SPLITS, *known, *(Path(name).stem for name in known)])
+            raise UsageError(
+                f"the run has no view {word!r}: {near}use test, train, all, or a photo's name such as {some}"
+            )
         chosen |= {view.name: view for view in found}
     return list(chosen.values())
 

@@ -3,6 +3,11 @@
 Axes are OpenCV's (x right, y down, z forward). The centre of the top left pixel is (0.5, 0.5). Lens models follow
 OpenCV: "opencv" is the rational radial-tangential model (k1 k2 p1 p2 k3 k4 k5 k6), "fisheye" the equidistant one
 with polynomial k1 k2 k3 k4. A pinhole is "opencv" without coefficients.
+
+A `Camera` is in the frame that its pose leads to, and does not know which one that is: the world frame as readers make
+it, the scene frame after `moved(scene_from_world)`. Its field is named `world_from_camera`, after the first of them.
+Code for cameras of any frame, or of the scene frame (everything below `query`), reads the pose as `frame_from_camera`,
+and says in its docstring which frame it wants.
 """
 
 from collections.abc import Sequence
@@ -14,23 +19,43 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from langfield.core.camera_checks import (
+    OPENGL_AXES,
+    Distortion,
+    all_coefficients,
+    checked_focal,
+    checked_number,
+    checked_pose,
+    checked_side,
+    intrinsic_numbers,
+    look_at_pose,
+    one_focal,
+)
+from langfield.core.errors import UsageError
 from langfield.core.rays import Rays
-from langfield.core.transforms import Matrix4, Similarity
+from langfield.core.transforms import Matrix4, Similarity, opencv_from_opengl
 
 LensModel = Literal["opencv", "fisheye"]
-Distortion = tuple[float, float, float, float, float, float, float, float]
+Matrix = np.ndarray | Sequence[Sequence[float]]  # as people give one
+Vector = np.ndarray | Sequence[float]
 NO_DISTORTION: Distortion = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 _NEWTON_STEPS = 6
+_HOW_TO_MAKE_ONE = "make one by Camera.looking_at, Camera.from_intrinsics or Camera.from_opengl"
 
 
 @dataclass(frozen=True)
 class Camera:
-    """One photo's camera.
+    """A camera: a photo's, or one of your own, best made by `looking_at`, `from_intrinsics` or `from_opengl`.
 
     Attributes:
-        world_from_camera: 4×4 rigid pose, float64, OpenCV axes.
-        width_px, height_px: the picture's size.
-        fx_px, fy_px, cx_px, cy_px: focal lengths and principal point in pixels.
+        world_from_camera: 4×4 rigid pose, float64: maps camera coordinates to world ones. The camera's axes are
+            OpenCV's (x right, y down, z forward). After `moved` it leads to the other frame: see `frame_from_camera`.
+        width_px: the picture's width.
+        height_px: the picture's height.
+        fx_px: focal length along x, in pixels.
+        fy_px: focal length along y, in pixels.
+        cx_px: x of the principal point, in pixels; the centre of the top left pixel is (0.5, 0.5).
+        cy_px: y of the principal point, in pixels.
         distortion: (k1, k2, p1, p2, k3, k4, k5, k6) for "opencv"; (k1, k2, 0, 0, k3, k4, 0, 0) for "fisheye".
         lens: the lens model.
     """
@@ -44,6 +69,103 @@ class Camera:
     cy_px: float
     distortion: Distortion = NO_DISTORTION
     lens: LensModel = "opencv"
+
+    @property
+    def frame_from_camera(self) -> Matrix4:
+        """The 4×4 pose in whatever frame this camera is in: the value of `world_from_camera`, also after `moved`."""
+        return self.world_from_camera
+
+    # -- cameras of one's own ------------------------------------------------------------------------------------
+
+    @classmethod
+    def looking_at(
+        cls,
+        eye: Vector,
+        target: Vector,
+        up: Vector,
+        *,
+        width_px: int,
+        height_px: int,
+        fov_y_deg: float | None = None,
+        focal_px: float | None = None,
+    ) -> "Camera":
+        """A pinhole at `eye` with `target` in the middle of its picture.
+
+        Args:
+            eye, target: points of the world frame, in its units.
+            up: the direction of the world frame that is up in the picture.
+            width_px, height_px: the picture's size.
+            fov_y_deg, focal_px: the picture's vertical opening angle, or its focal length in pixels; one of the two.
+
+        Raises UsageError for numbers that make no camera.
+        """
+        size = checked_side(width_px, "width_px"), checked_side(height_px, "height_px")
+        focal = one_focal(focal_px, fov_y_deg, size[1])
+        return cls(look_at_pose(eye, target, up), *size, focal, focal, size[0] / 2, size[1] / 2)
+
+    @classmethod
+    def from_intrinsics(
+        cls,
+        world_from_camera: Matrix,
+        intrinsics: Matrix | float,
+        width_px: int,
+        height_px: int,
+        *,
+        distortion: Vector = (),
+        lens: LensModel = "opencv",
+    ) -> "Camera":
+        """A camera by its pose and its 3×3 matrix of intrinsics.
+
+        Args:
+            world_from_camera: 4×4 or 3×4, OpenCV axes (x right, y down, z forward); an array or nested lists.
+            intrinsics: the matrix of fx, 0, cx; 0, fy, cy; 0, 0, 1 in pixels, where the centre of the top left pixel is
+                (0.5, 0.5): OpenCV's calibration calls it (0, 0), so add 0.5 to its cx and cy. Or one focal length, for
+                a principal point in the middle.
+            width_px, height_px: the picture's size.
+            distortion: in OpenCV's order: k1, k2, p1, p2, k3, k4, k5, k6 (none, the first 4 or 5, or all), of a fisheye
+                k1, k2, k3, k4.
+
+        Raises UsageError for numbers that make no camera.
+        """
+        pose = checked_pose(world_from_camera)
+        size = checked_side(width_px, "width_px"), checked_side(height_px, "height_px")
+        k = all_coefficients(distortion, lens)
+        return cls(pose, *size, *intrinsic_numbers(intrinsics, *size), k, lens)
+
+    @classmethod
+    def from_opengl(
+        cls,
+        world_from_camera_opengl: Matrix,
+        intrinsics: Matrix | float,
+        width_px: int,
+        height_px: int,
+        *,
+        distortion: Vector = (),
+        lens: LensModel = "opencv",
+    ) -> "Camera":
+        """`from_intrinsics` for a pose in OpenGL's axes (x right, y up, looking along −z): the camera-to-world matrix
+        of nerfstudio, Blender and three.js, in the world frame of the scene's files."""
+        pose = checked_pose(world_from_camera_opengl, "world_from_camera_opengl", OPENGL_AXES)
+        return cls.from_intrinsics(
+            opencv_from_opengl(pose), intrinsics, width_px, height_px, distortion=distortion, lens=lens
+        )
+
+    def checked(self) -> "Camera":
+        """This camera with its numbers as they are to be: the pose a float64 matrix, whatever it was given as.
+
+        Raises UsageError for a pose that is not rigid or mirrors, sizes below 1, focal lengths that are not positive,
+        and numbers that are not finite. Poses in other axes cannot be told. Cost: 20 µs.
+        """
+        pose = checked_pose(self.world_from_camera)
+        sides = {name: checked_side(getattr(self, name), name) for name in ("width_px", "height_px")}
+        for name in ("fx_px", "fy_px"):
+            checked_focal(getattr(self, name), name)
+        for name in ("cx_px", "cy_px"):
+            checked_number(getattr(self, name), name)
+        k = all_coefficients(self.distortion, self.lens)
+        return replace(self, world_from_camera=pose, distortion=k, **sides)
+
+    # -- the same camera otherwise ---------------------------------------------------------------------------------
 
     def resized(self, width_px: int, height_px: int) -> "Camera":
         """The same view on another pixel raster: intrinsics scale with the picture."""
@@ -71,12 +193,12 @@ class Camera:
 
     @property
     def is_pinhole(self) -> bool:
-        """Whether there is no distortion: straight lines stay straight."""
+        """Whether the lens has no distortion."""
         return self.lens == "opencv" and not any(self.distortion)
 
     @property
     def optics(self) -> tuple[Any, ...]:
-        """All but the pose, hashable: cameras of equal optics have the same rays in their own axes."""
+        """Size, intrinsics and lens, hashable: cameras of equal optics have the same rays in camera axes."""
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "world_from_camera"}
         return (*(values | {"distortion": tuple(float(k) for k in self.distortion)}).values(),)
 
@@ -84,9 +206,9 @@ class Camera:
         """The pinhole of the same pose, size, focal lengths and principal point."""
         return replace(self, distortion=NO_DISTORTION, lens="opencv")
 
-    def moved(self, scene_from_world: Similarity) -> "Camera":
-        """The same camera in another frame."""
-        return replace(self, world_from_camera=scene_from_world.pose(self.world_from_camera))
+    def moved(self, target_from_source: Similarity) -> "Camera":
+        """The same camera in another frame, in most cases from the world to the scene frame (`scene_from_world`)."""
+        return replace(self, world_from_camera=target_from_source.pose(self.world_from_camera))
 
     def to_json(self) -> dict[str, Any]:
         """The camera as plain JSON values; `from_json` gives it back bit for bit."""
@@ -110,16 +232,27 @@ class Camera:
         return torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
 
 
+def checked_camera(camera: Any) -> Camera:
+    """`Camera.checked` of what was given as a camera. UsageError for anything else."""
+    if not isinstance(camera, Camera):
+        hint = "give its .camera" if isinstance(getattr(camera, "camera", None), Camera) else _HOW_TO_MAKE_ONE
+        raise UsageError(f"camera must be a langfield.Camera, found {type(camera).__name__}: {hint}")
+    return camera.checked()
+
+
 @dataclass(frozen=True)
 class Cameras:
     """N cameras as tensors on one device; sizes and lenses may differ between them.
 
     Attributes:
         frame_from_camera: (N, 3, 4), the poses in whatever frame the given cameras were in (usually `scene`).
-        focal_px, centre_px: (N, 2), x then y.
+        focal_px: (N, 2), focal lengths along x and y.
+        centre_px: (N, 2), principal points, x then y.
         size_px: (N, 2), width then height.
         distortion: (N, 8), as in `Camera`.
         fisheye: (N,), which cameras have a fisheye lens.
+        any_distortion: whether any coefficient is not 0.
+        any_fisheye: whether any lens is a fisheye.
     """
 
     frame_from_camera: Float[Tensor, "n 3 4"]
@@ -137,7 +270,7 @@ class Cameras:
             return torch.from_numpy(np.array(rows)).to(device=device, dtype=dtype)
 
         return cls(
-            frame_from_camera=tensor([c.world_from_camera[:3] for c in cameras]),
+            frame_from_camera=tensor([c.frame_from_camera[:3] for c in cameras]),
             focal_px=tensor([(c.fx_px, c.fy_px) for c in cameras]),
             centre_px=tensor([(c.cx_px, c.cy_px) for c in cameras]),
             size_px=tensor([(c.width_px, c.height_px) for c in cameras], torch.int64),

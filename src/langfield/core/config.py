@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from langfield.core.errors import LangfieldError
+
 T = TypeVar("T")
 
 
 class TypedConfig:
-    """Base of a family of configs that stand in one place and are told apart by `type`.
+    """Base of a family of configs of which one is chosen, and which are distinguished by their `type`.
 
     A family is a direct subclass without a `type`; its members are dataclasses that derive from it and set one:
 
@@ -120,4 +122,8 @@ def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
     if needed:
         raise ValueError(f"{where} lacks keys: {', '.join(sorted(needed))}")
     hints = get_type_hints(kind)
-    return kind(**{name: _build(hints[name], value[name], f"{where}.{name}") for name in sorted(value)})
+    values = {name: _build(hints[name], value[name], f"{where}.{name}") for name in sorted(value)}
+    try:
+        return kind(**values)
+    except (ValueError, LangfieldError) as error:  # it checks its values
+        raise ValueError(f"{where}: {error}") from None

@@ -1,4 +1,4 @@
-"""Which device to compute on, and how a few numbers get there."""
+"""Which device to compute on, and copies to it that do not wait."""
 
 import numpy as np
 import torch
@@ -28,8 +28,11 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def sent(numbers: np.ndarray, device: torch.device) -> Float32[Tensor, "..."]:
-    """A few numbers as float32 on the device. `Tensor.to` would wait for all that the device has to do; these go from
-    pinned memory, which torch does not use again before they arrived."""
+def to_device_async(numbers: np.ndarray, device: torch.device) -> Float32[Tensor, "..."]:
+    """Numbers as float32 on the device, without waiting for it.
+
+    `Tensor.to` would wait until the device has done all its work. These are copied from pinned memory, which torch does
+    not use again before they have arrived.
+    """
     host = torch.from_numpy(numbers.astype(np.float32))
     return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host.to(device)

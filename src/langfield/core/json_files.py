@@ -1,4 +1,4 @@
-"""JSON files, read strictly: whoever wrote them, nothing in them surprises the code that uses them.
+"""JSON files, read strictly, for they may come from anywhere.
 
 `parse_json` refuses what JSON's standard leaves open (a key twice in one object, NaN, Infinity). `read_json` reads a
 whole file and hands out its values as `Json`, which know where they stand in it, so that an error can say so.
@@ -18,7 +18,7 @@ from langfield.core.transforms import Matrix4
 MAX_JSON_BYTES = 64 << 20
 MAX_JSON_DEPTH = 32
 MAX_SIDE_PX = 65536  # of a picture
-MAX_COORDINATE = 1e12  # and the largest number that is believed where nothing else is said
+MAX_COORDINATE = 1e12  # and the largest number that is accepted where no other limit is given
 
 
 class StrictJsonError(ValueError):

@@ -1,4 +1,4 @@
-"""Progress events: what long work tells whoever listens (command line, log file, a notebook).
+"""Progress events: what long work reports to a listener (command line, log file, a notebook).
 
 Long functions take `progress: Progress = silent` and call it at least every two seconds. They never print.
 """

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+# Uniform numbers that a batch brings for each ray, one for each round of sampling along it: samplers have at most so
+# many rounds.
+JITTER_COLUMNS = 4
+
 
 @dataclass(frozen=True)
 class Rays:

@@ -7,11 +7,11 @@ from jaxtyping import Bool, Float32, Float64
 
 MEAN_NAMES = ("x", "y", "z")
 NORMAL_NAMES = ("nx", "ny", "nz")
-CONSTANT_NAMES = ("f_dc_0", "f_dc_1", "f_dc_2")
+DC_NAMES = ("f_dc_0", "f_dc_1", "f_dc_2")
 OPACITY_NAME = "opacity"
 SCALE_NAMES = ("scale_0", "scale_1", "scale_2")
 ROTATION_NAMES = ("rot_0", "rot_1", "rot_2", "rot_3")
-# Numbers of coefficients besides the constants, of all three colours, for harmonics of degree 0 to 3.
+# How many coefficients there are beside those of degree 0, of all three colours, for harmonics up to degree 0 to 3.
 REST_COUNTS = (0, 9, 24, 45)
 
 
@@ -20,7 +20,7 @@ class Splats:
     """N Gaussians with colours of spherical harmonics of degree d, K = (d + 1)².
 
     Attributes:
-        means: centres, in the frame that whoever holds them says: in files it is the world frame.
+        means: centres, in a frame that depends on the holder; in files it is the world frame.
         rotations: quaternions wxyz that turn a Gaussian's own axes into the frame; any length but 0.
         log_scales: natural logarithms of the standard deviations along their own axes.
         opacity_logits: opacities before the logistic function.
@@ -54,5 +54,5 @@ class Splats:
 
 
 def rest_names(count: int) -> tuple[str, ...]:
-    """Names of so many coefficients besides the constants: all of red, then of green, then of blue."""
+    """Names of so many coefficients of degree 1 and higher: all of red, then of green, then of blue."""
     return tuple(f"f_rest_{i}" for i in range(count))

@@ -18,13 +18,13 @@ _GREY_16_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 Rgb = UInt8[np.ndarray, "h w 3"]
 
 
-def image_size(path: Path) -> tuple[int, int]:
+def image_size(path: str | Path) -> tuple[int, int]:
     """Width and height in pixels from the file's header, as stored (EXIF orientation is not applied)."""
-    with _opened(path) as image:
+    with _opened(Path(path)) as image:
         return image.size
 
 
-def decode_image(path: Path, size: tuple[int, int] | None = None) -> Rgb:
+def decode_image(path: str | Path, size: tuple[int, int] | None = None) -> Rgb:
     """Decode a photo to 8-bit sRGB.
 
     Poses belong to the pixels as stored, so EXIF orientation is not applied. Transparent pixels are laid on white.
@@ -36,6 +36,7 @@ def decode_image(path: Path, size: tuple[int, int] | None = None) -> Rgb:
 
     Raises DataError naming the file if it is missing, torn, too large, or of another kind.
     """
+    path = Path(path)
     with _opened(path) as image:
         resize = size is not None and size != image.size
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 at once; `box` is the picture's exact extent on that raster.
@@ -46,11 +47,12 @@ def decode_image(path: Path, size: tuple[int, int] | None = None) -> Rgb:
         return np.array(rgb)
 
 
-def decode_mask(path: Path, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+def decode_mask(path: str | Path, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     """Decode a mask to the photo's size (nearest pixel): True where any colour is nonzero, which means "use it".
 
     Raises DataError if the file cannot be read or is of another shape than width : height of `size`.
     """
+    path = Path(path)
     with _opened(path) as image:
         if not same_shape(image.size, size):
             raise DataError(
@@ -66,13 +68,14 @@ def decode_mask(path: Path, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     return used[rows[:, None], columns]
 
 
-def decode_black_and_white(path: Path) -> Bool[np.ndarray, "h w"]:
+def decode_black_and_white(path: str | Path) -> Bool[np.ndarray, "h w"]:
     """Decode a picture of black and white at its own size: True where it is white (128 and above; a transparent pixel
     is black).
 
     Raises DataError naming the file as `decode_image` does, and for colours or a picture that is no brighter than 127
     but not black (masks of 0 and 1 are such).
     """
+    path = Path(path)
     with _opened(path) as image:
         rgb = np.asarray(_as_rgb(image, path, ground="black"))
     grey = rgb[:, :, 0]

@@ -7,16 +7,20 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from langfield.core.cameras import Camera
-from langfield.core.errors import DataError
+from langfield.core.errors import DataError, UsageError
 from langfield.core.files import file_sha256
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.transforms import Similarity
 
+# The rule of `Scene.fingerprint`; runs say by which one theirs was made. 1, of langfield 0.1.0: depth files counted,
+# though nothing reads them, and points did not, though Gaussians start from them.
+FINGERPRINT_VERSION: Final = 2
 _READERS = 8
 
 
@@ -60,6 +64,13 @@ class Points:
     def __len__(self) -> int:
         return self.xyz.shape[0]
 
+    def digest(self) -> str:
+        """sha256 (hex) of places and colours, in their order, whatever file they were read from."""
+        total = hashlib.sha256(f"{len(self)}".encode())
+        total.update(self.xyz.astype("<f4").tobytes())
+        total.update(self.rgb.tobytes())
+        return total.hexdigest()
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -69,7 +80,8 @@ class Scene:
         root: the folder that holds its files.
         kind: the format it was read from ("nerfstudio", "colmap").
         views: sorted by name.
-        train, test: indices into `views`.
+        train: indices into `views` of those to train on.
+        test: indices into `views` of those to test on.
         points: in the world frame.
         scene_from_world: the similarity from the world frame to the scene frame, the normalised one that is trained in.
         notes: lines for a person: what was found, chosen, left out, resized.
@@ -88,19 +100,32 @@ class Scene:
         """Every view's camera, moved into the scene frame."""
         return [view.camera.moved(self.scene_from_world) for view in self.views]
 
-    def fingerprint(self, progress: Progress = silent) -> str:
-        """sha256 (hex) of what a run learns from: photos, masks, depths, cameras and split.
+    def fingerprint(self, progress: Progress = silent, version: int = FINGERPRINT_VERSION) -> str:
+        """sha256 (hex) of what a run learns from: photos, masks, cameras, split, and the point cloud that Gaussians
+        start from.
 
         The folder's place and the files' dates do not count; the size the photos are used at does.
+
+        Args:
+            version: of the rule; an older one tells whether a run that has its fingerprint by that is of this scene.
+
+        Raises UsageError for a version that is not known, DataError for files that cannot be read.
         """
-        paths = [p for v in self.views for p in (v.image_path, v.mask_path, v.depth_path) if p is not None]
-        digests = _digests(paths, progress)
+        if version not in (1, FINGERPRINT_VERSION):
+            raise UsageError(f"fingerprints of version {version} are not known to this langfield; update it")
+        files_of_view = [(view.image_path, view.mask_path) for view in self.views]
+        if version == 1:
+            files_of_view = [(*files, view.depth_path) for files, view in zip(files_of_view, self.views, strict=True)]
+        digests = _digests([path for files in files_of_view for path in files if path is not None], progress)
         total = hashlib.sha256()
-        for view in self.views:
-            files = [digests.get(p, "-") if p else "-" for p in (view.image_path, view.mask_path, view.depth_path)]
-            line = [view.name, *files, f"{view.depth_unit:.9g}", *_camera_words(view.camera)]
+        for view, files in zip(self.views, files_of_view, strict=True):
+            words = ["-" if path is None else digests[path] for path in files]
+            unit = [f"{view.depth_unit:.9g}"] if version == 1 else []
+            line = [view.name, *words, *unit, *_camera_words(view.camera)]
             total.update(("\0".join(line) + "\n").encode())
         total.update(f"train {self.train} test {self.test}".encode())
+        if version != 1:
+            total.update(b"no points" if self.points is None else f"\0points {self.points.digest()}".encode())
         return total.hexdigest()
 
 

@@ -1,1 +1,10 @@
-"""Image-text and self-supervised encoders behind two small protocols: cards, weights, and loading by spec."""
+"""Image-text and self-supervised encoders behind two small protocols: cards, weights, and loading by spec.
+
+base      the protocols `ImageTextEncoder` and `DenseEncoder`, and `EncoderCard`
+registry  an encoder by its spec ("openclip:…", "builtin:…", "timm:…")
+openclip  any OpenCLIP model
+builtin   the one that comes with langfield
+dense     timm's vision transformers
+weights   files of weights: where they are, their digest, what to say when they are missing
+recorded  a text encoder as a CUDA graph
+"""

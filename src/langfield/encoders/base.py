@@ -23,7 +23,8 @@ class EncoderCard:
         config_sha256: SHA-256 of the architecture and preprocessing as JSON.
         embed_dim: D, the width of an embedding.
         input_size_px: side of the square crops of an image-text encoder; shorter side of the pictures of a dense one.
-        mean, std: of each colour channel, of pictures in [0, 1].
+        mean: of each colour channel, of pictures in [0, 1]: what is taken from them.
+        std: of each colour channel: what pictures are divided by after that.
         interpolation: how the model was shown resized pictures.
         licence: of the weights; "unknown" where nothing says it.
         parameters: how many numbers the model has.

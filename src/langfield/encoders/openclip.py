@@ -7,7 +7,7 @@ repository of the Hugging Face hub, or a folder in OpenCLIP's own layout.
 import difflib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,15 @@ from langfield.core.files import file_sha256
 from langfield.core.json_files import parse_json
 from langfield.encoders.base import EncoderCard, compute_dtype
 from langfield.encoders.recorded import Recorded
-from langfield.encoders.weights import RANDOM, RANDOM_SEED, hub_file, json_sha256, missing, readable
+from langfield.encoders.weights import (
+    RANDOM,
+    RANDOM_SEED,
+    hub_file,
+    hub_only_if_it_answers,
+    json_sha256,
+    missing,
+    readable,
+)
 
 _CONFIG = "open_clip_config.json"
 _HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -122,13 +130,16 @@ def load_openclip(spec: str, device: torch.device) -> OpenClipEncoder:
         source = _hub(name.removeprefix("hf-hub:"), spec)
     else:
         source = _built_in(name, spec)
-    with _quiet_open_clip(), torch.random.fork_rng(devices=[]):
+    repository = _asked_repository(source.name)
+    waiting = nullcontext() if repository is None else hub_only_if_it_answers(repository)
+    with _quiet_open_clip(), waiting, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(RANDOM_SEED)
         model = _build(source, spec)
         tokenizer = _tokenizer(source.name, spec)
+        card = _card(spec, source, model)
     if getattr(model, "logit_bias", None) is not None:
         _log.warning("relevancy is not calibrated for %s (a sigmoid loss): order phrases by it, do not trust 0.5", spec)
-    return OpenClipEncoder(model, tokenizer, _card(spec, source, model), device)
+    return OpenClipEncoder(model, tokenizer, card, device)
 
 
 def _built_in(name: str, spec: str) -> _Source:
@@ -209,6 +220,14 @@ def _tokenizer(name: str, spec: str) -> Any:
         raise UsageError(f"{spec}: its tokenizer needs a package: pip install {error.name or error}") from error
     except (OSError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{spec}: its tokenizer's files could not be read or downloaded ({error})") from error
+
+
+def _asked_repository(name: str) -> str | None:
+    """Of which hub repository OpenCLIP itself will ask for files, beside the weights: configurations, tokenizers."""
+    if name.startswith("hf-hub:"):
+        return name.removeprefix("hf-hub:")
+    text = (open_clip.get_model_config(name) or {}).get("text_cfg") or {}
+    return text.get("hf_tokenizer_name")
 
 
 def _card(spec: str, source: _Source, model: nn.Module) -> EncoderCard:

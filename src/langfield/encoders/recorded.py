@@ -30,8 +30,8 @@ class Recorded:
         self._lock = threading.Lock()
         self._calls = 0
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._given: Tensor | None = None
-        self._made: Tensor | None = None
+        self._static_input: Tensor | None = None
+        self._static_output: Tensor | None = None
 
     @property
     def recorded(self) -> bool:
@@ -46,36 +46,36 @@ class Recorded:
             if self._calls == 2:
                 with torch.cuda.device(given.device):
                     self._record(given)
-            place, made = self._given, self._made
-            alike = place is not None and (place.shape, place.dtype, place.device) == (
+            static_input, static_output = self._static_input, self._static_output
+            same_form = static_input is not None and (static_input.shape, static_input.dtype, static_input.device) == (
                 given.shape,
                 given.dtype,
                 given.device,
             )
-            if self._graph is None or place is None or made is None or not alike:
+            if self._graph is None or static_input is None or static_output is None or not same_form:
                 return self._function(given)
-            place.copy_(given)
+            static_input.copy_(given)
             self._graph.replay()
-            return made.clone()
+            return static_output.clone()
 
     def _record(self, given: Tensor) -> None:
-        place, stream = given.clone(), torch.cuda.Stream()
+        static_input, stream = given.clone(), torch.cuda.Stream()
         expected = self._function(given)
         try:
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
                 for _ in range(_WARM_UPS):
-                    self._function(place)
+                    self._function(static_input)
             torch.cuda.current_stream().wait_stream(stream)
             graph = torch.cuda.CUDAGraph()
             # Other threads decode photos meanwhile: what they do is no part of this.
             with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-                made = self._function(place)
+                static_output = self._function(static_input)
             graph.replay()
-            if not torch.allclose(made, expected, rtol=1e-2, atol=1e-3):
+            if not torch.allclose(static_output, expected, rtol=1e-2, atol=1e-3):
                 raise RuntimeError("the recording gives something else")
         except RuntimeError as error:
             torch.cuda.synchronize()
             _log.info("not recorded: %s", str(error).splitlines()[0])
             return
-        self._graph, self._given, self._made = graph, place, made
+        self._graph, self._static_input, self._static_output = graph, static_input, static_output

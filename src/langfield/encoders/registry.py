@@ -1,10 +1,11 @@
 """Encoders by spec."""
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
+from langfield.core.choices import hint
 from langfield.core.errors import UsageError
 from langfield.encoders.base import DenseEncoder, ImageTextEncoder
 
@@ -55,10 +56,24 @@ def load_dense(spec: str, device: torch.device | str = "cpu") -> DenseEncoder:
     return _load(_DENSE, "dense", spec, device)
 
 
-def _load(table: Mapping[str, tuple[Loader[E], str]], kind: str, spec: str, device: torch.device | str) -> E:
+def check_image_text_spec(spec: str) -> None:
+    """Raise UsageError for a spec of no known kind of image-text encoder. Nothing is loaded."""
+    _check(_IMAGE_TEXT, "image-text", spec)
+
+
+def check_dense_spec(spec: str) -> None:
+    """Raise UsageError for a spec of no known kind of dense encoder. Nothing is loaded."""
+    _check(_DENSE, "dense", spec)
+
+
+def _check(table: Mapping[str, tuple[Loader[Any], str]], kind: str, spec: str) -> None:
     prefix, colon, rest = spec.partition(":")
     if not colon or not rest or prefix not in table:
         forms = "; ".join(form for _, form in table.values())
-        raise UsageError(f"{spec!r} names no {kind} encoder: a spec is one of {forms}")
-    loader, _ = table[prefix]
+        raise UsageError(f"{spec!r} names no {kind} encoder: {hint(prefix, table)}a spec is one of {forms}")
+
+
+def _load(table: Mapping[str, tuple[Loader[E], str]], kind: str, spec: str, device: torch.device | str) -> E:
+    _check(table, kind, spec)
+    loader, _ = table[spec.partition(":")[0]]
     return loader(spec, torch.device(device))

@@ -10,6 +10,7 @@ from torch import Tensor
 from langfield.core.cameras import Camera
 from langfield.core.observed_scales import CROP_LEVELS
 from langfield.core.progress import Progress, silent
+from langfield.evaluation.protocols.names import LevelMaps
 from langfield.query.answers import Answer, ViewAnswers
 from langfield.query.session import Protocol as AnswerProtocol
 
@@ -50,8 +51,8 @@ class SessionWithLevelMaps(AskableSession, Protocol):
         """The run's photos, each with `name` and `split` ("train" if it was trained on)."""
         ...
 
-    def level_maps(self, camera: Camera, phrases: Sequence[str]) -> Float32[Tensor, "l p h w"]:
-        """Relevancy of P phrases in a camera's picture at each of L levels."""
+    def level_maps(self, camera: Camera, phrases: Sequence[str], *, raw: bool = False) -> Float32[Tensor, "l p h w"]:
+        """Relevancy of P phrases in a camera's picture at each of L levels; `raw`: as rendered at each crop level."""
         ...
 
 
@@ -64,11 +65,11 @@ def ask_view_in_batches(
 
 
 def level_maps_in_batches(
-    session: SessionWithLevelMaps, camera: Camera, phrases: Sequence[str]
+    session: SessionWithLevelMaps, camera: Camera, phrases: Sequence[str], maps: LevelMaps
 ) -> Iterator[tuple[Sequence[str], Float32[Tensor, "l p h w"]]]:
     """`session.level_maps` for as many phrases at a time as fit in `MAX_MAPS_BYTES`; with those phrases."""
     for batch in _batches(phrases, camera, maps_per_phrase=CROP_LEVELS):
-        yield batch, session.level_maps(camera, batch)
+        yield batch, session.level_maps(camera, batch, raw=maps == "raw")
 
 
 def _batches(phrases: Sequence[str], camera: Camera, maps_per_phrase: int) -> Iterator[Sequence[str]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from langfield.core.choices import check_choice
 from langfield.core.errors import DataError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.data.queries import ABSENT
@@ -21,13 +22,20 @@ from langfield.evaluation.metrics import Lpips
 from langfield.evaluation.protocols import lerf_mask, lerf_ovs, ovs_3d, positions, presence
 from langfield.evaluation.protocols.held_out_views import HeldOutViews
 from langfield.evaluation.protocols.labelled_views import labelled_views
-from langfield.evaluation.protocols.names import HEADLINE_KINDS, PROTOCOLS, ProtocolName
+from langfield.evaluation.protocols.names import (
+    HEADLINE_KINDS,
+    LEVEL_MAPS,
+    PROTOCOLS,
+    PROTOCOLS_AT_LEVELS,
+    LevelMaps,
+    ProtocolName,
+)
 from langfield.evaluation.questions import HitCounts, Question
 from langfield.evaluation.result import EvaluationReport, ViewResult
 from langfield.evaluation.statistics import mean, summary
 
 MeasureView = Callable[[View], ViewResult]
-MeasureViewAtLevels = Callable[[SessionWithLevelMaps, View, Labels, int | None], ViewResult]
+MeasureViewAtLevels = Callable[[SessionWithLevelMaps, View, Labels, int | None, LevelMaps], ViewResult]
 
 
 def evaluate(
@@ -36,6 +44,7 @@ def evaluate(
     *,
     queries: Path | None = None,
     protocol: ProtocolName = "langfield",
+    maps: LevelMaps | None = None,
     max_side_px: int | None = None,
     device: str | torch.device = "cpu",
     pictures: bool = True,
@@ -54,6 +63,8 @@ def evaluate(
 
     Args:
         queries: labels as `open_labels` reads them; None measures pictures only.
+        maps: for `PROTOCOLS_AT_LEVELS` the relevancy maps that compete, as `LEVEL_MAPS` describes them; None is
+            "refined". Only "raw" compares with papers' figures.
         max_side_px: phrases are asked on a picture no longer than this, and answers brought to the labels' raster; None
             for the photos' own size.
         device: where masks are made and compared, and SSIM computed; the session's own is fastest.
@@ -61,12 +72,12 @@ def evaluate(
 
     Raises:
         DataError: a scene without test views, or labels, photos or masks that cannot be used.
-        UsageError: an unknown protocol, or one that needs labels, without any.
+        UsageError: an unknown protocol, one that needs labels, without any, or maps that it has not.
     """
-    if protocol not in PROTOCOLS:
-        raise UsageError(f"there is no protocol {str(protocol)[:40]!r}: choose one of {', '.join(PROTOCOLS)}")
+    check_protocol(protocol, maps)
     start = time.monotonic()
-    evaluation = _Evaluation(session, scene, queries, protocol, max_side_px, torch.device(device), progress, start)
+    where, competing = torch.device(device), maps or "refined"
+    evaluation = _Evaluation(session, scene, queries, protocol, competing, max_side_px, where, progress, start)
     match protocol:
         case "lerf-ovs" | "lerf-ovs-held-out":
             return _at_levels(evaluation, lerf_ovs.measure)
@@ -82,6 +93,18 @@ def evaluate(
             return _held_out_views(evaluation, protocol, pictures)
 
 
+def check_protocol(protocol: ProtocolName, maps: LevelMaps | None) -> None:
+    """Raise UsageError for a protocol or maps that are not known, and for maps where none compete."""
+    check_choice("protocol", protocol, PROTOCOLS)
+    if maps is None:
+        return
+    check_choice("kind of maps", maps, LEVEL_MAPS)
+    if protocol not in PROTOCOLS_AT_LEVELS:
+        raise UsageError(
+            f"by the protocol {protocol} no maps compete: leave {maps} out, or ask by {', '.join(PROTOCOLS_AT_LEVELS)}"
+        )
+
+
 @dataclass(frozen=True)
 class _Evaluation:
     """The arguments of one call of `evaluate`, and what all protocols do with them."""
@@ -90,6 +113,7 @@ class _Evaluation:
     scene: Scene
     path: Path | None
     protocol: ProtocolName
+    maps: LevelMaps
     max_side_px: int | None
     device: torch.device
     progress: Progress
@@ -193,8 +217,9 @@ def _at_levels(
         held_out=evaluation.protocol != in_all_photos,
         advice=f", or ask by the protocol {in_all_photos}",
     )
-    results = evaluation.each(views.asked, lambda view: measure(session, view, labels, evaluation.max_side_px))
-    which = {"trained_on": list(views.trained_on), "left_out": list(views.left_out)}
+    side, maps = evaluation.max_side_px, evaluation.maps
+    results = evaluation.each(views.asked, lambda view: measure(session, view, labels, side, maps))
+    which = {"maps": maps, "trained_on": list(views.trained_on), "left_out": list(views.left_out)}
     return evaluation.result(results, miou_of=miou_of, details=which | details)
 
 

@@ -27,8 +27,8 @@ class PhraseInView:
     """One phrase asked in one test view that shows what it means.
 
     Attributes:
-        in_box, in_mask: whether the point that answers it lies in a box of a thing that it means, and on that thing's
-            very pixels.
+        in_box: whether the point that answers it lies in a box of a thing that it means.
+        in_mask: whether that point lies on that thing's very pixels.
         iou: of the mask that LERF-OVS's rule makes of the refined relevancy.
         truth_px: how many pixels of the labels' raster show what the phrase means.
     """

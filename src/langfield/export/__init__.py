@@ -1,1 +1,7 @@
-"""Export: what a run knows as files for other programs, in the frame and units of its input files."""
+"""Export: what a run knows as files for other programs, in the frame and units of its input files.
+
+answers  maps and masks of phrases in photos, COCO annotations, elements as PLY
+coco     masks as COCO's run-length encoding
+points   the surface as coloured points
+ply      PLY files of Gaussians and of points
+"""

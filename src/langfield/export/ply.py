@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
 from langfield.core.splats import (
-    CONSTANT_NAMES,
+    DC_NAMES,
     MEAN_NAMES,
     NORMAL_NAMES,
     OPACITY_NAME,
@@ -22,7 +22,7 @@ _ROWS_AT_ONCE = 2**13  # of 248 bytes: they stay in a cache while their columns 
 _TYPE_NAMES = {"<f4": "float", "|u1": "uchar"}
 
 
-def write_splat_ply(path: Path, splats: Splats, selection: Bool[np.ndarray, " n"] | None = None) -> int:
+def write_splat_ply(path: str | Path, splats: Splats, selection: Bool[np.ndarray, " n"] | None = None) -> int:
     """Write Gaussians in the form that 3D Gaussian splatting made common: binary little endian, all floats.
 
     `langfield.data.formats.splat_ply.read_splat_ply` reads it again. Normals are written as 0, for there are readers
@@ -37,20 +37,20 @@ def write_splat_ply(path: Path, splats: Splats, selection: Bool[np.ndarray, " n"
     """
     chosen = splats if selection is None else splats.chosen(selection)
     rest = rest_names(3 * (chosen.harmonics.shape[1] - 1))
-    names = (*MEAN_NAMES, *NORMAL_NAMES, *CONSTANT_NAMES, *rest, OPACITY_NAME, *SCALE_NAMES, *ROTATION_NAMES)
+    names = (*MEAN_NAMES, *NORMAL_NAMES, *DC_NAMES, *rest, OPACITY_NAME, *SCALE_NAMES, *ROTATION_NAMES)
     content, table = _room([(name, "<f4") for name in names], len(chosen))
     _fill(table, MEAN_NAMES, chosen.means)
     _fill(table, NORMAL_NAMES, np.zeros((len(chosen), 3)))
-    _fill(table, CONSTANT_NAMES, chosen.harmonics[:, 0])
+    _fill(table, DC_NAMES, chosen.harmonics[:, 0])
     _fill(table, rest, chosen.harmonics[:, 1:].transpose(0, 2, 1).reshape(len(chosen), len(rest)))
     _fill(table, [OPACITY_NAME], chosen.opacity_logits[:, None])
     _fill(table, SCALE_NAMES, chosen.log_scales)
     _fill(table, ROTATION_NAMES, chosen.rotations)
-    write_bytes(path, content.data)
+    write_bytes(Path(path), content.data)
     return len(chosen)
 
 
-def write_points_ply(path: Path, xyz: Float64[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"]) -> None:
+def write_points_ply(path: str | Path, xyz: Float64[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"]) -> None:
     """Write coloured points (binary little endian, positions as floats), all or nothing; `read_ply` reads them again.
 
     Raises RunError if the file cannot be written.
@@ -60,7 +60,7 @@ def write_points_ply(path: Path, xyz: Float64[np.ndarray, "n 3"], rgb: UInt8[np.
     content, table = _room(fields, len(xyz))
     _fill(table, MEAN_NAMES, xyz)
     _fill(table, colours, rgb)
-    write_bytes(path, content.data)
+    write_bytes(Path(path), content.data)
 
 
 def _room(fields: Sequence[tuple[str, str]], count: int) -> tuple[UInt8[np.ndarray, " b"], np.ndarray]:

@@ -1,1 +1,11 @@
-"""What encoders make of a scene's photos: crop pyramids and dense maps, computed once, cached, and sampled."""
+"""What encoders make of a scene's photos: computed once, cached, and sampled.
+
+photos      the photos that a model learns from, as it may read them
+pyramid     LERF's pyramid of crops, each with its embedding
+dense       a grid of features over each photo
+extraction  photos through an encoder into the cache, and out of it as one table
+cache       an entry for each photo, addressed by all that made it
+bank        pyramid and dense features of the photos together, as training samples them
+targets     what heads learn from, by name
+codebook    a few embeddings of which all others are sparse mixes
+"""

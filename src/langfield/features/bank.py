@@ -1,4 +1,4 @@
-"""Everything encoders say about a scene's photos, in one object that training samples."""
+"""The encoders' features of a scene's photos."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,13 +13,19 @@ from langfield.data.views import Scene, View
 from langfield.encoders.base import DenseEncoder, EncoderCard, ImageTextEncoder
 from langfield.features.cache import FeatureCache, default_cache_dir, entry_key
 from langfield.features.dense import DenseFeatures
-from langfield.features.extraction import Extracted, Extraction, Photo, extract_rows
+from langfield.features.extraction import Extracted, Extraction, PhotoToEncode, extract_rows
 from langfield.features.pyramid import LERF_PYRAMID, PyramidFeatures, PyramidRecipe, encode_pyramid
 
 
 @dataclass(frozen=True)
 class FeatureReport:
-    """What making the pyramid took: crops encoded now, in how long, and how many photos the cache had already."""
+    """How the pyramid's features were made.
+
+    Attributes:
+        crops: crops that were encoded now.
+        seconds: in how long.
+        reused_photos: photos whose features came from the cache.
+    """
 
     crops: int
     seconds: float
@@ -27,18 +33,18 @@ class FeatureReport:
 
     @property
     def crops_per_second(self) -> float:
-        """0 when nothing had to be encoded."""
+        """Crops encoded a second; 0 if none had to be."""
         return self.crops / self.seconds if self.crops else 0.0
 
 
 @dataclass(frozen=True)
 class FeatureBank:
-    """A scene's features, for the views they were made for.
+    """Features of some of a scene's photos.
 
     Attributes:
         pyramid: image-text embeddings of crops.
-        dense: self-supervised features, or None if no dense encoder was given.
-        report: what it took.
+        dense: self-supervised features; None without a dense encoder.
+        report: how they were made.
     """
 
     pyramid: PyramidFeatures
@@ -59,9 +65,9 @@ def build_features(
     cache_dir: Path | None = None,
     progress: Progress = silent,
 ) -> FeatureBank:
-    """Features of some of a scene's photos: from the cache, or computed and kept there.
+    """Features of some of a scene's photos: from the cache, or computed and stored there.
 
-    Interrupted work goes on where it stopped; a changed photo is the only one computed again.
+    After an interruption the next call continues, and if a photo changed only that one is computed again.
 
     Args:
         view_indices: which of `scene.views`, at least one, each once.
@@ -81,17 +87,17 @@ def build_features(
     tiles = {size: sum(level.tiles for level in levels[size]) for size in levels}
     photos = _photos(views, {"pyramid": recipe.to_json()}, encoder.card, lambda size: tiles[size], progress)
     crops = Extraction(
-        lambda picture, photo, tell: encode_pyramid(picture, levels[photo.size_px], encoder, tell),
+        lambda picture, photo, on_rows: encode_pyramid(picture, levels[photo.size_px], encoder, on_rows),
         dim=encoder.card.embed_dim,
         device=encoder.device,
         stage="features",
         unit="crops",
     )
-    made = extract_rows(photos, crops, cache, progress)
+    extracted = extract_rows(photos, crops, cache, progress)
     return FeatureBank(
-        PyramidFeatures.from_rows(made.rows, view_indices, [levels[view.size_px] for view in views], recipe),
+        PyramidFeatures.from_rows(extracted.rows, view_indices, [levels[view.size_px] for view in views], recipe),
         None if dense_encoder is None else _dense(views, view_indices, dense_encoder, cache, progress),
-        _report(made),
+        _report(extracted),
     )
 
 
@@ -106,14 +112,14 @@ def _dense(
     grids = {size: encoder.grid(height_px=size[1], width_px=size[0]) for size in sizes}
     photos = _photos(views, {"dense": True}, encoder.card, lambda size: grids[size][0] * grids[size][1], progress)
     patches = Extraction(
-        lambda picture, photo, tell: encoder.encode(picture).half().flatten(0, 1),
+        lambda picture, photo, on_rows: encoder.encode(picture).half().flatten(0, 1),
         dim=encoder.card.embed_dim,
         device=encoder.device,
         stage="dense features",
         unit="patches",
     )
-    made = extract_rows(photos, patches, cache, progress)
-    return DenseFeatures.from_rows(made.rows, view_indices, [grids[size] for size in sizes], sizes)
+    extracted = extract_rows(photos, patches, cache, progress)
+    return DenseFeatures.from_rows(extracted.rows, view_indices, [grids[size] for size in sizes], sizes)
 
 
 def _photos(
@@ -122,16 +128,16 @@ def _photos(
     card: EncoderCard,
     rows_of: Callable[[tuple[int, int]], int],
     progress: Progress,
-) -> list[Photo]:
-    photos: list[Photo] = []
+) -> list[PhotoToEncode]:
+    photos: list[PhotoToEncode] = []
     first_row, start = 0, time.monotonic()
     for view in views:
         key = entry_key(view.digest(), view.size_px, recipe, card.identity())
-        photos.append(Photo(view.image_path, view.size_px, key, first_row, rows_of(view.size_px)))
+        photos.append(PhotoToEncode(view.image_path, view.size_px, key, first_row, rows_of(view.size_px)))
         first_row += photos[-1].rows
         progress(ProgressEvent("photo digests", len(photos), len(views), "photos", time.monotonic() - start))
     return photos
 
 
-def _report(made: Extracted) -> FeatureReport:
-    return FeatureReport(made.computed_rows, made.seconds, made.reused_photos)
+def _report(extracted: Extracted) -> FeatureReport:
+    return FeatureReport(extracted.computed_rows, extracted.seconds, extracted.reused_photos)

@@ -50,7 +50,7 @@ class FeatureCache:
         self.folder = folder
 
     def load(self, key: str, shape: tuple[int, int]) -> Rows | None:
-        """An entry's rows if it is there, whole and of this shape; else None."""
+        """The rows of an entry; None if there is none that verifies and has this shape."""
         try:
             data = self._data(key).read_bytes()
             manifest = parse_json(self._manifest(key).read_bytes())
@@ -72,21 +72,25 @@ class FeatureCache:
             _write(self._manifest(key), json.dumps(_manifest_of(key, data)).encode())
 
     @contextmanager
-    def held(self, keys: Sequence[str], while_waiting: Callable[[], None]) -> Iterator[None]:
-        """Be the only one to write this set of entries: a second process waits here, then finds them done."""
+    def lock(self, keys: Sequence[str], while_waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold the lock for writing this set of entries: a second process waits here, and then finds them written.
+
+        Args:
+            while_waiting: called every second until the lock is free.
+        """
         name = hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()
         with _writing(self.folder):
             (self.folder / "locks").mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / "locks" / f"{name}.lock")
-            while not lock.is_locked:
+            file_lock = FileLock(self.folder / "locks" / f"{name}.lock")
+            while not file_lock.is_locked:
                 try:
-                    lock.acquire(timeout=_POLL_SECONDS)
+                    file_lock.acquire(timeout=_POLL_SECONDS)
                 except Timeout:
                     while_waiting()
         try:
             yield
         finally:
-            lock.release()
+            file_lock.release()
 
     @contextmanager
     def table(self, rows: int, dim: int) -> Iterator["RowTable"]:
@@ -105,7 +109,7 @@ class FeatureCache:
 
 
 class RowTable:
-    """Rows on their way into a memory map."""
+    """A file of rows that are written one part after the other and then memory-mapped."""
 
     def __init__(self, file: Any, folder: Path, rows: int, dim: int) -> None:
         self._file = file
@@ -113,12 +117,13 @@ class RowTable:
         self._shape = (rows, dim)
 
     def put(self, first_row: int, rows: Rows) -> None:
+        """Write rows, from `first_row` on."""
         with _writing(self._folder):
             self._file.seek(first_row * self._shape[1] * rows.itemsize)
             self._file.write(np.ascontiguousarray(rows).data)
 
     def mapped(self) -> Rows:
-        """All rows, memory-mapped; the file lives as long as the array."""
+        """All rows, memory-mapped; the file exists as long as the array."""
         with _writing(self._folder):
             self._file.flush()
         return np.memmap(self._file, dtype=np.float16, mode="c", shape=self._shape)
@@ -143,7 +148,7 @@ def _write(path: Path, data: bytes) -> None:
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Say in one line why a cache in `folder` cannot be written."""
+    """Turn an OSError into a DataError about the cache in `folder`."""
     try:
         yield
     except OSError as error:

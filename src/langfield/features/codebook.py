@@ -1,12 +1,12 @@
 """A codebook of unit embeddings: learnt from a stream of them, and embeddings coded as sparse mixes of its rows.
 
-Learning is spherical k-means (Dhillon and Modha 2001): centres start spread over a sample of the stream (after
-k-means++, Arthur and Vassilvitskii 2007), settle on that sample, which fits in memory, and are then improved by passes
+Learning is spherical k-means (Dhillon and Modha 2001). Centres are initialised on a sample of the stream (after
+k-means++, Arthur and Vassilvitskii 2007), iterated on that sample, which fits in memory, and then improved by passes
 over the whole stream, batch by batch. The sum of cosines never falls in a pass.
 
-Coding is non-negative orthogonal matching pursuit: what it seeks is the point of the chosen rows' cone that is nearest
-in direction. Softmax over the k most similar rows cannot find it: those rows are much alike, and what an embedding
-has that the nearest row lacks is in none of them.
+Coding is non-negative orthogonal matching pursuit: it seeks the non-negative mix of k rows that is nearest in
+direction. A softmax over the k most similar rows would not find it: these are similar to each other, too, so that what
+the embedding has and the nearest row lacks is in none of them.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,12 +18,12 @@ from torch.nn.functional import embedding_bag, normalize
 
 _CHUNK_NUMBERS = 2**24  # of a similarity table held at once: 64 MiB
 _SAMPLE_PER_CODE = 16
-_LEAST_SAMPLE = 4096
+_MIN_SAMPLE = 4096
 _SAMPLE_PASSES = 8
 _DRAWN_AT_ONCE = 2048
-_SPARES = 1024  # badly represented vectors remembered in a pass, for dead centres
-_SAME = 1e-6  # 1 − cosine below which two vectors are one: what float16 rounding leaves of it
-_SHARPNESS = 4  # a vector is drawn with probability as (1 − cosine)^4: k-means++ has 1, farthest points ∞
+_SPARES = 1024  # vectors kept in a pass to replace dead centres
+_SAME_GAP = 1e-6  # 1 − cosine below which two vectors count as equal: the rounding of float16
+_SHARPNESS = 4  # a vector is drawn with probability proportional to (1 − cosine)^4; the exponent of k-means++ is 1
 _SWEEPS = 10  # of coordinate descent over at most k numbers that start near their optimum
 
 
@@ -31,84 +31,62 @@ _SWEEPS = 10  # of coordinate descent over at most k numbers that start near the
 def learn_codebook(
     batches: Callable[[], Iterable[Tensor]], size: int, *, passes: int = 3, seed: int = 0
 ) -> Float[Tensor, "c d"]:
-    """Unit rows, float32 on the batches' device, such that embeddings are near one of them.
+    """Unit rows, float32 on the batches' device, one of which is near each embedding of the stream.
 
-    Fewer rows than `size` come back if the stream holds fewer different vectors: then exactly those, each once
-    (vectors less than 0.1° apart count as one). The same stream and seed give the same rows.
+    If the stream has fewer different vectors than `size` (vectors less than 0.1° apart count as equal), the rows are
+    exactly those, each once. The same stream and seed give the same rows.
 
     Cost: 2 · vectors · size · d multiplications a pass, and 9 times as many for a sample of 16 · size vectors. Memory:
     that sample, twice while it is drawn, and 64 MiB; batches may be of any size.
 
     Args:
-        batches: starts the stream anew; its items are (n, d) embeddings, of which only directions count. Zero rows
-            and rows that are not finite are left out. It is gone through `passes` + 1 times.
-        size: rows wanted.
-        passes: of improvement over the whole stream.
+        batches: a function that starts the stream anew, called `passes` + 1 times; its items are (n, d) embeddings of
+            any length. Rows that are 0 or not finite are left out.
+        size: number of rows.
+        passes: over the whole stream, to improve the rows.
 
     Raises:
-        ValueError: a size below 1, or a stream without any direction.
+        ValueError: a size below 1, or a stream without any usable row.
     """
     if size < 1:
         raise ValueError(f"a codebook needs at least one row, got size {size}")
     generator = torch.Generator().manual_seed(seed)
-    sample = _Largest(max(size * _SAMPLE_PER_CODE, _LEAST_SAMPLE))
+    sample = _Largest(max(size * _SAMPLE_PER_CODE, _MIN_SAMPLE))
     for rows in _unit_rows(batches()):
         sample.add(torch.rand(len(rows), generator=generator).to(rows.device), rows)
     vectors = sample.rows()
     if vectors is None:
         raise ValueError("there are no embeddings to learn a codebook from")
-    codebook = _spread_start(vectors, size, generator)
+    codebook = _initial_centres(vectors, size, generator)
     for _ in range(_SAMPLE_PASSES):
-        codebook = _improved([vectors], codebook, generator)
+        codebook = improve_codebook([vectors], codebook, generator)
     del sample, vectors
     for _ in range(passes):
-        codebook = _improved(_unit_rows(batches()), codebook, generator)
+        codebook = improve_codebook(_unit_rows(batches()), codebook, generator)
     return codebook
-
-
-@torch.no_grad()
-def improve_codebook(
-    batches: Iterable[Tensor], codebook: Float[Tensor, "c d"], *, seed: int = 0
-) -> Float[Tensor, "c d"]:
-    """One pass: each row becomes the mean direction of the embeddings it was nearest to.
-
-    A row that none was nearest to is dead; it is drawn anew from the stream, badly represented vectors with
-    the greatest chance. Where the stream has nothing left that is not in the codebook, a dead row stays as it is.
-    """
-    return _improved(_unit_rows(batches), normalize(codebook.float(), dim=-1), torch.Generator().manual_seed(seed))
 
 
 @torch.no_grad()
 def nearest_codes(
     embedding: Float[Tensor, "n d"], codebook: Float[Tensor, "c d"], k: int = 1
 ) -> tuple[Int64[Tensor, "n k"], Float[Tensor, "n k"]]:
-    """The rows of `codebook` that each embedding is coded with, and their shares (float32, ≥ 0, sum 1).
+    """The rows of `codebook` that each embedding is coded with, and their shares (float32, at least 0, with sum 1).
 
-    k = 1 is the row of greatest cosine. For more, each step takes the row most like what is left of the embedding and
-    fits all shares again, not below 0; so the cosine of the mix never falls with k. A step that finds nothing to gain
-    leaves a share of 0.
+    For k = 1 it is the row of greatest cosine. For more, each step adds the row most similar to the residual and fits
+    all shares again, with a bound of 0, so that the cosine of the mix never falls with k. A row that improves nothing
+    gets a share of 0.
 
     Cost: k products of n × d with d × c; the table of similarities is made a chunk at a time.
 
     Args:
-        embedding, codebook: unit vectors, the codebook with at least one row.
+        embedding: unit vectors.
+        codebook: unit vectors, at least one.
+        k: rows for each embedding.
     """
     codebook = codebook.float()
     at_once = max(_CHUNK_NUMBERS // max(len(codebook), k * codebook.shape[1]), 1)
     coded = [_pursue(rows.float(), codebook, k) for rows in embedding.split(at_once)]
     return torch.cat([rows for rows, _ in coded]), torch.cat([shares for _, shares in coded])
-
-
-@torch.no_grad()
-def coding_error(embedding: Float[Tensor, "n d"], codebook: Float[Tensor, "c d"], k: int = 1) -> float:
-    """1 − the mean cosine between embeddings and their coded versions: 0 is perfect, NaN that of no embeddings."""
-    codebook = codebook.float()
-    total = 0.0
-    for rows in embedding.split(max(_CHUNK_NUMBERS // max(len(codebook), k * codebook.shape[1]), 1)):
-        codes, shares = nearest_codes(rows, codebook, k)
-        cosines = torch.cosine_similarity(rows.float(), (codebook[codes] * shares[..., None]).sum(dim=1), dim=-1)
-        total += float(cosines.double().sum())
-    return 1 - total / len(embedding) if len(embedding) else float("nan")
 
 
 # -- coding ----------------------------------------------------------------------------------------------------------
@@ -164,17 +142,18 @@ def _unit_rows(batches: Iterable[Tensor]) -> Iterator[Float[Tensor, "n d"]]:
 def _nearest(
     rows: Float[Tensor, "n d"], codebook: Float[Tensor, "c d"]
 ) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
-    """The row of greatest cosine, and 1 − that cosine; exactly 0 for vectors that count as the same."""
+    """The row of greatest cosine, and 1 − that cosine; exactly 0 for vectors that count as equal."""
     best = [(part @ codebook.T).max(dim=1) for part in rows.split(max(_CHUNK_NUMBERS // len(codebook), 1))]
     gap = 1 - torch.cat([cosine for cosine, _ in best])
-    return torch.cat([code for _, code in best]), torch.where(gap < _SAME, 0.0, gap)
+    return torch.cat([code for _, code in best]), torch.where(gap < _SAME_GAP, 0.0, gap)
 
 
-def _spread_start(sample: Float[Tensor, "n d"], size: int, generator: torch.Generator) -> Float[Tensor, "c d"]:
-    """Centres drawn as in k-means++, many at a time: as many as are there already, less those that turn out too near.
+def _initial_centres(sample: Float[Tensor, "n d"], size: int, generator: torch.Generator) -> Float[Tensor, "c d"]:
+    """Centres drawn as in k-means++, but many at a time: as many as there are already, less those drawn too near
+    others.
 
-    The chance is `_SHARPNESS`-fold sharper: k-means++ itself misses one in eight of planted clusters, and where there
-    are none the error comes out the same. One product of n × d with d × size altogether, in about log₂(size) rounds.
+    Their probabilities are sharper than in k-means++ (`_SHARPNESS`), which missed one in eight of planted clusters;
+    without clusters the error is the same. Cost: one product of n × d with d × size, in about log₂(size) rounds.
     """
     codebook = sample[:0]
     gap = torch.ones(len(sample), device=sample.device)
@@ -188,30 +167,40 @@ def _spread_start(sample: Float[Tensor, "n d"], size: int, generator: torch.Gene
 
 
 def _draw_keys(gap: Float[Tensor, " n"], generator: torch.Generator) -> Float[Tensor, " n"]:
-    """Random keys: the largest belong to a draw without replacement, with probability as gap^4 (Gumbel's trick).
-
-    Drawn on the CPU, so that every device draws the same; −∞ where the gap is 0.
+    """Random keys, the largest of which are a draw without replacement with probabilities proportional to gap^4 (Gumbel
+    trick). Drawn on the CPU, so that every device draws the same; −∞ where the gap is 0.
     """
     uniform = torch.rand(len(gap), generator=generator).clamp(1e-12, 1 - 1e-7).to(gap.device)
     return _SHARPNESS * gap.log() - (-uniform.log()).log()
 
 
 def _far_apart(drawn: Float[Tensor, "m d"], gap: Float[Tensor, " m"], generator: torch.Generator) -> Bool[Tensor, " m"]:
-    """Which of vectors drawn together would also have been drawn one after the other; the first always.
+    """Which of vectors that were drawn together to keep, so that they are distributed as if drawn one after the other.
 
-    `gap` gave a vector's chance; once the earlier ones are centres, min(gap, 1 − cosine with them) does. Keeping it
-    with probability new / old corrects the draw. Earlier ones that are not kept count too: that errs towards far apart.
+    A vector was drawn by its `gap`; with the earlier ones as centres it would have been by min(gap, 1 − cosine with
+    them). It is kept with the ratio of these probabilities, the first one always. Earlier ones that are not kept count
+    too, so that a few more are dropped than need be.
     """
     earlier = torch.ones(len(drawn), len(drawn), dtype=torch.bool, device=drawn.device).tril(-1)
     apart = torch.where(earlier, 1 - drawn @ drawn.T, torch.inf).amin(dim=1)
-    left = torch.minimum(gap, torch.where(apart < _SAME, 0.0, apart))
+    left = torch.minimum(gap, torch.where(apart < _SAME_GAP, 0.0, apart))
     return torch.rand(len(drawn), generator=generator).to(drawn.device) < (left / gap) ** _SHARPNESS
 
 
-def _improved(
+@torch.no_grad()
+def improve_codebook(
     batches: Iterable[Tensor], codebook: Float[Tensor, "c d"], generator: torch.Generator
 ) -> Float[Tensor, "c d"]:
-    """See `improve_codebook`; `batches` and `codebook` hold float32 unit rows."""
+    """One pass of k-means: each row becomes the mean direction of the embeddings that it was nearest to.
+
+    A row that was nearest to none is dead. It is replaced by a vector of the stream, drawn with a probability that
+    grows with its distance from the other rows; if all of the stream is in the codebook, it stays.
+
+    Args:
+        batches: float32 unit embeddings, (n, d) each.
+        codebook: float32 unit rows.
+        generator: on the CPU.
+    """
     sums, counts = torch.zeros_like(codebook), torch.zeros(len(codebook), dtype=torch.int64, device=codebook.device)
     worst = _Largest(_SPARES)
     for rows in batches:
@@ -221,7 +210,7 @@ def _improved(
         sums += embedding_bag(codes.argsort(stable=True), rows, count.cumsum(0) - count, mode="sum")
         counts += count
         worst.add(_draw_keys(gap, generator), rows)
-    # Vectors that cancel each other have no mean direction: any is as good as the old one.
+    # Where the vectors of a row cancel, they have no mean direction, and the row stays.
     codebook = torch.where(sums.norm(dim=-1, keepdim=True) > 1e-4, normalize(sums, dim=-1), codebook)
     spare, dead = worst.rows(), (counts == 0).nonzero().squeeze(-1)
     if spare is None or not len(dead) or len(dead) == len(codebook):
@@ -233,27 +222,27 @@ def _improved(
 
 
 class _Largest:
-    """The rows with the largest keys among all that were added; they come out by falling key."""
+    """The `size` rows with the largest keys among all that were added."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, size: int) -> None:
+        self._size = size
         self._floor = -torch.inf
         self._kept: list[tuple[Tensor, Tensor]] = []
 
     def add(self, keys: Float[Tensor, " n"], rows: Float[Tensor, "n d"]) -> None:
-        hopeful = keys > self._floor
-        self._kept.append((keys[hopeful], rows[hopeful]))
-        if sum(len(keys) for keys, _ in self._kept) > 2 * self._most:  # not at every batch: it copies all rows
+        above = keys > self._floor
+        self._kept.append((keys[above], rows[above]))
+        if sum(len(keys) for keys, _ in self._kept) > 2 * self._size:  # not at every batch: it copies all rows
             self._sort()
 
     def rows(self) -> Float[Tensor, "m d"] | None:
-        """None if none is left whose key is above −∞."""
+        """The rows by falling key; None if none has a key above −∞."""
         self._sort()
         return self._kept[0][1] if self._kept and len(self._kept[0][1]) else None
 
     def _sort(self) -> None:
         if self._kept:
             keys, rows = (torch.cat(parts) for parts in zip(*self._kept, strict=True))
-            top = keys.topk(min(self._most, len(keys)))
+            top = keys.topk(min(self._size, len(keys)))
             self._kept = [(top.values, rows[top.indices])]
-            self._floor = float(top.values[-1]) if len(keys) >= self._most else self._floor
+            self._floor = float(top.values[-1]) if len(keys) >= self._size else self._floor

@@ -30,8 +30,16 @@ Picture = UInt8[Tensor, "h w 3"]
 
 
 @dataclass(frozen=True)
-class Photo:
-    """One photo to be encoded: where it is, the size it is used at, its cache key, and its place in the table."""
+class PhotoToEncode:
+    """One photo to be encoded.
+
+    Attributes:
+        path: of the photo's file.
+        size_px: width and height that it is used at.
+        key: of its features in the cache.
+        first_row: index of its first row in the table of all photos' features.
+        rows: number of its rows.
+    """
 
     path: Path
     size_px: tuple[int, int]
@@ -45,12 +53,15 @@ class Extraction:
     """How features are made, and how that is reported.
 
     Attributes:
-        extract: a picture (on the device), its photo, and whom to tell the rows handed to the device so far → rows.
-        dim: width of a row.
-        stage, unit: what progress calls the work and a row.
+        extract: a function of a picture on the device, its photo, and a callback for the number of rows handed to the
+            device so far; it gives the picture's rows.
+        dim: size of a row.
+        device: where pictures are encoded.
+        stage: name of the stage in progress events.
+        unit: name of a row in progress events.
     """
 
-    extract: Callable[[Picture, Photo, Callable[[int], None]], Float16[Tensor, "n d"]]
+    extract: Callable[[Picture, PhotoToEncode, Callable[[int], None]], Float16[Tensor, "n d"]]
     dim: int
     device: torch.device
     stage: str
@@ -59,7 +70,14 @@ class Extraction:
 
 @dataclass(frozen=True)
 class Extracted:
-    """All rows, memory-mapped; how many of them were computed now, in how long; how many photos came from the cache."""
+    """The features of all photos.
+
+    Attributes:
+        rows: (N, D) of all photos, memory-mapped.
+        computed_rows: how many of them were computed now.
+        seconds: in how long.
+        reused_photos: how many photos came from the cache.
+    """
 
     rows: Float16[Tensor, "n d"]
     computed_rows: int
@@ -67,42 +85,44 @@ class Extracted:
     reused_photos: int
 
 
-def extract_rows(photos: Sequence[Photo], how: Extraction, cache: FeatureCache, progress: Progress) -> Extracted:
-    """The rows of all photos: from the cache where they are there and whole, else computed and stored.
+def extract_rows(
+    photos: Sequence[PhotoToEncode], extraction: Extraction, cache: FeatureCache, progress: Progress
+) -> Extracted:
+    """The rows of all photos: from the cache where they are there and verify, else computed and stored.
 
-    Whatever was stored when the work is interrupted is found by the next call.
+    After an interruption, the next call finds what was stored.
 
     Raises:
         DataError: a photo that cannot be read, or a cache that cannot be written.
         WeightsError: an encoder whose features are not finite.
     """
-    with cache.table(sum(photo.rows for photo in photos), how.dim) as table:
-        missing = _absent(photos, how, cache, table, progress)
+    with cache.table(sum(photo.rows for photo in photos), extraction.dim) as table:
+        missing = _load_cached(photos, extraction, cache, table, progress)
         seconds = 0.0
         if missing:
             start = time.monotonic()
 
-            def waiting() -> None:
+            def on_wait() -> None:
                 total = sum(photo.rows for photo in missing)
-                progress(ProgressEvent(how.stage, 0, total, how.unit, time.monotonic() - start))
+                progress(ProgressEvent(extraction.stage, 0, total, extraction.unit, time.monotonic() - start))
 
-            with cache.held([photo.key for photo in photos], waiting):
-                missing = _absent(missing, how, cache, table, progress)
+            with cache.lock([photo.key for photo in photos], on_wait):
+                missing = _load_cached(missing, extraction, cache, table, progress)
                 start = time.monotonic()
-                _compute(missing, how, cache, table, progress)
+                _compute(missing, extraction, cache, table, progress)
                 seconds = time.monotonic() - start
         rows = torch.from_numpy(table.mapped())
     return Extracted(rows, sum(photo.rows for photo in missing), seconds, len(photos) - len(missing))
 
 
-def _absent(
-    photos: Sequence[Photo], how: Extraction, cache: FeatureCache, table: RowTable, progress: Progress
-) -> list[Photo]:
-    """Put the cached photos' rows into the table; the photos that are not cached."""
+def _load_cached(
+    photos: Sequence[PhotoToEncode], extraction: Extraction, cache: FeatureCache, table: RowTable, progress: Progress
+) -> list[PhotoToEncode]:
+    """Put the cached photos' rows into the table; returns the photos that are not cached."""
     start = time.monotonic()
     missing = []
     for done, photo in enumerate(photos, start=1):
-        rows = cache.load(photo.key, (photo.rows, how.dim))
+        rows = cache.load(photo.key, (photo.rows, extraction.dim))
         if rows is None:
             missing.append(photo)
         else:
@@ -112,25 +132,25 @@ def _absent(
 
 
 def _compute(
-    photos: Sequence[Photo], how: Extraction, cache: FeatureCache, table: RowTable, progress: Progress
+    photos: Sequence[PhotoToEncode], extraction: Extraction, cache: FeatureCache, table: RowTable, progress: Progress
 ) -> None:
     start, total = time.monotonic(), sum(photo.rows for photo in photos)
     before = 0
 
     def on_rows(rows: int) -> None:
-        progress(ProgressEvent(how.stage, before + rows, total, how.unit, time.monotonic() - start))
+        progress(ProgressEvent(extraction.stage, before + rows, total, extraction.unit, time.monotonic() - start))
 
-    def finish(photo: Photo, result: Callable[[], np.ndarray]) -> None:
+    def finish(photo: PhotoToEncode, result: Callable[[], np.ndarray]) -> None:
         rows = result()
         if not np.isfinite(rows).all():
             raise WeightsError("the encoder's features of this photo are not finite; check its weights", photo.path)
         cache.store(photo.key, rows)
         table.put(photo.first_row, rows)
 
-    under_way: tuple[Photo, Callable[[], np.ndarray]] | None = None
-    with closing(_decoded(photos, how.device)) as pictures:
+    under_way: tuple[PhotoToEncode, Callable[[], np.ndarray]] | None = None
+    with closing(_decoded(photos, extraction.device)) as pictures:
         for photo, picture in pictures:
-            result = _to_host(how.extract(picture, photo, on_rows))
+            result = _to_host(extraction.extract(picture, photo, on_rows))
             before += photo.rows
             if under_way is not None:
                 finish(*under_way)
@@ -139,7 +159,9 @@ def _compute(
         finish(*under_way)
 
 
-def _decoded(photos: Sequence[Photo], device: torch.device) -> Generator[tuple[Photo, Picture], None, None]:
+def _decoded(
+    photos: Sequence[PhotoToEncode], device: torch.device
+) -> Generator[tuple[PhotoToEncode, Picture], None, None]:
     """The photos in order, decoded ahead by other threads, on the device."""
     with ThreadPoolExecutor(_DECODERS) as pool:
         upcoming = ((photo, pool.submit(decode_image, photo.path, photo.size_px)) for photo in photos)

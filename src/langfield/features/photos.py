@@ -1,4 +1,4 @@
-"""The photos that a model learns from, as it may read them: cameras in the scene frame, pixels, masks, points."""
+"""What models may read of the photos that they learn from: cameras in the scene frame, pixels, masks, points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class TrainingPhotos:
     """Some photos of a scene.
 
     Attributes:
-        scene: what they are of.
+        scene: that they are of.
         view_indices: which of `scene.views` they are.
     """
 
@@ -24,25 +24,25 @@ class TrainingPhotos:
     view_indices: Sequence[int]
 
     def camera(self, view_index: int) -> Camera:
-        """A photo's camera in the scene frame, as it is used."""
+        """A photo's camera in the scene frame, at the size that the photo is used at."""
         return self.scene.views[view_index].camera.moved(self.scene.scene_from_world)
 
     def rgb(self, view_index: int, size_px: tuple[int, int] | None = None) -> UInt8[np.ndarray, "h w 3"]:
-        """A photo's pixels, at the size (width, height) that it is used at or another one."""
+        """A photo's pixels, at another size (width, height) if one is given."""
         view = self.scene.views[view_index]
         return decode_image(view.image_path, view.size_px if size_px is None else size_px)
 
     def mask(self, view_index: int, size_px: tuple[int, int] | None = None) -> Bool[np.ndarray, "h w"] | None:
-        """Which pixels of a photo may be used; None for all."""
+        """Which pixels of a photo may be used, at another size (width, height) if one is given; None for all."""
         view = self.scene.views[view_index]
         return None if view.mask_path is None else decode_mask(view.mask_path, size_px or view.size_px)
 
     def optics(self, view_index: int) -> tuple[object, ...]:
-        """What photos share whose pixels lie at the same places and may be used alike: their lens and mask."""
+        """The optics of a photo's camera, and its mask; equal if pixels have the same rays in camera axes and mask."""
         view = self.scene.views[view_index]
         return (view.camera.optics, view.mask_path)
 
     def points(self) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]] | None:
-        """The scene's point cloud in the scene frame, with colours; None without one."""
+        """The scene's point cloud in the scene frame, and its colours; None if it has none."""
         cloud = self.scene.points
         return None if cloud is None else (self.scene.scene_from_world.points(cloud.xyz.astype(np.float64)), cloud.rgb)

@@ -1,7 +1,7 @@
 """LERF's pyramid of crops (LERF §3.3): square tiles of several sizes over a photo, each with one embedding.
 
-A level is a grid of tiles. Its first tile is centred on the photo's corner and half outside it; what is outside is
-black, as in LERF. Everything about one level follows from the photo's size and two numbers:
+A level is a grid of tiles. The centre of its first tile is the photo's top left corner; outside of the photo tiles are
+black, as in LERF. A level follows from the photo's size and two ratios:
 
     kernel = ⌊ratio · height⌋ (side of a tile), stride = ⌊kernel · stride ratio⌋ (distance of neighbouring tiles).
 """
@@ -30,7 +30,8 @@ class Level:
     Attributes:
         kernel_px: side of a tile.
         stride_px: distance of neighbouring tiles' centres.
-        rows, columns: how many tiles.
+        rows: rows of tiles.
+        columns: columns of tiles.
         crop_fraction: a tile's height over the photo's.
     """
 
@@ -47,12 +48,13 @@ class Level:
 
     @property
     def tiles(self) -> int:
+        """Number of tiles."""
         return self.rows * self.columns
 
 
 @dataclass(frozen=True)
 class PyramidRecipe:
-    """Which tiles are cut.
+    """Sizes and distances of the pyramid's tiles.
 
     Attributes:
         tile_ratios: a tile's side over the photo's height, one for each level, increasing.
@@ -67,7 +69,7 @@ class PyramidRecipe:
 
     def __post_init__(self) -> None:
         rising = all(a < b for a, b in pairwise(self.tile_ratios))
-        if not self.tile_ratios or not rising or self.tile_ratios[0] <= 0 or self.tile_ratios[-1] > 1:
+        if not self.tile_ratios or not rising or not all(0 < ratio <= 1 for ratio in self.tile_ratios):
             raise UsageError(f"tile ratios must increase within (0, 1], got {self.tile_ratios}")
         if self.stride_ratio is not None and not 0 < self.stride_ratio <= 1:
             raise UsageError(f"the stride ratio must be in (0, 1], got {self.stride_ratio}")
@@ -96,16 +98,19 @@ class PyramidFeatures:
     """The pyramids of P photos of a scene, of any sizes, as one table of embeddings that is sampled at pixels.
 
     Attributes:
-        rows: every tile's unit embedding, photo after photo, level after level, row after row. Memory-mapped until
-            moved to a device.
-        place: for each of the scene's views its number among the P photos; P for views without features.
-        first_row, grid, stride_px, origin_px, fraction: of each photo and level: where in `rows` its tiles begin, how
-            many rows and columns they are, and their `Level` geometry.
-        crop_fractions: the recipe's tile ratios. A photo's own may be a little less (whole pixels): `crop_fraction`.
+        rows: (N, D) unit embeddings of all tiles: photo after photo, level after level, a level's tiles row by row.
+            Memory-mapped until moved to a device.
+        photo_of_view: for each of the scene's views its index among the P photos; P for views without features.
+        first_row: (P, L) index in `rows` of the first tile of a photo's level.
+        grid: (P, L, 2) rows and columns of its tiles.
+        stride_px: (P, L) `Level.stride_px`.
+        origin_px: (P, L) `Level.origin_px`.
+        fraction: (P, L) `Level.crop_fraction`.
+        crop_fractions: (L,) the recipe's tile ratios. `fraction` may be a little less, for tiles are whole pixels.
     """
 
     rows: Float16[Tensor, "n d"]
-    place: Int64[Tensor, " v"]
+    photo_of_view: Int64[Tensor, " v"]
     first_row: Int64[Tensor, "p l"]
     grid: Int64[Tensor, "p l 2"]
     stride_px: Float[Tensor, "p l"]
@@ -121,13 +126,21 @@ class PyramidFeatures:
         levels: Sequence[Sequence[Level]],
         recipe: PyramidRecipe,
     ) -> "PyramidFeatures":
-        """Lay `rows` out over the given views' levels; raises ValueError if there are more or fewer rows than tiles."""
+        """The features whose rows are the embeddings of the given views' tiles, in this order.
+
+        Args:
+            levels: those of each view.
+            recipe: by which they were made.
+
+        Raises:
+            ValueError: there are not as many rows as tiles.
+        """
         tiles = torch.tensor([[level.tiles for level in photo] for photo in levels])
         if int(tiles.sum()) != len(rows):
             raise ValueError(f"{int(tiles.sum())} tiles but {len(rows)} rows")
         return cls(
             rows=rows,
-            place=place_table(view_indices),
+            photo_of_view=photo_of_view_table(view_indices),
             first_row=(tiles.flatten().cumsum(0) - tiles.flatten()).reshape(tiles.shape),
             grid=torch.tensor([[(level.rows, level.columns) for level in photo] for photo in levels]),
             stride_px=torch.tensor([[float(level.stride_px) for level in photo] for photo in levels]),
@@ -138,10 +151,12 @@ class PyramidFeatures:
 
     @property
     def embed_dim(self) -> int:
+        """Size of an embedding."""
         return self.rows.shape[1]
 
     @property
     def levels(self) -> int:
+        """Number of crop levels."""
         return self.crop_fractions.shape[0]
 
     def to(self, device: torch.device | str) -> "PyramidFeatures":
@@ -151,25 +166,25 @@ class PyramidFeatures:
     def sample(
         self, view_index: Int64[Tensor, " r"], xy_px: Float[Tensor, "r 2"], level: Float[Tensor, " r"]
     ) -> Float[Tensor, "r d"]:
-        """Embeddings about points of photos: bilinear within a level, linear between levels, not renormalised (LERF).
+        """Embeddings at points of photos: bilinear within a level, linear between levels, not renormalised (as LERF).
 
-        No host–device synchronisation. Beyond the outermost tiles' centres, and beyond the first and last level, the
-        nearest counts.
+        Points beyond the centres of the outermost tiles are clamped to them, and levels to the first and last one. No
+        host–device synchronisation.
 
         Args:
-            view_index: the scene's number of each point's view; one without features is an index error.
+            view_index: the scene's index of each point's view; one without features is an index error.
             xy_px: x, y with pixel centres at +0.5.
             level: from 0 to L − 1, fractions between levels.
         """
-        place, both, fraction = self._between(view_index, level)
+        photo, both, fraction = self._between(view_index, level)
         weight_of_level = torch.stack([1 - fraction, fraction], dim=1)
-        last = self.grid[place, both].flip(-1) - 1
-        uv = (xy_px[:, None] - self.origin_px[place, both][..., None]) / self.stride_px[place, both][..., None]
+        last = self.grid[photo, both].flip(-1) - 1
+        uv = (xy_px[:, None] - self.origin_px[photo, both][..., None]) / self.stride_px[photo, both][..., None]
         uv = torch.minimum(uv.clamp_min(0), last)
         near = uv.floor().long()
         far = torch.minimum(near + 1, last)
         share = uv - near
-        first, columns = self.first_row[place, both], last[..., 0] + 1
+        first, columns = self.first_row[photo, both], last[..., 0] + 1
         out = torch.zeros(len(view_index), self.embed_dim, device=self.rows.device)
         for x, weight_x in ((near[..., 0], 1 - share[..., 0]), (far[..., 0], share[..., 0])):
             for y, weight_y in ((near[..., 1], 1 - share[..., 1]), (far[..., 1], share[..., 1])):
@@ -181,13 +196,19 @@ class PyramidFeatures:
     def tiles_about(
         self, view_index: int, xy_px: Float[Tensor, "r 2"], level: int
     ) -> tuple[Int64[Tensor, "r 4"], Float[Tensor, "r 4"]]:
-        """The four tiles about points of one photo at one level, and their bilinear weights (sum 1): what `sample` is
-        the mean of. Tiles are rows counted from the level's first (`first_row`), so that photos of one size have the
-        same."""
-        place = int(self.place[view_index])
-        rows, columns = (int(v) for v in self.grid[place, level])
+        """The four tiles about points of one photo at one level, and the bilinear weights with which `sample` takes
+        their mean.
+
+        Tiles are given as rows counted from the level's first (`first_row`), which are the same for photos of one size.
+
+        Args:
+            view_index: the scene's index of the photo's view.
+            xy_px: x, y with pixel centres at +0.5.
+        """
+        photo = int(self.photo_of_view[view_index])
+        rows, columns = (int(v) for v in self.grid[photo, level])
         last = torch.tensor([columns - 1, rows - 1], device=xy_px.device)
-        uv = torch.minimum(((xy_px - self.origin_px[place, level]) / self.stride_px[place, level]).clamp_min(0), last)
+        uv = torch.minimum(((xy_px - self.origin_px[photo, level]) / self.stride_px[photo, level]).clamp_min(0), last)
         near = uv.floor().long()
         far, share = torch.minimum(near + 1, last), uv - near
         x, y = torch.stack([near[:, 0], far[:, 0]], dim=1), torch.stack([near[:, 1], far[:, 1]], dim=1)
@@ -196,22 +217,22 @@ class PyramidFeatures:
         return row.flatten(1), (weight_y[:, :, None] * weight_x[:, None, :]).flatten(1)
 
     def crop_fraction(self, view_index: Int64[Tensor, " r"], level: Float[Tensor, " r"]) -> Float[Tensor, " r"]:
-        """Crop height over photo height at a level of a view, linear between levels: true to the pixel."""
-        place, both, fraction = self._between(view_index, level)
-        return torch.lerp(self.fraction[place, both[:, :1]], self.fraction[place, both[:, 1:]], fraction[:, None])[:, 0]
+        """Crop height over photo height at a level of a view, linear between levels."""
+        photo, both, fraction = self._between(view_index, level)
+        return torch.lerp(self.fraction[photo, both[:, :1]], self.fraction[photo, both[:, 1:]], fraction[:, None])[:, 0]
 
     def _between(
         self, view_index: Int64[Tensor, " r"], level: Float[Tensor, " r"]
     ) -> tuple[Int64[Tensor, "r 1"], Int64[Tensor, "r 2"], Float[Tensor, " r"]]:
-        """The photos' places, the two levels around each level, and how far it is from the lower to the upper one."""
+        """The photo of each view, the two levels about each level, and the weight of the upper one."""
         level = level.clamp(0, self.levels - 1)
         low = level.long().clamp(max=max(self.levels - 2, 0))
         both = torch.stack([low, (low + 1).clamp(max=self.levels - 1)], dim=1)
-        return self.place[view_index][:, None], both, level - low
+        return self.photo_of_view[view_index][:, None], both, level - low
 
 
-def place_table(view_indices: Sequence[int]) -> Int64[Tensor, " v"]:
-    """For each view of a scene its place among `view_indices`; the others get a place that indexes nothing."""
+def photo_of_view_table(view_indices: Sequence[int]) -> Int64[Tensor, " v"]:
+    """For each view of a scene its position in `view_indices`; others get their number, which is out of range."""
     table = torch.full((max(view_indices) + 1,), len(view_indices))
     table[torch.tensor(view_indices)] = torch.arange(len(view_indices))
     return table
@@ -229,7 +250,7 @@ def encode_pyramid(
 
     Args:
         image: 8-bit sRGB on the encoder's device.
-        on_batch: told the number of crops handed to the device so far.
+        on_batch: called with the number of crops handed to the device so far.
     """
     batch = _batch_size(encoder, sum(level.tiles for level in levels))
     while True:
@@ -287,10 +308,8 @@ def crop_batches(
 def _tiles(
     padded: Float[Tensor, "3 h w"], level: Level, row: int, end_row: int, resize: Float[Tensor, "s k"]
 ) -> Float[Tensor, "n 3 s s"]:
-    """Tiles of rows `row` to `end_row`, resized: resizing is linear and separable, so two products with one matrix.
-
-    A row of tiles shares the first product, along y.
-    """
+    """The tiles of rows `row` to `end_row`, resized. Resizing is linear and separable: two products with one matrix, of
+    which the first, along y, is shared by a row of tiles."""
     k, stride = level.kernel_px, level.stride_px
     strip = padded[:, row * stride : (end_row - 1) * stride + k, : (level.columns - 1) * stride + k]
     tall = strip.unfold(1, k, stride).permute(1, 0, 2, 3) @ resize.T  # (rows, 3, x, s)
@@ -299,7 +318,7 @@ def _tiles(
 
 
 def _resize_matrix(kernel_px: int, size_px: int, interpolation: Interpolation, like: Tensor) -> Float[Tensor, "s k"]:
-    """The antialiased resize from k to s samples as a matrix: what it makes of each unit vector."""
+    """The antialiased resize from k to s samples as a matrix, found by resizing unit vectors."""
     identity = torch.eye(kernel_px, device=like.device)[None, None]
     matrix = torch.nn.functional.interpolate(
         identity, (size_px, kernel_px), mode=interpolation, antialias=True, align_corners=False
@@ -308,13 +327,13 @@ def _resize_matrix(kernel_px: int, size_px: int, interpolation: Interpolation, l
 
 
 def _batch_size(encoder: ImageTextEncoder, tiles: int) -> int:
-    """Crops at once: what keeps a GPU busy, in equal parts of a photo's tiles; fewer on a CPU, to show progress."""
+    """Crops in a batch: on a GPU equal parts of a photo's tiles that keep it busy, fewer on a CPU, to show progress."""
     if encoder.device.type == "cpu":
         return max(128 * 128**2 // encoder.card.input_size_px**2, 32)
-    most = max(640 * 224**2 // encoder.card.input_size_px**2, 32)
-    return -(-tiles // -(-tiles // most))
+    largest = max(640 * 224**2 // encoder.card.input_size_px**2, 32)
+    return -(-tiles // -(-tiles // largest))
 
 
 def _floor(x: float) -> int:
-    """⌊x⌋, where 131.99999999999997 is 132."""
+    """⌊x⌋, where 131.99999999999997 counts as 132."""
     return int(x + 1e-6)

@@ -1,7 +1,7 @@
-"""Named targets: what a step's pixels are compared with besides their colour.
+"""Named targets: what heads learn from at a step's pixels, besides their colour.
 
 "embedding" and "crop_angle" come from the image-text encoder's crop pyramid, "dense" from the self-supervised encoder;
-a head may bring a source of its own (`langfield.models.base.HeadConfig.target_source`).
+a head may bring a source of its own (`langfield.models.heads.HeadConfig.target_source`).
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from langfield.features.photos import TrainingPhotos
 
 @runtime_checkable
 class TargetSource(Protocol):
-    """Says of pixels what heads learn from."""
+    """Gives targets of pixels of photos."""
 
     def sample(
         self, view_index: Int64[Tensor, " l"], xy_px: Float[Tensor, "l 2"], generator: torch.Generator
@@ -27,15 +27,15 @@ class TargetSource(Protocol):
         """Targets by name, a row for each pixel, without waiting for the device.
 
         Args:
-            view_index: which of the scene's views each pixel is of.
-            xy_px: where in the photo, as it is used.
-            generator: for what is random.
+            view_index: the scene's index of each pixel's view.
+            xy_px: x, y of the pixel in the photo at its used size, with pixel centres at +0.5.
+            generator: for random numbers, on the device.
         """
         ...
 
 
 class EncoderTargets:
-    """What encoders say of pixels: "embedding" with "crop_angle", and "dense", as far as they are wanted.
+    """Targets from encoders' features: "embedding" with "crop_angle", and "dense".
 
     Each pixel gets one pyramid level, uniform in [0, L − 1] with fractions, as in LERF (Kerr et al. 2023, §3.3).
     "embedding" is the unit image-text embedding of a crop about the pixel, "crop_angle" the crop's height over the
@@ -43,7 +43,13 @@ class EncoderTargets:
     """
 
     def __init__(self, features: FeatureBank, cameras: Cameras, wanted: frozenset[str]) -> None:
-        """Args: cameras: of all the scene's views, on the features' device. wanted: names of targets."""
+        """Take the features.
+
+        Args:
+            features: of some of the scene's views.
+            cameras: of all the scene's views, on the features' device.
+            wanted: names of the targets that are needed.
+        """
         self._features, self._cameras, self._wanted = features, cameras, wanted
 
     def sample(
@@ -64,9 +70,9 @@ class EncoderTargets:
 
 
 class PictureTarget:
-    """A target that is a picture of C channels for each photo, as large as the photo: what is at the pixel.
+    """A target given by a picture of C channels for each photo, of the photo's size: its value at the pixel.
 
-    Memory: all the pictures, 4 · C bytes a pixel, on the device.
+    Memory: all pictures, 4 · C bytes a pixel, on the device.
     """
 
     def __init__(
@@ -76,16 +82,23 @@ class PictureTarget:
         picture: Callable[[UInt8[np.ndarray, "h w 3"]], Float32[np.ndarray, "h w c"]],
         device: torch.device | str,
     ) -> None:
-        """Args: name: of the target. picture: what it is of a photo's pixels."""
+        """Make the pictures.
+
+        Args:
+            name: of the target.
+            photos: those that have targets.
+            picture: a function that gives the picture of a photo's pixels.
+            device: where targets are needed.
+        """
         self._name = name
-        made = [picture(photos.rgb(index)) for index in photos.view_indices]
-        sizes = torch.tensor([values.shape[:2] for values in made])
+        pictures = [picture(photos.rgb(index)) for index in photos.view_indices]
+        sizes = torch.tensor([values.shape[:2] for values in pictures])
         pixels = sizes.prod(dim=1)
         table = torch.zeros(2, len(photos.scene.views), dtype=torch.int64)
         table[0, list(photos.view_indices)] = pixels.cumsum(0) - pixels
         table[1, list(photos.view_indices)] = sizes[:, 1]
         self._first, self._width = table.to(device)
-        self._rows = torch.cat([torch.from_numpy(np.array(values)).flatten(0, 1) for values in made]).to(device)
+        self._rows = torch.cat([torch.from_numpy(np.array(values)).flatten(0, 1) for values in pictures]).to(device)
 
     def sample(
         self, view_index: Int64[Tensor, " l"], xy_px: Float[Tensor, "l 2"], generator: torch.Generator

@@ -1,4 +1,4 @@
-"""Inputs of the networks: contracted positions and hash grids; directions are encoded by `ops.spherical_harmonics`."""
+"""Encodings of positions: scene contraction and hash grids (directions: `langfield.ops.spherical_harmonics`)."""
 
 import itertools
 
@@ -21,7 +21,7 @@ def contract(points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
 
 
 class HashGrid(nn.Module):
-    """A learnt hash grid over [0, 1]³."""
+    """A learnt hash grid over [0, 1]³ (Instant-NGP, Müller et al. 2022, §3)."""
 
     def __init__(self, spec: HashGridSpec) -> None:
         super().__init__()
@@ -29,6 +29,7 @@ class HashGrid(nn.Module):
         self.table = nn.Parameter(initial_table(spec))
 
     def forward(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, "n out"]:
+        """Features of all levels, concatenated, at positions in [0, 1]³."""
         return hash_encode(positions, self.table, self.spec)
 
 

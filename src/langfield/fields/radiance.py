@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from langfield.core.checks import check_counts
 from langfield.fields.encodings import HashGrid, contract, mlp
 from langfield.ops.hash_grid import HashGridSpec
 from langfield.ops.spherical_harmonics import SH_ENCODING_FEATURES, sh_encoding
@@ -15,7 +16,20 @@ from langfield.ops.spherical_harmonics import SH_ENCODING_FEATURES, sh_encoding
 
 @dataclass(frozen=True)
 class RadianceConfig:
-    """Attributes: the hash grid's shape, the networks' widths, and the size of the per-photo appearance code."""
+    """Sizes of a `RadianceField`.
+
+    Attributes:
+        levels: levels of the hash grid.
+        features: features of a grid level.
+        log2_rows: logarithm of the rows of a level's table, at most.
+        min_resolution: cells along a side at the first level.
+        max_resolution: cells along a side at the last level.
+        density_width: width of the density network's hidden layer.
+        color_width: width of the colour network's hidden layers.
+        color_layers: hidden layers of the colour network.
+        geometry_features: features that the density network gives the colour network.
+        appearance_features: size of a photo's appearance code.
+    """
 
     levels: int = 16
     features: int = 2
@@ -28,14 +42,29 @@ class RadianceConfig:
     geometry_features: int = 15
     appearance_features: int = 32
 
+    def __post_init__(self) -> None:
+        check_counts(self, "density_width", "color_width", "color_layers")
+        check_counts(self, "geometry_features", "appearance_features", least=0)
+        _ = self.grid  # which checks itself
+
     @property
     def grid(self) -> HashGridSpec:
+        """The hash grid's."""
         return HashGridSpec(self.levels, self.features, self.log2_rows, self.min_resolution, self.max_resolution)
 
 
 @dataclass(frozen=True)
 class DensityConfig:
-    """A proposal network: a small grid that only says where matter is."""
+    """Sizes of a `DensityField`.
+
+    Attributes:
+        levels: levels of the hash grid.
+        features: features of a grid level.
+        log2_rows: logarithm of the rows of a level's table, at most.
+        min_resolution: cells along a side at the first level.
+        max_resolution: cells along a side at the last level.
+        width: width of the network's hidden layer.
+    """
 
     levels: int = 5
     features: int = 2
@@ -44,8 +73,13 @@ class DensityConfig:
     max_resolution: int = 256
     width: int = 16
 
+    def __post_init__(self) -> None:
+        check_counts(self, "width")
+        _ = self.grid  # which checks itself
+
     @property
     def grid(self) -> HashGridSpec:
+        """The hash grid's."""
         return HashGridSpec(self.levels, self.features, self.log2_rows, self.min_resolution, self.max_resolution)
 
 
@@ -66,12 +100,12 @@ class _TruncatedExp(torch.autograd.Function):
 
 
 def density_activation(raw: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """σ = exp(raw − 1), in float32 whatever the networks ran in."""
+    """Density σ = exp(raw − 1), in float32, whatever the precision of `raw`."""
     return _TruncatedExp.apply(raw.float() - 1.0)
 
 
 class DensityField(nn.Module):
-    """Position → density, for proposals."""
+    """Position → density: a proposal network (Mip-NeRF 360, §3)."""
 
     def __init__(self, config: DensityConfig) -> None:
         super().__init__()
@@ -86,25 +120,27 @@ class DensityField(nn.Module):
 class RadianceField(nn.Module):
     """Position, direction, photo → density and colour.
 
-    Args:
-        config: sizes.
-        photos: number of training photos; each has an appearance code, and a view that is none of them sees the
-            mean code.
+    Each training photo has an appearance code; other views take the mean of the codes.
+
+    Attributes:
+        appearance: (photos, appearance features) the codes.
     """
 
     def __init__(self, config: RadianceConfig, photos: int) -> None:
+        """Args: photos: number of training photos."""
         super().__init__()
         self.config = config
         self.grid = HashGrid(config.grid)
         self.density_network = mlp([config.grid.out_features, config.density_width, 1 + config.geometry_features])
         self.appearance = nn.Parameter(torch.zeros(photos, config.appearance_features))
-        # The colour network's first layer in two parts: what a ray's samples share is multiplied once a ray.
+        # The colour network's first layer in two parts, so that the inputs of a ray are multiplied once for its
+        # samples.
         self.color_of_ray = nn.Linear(SH_ENCODING_FEATURES + config.appearance_features, config.color_width)
         self.color_of_sample = nn.Linear(config.geometry_features, config.color_width, bias=False)
         self.color_network = mlp([*[config.color_width] * config.color_layers, 3])
 
     def density(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n g"]]:
-        """Density per scene unit, and the features that colour is made from."""
+        """Density per scene unit at points of the scene frame, and the features for `color`."""
         out = self.density_network(self.grid(contract(points)))
         return density_activation(out[:, 0]), out[:, 1:]
 
@@ -114,7 +150,13 @@ class RadianceField(nn.Module):
         directions: Float[Tensor, "r 3"],
         photo: Int64[Tensor, " r"] | None,
     ) -> Float[Tensor, "r s 3"]:
-        """Colours in [0, 1] of the samples of rays with unit `directions`, as in `photo` (None: mean appearance)."""
+        """Colours in [0, 1] of S samples on each of R rays.
+
+        Args:
+            geometry: the features that `density` gave at the samples.
+            directions: unit vectors of the rays, scene frame.
+            photo: index of each ray's training photo; None for the mean appearance.
+        """
         if photo is None:
             appearance = self.appearance.mean(dim=0).expand(len(directions), -1)
         else:

@@ -11,7 +11,7 @@ from langfield.ops.spherical_harmonics import condon_shortley_signs, sh_rotation
 
 
 def moved(splats: Splats, target_from_source: Similarity) -> Splats:
-    """The same Gaussians in another frame: they look the same to a camera that moves along.
+    """The same Gaussians in another frame; a camera moved with them (`Camera.moved`) takes the same picture.
 
     Centres, rotations and sizes are transformed, and so are the spherical harmonics of the colours. Computed in float64
     where digits could be lost.

@@ -1,7 +1,8 @@
-"""Language in a sparse voxel grid: unit embeddings at corners of cells near surfaces, at a few physical scales.
+"""Language in a sparse voxel grid: unit embeddings at voxel corners near surfaces, at a few physical scales.
 
-Nothing here is trained. Embeddings of crops are averaged into the corners (`VoxelLanguage.fill`), as closed-form
-lifting does for Gaussians (Occam's LGS, Cheng et al. 2024, §3.2): Σ w·f / Σ w over all photos' pixels.
+Nothing here is trained. The embedding at a corner is the mean Σ w f / Σ w over all photos' pixels of the embeddings f
+of the crops about them, w being the pixel's trilinear weight times its ray's alpha; as closed-form lifting does for
+Gaussians (Occam's LGS, Cheng et al. 2024, §3.2).
 """
 
 from collections.abc import Callable, Iterator
@@ -12,29 +13,40 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from langfield.core.checks import check_counts, check_numbers
 from langfield.core.errors import TrainingError
 from langfield.fields.encodings import contract
 
 
 @dataclass(frozen=True)
 class VoxelConfig:
-    """Attributes: cells along each side of the contracted scene, physical scales, and how little weight a corner needs
-    (in observed pixels) to be kept."""
+    """Sizes of a `VoxelLanguage`.
+
+    Attributes:
+        resolution: corners along each side of the contracted scene.
+        scales: number of physical scales.
+        least_weight: corners with less weight, in pixels, are not kept.
+    """
 
     resolution: int = 224
     scales: int = 4
     least_weight: float = 0.5
 
+    def __post_init__(self) -> None:
+        check_counts(self, "resolution", least=2, most=2**20)  # three such numbers make a key of int64
+        check_counts(self, "scales")
+        check_numbers(self, "least_weight", least=0)
+
 
 @dataclass(frozen=True)
 class Observations:
-    """What one photo says: N surface points and, at L crop sizes, the embedding of the crop about each.
+    """N surface points that a photo shows, with the embeddings of the crops about them at L levels.
 
     Attributes:
-        points: scene frame.
-        weights: how much of its ray's light each point stopped.
-        embedding: unit vectors.
-        scale_scene: the crops' heights at the points.
+        points: (N, 3) positions, scene frame.
+        weights: (N,) alpha of their rays.
+        embedding: (L, N, D) unit vectors.
+        scale_scene: (L, N) the crops' heights at the points, scene units.
     """
 
     points: Float[Tensor, "n 3"]
@@ -44,10 +56,12 @@ class Observations:
 
 
 class VoxelLanguage(nn.Module):
-    """Positions and scales → embeddings.
+    """Position and physical scale → embedding, interpolated between C corners and S scales. All attributes are buffers.
 
-    Buffers: `keys` (C,) the corners that are there, increasing; `codes` (C·S, D) float16 unit embeddings, a corner's
-    scales after each other; `scales` (S,) in scene units, increasing.
+    Attributes:
+        keys: (C,) indices of the corners, ascending.
+        codes: (C · S, D) float16 unit embeddings, those of a corner by scale.
+        scales: (S,) scene units, ascending.
     """
 
     keys: Tensor
@@ -69,70 +83,84 @@ class VoxelLanguage(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop all corners."""
         self.keys, self.codes = self.keys[:0], self.codes[:0]
 
     # -- filling -------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def fill(self, photos: Callable[[], Iterator[Observations]]) -> None:
-        """Replace what is there by the mean of all observations. `photos` is gone through twice.
+        """Replace all embeddings by the means of observations.
 
-        Cost: photos · pixels · crop sizes · 16 additions of an embedding. Memory: up to three times corners · scales
-        float32 embeddings. Raises TrainingError if nothing was seen.
+        Cost: photos · pixels · crop levels · 16 additions of an embedding. Memory: up to three times C · S float32
+        embeddings.
+
+        Args:
+            photos: a function that gives the photos' observations; it is called twice.
+
+        Raises:
+            TrainingError: the photos show no surface.
         """
-        near, spans = [], []
-        for seen in photos():
-            keys, weights = self._corners(seen.points)
-            weights = (weights * seen.weights[:, None]).reshape(-1)
-            near.append((keys.reshape(-1), weights))
-            spans.append(seen.scale_scene)
-        if not any(scale.numel() for scale in spans):
+        corners, scales = [], []
+        for observed in photos():
+            keys, weights = self._corners(observed.points)
+            weights = (weights * observed.weights[:, None]).reshape(-1)
+            corners.append((keys.reshape(-1), weights))
+            scales.append(observed.scale_scene)
+        if not any(scale.numel() for scale in scales):
             raise TrainingError("no photo shows a surface to lift language to; check poses and learning rates")
-        keys, place = torch.cat([k for k, _ in near]).unique(return_inverse=True)
-        weight = torch.zeros(len(keys), device=keys.device).index_add_(0, place, torch.cat([w for _, w in near]))
+        keys, inverse = torch.cat([k for k, _ in corners]).unique(return_inverse=True)
+        weight = torch.zeros(len(keys), device=keys.device).index_add_(0, inverse, torch.cat([w for _, w in corners]))
         kept = weight >= self.config.least_weight
         self.keys = keys[kept] if kept.any() else keys
-        self.scales = _spread([s for s in spans if s.numel()], self.config.scales)
+        self.scales = _log_spaced([scale for scale in scales if scale.numel()], self.config.scales)
         self.codes = self._means(photos)
 
     def _means(self, photos: Callable[[], Iterator[Observations]]) -> Float[Tensor, "c d"]:
         corners, count = len(self.keys), len(self.scales)
         sums = torch.zeros(corners * count, self.codes.shape[1], device=self.keys.device)
-        mass = torch.zeros(corners * count, device=self.keys.device)
-        for seen in photos():
-            row, corner_weight = self._rows(seen.points)
-            for embedding, scale in zip(seen.embedding, seen.scale_scene, strict=True):
-                rows, weights = self._at_scales(row, corner_weight * seen.weights[:, None], scale)
-                there = weights > 0
+        totals = torch.zeros(corners * count, device=self.keys.device)
+        for observed in photos():
+            row, corner_weight = self._rows(observed.points)
+            for embedding, scale in zip(observed.embedding, observed.scale_scene, strict=True):
+                rows, weights = self._at_scales(row, corner_weight * observed.weights[:, None], scale)
+                used = weights > 0
                 ray = torch.arange(len(rows), device=rows.device)[:, None].expand_as(rows)
-                touched, place = rows[there].unique(return_inverse=True)
+                touched, inverse = rows[used].unique(return_inverse=True)
                 table = torch.sparse_coo_tensor(
-                    torch.stack([place, ray[there]]), weights[there], (len(touched), len(ray)), check_invariants=False
+                    torch.stack([inverse, ray[used]]), weights[used], (len(touched), len(ray)), check_invariants=False
                 )
                 sums.index_add_(0, touched, torch.sparse.mm(table, embedding.float()))
-                mass.index_add_(0, rows[there], weights[there])
-        return _filled(sums.reshape(corners, count, -1), mass.reshape(corners, count)).half().flatten(0, 1)
+                totals.index_add_(0, rows[used], weights[used])
+        return _unit_means(sums.reshape(corners, count, -1), totals.reshape(corners, count)).half().flatten(0, 1)
 
-    # -- asking --------------------------------------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------------------------
 
     def mix(
         self, points: Float[Tensor, "m 3"], scale_scene: Float[Tensor, " m"]
     ) -> tuple[Int64[Tensor, "m k"], Float[Tensor, "m k"]]:
-        """Rows of `codes` and weights (sum 1, or 0 where no corner is near) whose mean is the embedding there."""
+        """K rows of `codes` for each point, and weights with which their mean is the embedding at its scale.
+
+        Weights sum to 1, or to 0 where no corner is near.
+
+        Args:
+            points: in the scene frame.
+            scale_scene: the points' scales, scene units.
+        """
         rows, weights = self._rows(points)
         total = weights.sum(dim=-1, keepdim=True)
         weights = torch.where(total > 0.05, weights / total.clamp_min(1e-9), 0)
         return self._at_scales(rows, weights, scale_scene)
 
     def _rows(self, points: Float[Tensor, "m 3"]) -> tuple[Int64[Tensor, "m 8"], Float[Tensor, "m 8"]]:
-        """Which corners, by their place in `keys`, and trilinear weights; 0 for corners that are not there."""
+        """Indices in `keys` of the corners about each point, and trilinear weights; 0 for corners that are not kept."""
         keys, weights = self._corners(points)
         row = torch.searchsorted(self.keys, keys).clamp(max=max(len(self.keys) - 1, 0))
-        there = self.keys[row] == keys if len(self.keys) else torch.zeros_like(row, dtype=torch.bool)
-        return row, weights * there
+        kept = self.keys[row] == keys if len(self.keys) else torch.zeros_like(row, dtype=torch.bool)
+        return row, weights * kept
 
     def _corners(self, points: Float[Tensor, "m 3"]) -> tuple[Int64[Tensor, "m 8"], Float[Tensor, "m 8"]]:
+        """Keys of the eight corners about each point, and trilinear weights."""
         side = self.config.resolution
         at = contract(points).clamp(0, 1) * (side - 1)
         low = at.floor().clamp(max=side - 2)
@@ -148,9 +176,10 @@ class VoxelLanguage(nn.Module):
     def _at_scales(
         self, row: Int64[Tensor, "m 8"], weights: Float[Tensor, "m 8"], scale_scene: Float[Tensor, " m"]
     ) -> tuple[Int64[Tensor, "m 16"], Float[Tensor, "m 16"]]:
-        """Rows of `codes`: the two scales about each wanted one, linear in its logarithm."""
+        """Rows of `codes` of some corners at the two scales about each given one, and weights linear in its
+        logarithm."""
         count = len(self.scales)
-        at = _log_place(scale_scene, self.scales)
+        at = _log_position(scale_scene, self.scales)
         low = at.long().clamp(max=max(count - 2, 0))
         share = (at - low)[:, None]
         high = (low + 1).clamp(max=count - 1)
@@ -158,27 +187,27 @@ class VoxelLanguage(nn.Module):
         return rows, torch.cat([weights * (1 - share), weights * share], dim=-1)
 
 
-def _spread(scales: list[Tensor], count: int) -> Float[Tensor, " s"]:
-    """So many scales, evenly in their logarithm, over (nearly) the range of those observed."""
+def _log_spaced(scales: list[Tensor], count: int) -> Float[Tensor, " s"]:
+    """`count` scales with equal ratios, from the 2nd to the 98th percentile of the observed ones."""
     every = torch.cat([s.flatten() for s in scales])
     every = every[:: max(1, len(every) // 100_000)]
     low, high = every.quantile(0.02).clamp_min(1e-6), every.quantile(0.98)
     return torch.exp(torch.linspace(0, 1, count, device=every.device) * torch.log(high / low).clamp_min(1e-6)) * low
 
 
-def _log_place(scale: Float[Tensor, " m"], scales: Float[Tensor, " s"]) -> Float[Tensor, " m"]:
-    """Where each scale lies among the increasing `scales`: 0 to S − 1 with fractions."""
+def _log_position(scale: Float[Tensor, " m"], scales: Float[Tensor, " s"]) -> Float[Tensor, " m"]:
+    """The fractional index of each scale among S scales with equal ratios, from 0 to S − 1."""
     if len(scales) == 1:
         return torch.zeros_like(scale)
     step = torch.log(scales[-1] / scales[0]) / (len(scales) - 1)
-    place = torch.log(scale.clamp_min(1e-9) / scales[0]) / step.clamp_min(1e-9)
-    return place.clamp(0, len(scales) - 1)
+    position = torch.log(scale.clamp_min(1e-9) / scales[0]) / step.clamp_min(1e-9)
+    return position.clamp(0, len(scales) - 1)
 
 
-def _filled(sums: Float[Tensor, "c s d"], mass: Float[Tensor, "c s"]) -> Float[Tensor, "c s d"]:
-    """Unit means; a scale at which a corner was not seen takes the nearest one's at which it was."""
-    scales = torch.arange(mass.shape[1], device=mass.device)
-    apart = (scales[:, None] - scales).abs().float()  # wanted, given
-    nearest = (apart[None] + torch.where(mass > 1e-6, 0.0, torch.inf)[:, None]).argmin(dim=-1)
+def _unit_means(sums: Float[Tensor, "c s d"], weights: Float[Tensor, "c s"]) -> Float[Tensor, "c s d"]:
+    """Means of unit length; at a scale without weight, that of the corner's nearest scale with weight."""
+    scales = torch.arange(weights.shape[1], device=weights.device)
+    steps = (scales[:, None] - scales).abs().float()  # from the scale of a row to that of a column
+    nearest = (steps[None] + torch.where(weights > 1e-6, 0.0, torch.inf)[:, None]).argmin(dim=-1)
     taken = sums.gather(1, nearest[..., None].expand_as(sums))
     return torch.nn.functional.normalize(taken, dim=-1)

@@ -1,8 +1,8 @@
-"""What a model is: the protocol that training, runs, queries and pipelines know. Nobody above asks what kind one is.
+"""What a model is: the protocol that training, runs, queries and pipelines know, whatever kind of model there is.
 
-A `Model` learns from batches with named targets, finishes in closed form if it has to, renders cameras, and gives an
-`AskableView` of any camera. What is learnt on top of its geometry is a `Head`; a loss that ties heads together is a
-`Coupling`. A model that is made of things in space gives them as `Elements`.
+A `Model` is trained on batches with named targets, finished in closed form if it needs that, and renders cameras; an
+`AskableView` of a camera answers phrases. A model that consists of Gaussians gives them as `Elements`. What a radiance
+field learns on top of its geometry are heads (`langfield.models.heads`).
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from langfield.core.cameras import Camera
-from langfield.core.config import TypedConfig
 from langfield.core.errors import UsageError
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, silent
@@ -27,7 +26,6 @@ from langfield.features.targets import TargetSource
 from langfield.models.batches import OptimiserAccess, ParamGroup
 from langfield.models.config import ModelContext
 from langfield.models.relevancy import EncodedPhrases
-from langfield.renderers.volume import SurfaceSamples
 
 PIXELS_AT_ONCE = 2**17
 
@@ -37,13 +35,13 @@ PIXELS_AT_ONCE = 2**17
 
 @dataclass
 class Rendered:
-    """What a model shows for one camera: arrays of the picture's size, on the model's device.
+    """Pictures of one camera, on the model's device; None for what was not asked for.
 
     Attributes:
-        rgb: (H, W, 3) in [0, 1].
-        alpha: (H, W) in [0, 1].
-        depth_scene: (H, W) z-depth in scene units; infinite where nothing is.
-        channels: pictures of heads by name, (H, W, C).
+        rgb: (H, W, 3) colours in [0, 1].
+        alpha: (H, W) accumulated opacity in [0, 1].
+        depth_scene: (H, W) z-depth in scene units; infinite where there is no surface.
+        channels: by the name of a head, (H, W, C) its values.
     """
 
     rgb: Float[Tensor, "h w 3"] | None = None
@@ -54,11 +52,11 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Elements:
-    """N things in space that a model is made of.
+    """The N Gaussians that a model consists of.
 
     Attributes:
         positions_scene: (N, 3) their centres.
-        splats: the same as Gaussians in another frame, given the similarity into it from the scene frame.
+        splats: a function that gives them in another frame, from the similarity target_from_scene.
     """
 
     positions_scene: Float[Tensor, "n 3"]
@@ -67,14 +65,17 @@ class Elements:
 
 @runtime_checkable
 class AskedPixels(Protocol):
-    """Some pixels of a view, ready to be asked at many scales."""
+    """Q pixels of a view, to be asked at several scales: what does not depend on the scale is read once."""
 
     def embedding(self, scale_scene: Float[Tensor, " q"]) -> Float[Tensor, "q d"]:
         """Unit embeddings, each pixel at its own scale (height of a crop there, scene units); 0 where there is none."""
         ...
 
-    def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[EncodedPhrases], Float[Tensor, "q p"]]:
-        """Each pixel at its own scale, ready to be asked for the relevancy of several groups of phrases."""
+    def relevancy_at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[EncodedPhrases], Float[Tensor, "q p"]]:
+        """A function that gives the relevancy of phrases, each pixel at its own scale (see `embedding`).
+
+        It may be called for several groups of phrases, which must be prepared (`Model.prepare_phrases`).
+        """
         ...
 
 
@@ -82,12 +83,15 @@ class AskedPixels(Protocol):
 class AskableView(ABC):
     """One camera of a model, rendered once, to be asked for phrases at any pixels and scales.
 
+    Phrases must be prepared (`Model.prepare_phrases`). Pixels are counted row by row from the top left one.
+
     Attributes:
         camera: in the scene frame.
-        rendered: rgb, alpha, depth.
-        distance_scene: (H·W,), along each pixel's ray; infinite where nothing is.
-        points_scene: (H·W, 3) what each pixel shows.
-        pixels_at_once: so many are asked together, for memory's sake.
+        rendered: its rgb, alpha and depth.
+        distance_scene: (H·W,) distance along each pixel's ray to the surface, scene units; infinite where there is
+            none.
+        points_scene: (H·W, 3) the point of the surface that each pixel shows; not finite where there is none.
+        pixels_at_once: the most pixels that are to be asked together, which bounds memory.
     """
 
     pixels_at_once: ClassVar[int] = PIXELS_AT_ONCE
@@ -98,158 +102,42 @@ class AskableView(ABC):
     points_scene: Float[Tensor, "r 3"]
 
     @property
-    def pixels(self) -> int:
+    def pixel_count(self) -> int:
+        """H·W."""
         return self.camera.width_px * self.camera.height_px
 
     @abstractmethod
     def of_pixels(self, pixels: Int64[Tensor, " q"]) -> AskedPixels:
-        """Some pixels, by increasing flat index."""
+        """Some pixels, given by their increasing indices."""
 
     @abstractmethod
     def relevancy(self, phrases: EncodedPhrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
-        """Relevancy maps with each pixel at its own scale."""
+        """Relevancy maps with each pixel at its own scale (height of a crop there, scene units)."""
 
     def crop_level_relevancy(self, phrases: EncodedPhrases, observed: ObservedScales) -> Float[Tensor, "l p h w"]:
-        """Raw relevancy maps at each of the model's own crop levels, from the smallest crops to the largest.
+        """Relevancy maps at each of the model's L crop levels, smallest crops first.
 
-        Fields have the levels of `observed`; Gaussians those that language was lifted at. Cost here: L evaluations of
-        the picture.
+        A field's levels are those of `observed`; Gaussians have those that language was lifted at. Cost for a field:
+        each pixel is asked L times.
         """
         size = self.camera.height_px, self.camera.width_px
         distance = observed.typical_distance(self.points_scene)
-        out = torch.empty(len(observed.crop_angles), len(phrases), self.pixels, device=distance.device)
-        for part in torch.arange(self.pixels, device=distance.device).split(self.pixels_at_once):
+        out = torch.empty(len(observed.crop_angles), len(phrases), self.pixel_count, device=distance.device)
+        for part in torch.arange(self.pixel_count, device=distance.device).split(self.pixels_at_once):
             asked = self.of_pixels(part)
             for level, angle in enumerate(observed.crop_angles):
-                out[level, :, part] = asked.at(angle * distance[part])(phrases).T
+                out[level, :, part] = asked.relevancy_at(angle * distance[part])(phrases).T
         return out.unflatten(-1, size)
 
     def quick_relevancy(self, phrases: EncodedPhrases) -> Float[Tensor, "p h w"] | None:
-        """The quickest relevancy maps that can be drawn, for looking around; None where there is no such short cut."""
+        """Relevancy maps that a moving camera can wait for, less exact than `relevancy`; None where the model has no
+        such short cut."""
         return None
 
     def boundary_features(self, pixels: Int64[Tensor, " q"]) -> Float[Tensor, "q s"] | None:
-        """Features of some pixels (by increasing flat index) that are alike within a thing and differ between things;
-        None where the model holds none."""
+        """Features of some pixels (by increasing index) that are similar within a thing and differ between things, as
+        self-supervised (DINO) ones; None where the model has none."""
         return None
-
-
-# -- what is learnt on top of geometry -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class HeadSamples:
-    """Where the heads of a radiance field are asked: S samples on each of R rays, the heaviest ones.
-
-    Attributes:
-        features: (R·S, F) of the feature grid there.
-        distance_scene: (R, S) from the ray's origin.
-        weights: (R, S) rendering weights, without gradient: heads do not move geometry.
-    """
-
-    features: Float[Tensor, "m f"]
-    distance_scene: Float[Tensor, "r s"]
-    weights: Float[Tensor, "r s"]
-
-
-@dataclass(frozen=True)
-class HeadOutput:
-    """What a head says: at the samples (R, S, C), and of the rays (R, C)."""
-
-    at_samples: Float[Tensor, "r s c"]
-    rendered: Float[Tensor, "r c"]
-
-
-class HeadConfig(TypedConfig, ABC):
-    """Base of the heads' configs: dataclasses with a `type` of their own, which is also the head's name.
-
-    A config says how its head is built and, where no encoder makes its target, where the target comes from. A head in
-    a file of its own needs nothing else: importing the file makes it known (`examples/new_head.py`).
-
-    Attributes:
-        target: the named target that its head learns from.
-        weight: of its loss.
-    """
-
-    target: ClassVar[str]
-    weight: float
-
-    @abstractmethod
-    def build(self, features: int, context: ModelContext) -> "Head | None":
-        """The head on a feature grid of so many features; None where its target is not to be had."""
-
-    def target_source(self, photos: TrainingPhotos, device: torch.device) -> TargetSource | None:
-        """Where its target comes from; None for targets that encoders make ("embedding", "dense")."""
-        return None
-
-
-class Head(nn.Module, ABC):
-    """What is learnt on top of a radiance field's geometry, from one named target."""
-
-    name: ClassVar[str]
-
-    def __init__(self, config: Any) -> None:
-        super().__init__()
-        self.config = config
-
-    @abstractmethod
-    def at_samples(self, samples: HeadSamples, targets: Mapping[str, Tensor]) -> Float[Tensor, "r s c"]:
-        """What the head says at each sample. `targets` may hold what it is conditioned on."""
-
-    def composite(self, values: Float[Tensor, "r s c"], weights: Float[Tensor, "r s"]) -> Float[Tensor, "r c"]:
-        """What it says of each ray: Σ w v over the samples, unless the head knows better."""
-        return (weights[..., None] * values).sum(dim=1)
-
-    @abstractmethod
-    def loss(self, rendered: Float[Tensor, "r c"], targets: Mapping[str, Tensor]) -> Float[Tensor, ""]:
-        """How far what it says of rays is from its target; the config's `weight` is applied by the model."""
-
-    def forward(self, samples: HeadSamples, targets: Mapping[str, Tensor]) -> HeadOutput:
-        """What the head says at samples and of their rays."""
-        values = self.at_samples(samples, targets)
-        return HeadOutput(values, self.composite(values, samples.weights))
-
-    def picture(
-        self, samples: SurfaceSamples, features: Callable[[slice], Float[Tensor, "m f"]]
-    ) -> Float[Tensor, "r c"] | None:
-        """What it says of each ray of a picture; None for a head that must be asked at a scale.
-
-        Args:
-            features: of a part of the samples, in the feature grid.
-        """
-        return None
-
-
-class CouplingConfig(TypedConfig, ABC):
-    """Base of the couplings' configs."""
-
-    weight: float
-
-    @abstractmethod
-    def build(self) -> "Coupling":
-        """The coupling."""
-
-
-class Coupling(nn.Module, ABC):
-    """A loss that ties heads together: what one says must agree with what another says.
-
-    Attributes:
-        name: of its loss term.
-        heads: names of the heads that it needs; without one of them it is left out.
-    """
-
-    name: ClassVar[str]
-    heads: ClassVar[tuple[str, ...]]
-
-    def __init__(self, config: Any) -> None:
-        super().__init__()
-        self.config = config
-
-    @abstractmethod
-    def loss(
-        self, outputs: Mapping[str, HeadOutput], samples: HeadSamples, targets: Mapping[str, Tensor]
-    ) -> Float[Tensor, ""]:
-        """How far the heads disagree on a batch's rays; the config's `weight` is applied by the model."""
 
 
 # -- the model itself ------------------------------------------------------------------------------------------------
@@ -257,15 +145,17 @@ class Coupling(nn.Module, ABC):
 
 @dataclass(frozen=True)
 class Converted:
-    """A model made into Gaussians.
+    """A model converted to Gaussians.
 
     Attributes:
         model: the Gaussians, with a `LanguageMap`.
-        elements, levels, codes: how many Gaussians, crop levels and codes its language has.
-        voxel_side_scene: usual (median) side of the voxels that the surface was thinned by, scene units.
-        coding_cosine: mean cosine between the field's embeddings of the elements and the coded ones.
-        language_bytes: what the language takes in memory.
-        seconds: that finding the "surface" and coding the "language" took.
+        elements: number of Gaussians.
+        levels: number of crop levels of their language.
+        codes: number of codes of their language.
+        voxel_side_scene: median side of the voxels that the surface was thinned by, scene units.
+        coding_cosine: mean cosine between the field's embeddings of the Gaussians and the coded ones.
+        language_bytes: memory that the language takes.
+        seconds: duration of the stages "surface" and "language".
     """
 
     model: "Model"
@@ -281,10 +171,13 @@ class Converted:
 class Model(nn.Module, ABC):
     """A trainable scene representation, in the scene frame.
 
+    Members that are not abstract have a default for models that do not need them.
+
     Attributes:
-        name: what the registry knows it by.
-        finish_stage: what `finish` does, as a stage that people read; None for models without.
-        config, context: what it was built from.
+        name: by which the registry knows it, and run.json names it.
+        finish_stage: name of the stage that `finish` is, as reports show it; None for models without `finish`.
+        config: the `ModelConfig` that it was built from.
+        context: what it was built from besides.
     """
 
     name: ClassVar[str]
@@ -298,91 +191,128 @@ class Model(nn.Module, ABC):
     @property
     @abstractmethod
     def device(self) -> torch.device:
-        """Where its parameters are."""
+        """The device that its parameters are on."""
 
-    # training
+    # -- training ------------------------------------------------------------------------------------------------
 
     @property
     def targets(self) -> frozenset[str]:
-        """Names of the targets that its batches must bring."""
+        """Names of the targets that its batches must have."""
         return frozenset({"rgb"})
 
     def target_sources(self, photos: TrainingPhotos, device: torch.device) -> list[TargetSource]:
-        """Where those targets come from that no encoder makes."""
+        """Sources of those targets that no encoder makes.
+
+        Args:
+            photos: the training photos that have features, all or some; the others are sampled for "rgb" only.
+            device: where targets are needed.
+        """
         return []
 
     @abstractmethod
     def param_groups(self) -> list[ParamGroup]:
-        """Named groups; together all that is learnt."""
+        """All parameters that are learnt, in groups with a name and an optimiser setting each."""
 
     @abstractmethod
     def loss(self, batch: Any, step: int) -> dict[str, Tensor]:
-        """Named loss terms of a `RayBatch` or a `PhotoBatch`, whichever the config's `batching` says. Their sum is
-        minimised; names starting with "_" are only reported."""
+        """Named loss terms (scalars), whose sum is minimised. Names starting with "_" are only reported.
+
+        Args:
+            batch: a `RayBatch` or a `PhotoBatch`, as the config's `batching` says.
+            step: from 0.
+        """
 
     def phase(self, step: int) -> Hashable | None:
-        """What `loss` does differently at some steps: steps of equal phase run the same operations on the same
-        shapes, with no number that depends on the step itself. None where no such promise can be made."""
+        """What a step is recorded as a CUDA graph under: `loss` runs the same operations on the same shapes at all
+        steps of equal phase, and none of its numbers depends on the step itself. None where a step cannot be
+        recorded."""
         return None
 
     def initialise(self, photos: TrainingPhotos, seed: int) -> str | None:
-        """Begin as the scene suggests, before the first step; a line for people that says how, if there is a choice."""
+        """Set parameters that depend on the scene, before the first step.
+
+        Args:
+            photos: all training photos.
+            seed: of the run.
+
+        Returns one line for people about how it was done, if there was a choice.
+        """
         return None
 
     def after_step(
         self, step: int, optimiser: OptimiserAccess, bad: Bool[Tensor, ""], generator: torch.Generator
     ) -> None:
-        """What follows each step besides the gradient's (density control, noise). A bad step changes nothing.
+        """Change the model after each optimiser step (density control, noise). A bad step must change nothing.
 
         Args:
-            bad: on the device: whether loss or gradients were not finite, so that the optimiser did nothing.
+            bad: on the device: whether loss or gradients were not finite, so that the optimiser changed nothing.
             generator: for random numbers, on the device.
         """
         return
 
     def finish(self, photos: TrainingPhotos, features: FeatureBank, progress: Progress = silent) -> None:
-        """What is made in closed form after the last step, from the photos that `features` are of."""
+        """Make what is computed in closed form after the last step.
+
+        Args:
+            photos: those that `features` are of.
+            progress: gets events of the stage `finish_stage`.
+
+        Raises:
+            TrainingError: the photos show no surface of the model.
+        """
         return
 
-    # rendering and asking
+    # -- rendering and phrases -----------------------------------------------------------------------------------
 
     @abstractmethod
     def render(self, camera: Camera, outputs: Sequence[str] = ("rgb", "alpha", "depth")) -> Rendered:
-        """Render a camera of the scene frame: "rgb", "alpha", "depth", and heads by their names."""
+        """Render a camera of the scene frame.
+
+        Args:
+            outputs: what is needed: "rgb", "alpha", "depth", and names of heads. More may be rendered; a head that the
+                model lacks, or that needs a scale, is left out.
+        """
 
     @abstractmethod
     def view(self, camera: Camera) -> AskableView:
-        """Render a camera of the scene frame once, for all questions about it."""
+        """Render a camera of the scene frame once, to ask its pixels for phrases."""
 
     @property
     @abstractmethod
     def answers_phrases(self) -> bool:
-        """Whether there is language in it now; some models get it only when they finish."""
+        """Whether the model has language now; some models get it only in `finish`."""
 
     def prepare_phrases(self, phrases: EncodedPhrases) -> EncodedPhrases:
-        """The phrases with whatever the model's views need to be asked them fastest."""
+        """The phrases with what this model's views need of them, worked out once for all views."""
         return phrases
 
-    # what it is made of
+    # -- Gaussians -----------------------------------------------------------------------------------------------
 
     def elements(self) -> Elements | None:
-        """The things that the model is made of; None for a field, whose surface is found by looking."""
+        """The Gaussians that the model consists of; None for a radiance field."""
         return None
 
-    def take_splats(self, splats: Splats, scene_from_world: Similarity) -> None:
-        """Be these Gaussians of the world frame. UsageError if the model holds none."""
+    def load_splats(self, splats: Splats, scene_from_world: Similarity) -> None:
+        """Replace the model's Gaussians by those of a file, which are in the world frame.
+
+        Raises:
+            UsageError: the model has none.
+            ValueError: they do not fit the config, see `ModelConfig.with_capacity`.
+        """
         raise UsageError(f"the model {self.name} holds no Gaussians; use one that does, as of the preset splat")
 
     def to_gaussians(
-        self, cameras: Sequence[Camera], observed: ObservedScales, most: int, progress: Progress = silent
+        self, cameras: Sequence[Camera], observed: ObservedScales, max_elements: int, progress: Progress = silent
     ) -> Converted:
-        """The same scene as at most so many Gaussians with sparse codes for its language ("baking").
+        """The same scene as Gaussians with sparse codes for its language ("baking").
 
         Args:
-            cameras: of the scene frame, that look at its surfaces.
-            observed: at which scales it is going to be asked.
+            cameras: of the scene frame; what they see is converted.
+            observed: the scales at which the result is to have language.
+            max_elements: the most Gaussians.
 
         Raises:
-            RunError: it is made of Gaussians already, or shows no surface.
+            RunError: the model shows no surface, or has no language there.
+            UsageError: it cannot be converted, for it consists of Gaussians.
         """
         raise UsageError(f"the model {self.name} cannot be made into Gaussians")

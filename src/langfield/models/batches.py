@@ -1,4 +1,4 @@
-"""What training hands to a model: batches with named targets, and the groups of parameters that it gets back."""
+"""What training and models exchange: batches with named targets, and groups of parameters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from langfield.core.rays import Rays
 
 @dataclass(frozen=True)
 class RayBatch:
-    """What one step sees of a model that learns from rays.
+    """The batch of one step for a model that learns from R rays.
 
     Attributes:
-        rays: R of them, in the scene frame; their `camera_index` counts the training photos.
-        targets: tensors by name, a row for each of the first rays: "rgb" (R, 3) has one for every ray, those that
-            encoders made one for the first L ≤ R. See `langfield.features.targets`.
-        jitter: uniform numbers in [0, 1) for stratified sampling, so that a loss is a pure function of parameters,
-            batch and step; None puts samples at their middles.
+        rays: in the scene frame; their `camera_index` is that of the training photo.
+        targets: by name: "rgb" (R, 3), and others (L, …) for the first L ≤ R rays, see `langfield.features.targets`.
+        jitter: uniform random numbers in [0, 1) for stratified sampling, a column for each round of samples. They are
+            part of the batch, so that a loss is a pure function of parameters, batch and step. None puts samples at the
+            middles of their intervals.
     """
 
     rays: Rays
@@ -33,21 +33,25 @@ class Photo:
     """A photo to learn from.
 
     Attributes:
-        number: counts the training photos.
+        index: which of the training photos it is.
         camera: a pinhole in the scene frame.
-        rgb: the photo as that camera sees it, in [0, 1].
-        used: pixels that may be learnt from; None for all.
+        rgb: (H, W, 3) the undistorted photo, in [0, 1].
+        mask: (H, W) the pixels that may be learnt from; None for all.
     """
 
-    number: int
+    index: int
     camera: Camera
     rgb: Float[Tensor, "h w 3"]
-    used: Bool[Tensor, "h w"] | None = None
+    mask: Bool[Tensor, "h w"] | None = None
 
 
 @dataclass(frozen=True)
 class PhotoBatch:
-    """What one step sees of a model that learns from whole photos: one or more of them, of any size."""
+    """The batch of one step for a model that learns from whole photos.
+
+    Attributes:
+        photos: one or more, of any sizes.
+    """
 
     photos: tuple[Photo, ...]
 
@@ -59,7 +63,12 @@ class RayBatching:
 
 @dataclass(frozen=True)
 class PhotoBatching:
-    """The model learns from `PhotoBatch`es of so many photos, seen at half their size in the first steps."""
+    """The model learns from `PhotoBatch`es.
+
+    Attributes:
+        photos_per_step: photos in a batch.
+        half_size_until: first steps, in which photos have half their width and height.
+    """
 
     photos_per_step: int = 1
     half_size_until: int = 0
@@ -69,8 +78,17 @@ class PhotoBatching:
 class ParamGroup:
     """Parameters that share an optimiser setting.
 
-    The learning rate falls exponentially from `lr` at step 0 to `lr_end` at `lr_end_step`, then stays. With
-    `rectified`, Adam's step is scaled by RAdam's variance rectification (a warm-up without a setting).
+    The learning rate decays exponentially from `lr` at step 0 to `lr_end` at step `lr_end_step`, and then stays.
+
+    Attributes:
+        name: unique within a model.
+        params: the parameters.
+        lr: see above.
+        lr_end: see above.
+        lr_end_step: see above.
+        eps: Adam's ε.
+        weight_decay: L2 regularisation, added to the gradient.
+        rectified: multiply Adam's steps by RAdam's variance rectification, which warms up without a setting.
     """
 
     name: str
@@ -85,12 +103,12 @@ class ParamGroup:
 
 @runtime_checkable
 class OptimiserAccess(Protocol):
-    """What a model may see of the optimiser after a step."""
+    """What a model may read and change of the optimiser after a step."""
 
     def moments(self, parameter: nn.Parameter) -> Sequence[Tensor]:
         """Adam's two moments of a parameter, to be changed in place; empty before its first step."""
         ...
 
     def learning_rate(self, group: str, step: int) -> float:
-        """Of the parameter group of that name at a step."""
+        """The learning rate of a parameter group, given by name, at a step."""
         ...

@@ -1,8 +1,9 @@
-"""Named presets: a model's configuration and how it is trained, as plain objects to start from."""
+"""Presets: models' configurations and how they are trained, by name."""
 
 from dataclasses import dataclass, replace
 
-from langfield.core.errors import UsageError
+from langfield.core.checks import check_counts
+from langfield.core.choices import check_choice
 from langfield.features.pyramid import LERF_PYRAMID, PyramidRecipe
 from langfield.fields.gaussians import GaussianConfig
 from langfield.fields.language import FeatureGridConfig
@@ -13,7 +14,6 @@ from langfield.models.gaussians.mcmc import MCMCConfig
 from langfield.models.gaussians.splat import SplatConfig
 from langfield.models.nerf.heads import DenseHeadConfig, LanguageHeadConfig
 from langfield.models.nerf.lerf import LerfConfig
-from langfield.models.registry import choices
 from langfield.models.voxels.voxel_lift import VoxelLiftConfig
 from langfield.renderers.samplers.proposal import ProposalSamplerConfig
 
@@ -32,7 +32,7 @@ LERF_BIG = replace(
     head_lr_steps=3_000,
 )
 
-# For two CPU cores: grids that fit the caches, few samples a ray, a language head of one hidden layer.
+# For two CPU cores: grids that fit the CPU's caches, few samples a ray, a language head of one hidden layer.
 NANO = LerfConfig(
     radiance=RadianceConfig(
         levels=8, features=4, log2_rows=15, max_resolution=512, color_layers=1, appearance_features=4
@@ -52,7 +52,7 @@ NANO = LerfConfig(
     chunk_rays=2**12,
 )
 
-# For a minute or two on two CPU cores: colour from a few coarse grids, language averaged instead of trained.
+# For a minute or two on two CPU cores: colour from a few coarse grid levels, language lifted instead of trained.
 LIFT = VoxelLiftConfig(
     radiance=RadianceConfig(
         levels=4,
@@ -79,12 +79,12 @@ LIFT = VoxelLiftConfig(
     lr_steps=700,
     chunk_rays=2**12,
 )
-# Larger crops, twice as far apart: half of LERF's crops, and still each thing in several.
+# Larger crops, twice as far apart: half as many as LERF's, and each thing is still in several.
 LIFT_PYRAMID = PyramidRecipe((0.14, 0.2, 0.28, 0.38, 0.5), 0.5)
 
 # Four photos a step keep a GPU busy that one would not; the first steps see them small. The means' learning rate falls
 # to a quarter, and the noise with it, not to a hundredth: Gaussians that begin at random have far to go in so few
-# steps (docs/benchmarks.md, "Rates of the means").
+# steps (docs/benchmarks/training-gaussians.md, "Rates of the means").
 SPLAT = SplatConfig(
     gaussians=GaussianConfig(capacity=500_000),
     strategy=MCMCConfig(refine_start=100, refine_every=50, refine_stop=1_200, growth_factor=1.2),
@@ -110,7 +110,7 @@ SPLAT_QUALITY = replace(
     means_lr_share=0.01,
     lr_steps=10_000,
 )
-# The first paper's way of growing: larger and fainter Gaussians to begin with, nothing that weighs on them.
+# As Kerbl et al. 2023: larger and more transparent initial Gaussians, adaptive density control, no regularisers.
 SPLAT_CLASSIC = SplatConfig(
     gaussians=GaussianConfig(capacity=3_000_000, init_opacity=0.1, init_scale=1.0),
     strategy=AdaptiveDensityConfig(),
@@ -121,17 +121,21 @@ SPLAT_CLASSIC = SplatConfig(
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """A model and its training.
+    """A model and how it is trained.
 
     Attributes:
         summary: one line for people.
-        config: the model's.
-        steps: of training.
-        rays: in a step; models that learn from whole photos say in their config how many.
-        head_rays: how many of them carry targets of heads; None for all.
-        encoder, dense: specs of the image-text and self-supervised encoders; `dense` None goes without.
+        config: of the model.
+        steps: training steps.
+        rays: rays in a step; models that learn from whole photos do not use it (`ModelConfig.batching`).
+        head_rays: how many of them have targets for heads, at least 1; None for all.
+        encoder: spec of the image-text encoder.
+        dense: spec of the self-supervised encoder; None for none.
         pyramid: which crops are encoded.
-        feature_views: at most so many training photos are encoded, evenly spread; None for all.
+        feature_views: the most training photos that are encoded, evenly spread; None for all.
+
+    Raises:
+        UsageError: steps, rays, head_rays or feature_views below 1.
     """
 
     summary: str
@@ -143,6 +147,12 @@ class TrainingRecipe:
     dense: str | None = "timm:vit_small_patch8_224.dino"
     pyramid: PyramidRecipe = LERF_PYRAMID
     feature_views: int | None = None
+
+    def __post_init__(self) -> None:
+        check_counts(self, "steps", "rays")
+        for name in ("head_rays", "feature_views"):
+            if getattr(self, name) is not None:
+                check_counts(self, name)
 
 
 PRESETS: dict[str, TrainingRecipe] = {
@@ -185,7 +195,7 @@ PRESETS: dict[str, TrainingRecipe] = {
         "splat with more Gaussians and steps: six times the time, 0.7 dB more", SPLAT_QUALITY, steps=10_000, dense=None
     ),
     "splat-classic": TrainingRecipe(
-        "splat that grows as in the first paper, to compare with",
+        "splat with adaptive density control, as published first (3DGS), to compare with",
         SPLAT_CLASSIC,
         steps=30_000,
         dense=None,
@@ -195,16 +205,15 @@ PRESETS: dict[str, TrainingRecipe] = {
 
 def preset(name: str) -> TrainingRecipe:
     """A preset by name; UsageError names the nearest ones."""
-    if name not in PRESETS:
-        raise UsageError(f"unknown preset {name!r}; {choices(name, PRESETS)}")
+    check_choice("preset", name, sorted(PRESETS))
     return PRESETS[name]
 
 
 def default_preset(model: str, on_gpu: bool, has_gsplat: bool) -> tuple[str, str]:
-    """The name of the preset to take where none is named, and why.
+    """The preset where none is chosen, and the reason, for people.
 
     Args:
-        model: whose preset it is to be, or "auto": the best one that runs here.
+        model: name of the model it must be of; "auto" for any.
         on_gpu: whether training is to run on a GPU.
         has_gsplat: whether gsplat is installed, which Gaussians need on a GPU.
     """

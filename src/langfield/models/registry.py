@@ -1,14 +1,13 @@
-"""Models by name, so that a run directory can say what it holds. Only this and `presets` know the kinds of model."""
+"""Models by name, as run.json has it. Only this module and `presets` know the kinds of model."""
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from langfield.core.choices import check_choice
 from langfield.core.config import config_from_json
-from langfield.core.errors import UsageError
 from langfield.models.base import Model
 from langfield.models.config import ModelConfig, ModelContext
-from langfield.models.gaussians import adaptive_density  # noqa: F401  a strategy that configs may name
+from langfield.models.gaussians import adaptive_density  # noqa: F401  makes the strategy known to `config_from_json`
 from langfield.models.gaussians.splat import Splat, SplatConfig
 from langfield.models.nerf.lerf import Lerf, LerfConfig
 from langfield.models.voxels.voxel_lift import VoxelLift, VoxelLiftConfig
@@ -28,25 +27,18 @@ def create_model(name: str, config: ModelConfig | Mapping[str, Any], context: Mo
         config: the model's config object, or its JSON form as run.json keeps it.
 
     Raises:
-        UsageError: for an unknown name; ValueError for a config that is not the model's.
+        UsageError: the name is not known.
+        ValueError: the config is not one of the model's.
     """
-    kind, _ = _known(name)
+    kind, _ = _entry(name)
     return kind(read_config(name, config) if isinstance(config, Mapping) else config, context)
 
 
 def read_config(name: str, document: Mapping[str, Any]) -> ModelConfig:
-    """The config of a model by its JSON form; keys that are missing take their defaults. Errors as `create_model`."""
-    return config_from_json(_known(name)[1], dict(document))
+    """The config of a model from its JSON form; missing keys take their defaults. Errors as in `create_model`."""
+    return config_from_json(_entry(name)[1], dict(document))
 
 
-def _known(name: str) -> tuple[type[Model], type[ModelConfig]]:
-    if name not in MODELS:
-        raise UsageError(f"unknown model {name!r}; {choices(name, MODELS)}")
+def _entry(name: str) -> tuple[type[Model], type[ModelConfig]]:
+    check_choice("model", name, sorted(MODELS))
     return MODELS[name]
-
-
-def choices(name: str, known: Mapping[str, Any]) -> str:
-    """What could have been meant: the nearest of some names, and all of them."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}known are {', '.join(sorted(known))}"

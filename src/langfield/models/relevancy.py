@@ -1,4 +1,4 @@
-"""Relevancy: how much more an embedding is the phrase than anything in general (LERF, Kerr et al. 2023, §3.5)."""
+"""Relevancy: how much better an embedding fits a phrase than general negatives (LERF, Kerr et al. 2023, §3.5)."""
 
 from dataclasses import dataclass, replace
 
@@ -16,12 +16,13 @@ def relevancy(
     """For each negative, softmax over (τ⟨f, phrase⟩, τ⟨f, negative⟩), first entry; the minimum over the negatives.
 
     A softmax over two is a logistic function of the difference, which grows with ⟨f, phrase⟩ − ⟨f, negative⟩: the
-    minimum is at the negative that fits best. 0.5 means: no negative wins.
+    minimum is at the negative that fits best. 0.5 means: the phrase fits as well as the best negative.
 
     Args:
         embedding: unit vectors f.
-        phrases, negatives: unit vectors of the text encoder.
-        temperature: τ, 10 in LERF; it belongs to the encoder's card.
+        phrases: unit text embeddings.
+        negatives: unit text embeddings.
+        temperature: τ, of the encoder's card; 10 in LERF.
     """
     best_negative = (embedding @ negatives.T).amax(dim=-1, keepdim=True)
     return torch.sigmoid(temperature * (embedding @ phrases.T - best_negative))
@@ -33,33 +34,34 @@ class EncodedPhrases:
 
     Attributes:
         texts: the P phrases.
-        embeddings, negatives: unit vectors.
+        embeddings: (P, D) their unit text embeddings.
+        negatives: (Q, D) the negatives' unit text embeddings.
         temperature: τ, of the encoder's card.
-        of_codes: (C, P) relevancy of each of a model's C codes, worked out once for all questions by
-            `Model.prepare_phrases`; None for models that do not need it.
+        code_relevancy: (C, P) relevancy of each of a model's C codes, set by `Model.prepare_phrases`; None for models
+            that do not need it.
     """
 
     texts: tuple[str, ...]
     embeddings: Float[Tensor, "p d"]
     negatives: Float[Tensor, "q d"]
     temperature: float
-    of_codes: Float[Tensor, "c p"] | None = None
+    code_relevancy: Float[Tensor, "c p"] | None = None
 
     def with_codes(self, codes: Float[Tensor, "c d"]) -> "EncodedPhrases":
-        """The same with the relevancy of `codes`, which are embeddings; 0 for a code that is a zero vector."""
+        """The same with `code_relevancy` of the unit embeddings `codes`; 0 for a code that is a zero vector."""
         parts = [self.relevancy(part.float()) * part.any(dim=-1, keepdim=True) for part in codes.split(2**14)]
-        return replace(self, of_codes=torch.cat(parts) if parts else None)
+        return replace(self, code_relevancy=torch.cat(parts) if parts else None)
 
     def relevancy(self, embedding: Float[Tensor, "n d"]) -> Float[Tensor, "n p"]:
-        """Relevancy of each phrase for each of some unit embeddings, see `relevancy`."""
+        """Relevancy of each phrase for each of N unit embeddings, see `relevancy`."""
         return relevancy(embedding, self.embeddings, self.negatives, self.temperature)
 
     def __getitem__(self, index: "slice | Tensor") -> "EncodedPhrases":
         """Some of the phrases, with the same negatives."""
         chosen = torch.arange(len(self.texts))[index.cpu() if isinstance(index, Tensor) else index].tolist()
         texts = tuple(self.texts[i] for i in chosen)
-        of_codes = None if self.of_codes is None else self.of_codes[:, index]
-        return EncodedPhrases(texts, self.embeddings[index], self.negatives, self.temperature, of_codes)
+        code_relevancy = None if self.code_relevancy is None else self.code_relevancy[:, index]
+        return EncodedPhrases(texts, self.embeddings[index], self.negatives, self.temperature, code_relevancy)
 
     def __len__(self) -> int:
         return len(self.texts)

@@ -1,4 +1,4 @@
-"""How well a baked run answers as the field it is of: the same phrases, asked of both in the same views."""
+"""How well a baked run agrees with the run of the field it was made from: the same phrases in the same views."""
 
 import time
 from collections.abc import Sequence
@@ -13,27 +13,29 @@ from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.query.answers import ViewAnswers
 from langfield.query.session import Session
 
-_LEAST_SPREAD = 1e-4  # standard deviation of a relevancy picture that has a shape to compare
+_MIN_DEVIATION = 1e-4  # standard deviation of a relevancy picture, below which it is flat and has no correlation
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Figures over all pairs of a phrase and a view, unless said otherwise. What cannot be told is None.
+    """Figures over all pairs of a phrase and a view, unless said otherwise; None where there are no such pairs.
 
-    Pictures are compared where the field shows a surface: elsewhere there is nothing to answer with.
+    Pictures are compared where the field shows a surface.
 
     Attributes:
-        views, phrases: how many were compared.
+        views: number of views.
+        phrases: number of phrases.
         correlation: mean correlation of the two relevancy pictures.
-        correlation_answered: the same of the pairs that the field answers.
+        correlation_answered: the same over the pairs that the field answers.
         difference: mean absolute difference of relevancy.
         same_verdict: share of pairs that both answer, or that neither does.
-        answered: how many pairs the field answers: its mask there is not empty. Where it does not, its picture's shape
-            is little but noise.
-        best_in_mask: share of those where the baked run's best pixel lies in the field's mask.
+        answered: number of pairs that the field answers: its mask is not empty. In the others its picture is mostly
+            noise.
+        best_in_mask: share of those in which the baked run's best pixel lies in the field's mask.
         mask_iou: mean IoU of the two masks of those.
-        psnr: of the baked colours against the field's, in dB.
-        seconds_field, seconds_baked: for one phrase in one rendered view, its text encoded already.
+        psnr: of the baked run's colours against the field's, in dB.
+        seconds_field: time that the field takes for one encoded phrase in one rendered view.
+        seconds_baked: time that the baked run takes.
     """
 
     views: int
@@ -50,6 +52,7 @@ class Agreement:
     seconds_baked: float
 
     def to_json(self) -> dict[str, Any]:
+        """The key "agreement" of what `langfield bake --json` prints."""
         numbers = {name: _rounded(value) for name, value in vars(self).items()}
         seconds = {"field": numbers.pop("seconds_field"), "baked": numbers.pop("seconds_baked")}
         return numbers | {"seconds_per_phrase": seconds}
@@ -58,13 +61,13 @@ class Agreement:
 def compare(
     field: Session, baked: Session, cameras: Sequence[Camera], phrases: Sequence[str], progress: Progress = silent
 ) -> Agreement:
-    """Ask both for all phrases in the pictures of some cameras (world frame)."""
+    """Ask both runs for all phrases in the pictures of some cameras (world frame)."""
     pairs, seconds = [], np.zeros(2)
     started = time.monotonic()
     for number, camera in enumerate(cameras):
         answers = []
         for which, session in enumerate((field, baked)):
-            session.ask_view(camera, phrases[:1])  # renders the view
+            session.ask_view(camera, phrases[:1])  # renders the view, which is not timed
             start = time.perf_counter()
             answers.append(session.ask_view(camera, phrases))
             seconds[which] += time.perf_counter() - start
@@ -80,16 +83,16 @@ def _figures(pairs: Sequence[tuple[ViewAnswers, ViewAnswers]], seconds_field: fl
     correlations: list[list[float]] = [[], []]
     differences, errors, same_verdict, best_in_mask, overlaps = [], [], [], [], []
     for field, baked in pairs:
-        shown, found = np.isfinite(field.depth_world), field.masks.any(axis=(1, 2))
-        same_verdict += (found == baked.masks.any(axis=(1, 2))).tolist()
-        x, y = np.floor(baked.best_xy_px[found]).astype(np.int64).T
-        best_in_mask += field.masks[np.flatnonzero(found), y, x].tolist()
+        shown, answered = np.isfinite(field.depth_world), field.masks.any(axis=(1, 2))
+        same_verdict += (answered == baked.masks.any(axis=(1, 2))).tolist()
+        x, y = np.floor(baked.best_xy_px[answered]).astype(np.int64).T
+        best_in_mask += field.masks[np.flatnonzero(answered), y, x].tolist()
         both, either = field.masks & baked.masks, field.masks | baked.masks
-        overlaps += (both[found].sum(axis=(1, 2)) / either[found].sum(axis=(1, 2))).tolist()
+        overlaps += (both[answered].sum(axis=(1, 2)) / either[answered].sum(axis=(1, 2))).tolist()
         if shown.any():
             theirs, ours = field.relevancy[:, shown], baked.relevancy[:, shown]
             correlations[0] += _correlations(theirs, ours)
-            correlations[1] += _correlations(theirs[found], ours[found])
+            correlations[1] += _correlations(theirs[answered], ours[answered])
             differences.append(float(np.abs(theirs - ours).mean()))
             errors.append(float(((field.rgb[shown] / 255.0 - baked.rgb[shown] / 255.0) ** 2).mean()))
     return Agreement(
@@ -109,12 +112,12 @@ def _figures(pairs: Sequence[tuple[ViewAnswers, ViewAnswers]], seconds_field: fl
 
 
 def _correlations(one: Float32[np.ndarray, "p n"], other: Float32[np.ndarray, "p n"]) -> list[float]:
-    """Of each pair of pictures that both have a shape."""
+    """The correlation of each pair of pictures of which neither is flat."""
     both = np.stack([one, other]).astype(np.float64)
-    away = both - both.mean(axis=-1, keepdims=True)
-    spread = np.sqrt((away**2).mean(axis=-1))
-    shaped = (spread > _LEAST_SPREAD).all(axis=0)
-    return ((away[0] * away[1]).mean(axis=-1)[shaped] / spread[:, shaped].prod(axis=0)).tolist()
+    offset = both - both.mean(axis=-1, keepdims=True)
+    deviation = np.sqrt((offset**2).mean(axis=-1))
+    varied = (deviation > _MIN_DEVIATION).all(axis=0)
+    return ((offset[0] * offset[1]).mean(axis=-1)[varied] / deviation[:, varied].prod(axis=0)).tolist()
 
 
 def _mean(values: Sequence[float | bool]) -> float | None:

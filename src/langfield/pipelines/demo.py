@@ -1,4 +1,4 @@
-"""The demo: trains on a small scene whose ground truth is known, asks for everything in it, and judges the answers."""
+"""The demo: trains on a small scene with ground truth, asks for everything in it, and judges the answers."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,20 +16,20 @@ from langfield.pipelines.train import train
 from langfield.query.answers import Answer
 from langfield.query.session import Session
 
-# A position is on a thing if it lies no further than this outside of its bounding cylinder; the scene is in metres.
-_SLACK_M = 0.02
+_TOLERANCE_M = 0.02  # that a position may lie outside of a thing's bounding cylinder; the scene is in metres
 
 
 @dataclass(frozen=True)
 class JudgedAnswer:
-    """An answer beside the ground truth.
+    """An answer and the ground truth.
 
     Attributes:
+        answer: to the phrase.
         expected: "present" or "absent", by the scene's `queries.json`.
-        correct: a present thing must be found at the place of something that the phrase means; of an absent one the
-            answer must be that it is not there.
+        correct: of a present thing, whether the answer's position is on one that the phrase means; of an absent one,
+            whether the answer is that it is absent.
         kind: of the phrase: object, attribute, synonym, abstract, absent.
-        ids: the things that the phrase means.
+        ids: of the things that the phrase means.
     """
 
     answer: Answer
@@ -39,12 +39,19 @@ class JudgedAnswer:
     ids: tuple[int, ...]
 
     def to_json(self) -> dict[str, Any]:
+        """An entry of what `langfield demo --json` prints."""
         return self.answer.to_json() | {"expected": self.expected, "correct": self.correct, "kind": self.kind}
 
 
 @dataclass(frozen=True)
 class Demo:
-    """The demo's opened run, its answers, and seconds by stage: "training" (features included) and "answers"."""
+    """What the demo led to.
+
+    Attributes:
+        session: its opened run.
+        judged: the answers.
+        seconds: duration of "training" (features included) and "answers".
+    """
 
     session: Session
     judged: Sequence[JudgedAnswer]
@@ -58,7 +65,7 @@ def run_demo(
     *,
     device: str = "auto",
     progress: Progress = silent,
-    say: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> Demo:
     """Train on a scene with `queries.json`, ask for all of its phrases but background, and judge the answers.
 
@@ -66,7 +73,7 @@ def run_demo(
     """
     truth = read_queries(scene / QUERIES_FILE)
     start = time.perf_counter()
-    train(scene, out / "run", preset="lift", encoder=encoder, device=device, progress=progress, say=say)
+    train(scene, out / "run", preset="lift", encoder=encoder, device=device, progress=progress, log=log)
     trained = time.perf_counter()
     session = open_run(out / "run", device=device)
     asked = [query for query in truth.queries if query.kind != BACKGROUND]
@@ -77,10 +84,10 @@ def run_demo(
 
 
 def judge(answer: Answer, query: SceneQuery, things: Sequence[Instance]) -> JudgedAnswer:
-    """Compare an answer with the things that its query means; none are meant by what is absent."""
+    """Judge an answer by the things that its query means, which are none for an absent thing."""
     if not query.ids:
         return JudgedAnswer(answer, "absent", not answer.present, query.kind, query.ids)
     on_a_thing = answer.position is not None and bool(
-        Cylinders.of(things).contain(np.array([answer.position], dtype=np.float64), _SLACK_M).any()
+        Cylinders.of(things).contain(np.array([answer.position], dtype=np.float64), _TOLERANCE_M).any()
     )
     return JudgedAnswer(answer, "present", answer.present and on_a_thing, query.kind, query.ids)

@@ -12,6 +12,7 @@ from langfield.core.devices import resolve_device
 from langfield.core.files import file_sha256
 from langfield.core.progress import Progress, silent
 from langfield.core.splats import Splats
+from langfield.core.transforms import Similarity
 from langfield.data.formats.splat_ply import read_splat_ply
 from langfield.data.scene import Scene
 from langfield.features.bank import FeatureBank
@@ -19,9 +20,16 @@ from langfield.features.photos import TrainingPhotos
 from langfield.models.base import Model
 from langfield.models.config import ModelConfig, ModelContext
 from langfield.models.registry import create_model
-from langfield.pipelines.run_making import KERNEL_LOG, RunSpec, TrainReport, chosen_recipe, make_run
+from langfield.pipelines.run_making import (
+    KERNEL_LOG,
+    FitFunction,
+    RunSpec,
+    TrainReport,
+    chosen_recipe,
+    make_run,
+)
 from langfield.pipelines.splat_fit import check_fit, splat_fit
-from langfield.pipelines.stages import Say, Stopwatch, fresh_model, opened_scene
+from langfield.pipelines.stages import Log, Stopwatch, fresh_model, open_with_fingerprint
 from langfield.runs.info import RunInfo
 from langfield.training.checkpoints import Checkpoints
 from langfield.training.config import TrainingConfig
@@ -41,69 +49,68 @@ def lift(
     allow_outside: bool = False,
     device: str = "auto",
     progress: Progress = silent,
-    say: Callable[[str], None] = _log.info,
+    log: Callable[[str], None] = _log.info,
 ) -> TrainReport:
     """Give somebody else's Gaussians the language of a scene's photos, without training, and leave a run directory.
 
-    It is a run of the model splat with no steps, and can be asked, rendered, measured and exported as any other. A run
-    of the same lift in `out` is replaced.
+    It is a run of the model splat with no steps, and can be asked, rendered, measured and exported as any other. If
+    `out` has such a run of the same Gaussians and photos, it is replaced.
 
     Args:
         scene: a folder as `langfield.open_scene` reads it.
         splat: a PLY file of 3D Gaussians, in the frame of the photos' poses.
         out: the run directory.
-        encoder: spec; None is that of the preset splat, whose recipe for language is used.
-        allow_outside, device, progress, say: as in `train`; stages are "splat", "features", "lifting" and more.
+        encoder: spec of the image-text encoder; None for that of the preset splat, whose recipe is used.
+        allow_outside: also read files that lie outside the scene's folder.
+        device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:N".
+        progress: gets the stages "splat", "features", "lifting" and more.
+        log: gets lines for people about what was found.
 
     Raises:
         DataError: bad photos, a PLY file without Gaussians, or Gaussians that no camera of the scene sees.
-        WeightsError, UsageError: bad weights or options.
+        WeightsError: bad weights of the encoder.
+        UsageError: options that do not fit together.
         RunError: `out` cannot be written, or holds another run.
     """
     where = resolve_device(device)
-    name, recipe = chosen_recipe("auto", _PRESET, where, encoder, "none", say)
+    name, recipe = chosen_recipe("auto", _PRESET, where, encoder, "none", log)
     file, watch = Path(splat), Stopwatch()
     with watch.stage("splat"):
-        splats = _read_splats(file, say)
+        splats = _read_splats(file, log)
         digest = file_sha256(file)
-    photos, fingerprint = opened_scene(scene, allow_outside, watch, progress, say)
+    photos, fingerprint = open_with_fingerprint(scene, allow_outside, watch, progress, log)
     recipe = replace(recipe, config=recipe.config.with_capacity(len(splats), splats.degree))
     if where.type == "cuda":
         with watch.stage("kernels"):
-            recipe.config.prepare_device(where, Path(out) / KERNEL_LOG, progress, say)
+            recipe.config.prepare_device(where, Path(out) / KERNEL_LOG, progress, log)
     with watch.stage("splat"):
-        _check_splats(splats, photos, file, recipe.config, where, progress, say)
+        _check_splats(splats, photos, file, recipe.config, where, progress, log)
+    config, source = TrainingConfig(steps=0), {"splat_sha256": digest}
+    spec = RunSpec(Path(out), "lifting", Path(scene), photos, fingerprint, name, recipe, config, where, source=source)
+    return make_run(spec, _lifting(splats, photos.scene_from_world, where), watch, progress, log)
 
-    def learn(
-        info: RunInfo, featured: TrainingPhotos, bank: FeatureBank, checkpoints: Checkpoints, told: Progress
+
+def _lifting(splats: Splats, scene_from_world: Similarity, device: torch.device) -> FitFunction:
+    """The function that makes a run's model from Gaussians of the world frame, by lifting language to them."""
+
+    def fit_model(
+        info: RunInfo, photos: TrainingPhotos, bank: FeatureBank, checkpoints: Checkpoints, progress: Progress
     ) -> tuple[Model, TrainingResult]:
         start = time.perf_counter()
-        model = fresh_model(info, where)
-        model.take_splats(splats, photos.scene_from_world)
-        model.finish(featured, bank, told)
-        checkpoints.save_made(model.state_dict())
-        return model, TrainingResult(0, time.perf_counter() - start, {}, peak_memory_bytes(where))
+        model = fresh_model(info, device)
+        model.load_splats(splats, scene_from_world)
+        model.finish(photos, bank, progress)
+        checkpoints.save_untrained(model.state_dict())
+        return model, TrainingResult(0, time.perf_counter() - start, {}, peak_memory_bytes(device))
 
-    spec = RunSpec(
-        Path(out),
-        "lifting",
-        Path(scene),
-        photos,
-        fingerprint,
-        name,
-        recipe,
-        TrainingConfig(steps=0),
-        where,
-        source={"splat_sha256": digest},
-    )
-    return make_run(spec, learn, watch, progress, say)
+    return fit_model
 
 
-def _read_splats(path: Path, say: Say) -> Splats:
-    """The Gaussians of a PLY file, in its own frame; says how many there are, and how many had to be left out."""
+def _read_splats(path: Path, log: Log) -> Splats:
+    """The Gaussians of a PLY file, in its frame; logs how many there are, and how many were left out."""
     splats, left_out = read_splat_ply(path)
-    left = f"; {left_out:,} left out, whose numbers are not finite or not possible" if left_out else ""
-    say(f"{path}: {len(splats):,} Gaussians with harmonics of degree {splats.degree}{left}")
+    omitted = f"; {left_out:,} left out, whose numbers are not finite or not possible" if left_out else ""
+    log(f"{path}: {len(splats):,} Gaussians with harmonics of degree {splats.degree}{omitted}")
     return splats
 
 
@@ -114,10 +121,11 @@ def _check_splats(
     config: ModelConfig,
     device: torch.device,
     progress: Progress,
-    say: Say,
+    log: Log,
 ) -> None:
-    """Say what speaks against these Gaussians of the world frame being of the scene; DataError if all does."""
+    """Log warnings about Gaussians of the world frame that fit the scene's photos badly; DataError if they cover
+    none."""
     model = create_model(config.model, config, ModelContext(photos=len(scene.train))).to(device)
-    model.take_splats(splats, scene.scene_from_world)
+    model.load_splats(splats, scene.scene_from_world)
     for note in check_fit(splat_fit(model, scene, scene.train, progress), path):
-        say(note)
+        log(note)

@@ -7,6 +7,7 @@ from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
 from langfield.core.progress import Progress, silent
 from langfield.data.scene import Scene, open_scene
+from langfield.encoders.registry import check_image_text_spec
 from langfield.evaluation.labels.layouts import find_labels
 from langfield.evaluation.protocols.names import ProtocolName
 from langfield.pipelines.run_making import absolute_spec
@@ -20,12 +21,17 @@ def open_run(run: str | Path, *, device: str = "auto", encoder: str | None = Non
     """Open a run to ask it. `langfield.open` is this function.
 
     Args:
+        run: the run directory.
+        device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:N".
         encoder: spec of the run's image-text encoder where it is now; None is where it was when trained.
 
     Raises:
         RunError: no run there, or a torn one.
+        UsageError: a device that is not there, a spec of no known kind.
         WeightsError: the run's encoder cannot be loaded when the first phrase is asked.
     """
+    if encoder is not None:
+        check_image_text_spec(encoder)
     return Session.open(run, device=device, encoder=None if encoder is None else absolute_spec(encoder))
 
 
@@ -64,9 +70,9 @@ def open_to_measure(
     where = resolve_device(device)
     session = open_run(run, device=str(where), encoder=encoder)
     photos = open_scene(session.info.scene_path if scene is None else scene, allow_outside=allow_outside)
-    if photos.fingerprint(progress) != session.info.scene_fingerprint:
+    if photos.fingerprint(progress, session.info.fingerprint_version) != session.info.scene_fingerprint:
         raise RunError(
-            f"was trained on another scene than {photos.root}, or its photos or poses changed since; "
+            f"was trained on another scene than {photos.root}, or its photos, poses or points changed since; "
             "give the one it was trained on (--scene), or train again",
             run,
         )

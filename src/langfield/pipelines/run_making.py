@@ -1,6 +1,5 @@
-"""How a run is made of a scene: what it is going to be, and the way from encoding the photos to the saved model."""
+"""How a run is made from a scene: its specification, and the way from encoding the photos to the saved model."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,11 +7,13 @@ from typing import Any
 
 import torch
 
+from langfield.core.choices import check_choice
 from langfield.core.config import config_to_json
 from langfield.core.errors import UsageError
 from langfield.core.progress import Progress
 from langfield.core.sampling import subsample_evenly
-from langfield.data.scene import Scene
+from langfield.data.views import FINGERPRINT_VERSION, Scene
+from langfield.encoders.registry import check_dense_spec, check_image_text_spec
 from langfield.features.bank import FeatureBank
 from langfield.features.photos import TrainingPhotos
 from langfield.models.base import Model
@@ -22,7 +23,7 @@ from langfield.models.registry import MODELS
 from langfield.ops.gaussians import gsplat_kernels
 from langfield.pipelines.stages import (
     Encoders,
-    Say,
+    Log,
     Stopwatch,
     crop_angles,
     load_encoders,
@@ -30,30 +31,32 @@ from langfield.pipelines.stages import (
     quick_psnr,
 )
 from langfield.runs.atomic import write_json
+from langfield.runs.cost import RunCost
 from langfield.runs.info import RunInfo, RunView
 from langfield.training.checkpoints import Checkpoints, open_checkpoints
 from langfield.training.config import TrainingConfig
-from langfield.training.event_log import EventLog, TensorBoardLog, to_all
-from langfield.training.loop import TrainingResult
+from langfield.training.event_log import EventLog, TensorBoardLog, broadcast
+from langfield.training.loop import TrainingResult, peak_memory_bytes
 
 KERNEL_LOG = "gsplat-build.log"
-_OWN_RECIPE = "own"  # what a run says of its preset where a recipe was given instead of a name
+_OWN_RECIPE = "own"  # the preset's name in a run that was made by a recipe of one's own
 
 
 @dataclass(frozen=True)
 class TrainReport:
-    """What a training came to.
+    """What a training led to.
 
     Attributes:
         run: the run directory.
         steps: done in all.
-        seconds: of this call.
+        seconds: over all calls that worked on the run; one that found it finished adds nothing.
         psnr: in dB, of a few test views (on a CPU small ones); None without test views.
-        stages: seconds of this call by stage.
-        memory_bytes: the process's peak, on the GPU if one was used.
+        stages: those seconds by stage.
+        memory_bytes: the largest peak of such a call, on the GPU if one was used.
         crops_per_second: of the image-text encoder; 0 when the cache had everything.
-        preset: name of the preset.
+        preset: name of the preset; "own" for a recipe of one's own.
         device: where it was trained.
+        call_seconds, call_stages: of this call alone.
     """
 
     run: Path
@@ -65,6 +68,8 @@ class TrainReport:
     crops_per_second: float
     preset: str
     device: str
+    call_seconds: float
+    call_stages: dict[str, float]
 
     def to_json(self) -> dict[str, Any]:
         """The object that `langfield train --json` prints."""
@@ -78,22 +83,29 @@ class TrainReport:
             "crops_per_second": round(self.crops_per_second, 1),
             "preset": self.preset,
             "device": self.device,
+            "this_call": {
+                "seconds": round(self.call_seconds, 3),
+                "stages": {name: round(seconds, 3) for name, seconds in self.call_stages.items()},
+            },
         }
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What is to be made of a scene, and where.
+    """What a run is made from, and where.
 
     Attributes:
         out: the run directory.
-        stage: what the learning is called in reports: "training" or "lifting".
-        scene_path, scene, fingerprint: the photos.
-        preset, recipe: by which it is made.
+        stage: name of the stage that makes the model: "training" or "lifting".
+        scene_path: the scene's folder.
+        scene: what was read from it.
+        fingerprint: of the scene.
+        preset: name of the recipe.
+        recipe: model, encoders and pyramid.
         config: of the training.
-        device: where.
+        device: where it is made.
         source: what the run depends on besides, as keys of its training document.
-        tensorboard: whether events go there, too.
+        tensorboard: whether to log for TensorBoard.
     """
 
     out: Path
@@ -109,8 +121,7 @@ class RunSpec:
     tensorboard: bool = False
 
 
-# From what the run is going to be, the photos that have features, the features, where states are kept and whom to tell:
-# the model, and what its training came to.
+# Makes the model of a run from the photos that have features and these features; saves it, and reports progress.
 FitFunction = Callable[[RunInfo, TrainingPhotos, FeatureBank, Checkpoints, Progress], tuple[Model, TrainingResult]]
 
 
@@ -120,71 +131,97 @@ def chosen_recipe(
     device: torch.device,
     encoder: str | None,
     dense: str | None,
-    say: Say,
+    log: Log,
 ) -> tuple[str, TrainingRecipe]:
-    """The recipe given or named, or of the model `method`, or for the device, and its name; with the encoders that were
-    asked for instead of its own. Raises UsageError for what does not fit together."""
-    if method not in ("auto", *MODELS):
-        raise UsageError(f"unknown method {method!r}; known are auto, {', '.join(sorted(MODELS))}")
+    """The recipe that a run is made by, and its name.
+
+    Args:
+        method: name of a model; "auto" for any.
+        given: a recipe, or a preset's name; None for the default preset of the model and the device.
+        device: where the run is made.
+        encoder: spec of the image-text encoder; None for the recipe's.
+        dense: spec of the dense encoder, "none" for none; None for the recipe's.
+        log: gets the choice of a preset.
+
+    Raises:
+        UsageError: they do not fit together.
+    """
+    check_choice("method", method, ("auto", *sorted(MODELS)))
     if given is None:
         given, why = default_preset(method, device.type == "cuda", gsplat_kernels.installed())
-        say(f"preset {given}, because {why}; --preset chooses another one")
+        log(f"preset {given}, because {why}; --preset chooses another one")
     name, chosen = (given, preset(given)) if isinstance(given, str) else (_OWN_RECIPE, given)
     if method not in ("auto", chosen.config.model):
         raise UsageError(f"preset {name} is of the method {chosen.config.model}, not {method}; leave one out")
     if encoder is not None:
+        check_image_text_spec(encoder)
         chosen = replace(chosen, encoder=absolute_spec(encoder))
-    if dense not in (None, "none") and "dense" not in chosen.config.targets:
-        raise UsageError(f"preset {name} learns no dense features; leave --dense out")
+    if dense is not None and dense != "none":
+        check_dense_spec(dense)
+        if "dense" not in chosen.config.targets:
+            raise UsageError(f"preset {name} learns no dense features; leave --dense out")
     if dense is not None:
         chosen = replace(chosen, dense=None if dense == "none" else dense)
     return name, chosen
 
 
 def absolute_spec(spec: str) -> str:
-    """A spec that is found from any working folder, for the run keeps it."""
+    """An encoder's spec with an absolute path, for it is saved in the run."""
     kind, local, folder = spec.partition("local-dir:")
     return f"{kind}{local}{Path(folder).expanduser().absolute()}" if local and folder else spec
 
 
-def make_run(spec: RunSpec, learn: FitFunction, watch: Stopwatch, progress: Progress, say: Say) -> TrainReport:
-    """Let encoders see the photos, and a model learn from that and leave its run."""
+def make_run(spec: RunSpec, fit_model: FitFunction, watch: Stopwatch, progress: Progress, log: Log) -> TrainReport:
+    """Encode the photos, make the model from them, and save the run with its report."""
     with watch.stage("encoders"):
         encoders = load_encoders(spec.recipe, spec.device)
     photos = TrainingPhotos(spec.scene, subsample_evenly(spec.scene.train, spec.recipe.feature_views))
     info = _run_info(spec, photos, encoders)
-    # Whatever speaks against this run in `out` is found before hours of encoding.
-    with open_checkpoints(spec.out, info) as checkpoints:
+    # What forbids this run in `out` is found before hours of encoding.
+    with open_checkpoints(spec.out, info, lambda version: spec.scene.fingerprint(progress, version)) as checkpoints:
         if spec.device.type == "cuda":
             with watch.stage("kernels"):
-                spec.recipe.config.prepare_device(spec.device, spec.out / KERNEL_LOG, progress, say)
+                spec.recipe.config.prepare_device(spec.device, spec.out / KERNEL_LOG, progress, log)
         logs = [EventLog(spec.out / "events.jsonl"), *([TensorBoardLog(spec.out)] if spec.tensorboard else [])]
         with watch.stage("features"):
-            bank = make_features(photos, encoders, spec.recipe.pyramid, spec.device, progress, say)
+            bank = make_features(photos, encoders, spec.recipe.pyramid, spec.device, progress, log)
         del encoders  # what follows needs their memory
+        checkpoints.count_cost(lambda: _cost_of_call(watch, bank, spec.device))
         with watch.stage(spec.stage):
-            model, result = learn(info, photos, bank, checkpoints, to_all(progress, *logs))
-    if model.finish_stage is not None and result.last_work_seconds:
-        watch.move(spec.stage, model.finish_stage, result.last_work_seconds)
-    with watch.stage("psnr"):
-        quality = quick_psnr(model, spec.scene, spec.device, progress)
-    report = TrainReport(
-        run=spec.out,
-        steps=result.steps,
-        seconds=time.perf_counter() - watch.started,
-        psnr=quality,
-        stages=watch.seconds,
-        memory_bytes=result.memory_bytes,
-        crops_per_second=bank.report.crops_per_second,
-        preset=spec.preset,
-        device=str(spec.device),
-    )
-    write_json(spec.out / "metrics.json", report.to_json())
+            model, result = fit_model(info, photos, bank, checkpoints, broadcast(progress, *logs))
+        if model.finish_stage is not None and result.finish_seconds:
+            watch.move(spec.stage, model.finish_stage, result.finish_seconds)
+        with watch.stage("psnr"):
+            quality = quick_psnr(model, spec.scene, spec.device, progress)
+        of_call = _cost_of_call(watch, bank, spec.device)
+        checkpoints.count_cost(lambda: of_call)
+        checkpoints.save_cost()
+        whole = checkpoints.cost()
+        report = TrainReport(
+            run=spec.out,
+            steps=result.steps,
+            seconds=whole.seconds,
+            psnr=quality,
+            stages=dict(whole.stages),
+            memory_bytes=whole.memory_bytes or of_call.memory_bytes,
+            crops_per_second=whole.crops_per_second,
+            preset=spec.preset,
+            device=whole.device or of_call.device,
+            call_seconds=of_call.seconds,
+            call_stages=dict(of_call.stages),
+        )
+        write_json(spec.out / "metrics.json", report.to_json())
     return report
 
 
+def _cost_of_call(watch: Stopwatch, bank: FeatureBank, device: torch.device) -> RunCost:
+    return RunCost(
+        watch.elapsed(), watch.so_far(), peak_memory_bytes(device), bank.report.crops_per_second, str(device)
+    )
+
+
 def _run_info(spec: RunSpec, photos: TrainingPhotos, encoders: Encoders) -> RunInfo:
-    """What the run is going to be. The encoders' cards say all of the features that it depends on."""
+    """What run.json says of the run. Of the features it depends on the pyramid and the encoders' cards."""
     image_text, dense = encoders
     scene, recipe, config = spec.scene, spec.recipe, spec.config
     target_dims = {"embedding": image_text.card.embed_dim}
@@ -202,13 +239,14 @@ def _run_info(spec: RunSpec, photos: TrainingPhotos, encoders: Encoders) -> RunI
         encoders={"image_text": image_text.card.to_json()} | ({} if dense is None else {"dense": dense.card.to_json()}),
         scene_path=str(spec.scene_path.absolute()),  # so that `evaluate` finds it from anywhere
         scene_fingerprint=spec.fingerprint,
+        fingerprint_version=FINGERPRINT_VERSION,
         scene_from_world=scene.scene_from_world.matrix,
         views=_run_views(scene),
     )
 
 
 def _run_views(scene: Scene) -> tuple[RunView, ...]:
-    """What a run keeps of the views that it is trained or tested on."""
+    """The views that the run is trained on, then those that it is tested on."""
     train = [RunView(scene.views[index].name, "train", scene.views[index].camera) for index in scene.train]
     test = [RunView(scene.views[index].name, "test", scene.views[index].camera) for index in scene.test]
     return (*train, *test)

@@ -1,4 +1,4 @@
-"""Whether somebody else's Gaussians and a scene's photos belong together: a few small pictures tell."""
+"""Whether somebody else's Gaussians fit a scene's photos: compared in a few small pictures."""
 
 import math
 import time
@@ -16,8 +16,8 @@ from langfield.data.images import decode_image, decode_mask
 from langfield.data.views import Scene
 from langfield.models.base import Model
 
-LEAST_COVERED = 0.005
-FAIR_COVERED = 0.3
+MIN_COVERED = 0.005
+WARN_COVERED = 0.3
 _SIDE_PX = {"cuda": 320, "cpu": 96}
 _VIEWS = 6
 _COVERED_ALPHA = 0.5
@@ -28,9 +28,10 @@ class SplatFit:
     """How Gaussians fit photos.
 
     Attributes:
-        covered: share of the photos' usable pixels at which Gaussians stop at least half of the light.
-        error, flat_error: mean squared difference there from the photos (colours in [0, 1]): the Gaussians', and that
-            of pictures of each photo's mean colour alone. NaN where nothing is covered.
+        covered: share of the photos' unmasked pixels at which the Gaussians' alpha is above a half.
+        error: mean squared difference of the Gaussians' colours (in [0, 1]) from the photos there; NaN if nothing is
+            covered.
+        flat_error: the same of each photo's mean colour there.
     """
 
     covered: float
@@ -38,29 +39,29 @@ class SplatFit:
     flat_error: float
 
     @property
-    def alike(self) -> bool:
-        """Whether the Gaussians say more about the photos than their mean colours do."""
+    def better_than_flat(self) -> bool:
+        """Whether the Gaussians are nearer to the photos than the photos' mean colours are."""
         return self.error < self.flat_error
 
 
 @torch.no_grad()
 def splat_fit(model: Model, scene: Scene, view_indices: Sequence[int], progress: Progress = silent) -> SplatFit:
-    """Compare a few of the views, small, with what the Gaussians show there."""
+    """Compare a few of a scene's views, small, with the model's pictures."""
     start = time.monotonic()
     chosen = [scene.views[index] for index in subsample_evenly(view_indices, _VIEWS)]
-    sums = np.zeros(4)  # usable pixels, covered ones, squared errors of either kind
+    sums = np.zeros(4)  # unmasked pixels, covered ones, squared errors of either kind
     for done, view in enumerate(chosen, start=1):
         camera = view.camera.fit_within(_SIDE_PX[model.device.type])
         size = camera.width_px, camera.height_px
-        seen = model.render(camera.moved(scene.scene_from_world))
-        assert seen.rgb is not None
-        assert seen.alpha is not None
+        rendered = model.render(camera.moved(scene.scene_from_world))
+        assert rendered.rgb is not None
+        assert rendered.alpha is not None
         photo = decode_image(view.image_path, size) / 255.0
         used = np.ones(photo.shape[:2], bool) if view.mask_path is None else decode_mask(view.mask_path, size)
-        alpha = seen.alpha.cpu().numpy()
+        alpha = rendered.alpha.cpu().numpy()
         covered = used & (alpha > _COVERED_ALPHA)
         here = photo[covered]
-        shown = seen.rgb.cpu().numpy()[covered] / alpha[covered][:, None]  # whatever they were trained to stand before
+        shown = rendered.rgb.cpu().numpy()[covered] / alpha[covered][:, None]  # they may be trained on any background
         error = ((shown - here) ** 2).mean(axis=-1).sum()
         flat = ((here - here.mean(axis=0)) ** 2).mean(axis=-1).sum() if len(here) else 0.0
         sums += (used.sum(), covered.sum(), error, flat)
@@ -71,21 +72,27 @@ def splat_fit(model: Model, scene: Scene, view_indices: Sequence[int], progress:
 
 
 def check_fit(fit: SplatFit, path: Path) -> list[str]:
-    """Lines of warning about Gaussians that fit the photos badly. Raises DataError naming their file if they cover
-    (nearly) nothing of the photos."""
+    """Warnings about Gaussians that fit the photos badly.
+
+    Args:
+        path: the Gaussians' file, for messages.
+
+    Raises:
+        DataError: they cover less than `MIN_COVERED` of the photos.
+    """
     share = f"{100 * fit.covered:.1f} % of the photos' pixels"
-    if fit.covered < LEAST_COVERED:
+    if fit.covered < MIN_COVERED:
         raise DataError(
             f"covers {share}: its Gaussians lie nowhere in front of the scene's cameras, probably in another frame or "
             "scale than the photos' poses; export it in their frame",
             path,
         )
     notes = []
-    if fit.covered < FAIR_COVERED:
+    if fit.covered < WARN_COVERED:
         notes.append(
             f"warning: {path} covers only {share}; if it should show more, it is in another frame than the poses"
         )
-    if not fit.alike:
+    if not fit.better_than_flat:
         notes.append(
             f"warning: {path} looks less like the photos than their mean colours do (PSNR {_db(fit.error)} dB, "
             f"mean colours {_db(fit.flat_error)} dB); it is probably in another frame than the photos' poses"

@@ -1,4 +1,4 @@
-"""The stages between a scene and a run: its photos, encoders and features, a fresh model, and its training."""
+"""The stages between a scene and a run: its photos, encoders and features, a new model, and its training."""
 
 import math
 import time
@@ -40,31 +40,50 @@ from langfield.training.config import TrainingConfig
 from langfield.training.photos import PhotoSource
 
 _PIXEL_BYTES = {"cuda": 4 * 2**30, "cpu": 2 * 2**30}
-# What the quick look at the end of a training compares with photos; `evaluate` measures whole test views.
-_LOOK_VIEWS = 3
-_LOOK_SIDE_PX = {"cuda": 1600, "cpu": 240}
+# Of the PSNR that a training ends with; `evaluate` measures all test views at their size.
+_PSNR_VIEWS = 3
+_PSNR_SIDE_PX = {"cuda": 1600, "cpu": 240}
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]  # gets lines for people
 Encoders = tuple[ImageTextEncoder, DenseEncoder | None]
 
 
 @dataclass
 class Stopwatch:
-    """Seconds spent by stage, and when it began."""
+    """Measures the duration of stages.
+
+    Attributes:
+        seconds: by stage.
+        started: when it was made, as `time.perf_counter` counts.
+        running: the stage that runs now, and when it began.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
+    running: tuple[str, float] | None = None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
+        """Add the time spent in the context to a stage. Stages do not nest."""
+        self.running = name, time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            self.seconds, self.running = self.so_far(), None
+
+    def so_far(self) -> dict[str, float]:
+        """Seconds by stage up to now, with those of the stage that runs."""
+        if self.running is None:
+            return dict(self.seconds)
+        name, began = self.running
+        return self.seconds | {name: self.seconds.get(name, 0.0) + time.perf_counter() - began}
+
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.perf_counter() - self.started
 
     def move(self, stage: str, other: str, seconds: float) -> None:
-        """Count a part of one stage as another's."""
+        """Move seconds from one stage to another."""
         self.seconds[stage] -= seconds
         self.seconds[other] = self.seconds.get(other, 0.0) + seconds
 
@@ -72,14 +91,14 @@ class Stopwatch:
 # -- photos and encoders ---------------------------------------------------------------------------------------------
 
 
-def opened_scene(
-    scene: str | Path, allow_outside: bool, watch: Stopwatch, progress: Progress, say: Say
+def open_with_fingerprint(
+    scene: str | Path, allow_outside: bool, watch: Stopwatch, progress: Progress, log: Log
 ) -> tuple[Scene, str]:
-    """The scene and its fingerprint; says what was found in it."""
+    """A scene and its fingerprint; the notes of its reader are logged."""
     with watch.stage("scene"):
         photos = open_scene(scene, allow_outside=allow_outside)
         for note in photos.notes:
-            say(note)
+            log(note)
         return photos, photos.fingerprint(progress)
 
 
@@ -105,21 +124,21 @@ def make_features(
     pyramid: PyramidRecipe,
     device: torch.device,
     progress: Progress,
-    say: Say,
+    log: Log,
 ) -> FeatureBank:
-    """Let the encoders see the photos. On a CPU the features stay memory-mapped."""
+    """The encoders' features of the photos; on a GPU if that is the device, memory-mapped on a CPU."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         check_gpu_memory(feature_bytes(photos, encoders, pyramid), free, len(photos.view_indices))
     bank = build_features(photos.scene, photos.view_indices, *encoders, pyramid, progress=progress)
     made = bank.report
     done = f"{made.crops:,} crops at {made.crops_per_second:,.0f} crops/s" if made.crops else "no crops to encode"
-    say(f"features of {len(photos.view_indices)} photos: {done}, {made.reused_photos} photos from the cache")
+    log(f"features of {len(photos.view_indices)} photos: {done}, {made.reused_photos} photos from the cache")
     return bank.to(device) if device.type == "cuda" else bank
 
 
 def feature_bytes(photos: TrainingPhotos, encoders: Encoders, pyramid: PyramidRecipe) -> int:
-    """How large the photos' features (float16) are going to be."""
+    """Size of the photos' features, which are float16."""
     image_text, dense = encoders
     sizes = [photos.scene.views[index].size_px for index in photos.view_indices]
     numbers = image_text.card.embed_dim * sum(level.tiles for size in sizes for level in pyramid.levels(*size))
@@ -129,7 +148,7 @@ def feature_bytes(photos: TrainingPhotos, encoders: Encoders, pyramid: PyramidRe
 
 
 def check_gpu_memory(needed_bytes: int, free_bytes: int, photos: int) -> None:
-    """Raise UsageError if the features of so many photos are larger than the free memory of the GPU."""
+    """Raise UsageError if the features of `photos` photos need more memory than the GPU has free."""
     if needed_bytes > free_bytes:
         raise UsageError(
             f"needs {needed_bytes / 2**30:.1f} GB of GPU memory for features of {photos} photos, "
@@ -141,7 +160,7 @@ def check_gpu_memory(needed_bytes: int, free_bytes: int, photos: int) -> None:
 
 
 def fresh_model(info: RunInfo, device: torch.device) -> Model:
-    """The run's model as training begins with it; the run's seed alone says what is random in it."""
+    """The run's model with its initial parameters, which depend on the run's seed and config only."""
     context = config_from_json(ModelContext, dict(info.model_context), "model.context")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(stream_seed(info.seed, "method"))
@@ -155,18 +174,18 @@ def fit(
     config: TrainingConfig,
     checkpoints: Checkpoints,
     progress: Progress,
-    say: Say,
+    log: Log,
 ) -> loop.TrainingResult:
-    """Train the model from where `checkpoints` stopped, and let it finish.
+    """Train the model, from the state in `checkpoints` if there is one, and finish it.
 
     Args:
-        photos: those that the features are of, all or some of the training photos.
-        bank: their features; where it lies, the training runs.
+        photos: those that have features, all or some of the training photos.
+        bank: their features, on the device of the training.
     """
     device, scene = bank.pyramid.rows.device, photos.scene
     note = model.initialise(TrainingPhotos(scene, scene.train), config.seed)
     if note is not None:
-        say(note)
+        log(note)
     finish = None if model.finish_stage is None else lambda: model.finish(photos, bank, progress)
     with ExitStack() as stack:
         batches = _batches(model, photos, bank, config, device, stack, progress)
@@ -182,7 +201,7 @@ def _batches(
     stack: ExitStack,
     progress: Progress,
 ) -> loop.Batches:
-    """Where the model's batches come from; `stack` closes it."""
+    """The source of the model's batches, which `stack` closes."""
     scene, budget, batching = photos.scene, _PIXEL_BYTES[device.type], model.config.batching
     if isinstance(batching, PhotoBatching):
         per_step = {"photos_per_step": batching.photos_per_step, "half_size_until": batching.half_size_until}
@@ -201,10 +220,10 @@ def _batches(
 def quick_psnr(model: Model, scene: Scene, device: torch.device, progress: Progress = silent) -> float | None:
     """Mean PSNR in dB of a few test views (on a CPU small ones); None without test views."""
     values = []
-    views = [scene.views[index] for index in subsample_evenly(scene.test, _LOOK_VIEWS)]
+    views = [scene.views[index] for index in subsample_evenly(scene.test, _PSNR_VIEWS)]
     start = time.monotonic()
     for done, view in enumerate(views, start=1):
-        camera = view.camera.fit_within(_LOOK_SIDE_PX[device.type])
+        camera = view.camera.fit_within(_PSNR_SIDE_PX[device.type])
         size = camera.width_px, camera.height_px
         rgb = model.render(camera.moved(scene.scene_from_world), ["rgb"]).rgb
         assert rgb is not None
@@ -217,6 +236,6 @@ def quick_psnr(model: Model, scene: Scene, device: torch.device, progress: Progr
 
 
 def _psnr(picture: UInt8[np.ndarray, "h w 3"], photo: UInt8[np.ndarray, "h w 3"], used: np.ndarray | None) -> float:
-    """As `langfield.evaluation.metrics.psnr`, without what that has to import."""
+    """PSNR in dB, as `langfield.evaluation.metrics.psnr`, without importing what the other metrics there need."""
     error = ((picture / 255.0 - photo / 255.0) ** 2)[... if used is None else used].mean()
     return -10 * math.log10(error) if error else math.inf

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from langfield.core.devices import resolve_device
 from langfield.core.errors import UsageError
 from langfield.core.progress import Progress, silent
@@ -12,8 +14,8 @@ from langfield.features.photos import TrainingPhotos
 from langfield.models.base import Model
 from langfield.models.batches import PhotoBatching
 from langfield.models.presets import TrainingRecipe
-from langfield.pipelines.run_making import RunSpec, TrainReport, chosen_recipe, make_run
-from langfield.pipelines.stages import Stopwatch, fit, fresh_model, opened_scene
+from langfield.pipelines.run_making import FitFunction, RunSpec, TrainReport, chosen_recipe, make_run
+from langfield.pipelines.stages import Stopwatch, fit, fresh_model, open_with_fingerprint
 from langfield.runs.info import RunInfo
 from langfield.training.checkpoints import Checkpoints
 from langfield.training.config import TrainingConfig
@@ -37,61 +39,67 @@ def train(
     seed: int = 0,
     tensorboard: bool = False,
     progress: Progress = silent,
-    say: Callable[[str], None] = _log.info,
+    log: Callable[[str], None] = _log.info,
 ) -> TrainReport:
-    """Train on a scene and leave a run directory. Goes on where `out` stopped if it holds the same run.
+    """Train on a scene and leave a run directory. A run of the same scene and settings in `out` is continued.
 
     Args:
         scene: a folder as `langfield.open_scene` reads it.
         out: the run directory.
-        method: name of the model; "auto" is the preset's, and no other one fits it.
-        preset: a name (`langfield methods` lists them), or a recipe of one's own, made from one that
-            `langfield.preset` gives. None is one of the model's for the device, and without that "splat" on CUDA,
-            "lerf" on CUDA without gsplat, "nano" elsewhere.
-        encoder, dense: specs; None is the preset's, and `dense="none"` goes without.
+        method: name of a model (`lerf`, `splat`, `voxel_lift`), of which the preset must be; "auto" for any.
+        preset: a name (`langfield methods` lists them), or a recipe of one's own (see `langfield.preset`). None for
+            the model's preset for the device; if that is "auto", too, "splat" on CUDA, "lerf" on CUDA without gsplat,
+            "nano" elsewhere.
+        encoder: spec of the image-text encoder; None for the preset's.
+        dense: spec of the dense encoder, "none" for none; None for the preset's.
         allow_outside: also read files that lie outside the scene's folder.
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:N".
-        max_steps, rays: None is the preset's; models that learn from whole photos take no rays.
+        max_steps: training steps; None for the preset's.
+        rays: rays in a step, not for models that learn from whole photos; None for the preset's.
+        seed: of all random numbers.
+        tensorboard: also log for TensorBoard, in the run directory.
         progress: gets the stages "fingerprint", "kernels", "features", "training" and more.
-        say: told in lines what was found and chosen.
+        log: gets lines for people about what was found and chosen.
 
     Raises:
-        DataError, WeightsError, UsageError: bad photos, weights or options.
+        DataError: bad photos or poses.
+        WeightsError: bad weights of an encoder.
+        UsageError: options that do not fit together.
         RunError: `out` cannot be written, or holds another run.
         Interrupted: on Ctrl-C, after saving.
     """
     where = resolve_device(device)
-    name, recipe = chosen_recipe(method, preset, where, encoder, dense, say)
+    name, recipe = chosen_recipe(method, preset, where, encoder, dense, log)
     if rays is not None and isinstance(recipe.config.batching, PhotoBatching):
         raise UsageError(f"preset {name} learns from whole photos; leave --rays out")
-    steps, rays = at_least("max_steps", 1, max_steps, recipe.steps), at_least("rays", 1, rays, recipe.rays)
-    config = TrainingConfig(steps=steps, rays=rays, head_rays=recipe.head_rays, seed=at_least("seed", 0, seed, 0))
-    watch = Stopwatch()
-    photos, fingerprint = opened_scene(scene, allow_outside, watch, progress, say)
-
-    def learn(
-        info: RunInfo, featured: TrainingPhotos, bank: FeatureBank, checkpoints: Checkpoints, told: Progress
-    ) -> tuple[Model, TrainingResult]:
-        model = fresh_model(info, where)
-        return model, fit(model, featured, bank, config, checkpoints, told, say)
-
-    spec = RunSpec(
-        Path(out),
-        "training",
-        Path(scene),
-        photos,
-        fingerprint,
-        name,
-        recipe,
-        config,
-        where,
-        tensorboard=tensorboard,
+    config = TrainingConfig(
+        steps=option("max_steps", max_steps, recipe.steps, minimum=1),
+        rays=option("rays", rays, recipe.rays, minimum=1),
+        head_rays=recipe.head_rays,
+        seed=option("seed", seed, 0, minimum=0),
     )
-    return make_run(spec, learn, watch, progress, say)
+    watch = Stopwatch()
+    photos, fingerprint = open_with_fingerprint(scene, allow_outside, watch, progress, log)
+    spec = RunSpec(
+        Path(out), "training", Path(scene), photos, fingerprint, name, recipe, config, where, tensorboard=tensorboard
+    )
+    return make_run(spec, _training(config, where, log), watch, progress, log)
 
 
-def at_least(name: str, least: int, given: int | None, otherwise: int) -> int:
-    """An option's value, `otherwise` if it was left out; UsageError if it is too small."""
-    if given is not None and given < least:
-        raise UsageError(f"{name} must be at least {least}, got {given}")
-    return otherwise if given is None else given
+def _training(config: TrainingConfig, device: torch.device, log: Callable[[str], None]) -> FitFunction:
+    """The function that makes a run's model by training it."""
+
+    def fit_model(
+        info: RunInfo, photos: TrainingPhotos, bank: FeatureBank, checkpoints: Checkpoints, progress: Progress
+    ) -> tuple[Model, TrainingResult]:
+        model = fresh_model(info, device)
+        return model, fit(model, photos, bank, config, checkpoints, progress, log)
+
+    return fit_model
+
+
+def option(name: str, given: int | None, default: int, *, minimum: int) -> int:
+    """The value of an option, `default` for None. Raises UsageError for one below `minimum`."""
+    if given is not None and given < minimum:
+        raise UsageError(f"{name} must be at least {minimum}, got {given}")
+    return default if given is None else given

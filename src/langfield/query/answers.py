@@ -20,6 +20,10 @@ class Box:
     low: tuple[float, float, float]
     high: tuple[float, float, float]
 
+    def to_json(self) -> list[list[float]]:
+        """The two corners."""
+        return [list(self.low), list(self.high)]
+
 
 @dataclass(frozen=True)
 class OrientedBox:
@@ -27,13 +31,17 @@ class OrientedBox:
 
     Attributes:
         centre: of the box.
-        axes: three unit vectors, right-handed; the points vary most along the first, least along the last.
-        size: lengths of the box's edges along the axes.
+        axes: three unit vectors, right-handed, along the box's edges: the longest edge first.
+        size: lengths of the edges, longest first.
     """
 
     centre: tuple[float, float, float]
     axes: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
     size: tuple[float, float, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """A hit's "oriented_box"."""
+        return {"centre": list(self.centre), "axes": [list(axis) for axis in self.axes], "size": list(self.size)}
 
 
 @dataclass(frozen=True)
@@ -89,18 +97,13 @@ class Hit:
         return cls(position, box, around, score, scale_world, tuple(best), elements, points_world)
 
     def to_json(self) -> dict[str, Any]:
-        """One of an answer's "hits"."""
-        around = self.oriented_box
+        """One of an answer's "hits", without its points: plain lists and numbers."""
         return {
             "position": list(self.position),
-            "box": [list(self.box.low), list(self.box.high)],
-            "oriented_box": {
-                "centre": list(around.centre),
-                "axes": [list(axis) for axis in around.axes],
-                "size": list(around.size),
-            },
-            "score": self.score,
-            "scale": self.scale_world,
+            "box": self.box.to_json(),
+            "oriented_box": self.oriented_box.to_json(),
+            "score": float(self.score),
+            "scale": float(self.scale_world),
             "views": list(self.views),
             "elements": self.elements,
         }
@@ -118,10 +121,13 @@ def box_centre(points: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "3"]:
 class Answer:
     """Whether and where a phrase is in the scene.
 
+    `json.dumps(answers, default=lambda value: value.to_json())` makes JSON of answers, hits and boxes.
+
     Attributes:
         phrase: what was asked.
-        present: whether it is in the scene at all, as far as the run can tell.
-        presence: evidence for that, in [0, 1] (`langfield.query.presence`); `present` is presence > 0.5.
+        present: whether it is in the scene at all, as far as the run can tell: presence > `min_presence` of the
+            question, which is 0.5 unless that says otherwise.
+        presence: evidence for that, in [0, 1] (`langfield.query.presence`).
         score: of the best hit; 0 without one.
         scale_world: height of the crop that fits the phrase best, world units; None without a hit.
         hits: up to eight, best first; none where it is not present.
@@ -139,17 +145,22 @@ class Answer:
         """World position of the best hit."""
         return self.hits[0].position if self.hits else None
 
+    @property
+    def box(self) -> Box | None:
+        """Axis-aligned box of the best hit, world frame."""
+        return self.hits[0].box if self.hits else None
+
     def to_json(self) -> dict[str, Any]:
-        """The object that `langfield query --json` prints for this phrase."""
+        """The object that `langfield query --json` prints for this phrase: plain lists and numbers."""
         best = self.hits[0].to_json() if self.hits else {"position": None, "box": None}
         return {
             "phrase": self.phrase,
             "present": self.present,
-            "presence": self.presence,
-            "score": self.score,
+            "presence": float(self.presence),
+            "score": float(self.score),
             "position": best["position"],
             "box": best["box"],
-            "scale": self.scale_world,
+            "scale": None if self.scale_world is None else float(self.scale_world),
             "hits": [hit.to_json() for hit in self.hits],
         }
 
@@ -169,6 +180,7 @@ class ViewAnswers:
         scale_world: (P, H, W) the query scale of each pixel's relevancy: the height of a crop, world units.
         best_xy_px: (P, 2) the pixel that answers each phrase, (x, y), centres at + 0.5.
         score: (P,) relevancy there.
+        note: a line for people where the camera sees nothing of the scene: its pose may be meant otherwise. Else None.
     """
 
     phrases: tuple[str, ...]
@@ -180,15 +192,18 @@ class ViewAnswers:
     scale_world: Float32[np.ndarray, "p h w"]
     best_xy_px: Float[np.ndarray, "p 2"]
     score: Float[np.ndarray, " p"]
+    note: str | None = None
 
 
 def oriented_box(points: Float[np.ndarray, "k 3"]) -> OrientedBox:
     """The box along the principal axes of at least one point, without the outermost 2 % on either side of each."""
     mean = points.mean(axis=0)
-    _, axes = np.linalg.eigh((points - mean).T @ (points - mean))
-    axes = axes[:, ::-1].T  # rows, the longest first
-    axes[2] = np.cross(axes[0], axes[1])
+    axes = np.linalg.eigh((points - mean).T @ (points - mean))[1].T  # rows
     low, high = np.percentile((points - mean) @ axes.T, _BOX_PERCENTILES, axis=0)
+    longest_first = np.argsort(low - high)  # points may vary most along one axis and reach farthest along another
+    axes, low, high = axes[longest_first], low[longest_first], high[longest_first]
+    if np.linalg.det(axes) < 0:
+        axes[2], low[2], high[2] = -axes[2], -high[2], -low[2]
     x, y, z = (_triple(axis) for axis in axes)
     return OrientedBox(_triple(mean + (low + high) / 2 @ axes), (x, y, z), _triple(high - low))
 

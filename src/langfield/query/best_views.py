@@ -10,7 +10,7 @@ from langfield.core.sampling import subsample_evenly
 from langfield.core.transforms import Similarity
 
 _MAX_VIEWS = 4
-_CENTRAL = 0.36  # of the picture's sides, from its centre: farther out a thing around the point may be cut off
+_CENTRAL_SHARE = 0.36  # of the picture's sides, from its centre: farther out a thing around the point may be cut off
 
 
 def views_of_point(cameras: Sequence[Camera], position_world: tuple[float, float, float] | None) -> list[int]:
@@ -32,6 +32,6 @@ def views_of_point(cameras: Sequence[Camera], position_world: tuple[float, float
         sides = np.array([camera.width_px, camera.height_px])
         offset = float(np.abs(xy[0].numpy() / sides - 0.5).max())
         if float(depth[0]) > 0 and offset < 0.5:
-            near_edge = offset > _CENTRAL
+            near_edge = offset > _CENTRAL_SHARE
             ranks[index] = (near_edge, offset if near_edge else float(depth[0]))
     return sorted(ranks, key=lambda index: ranks[index])[:_MAX_VIEWS] or spread

@@ -28,13 +28,13 @@ def relevancy_at_crop_levels(
     """
     shape = (len(phrases), view.camera.height_px, view.camera.width_px)
     distance = scales.typical_distance(view.points_scene)
-    out = torch.empty(len(phrases), view.pixels, device=distance.device)
+    out = torch.empty(len(phrases), view.pixel_count, device=distance.device)
     phrases_of_level = [(level, torch.nonzero(crop_level == level)[:, 0]) for level in crop_level.unique().tolist()]
     groups = [(level, chosen, phrases[chosen]) for level, chosen in phrases_of_level]
-    for part in torch.arange(view.pixels, device=distance.device).split(view.pixels_at_once):
+    for part in torch.arange(view.pixel_count, device=distance.device).split(view.pixels_at_once):
         pixels = view.of_pixels(part)
         for level, chosen, group in groups:
-            relevancy = pixels.at(scales.crop_angles[level] * distance[part])(group)
+            relevancy = pixels.relevancy_at(scales.crop_angles[level] * distance[part])(group)
             out[chosen[:, None], part] = relevancy.T
     query_scale = scales.crop_angles[crop_level][:, None] * distance
     return out.reshape(shape), query_scale.reshape(shape)

@@ -1,5 +1,6 @@
 """Phrases and negatives to unit embeddings, by the text encoder of the model that a run was trained with."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from langfield.models.relevancy import EncodedPhrases
 
 class PhraseEncoder:
     """Checks phrases and encodes them. The encoder is loaded when first needed; each text is encoded once and kept.
+    Threads, and the sessions of several models of one scene, may share it.
 
     Args:
         card: the image-text encoder's card as run.json has it; None for a run without language.
@@ -26,6 +28,7 @@ class PhraseEncoder:
         self._document = card
         self._device = device
         self._spec = spec
+        self._lock = threading.RLock()
         self._encoder: ImageTextEncoder | None = None
         self._texts: dict[str, Tensor] = {}
 
@@ -42,17 +45,21 @@ class PhraseEncoder:
     @property
     def encoder(self) -> ImageTextEncoder:
         """The encoder itself. RunError if what is there now is not the one that the run was trained with."""
-        if self._encoder is None:
-            card = self.card
-            spec = self._spec or card.spec
-            encoder = load_image_text(spec, self._device)
-            if encoder.card.identity() != card.identity():
-                raise RunError(
-                    f"{spec} is not the encoder that this run was trained with ({card.spec}, weights "
-                    f"{card.weights_sha256[:12]}); give that one, or train again"
-                )
-            self._encoder = encoder
-        return self._encoder
+        with self._lock:
+            if self._encoder is None:
+                self._encoder = self._load()
+            return self._encoder
+
+    def _load(self) -> ImageTextEncoder:
+        card = self.card
+        spec = self._spec or card.spec
+        encoder = load_image_text(spec, self._device)
+        if encoder.card.identity() != card.identity():
+            raise RunError(
+                f"{spec} is not the encoder that this run was trained with ({card.spec}, weights "
+                f"{card.weights_sha256[:12]}); give that one, or train again"
+            )
+        return encoder
 
     def check(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> None:
         """Raise UsageError for no phrases, and for phrases or negatives without words."""
@@ -81,7 +88,8 @@ class PhraseEncoder:
         )
 
     def _embeddings(self, texts: Sequence[str]) -> Float[Tensor, "p d"]:
-        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
-        if new:
-            self._texts |= dict(zip(new, self.encoder.encode_texts(new).to(self._device), strict=True))
-        return torch.stack([self._texts[text] for text in texts])
+        with self._lock:
+            new = [text for text in dict.fromkeys(texts) if text not in self._texts]
+            if new:
+                self._texts |= dict(zip(new, self.encoder.encode_texts(new).to(self._device), strict=True))
+            return torch.stack([self._texts[text] for text in texts])

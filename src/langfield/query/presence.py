@@ -25,11 +25,11 @@ from torch import Tensor
 
 THRESHOLD_Z = 3.0  # presence is 0.5 there
 MIN_NOUNS = 64  # that an encoder must tell apart
-_QUARTILE = 0.6745  # of the normal distribution
+_NORMAL_QUARTILE = 0.6745  # of the normal distribution
 _MIN_SPREAD = 1e-3  # of log-odds: nouns that all score the same tell nothing
 _CONTRAST_QUANTILE = 0.9
-_SAME = 1e-4  # 1 − cosine
-_CLIPPED = 1e-4  # relevancy is kept so far from 0 and 1
+_SAME_COSINE_DISTANCE = 1e-4  # 1 − cosine
+_CLIP = 1e-4  # relevancy is kept so far from 0 and 1
 
 
 @cache
@@ -43,7 +43,7 @@ def distinct_texts(embeddings: Float[Tensor, "n d"]) -> Int64[Tensor, " m"]:
 
     An encoder gives all words that it does not know one embedding. Cost: N² · D multiplications.
     """
-    same = embeddings @ embeddings.T > 1 - _SAME
+    same = embeddings @ embeddings.T > 1 - _SAME_COSINE_DISTANCE
     return torch.nonzero(~same.tril(-1).any(dim=1))[:, 0]
 
 
@@ -69,7 +69,7 @@ class NullDistribution:
     def fit(cls, values: Float[np.ndarray, " n"]) -> "NullDistribution":
         """Args: values: of N phrases, nearly all of them absent."""
         middle, upper = np.quantile(values, [0.5, 0.75])
-        return cls(float(middle), max(float(upper - middle) / _QUARTILE, _MIN_SPREAD))
+        return cls(float(middle), max(float(upper - middle) / _NORMAL_QUARTILE, _MIN_SPREAD))
 
     def z_scores(self, values: Float[np.ndarray, " p"]) -> Float[np.ndarray, " p"]:
         """(values − median) / spread."""
@@ -81,9 +81,12 @@ class PresenceCalibration:
     """What a scene answers to phrases that are not in it, against one set of negatives.
 
     Attributes:
-        mean, std: (C,) of the nouns' log-odds in each cell.
-        strength, distinction, contrast: of the module's three statistics.
-        combined: of the mean of their z-scores.
+        mean: (C,) of the nouns' log-odds in each cell.
+        std: (C,) their standard deviation in each cell.
+        strength: the nouns' distribution of the first of the module's three statistics.
+        distinction: of the second.
+        contrast: of the third.
+        combined: the nouns' distribution of the mean of the three z-scores.
     """
 
     mean: Float[np.ndarray, " c"]
@@ -115,7 +118,7 @@ class PresenceCalibration:
 
 def log_odds(relevancy: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
     """log(r / (1 − r)), float64: of LERF's relevancy, the scaled difference of two cosines. r is clipped by 1e-4."""
-    held = np.clip(relevancy.astype(np.float64), _CLIPPED, 1 - _CLIPPED)
+    held = np.clip(relevancy.astype(np.float64), _CLIP, 1 - _CLIP)
     return np.log(held / (1 - held))
 
 

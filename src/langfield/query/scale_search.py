@@ -3,7 +3,7 @@
 LERF tries 30 scales and takes, for each phrase, the one with the highest relevancy of any pixel. Its code renders the
 picture 30 times for that and once more for the result. Here rays are rendered once (`AskableView`), and
 `search_scales_coarse_to_fine` asks every scale on a sparse raster first, then on more pixels only where that scale can
-still win. `docs/benchmarks.md` has its agreement with the exhaustive search.
+still win. `docs/benchmarks/lerf.md` has its agreement with the search of every pixel.
 """
 
 from dataclasses import dataclass
@@ -70,7 +70,8 @@ def search_scales_coarse_to_fine(
     stride = raster_stride(view)
     pixels, _ = raster_pixels(view, stride)
     sparse_samples = view.of_pixels(pixels)
-    sparse = torch.stack([sparse_samples.at(scale.expand(len(pixels)))(phrases) for scale in scales_scene])  # s n p
+    at_scales = [sparse_samples.relevancy_at(scale.expand(len(pixels))) for scale in scales_scene]
+    sparse = torch.stack([relevancy(phrases) for relevancy in at_scales])  # s n p
     highest = sparse.amax(dim=1)
     close = highest >= highest.amax(dim=0) - margin
     refined = highest.clone()
@@ -78,7 +79,7 @@ def search_scales_coarse_to_fine(
     for index in torch.nonzero(close.any(dim=1))[:, 0].tolist():
         chosen = torch.nonzero(close[index])[:, 0]
         near = _cell_pixels(view, pixels[best_cells[index][:, chosen].unique()], stride)
-        found = view.of_pixels(near).at(scales_scene[index].expand(len(near)))(phrases).amax(dim=0)
+        found = view.of_pixels(near).relevancy_at(scales_scene[index].expand(len(near)))(phrases).amax(dim=0)
         refined[index, chosen] = torch.maximum(refined[index, chosen], found[chosen])
     best = torch.where(close, refined, refined.new_tensor(-1)).max(dim=0)
     return ScaleSearch(best.indices, best.values)
@@ -103,7 +104,7 @@ def relevancy_at_scales(
 
 
 def _picture(view: AskableView, phrases: EncodedPhrases, scale: Float[Tensor, ""]) -> Float[Tensor, "p h w"]:
-    return view.relevancy(phrases, scale.to(view.distance_scene.device).expand(view.pixels))
+    return view.relevancy(phrases, scale.to(view.distance_scene.device).expand(view.pixel_count))
 
 
 def _cell_pixels(view: AskableView, centres: Int64[Tensor, " n"], stride: int) -> Int64[Tensor, " m"]:

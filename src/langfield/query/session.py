@@ -1,16 +1,21 @@
 """An opened run: phrases in, answers out. The same arrays for the command line, Python, evaluation and viewer."""
 
+import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import Literal
+from typing import Concatenate, Literal, ParamSpec, TypeVar, get_args
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Float64, UInt8
 from torch import Tensor
 
-from langfield.core.cameras import Camera
+from langfield.core.camera_checks import AXES
+from langfield.core.cameras import Camera, checked_camera
+from langfield.core.choices import check_choice
 from langfield.core.config import config_from_json
 from langfield.core.devices import resolve_device
 from langfield.core.errors import RunError, UsageError
@@ -27,6 +32,7 @@ from langfield.query.answers import Answer, Hit, ViewAnswers
 from langfield.query.index.elements_in_voxels import ElementVoxels
 from langfield.query.index.regions import Region
 from langfield.query.index.scene_index import PhraseMatch, SceneIndex, build_scene_index
+from langfield.query.phrase_arguments import negative_list, one_text, share, text_list
 from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.pictures import to_uint8
 from langfield.query.presence import MIN_NOUNS, PresenceCalibration, common_nouns, distinct_texts, uncalibrated_presence
@@ -36,14 +42,34 @@ from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView
 
 Protocol = Literal["langfield", "lerf"]
+P = ParamSpec("P")
+R = TypeVar("R")
 PHRASES_AT_ONCE = 128
 _MATCHES_KEPT = 256
 _VIEWS_KEPT = 2
 _CAMERAS_FOR_DISTANCE = 32
+_SEES_NOTHING = f"this camera sees nothing of the scene: is its pose in other axes, or inverse? {AXES}"
+
+
+def _in_turn(method: Callable[Concatenate["Session", P], R]) -> Callable[Concatenate["Session", P], R]:
+    """Let one thread at a time into a session's methods; from one into another its own thread may go on."""
+
+    @wraps(method)
+    def turn(self: "Session", *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._turn:
+            return method(self, *args, **kwargs)
+
+    return turn
 
 
 class Session:
     """A run that can be asked. Everything it takes and gives is in the frame and units of the input files.
+
+    Cameras are those of `views`, or your own (`Camera.looking_at`, `from_intrinsics`, `from_opengl`); one that cannot
+    be is refused with a UsageError.
+
+    Threads may share a session. It answers one call after another, for model, index and what is kept between questions
+    are one; the first question makes the index, and all others wait for it.
 
     Attributes:
         info: what the run is (run.json).
@@ -62,6 +88,7 @@ class Session:
         self.info = info
         self.views: tuple[RunView, ...] = tuple(info.views)
         self.device = device
+        self._turn = threading.RLock()
         self._model = model
         self._scene_from_world = Similarity.from_matrix(info.scene_from_world)
         card = None if model.context.crop_angles is None else info.encoders.get("image_text")
@@ -96,14 +123,16 @@ class Session:
 
     # -- pictures ------------------------------------------------------------------------------------------------
 
+    @_in_turn
     def picture(self, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         """Colour, and z-depth in world units (infinite where nothing is), seen by a camera of the world frame."""
-        return self._as_world(self._model.render(camera.moved(self._scene_from_world), ("rgb", "depth")))
+        return self._as_world(self._model.render(self._in_scene(camera), ("rgb", "depth")))
 
+    @_in_turn
     def head_picture(self, camera: Camera, head: str) -> Float32[np.ndarray, "h w c"]:
         """What one of the model's heads says of each pixel ("dense", or a head of one's own), seen by a camera of the
         world frame. UsageError for a head that it does not have, or that must be asked at a scale."""
-        channels = self._model.render(camera.moved(self._scene_from_world), (head,)).channels
+        channels = self._model.render(self._in_scene(camera), (one_text(head, "head"),)).channels
         if head not in channels:
             raise UsageError(f"this run's model has no head {head!r} that gives a picture")
         return channels[head].float().cpu().numpy()
@@ -113,6 +142,7 @@ class Session:
         """Whether the run is made of Gaussians."""
         return self._model.elements() is not None
 
+    @_in_turn
     def splats(self) -> Splats:
         """The run's Gaussians, in the world frame. UsageError for a run of a model that has none."""
         elements = self._model.elements()
@@ -123,6 +153,7 @@ class Session:
             )
         return elements.splats(self._scene_from_world.inverse())
 
+    @_in_turn
     def ask_view(
         self,
         camera: Camera,
@@ -130,24 +161,33 @@ class Session:
         *,
         negatives: Sequence[str] | None = None,
         protocol: Protocol = "langfield",
+        min_presence: float = 0.5,
     ) -> ViewAnswers:
         """Where phrases are in the picture of one camera (world frame).
 
         Args:
             negatives: phrases to compete with; None takes those of the encoder's card.
+            min_presence: see `query`; masks of less present phrases are empty. Not for the protocol "lerf".
             protocol: "langfield" answers from the index of the whole scene's surface; "lerf" with the one pixel of
                 this picture that is most relevant over 30 scales, as LERF does.
+
+        Raises UsageError for another protocol.
         """
+        check_choice("protocol", protocol, get_args(Protocol))
+        phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
         asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
         view = self._view(camera)
+        rgb, depth_world = self._as_world(view.rendered)
+        sees_scene = bool(np.isfinite(depth_world).any())
         if protocol == "lerf":
             scores = score_view_as_lerf(view, asked)
         else:
-            matches = self._match(phrases, negatives)
-            scores = score_view_from_index(self._voxel_interpolator(view), asked, matches, self.seen_scales())
-        rgb, depth_world = self._as_world(view.rendered)
+            matches = self._match(phrases, negatives, min_presence)
+            interpolator = self._voxel_interpolator(view)
+            scores = score_view_from_index(interpolator, asked, matches, self.observed_scales())
+            sees_scene &= bool(interpolator.near.any())
         return ViewAnswers(
-            phrases=tuple(phrases),
+            phrases=phrases,
             rgb=rgb,
             depth_world=depth_world,
             relevancy=scores.relevancy.float().cpu().numpy(),
@@ -156,18 +196,22 @@ class Session:
             scale_world=(scores.scale_scene / self._scene_from_world.scale).float().cpu().numpy(),
             best_xy_px=scores.best_xy_px.double().cpu().numpy(),
             score=scores.score.double().cpu().numpy(),
+            note=None if sees_scene else _SEES_NOTHING,
         )
 
+    @_in_turn
     def hit_masks(
-        self, camera: Camera, phrase: str, *, negatives: Sequence[str] | None = None
+        self, camera: Camera, phrase: str, *, negatives: Sequence[str] | None = None, min_presence: float = 0.5
     ) -> Bool[np.ndarray, "k h w"]:
         """The pixels of each of a phrase's hits in the picture of one camera (world frame), best first.
 
-        No two share any, and together they are the phrase's mask in `ask_view`.
+        No two share any, and together they are the phrase's mask in `ask_view`. `min_presence`: see `query`.
         """
-        (match,) = self._match([phrase], negatives)
-        return hit_masks_in_view(self._voxel_interpolator(self._view(camera)), match).cpu().numpy()
+        view = self._view(camera)
+        (match,) = self._match([one_text(phrase, "phrase")], negative_list(negatives), min_presence)
+        return hit_masks_in_view(self._voxel_interpolator(view), match).cpu().numpy()
 
+    @_in_turn
     def level_maps(
         self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, raw: bool = False
     ) -> Float32[Tensor, "l p h w"]:
@@ -177,11 +221,13 @@ class Session:
         relevancy as it is rendered at each of the run's crop levels, smallest crops first: see
         `AskableView.crop_level_relevancy`.
         """
+        phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
         if not raw:
             return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).refined).to(self.device)[None]
         asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
-        return self._view(camera).crop_level_relevancy(asked, self.seen_scales())
+        return self._view(camera).crop_level_relevancy(asked, self.observed_scales())
 
+    @_in_turn
     def quick_relevancy(
         self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None
     ) -> Float32[Tensor, "p h w"]:
@@ -191,6 +237,7 @@ class Session:
         0.6 ms on an H200. Levels are not aggregated and the scene's surface is not used, so `ask_view` may answer
         otherwise. Runs of other models draw `ViewAnswers.relevancy`.
         """
+        phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
         asked = self._model.prepare_phrases(self._phrases(phrases, negatives))
         quick = self._view(camera).quick_relevancy(asked)
         if quick is not None:
@@ -199,27 +246,44 @@ class Session:
 
     # -- places --------------------------------------------------------------------------------------------------
 
+    @_in_turn
     def query(
-        self, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, progress: Progress = silent
+        self,
+        phrases: Sequence[str],
+        *,
+        negatives: Sequence[str] | None = None,
+        min_presence: float = 0.5,
+        progress: Progress = silent,
     ) -> list[Answer]:
         """Whether and where phrases are in the scene: positions and boxes in world units, best first.
 
         The first question of a session renders up to 16 training views, small, for the scene's index
         (`langfield.query.index`); all phrases are then answered from that.
+
+        Args:
+            negatives: phrases to compete with; None takes those of the encoder's card.
+            min_presence: a phrase counts as present, and has hits, if its presence is more than that. A lower one than
+                0.5 gives what was found of phrases that would be judged absent; 0 of all.
         """
-        matches = self._match(phrases, negatives, progress)
+        phrases = text_list(phrases, "phrases")
+        matches = self._match(phrases, negative_list(negatives), min_presence, progress)
         return [self._answer(text, match) for text, match in zip(phrases, matches, strict=True)]
 
-    def elements(self, phrase: str, *, negatives: Sequence[str] | None = None) -> list[Bool[np.ndarray, " n"]]:
-        """Which elements belong to each of a phrase's hits, best first; an empty list for what is not there.
+    @_in_turn
+    def elements(
+        self, phrase: str, *, negatives: Sequence[str] | None = None, min_presence: float = 0.5
+    ) -> list[Bool[np.ndarray, " n"]]:
+        """Which elements belong to each of a phrase's hits, best first; an empty list for what is not there (by
+        `min_presence`: see `query`).
 
         Elements are the N Gaussians of `splats`; of runs that have none, the N points of `surface`. No two hits share
         any. An element belongs to the index's voxel that it is nearest to, within 1.5 voxel sides: see
         `langfield.query.index.elements_in_voxels`.
         """
-        (match,) = self._match([phrase], negatives)
+        (match,) = self._match([one_text(phrase, "phrase")], negative_list(negatives), min_presence)
         return [self._elements_in_voxels().mask_of(region) for region in match.hits]
 
+    @_in_turn
     def surface(
         self, *, voxel_size_world: float | None = None, progress: Progress = silent
     ) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
@@ -260,10 +324,15 @@ class Session:
         return self._element_voxels
 
     def _match(
-        self, phrases: Sequence[str], negatives: Sequence[str] | None, progress: Progress = silent
+        self,
+        phrases: Sequence[str],
+        negatives: Sequence[str] | None,
+        min_presence: float = 0.5,
+        progress: Progress = silent,
     ) -> list[PhraseMatch]:
         """Phrases in the scene; the last 256 are kept."""
         self._check(phrases, negatives)
+        min_presence = share(min_presence, "min_presence")
         against = self._phrase_encoder.negatives(negatives)
         new = [text for text in dict.fromkeys(phrases) if (text, against) not in self._matches]
         index, calibration = self._scene_index(progress), self._presence_calibration(negatives, progress)
@@ -277,7 +346,7 @@ class Session:
                 row = scores.voxel_relevancy[i].copy()  # a view would keep the whole table alive
                 match = PhraseMatch(float(presence[i]), row, int(scores.crop_level[i]), regions)
                 self._matches[text, against] = match
-        matches = [self._matches[text, against] for text in phrases]
+        matches = [replace(self._matches[text, against], min_presence=min_presence) for text in phrases]
         while len(self._matches) > _MATCHES_KEPT:
             del self._matches[next(iter(self._matches))]
         return matches
@@ -286,7 +355,7 @@ class Session:
         """Made once, for all phrases."""
         if self._index is None:
             cameras = [view.camera for view in self.train_views()]
-            self._index = build_scene_index(cameras, self._render_view, self.seen_scales(), progress)
+            self._index = build_scene_index(cameras, self._render_view, self.observed_scales(), progress)
         return self._index
 
     def _presence_calibration(self, negatives: Sequence[str] | None, progress: Progress) -> PresenceCalibration | None:
@@ -330,9 +399,10 @@ class Session:
         """What the run holds, in the scene frame."""
         return self._model
 
+    @_in_turn
     def prepare(self, phrases: Sequence[str]) -> None:
         """Encode phrases ahead of a question. Raises now what asking them would: no language, no encoder, no text."""
-        self._phrases(phrases, None)
+        self._phrases(text_list(phrases, "phrases"), None)
 
     def beside(self, info: RunInfo, model: Model) -> "Session":
         """The same scene held by another model, to be asked the same: encoder and encoded phrases are shared."""
@@ -358,7 +428,7 @@ class Session:
         if not self._model.answers_phrases:
             raise UsageError("this run has no language yet: let the command that trains it finish")
 
-    def seen_scales(self) -> ObservedScales:
+    def observed_scales(self) -> ObservedScales:
         """The crop scales that training observed, scene frame. UsageError for a run without language."""
         _ = self._phrase_encoder.card  # without language no photo was cropped
         crop_angles = self._model.context.crop_angles
@@ -375,6 +445,7 @@ class Session:
 
     def _view(self, camera: Camera) -> AskableView:
         """The rendered view of a camera of the world frame; the last few are kept for further phrases."""
+        camera = checked_camera(camera)
         key = str(camera.to_json())
         if key not in self._rendered:
             _ = self._phrase_encoder.card
@@ -392,6 +463,10 @@ class Session:
 
     def _render_view(self, camera: Camera) -> AskableView:
         return self._model.view(camera.moved(self._scene_from_world))
+
+    def _in_scene(self, camera: Camera) -> Camera:
+        """A camera of the world frame, checked, in the scene frame."""
+        return checked_camera(camera).moved(self._scene_from_world)
 
     def _as_world(self, rendered: Rendered) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         assert rendered.rgb is not None

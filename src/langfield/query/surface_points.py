@@ -23,9 +23,10 @@ from langfield.core.sampling import subsample_evenly
 from langfield.core.transforms import Similarity
 from langfield.core.voxels import KEY_BITS, voxel_keys
 
-MOST_VIEWS = 100
+MAX_VIEWS = 100
 SIDE_PX = {"cuda": 640, "cpu": 160}  # longest side of the rendered pictures, by the device that renders them
-_JUMP = 0.1  # of depth, between neighbours: at such a pixel two surfaces meet, and its depth may lie between them
+# Of depth, between neighbours: at such a pixel two surfaces meet, and its depth may lie between them.
+_MAX_RELATIVE_JUMP = 0.1
 _SLACK_PX = 6  # what is less far apart counts as the same surface
 _MIN_VIEWS = 2
 _MIN_COVERAGE_PER_VIEW = 0.1  # until it is `_MIN_VIEWS`
@@ -85,7 +86,7 @@ def surface_points(
 
     Raises UsageError if no surface is seen.
     """
-    chosen = [camera.fit_within(side_px) for camera in subsample_evenly(cameras, MOST_VIEWS)]
+    chosen = [camera.fit_within(side_px) for camera in subsample_evenly(cameras, MAX_VIEWS)]
     start, sums, depths = time.monotonic(), None, []
     for done, camera in enumerate(chosen, start=1):
         rgb, depth = picture(camera)
@@ -111,7 +112,7 @@ def on_one_surface(depth: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]
     kept = there.copy()
     for axis in (0, 1):
         near, far = (np.take(z, range(low, z.shape[axis] + low - 1), axis=axis) for low in (0, 1))
-        jumps = np.abs(near - far) > _JUMP * np.minimum(near, far)
+        jumps = np.abs(near - far) > _MAX_RELATIVE_JUMP * np.minimum(near, far)
         before, after = [(0, 0), (0, 0)], [(0, 0), (0, 0)]
         before[axis], after[axis] = (1, 0), (0, 1)
         kept &= ~np.pad(jumps, before) & ~np.pad(jumps, after)

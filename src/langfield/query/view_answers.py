@@ -91,8 +91,11 @@ class VoxelInterpolator:
     Attributes:
         view: of the picture.
         voxels: V voxels of the scene's surface.
-        pixels: (N,) flat index of each raster cell's pixel; shape: the raster's rows and columns; stride: in pixels.
-        matrix: (N, V) and near: (N,) see `SurfaceVoxels.interpolation_at`.
+        pixels: (N,) flat index of each raster cell's pixel.
+        shape: the raster's rows and columns.
+        stride: distance of its pixels, both ways.
+        matrix: (N, V) interpolates voxels' values at the raster's points (`SurfaceVoxels.interpolation_at`).
+        near: (N,) which of the points lie near a voxel.
     """
 
     view: AskableView

@@ -1,1 +1,6 @@
-"""Field + camera → picture."""
+"""Field + camera → picture.
+
+samplers  where along rays a radiance field is asked
+volume    volume rendering of radiance fields
+splat     pictures of Gaussians, by cameras with any lens
+"""

@@ -1,4 +1,4 @@
-"""Pictures of Gaussians by any camera; those of a lens with distortion are resampled from a pinhole's picture."""
+"""Pictures of Gaussians by cameras of any lens; those with distortion are resampled from a pinhole's picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,22 +10,11 @@ from torch import Tensor
 from langfield.core.cameras import Camera, Cameras
 from langfield.fields.gaussians import Gaussians
 from langfield.ops.gaussians import rasterize
-from langfield.ops.gaussians.projected import Blended, Means2d, ProjectedGaussians, Splatted
+from langfield.ops.gaussians.projected import Blended, ProjectedGaussians, Splatted
 from langfield.ops.gaussians.rasterize import project
 
-__all__ = [
-    "CameraProjection",
-    "LensWarp",
-    "Means2d",
-    "Splatted",
-    "blend_views",
-    "lens_warp",
-    "project_gaussians",
-    "splat",
-]
-
 _BORDER_PX = 2
-_MAX_WIDENING = 2.5  # an undistorted picture is at most so many times as wide as the distorted one it is for
+_MAX_WIDENING = 2.5  # width of the undistorted picture over that of the distorted one, at most
 _MIN_ALPHA = 1e-3  # below it a resampled pixel has no depth
 
 
@@ -34,8 +23,9 @@ class LensWarp:
     """How a distorted picture is resampled from an undistorted one.
 
     Attributes:
-        undistorted_camera: a pinhole at the same place that sees (nearly) all that the distorted camera sees.
-        grid: where each pixel of the distorted picture lies in the undistorted one, in [−1, 1], for `grid_sample`.
+        undistorted_camera: a pinhole of the same pose that sees (nearly) all that the distorted camera sees.
+        grid: (H, W, 2) where each pixel of the distorted picture lies in the undistorted one, in [−1, 1], for
+            `grid_sample`.
     """
 
     undistorted_camera: Camera
@@ -43,8 +33,11 @@ class LensWarp:
 
 
 def lens_warp(camera: Camera, device: torch.device) -> LensWarp:
-    """The `LensWarp` of a camera with distortion. Rays far to the side are read from the undistorted picture's border,
-    which is at most `_MAX_WIDENING` times as far out as the distorted one's."""
+    """The `LensWarp` of a camera with distortion.
+
+    The undistorted picture is at most `_MAX_WIDENING` times as wide and high as the distorted one; pixels whose rays
+    lie outside take its border.
+    """
     cameras = Cameras.from_list([camera], device)
     pixels = camera.pixel_centres(device).reshape(-1, 2)
     rays = cameras.rays(torch.zeros(len(pixels), dtype=torch.int64, device=device), pixels)
@@ -66,12 +59,14 @@ def lens_warp(camera: Camera, device: torch.device) -> LensWarp:
 
 @dataclass(frozen=True)
 class CameraProjection:
-    """Gaussians as one camera of any lens sees them, ready to be drawn with any features, as often as wanted.
+    """N Gaussians projected into the picture of a camera of any lens; rendering features costs no further projection.
+
+    Below, w is a Gaussian's contribution to a pixel (see `langfield.ops.gaussians.rasterize`).
 
     Attributes:
         camera: of any lens.
-        undistorted: the Gaussians in a pinhole's picture.
-        distortion: how the camera's own picture is resampled from that one; None for a pinhole.
+        undistorted: the Gaussians in the picture of a pinhole.
+        distortion: how the camera's picture is resampled from that one; None for a pinhole.
     """
 
     camera: Camera
@@ -79,7 +74,7 @@ class CameraProjection:
     distortion: LensWarp | None
 
     def splat(self, features: Float[Tensor, "n c"]) -> Splatted:
-        """The picture of one feature vector for each Gaussian."""
+        """The picture of features: Σ w f, alpha and depth."""
         picture = self.undistorted.splat(features)
         if self.distortion is None:
             return picture
@@ -90,7 +85,7 @@ class CameraProjection:
         return Splatted(read[..., :-2], alpha, depth)
 
     def blend(self, features: Float[Tensor, "n c"]) -> tuple[Float[Tensor, "h w c"], Float[Tensor, "h w"]]:
-        """`splat` without the depth: Σ w f and Σ w."""
+        """`splat` without the depth: Σ w f, and alpha Σ w."""
         blended, alpha = self.undistorted.blend(features)
         if self.distortion is None:
             return blended, alpha
@@ -100,12 +95,12 @@ class CameraProjection:
     def splat_codes(
         self, code: Shaped[Tensor, "n k"], share: Float[Tensor, "n k"], codes: int
     ) -> Float[Tensor, "h w c"]:
-        """`blend` of sparse features: see `ProjectedGaussians.splat_codes`."""
+        """Σ w f of sparse features, see `ProjectedGaussians.splat_codes`."""
         blended = self.undistorted.splat_codes(code, share, codes)
         return blended if self.distortion is None else self._distort(blended)
 
     def backproject(self, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
-        """Σ over pixels of w times the pixel's value, for each Gaussian: the transpose of `blend`."""
+        """For each Gaussian, Σ over pixels of w times the pixel's value: the transpose of `blend`."""
         if self.distortion is not None:
             size = self.undistorted.camera.height_px, self.undistorted.camera.width_px
             undistorted = torch.zeros(*size, values.shape[-1], device=values.device, requires_grad=True)
@@ -114,22 +109,25 @@ class CameraProjection:
         return self.undistorted.backproject(values)
 
     def contributing(self, min_contribution_px: float = 0.01) -> Int64[Tensor, " m"]:
-        """Indices of the Gaussians whose weights w add up to as much over the undistorted picture, ascending.
+        """Indices, ascending, of the Gaussians whose contributions sum to at least this over the undistorted picture.
 
-        Without the others, most of them hidden, it looks the same. Costs a picture and its gradient.
+        Without the others, most of which are hidden, the picture is the same. Cost: a picture and its gradient.
+
+        Args:
+            min_contribution_px: sum of w, in pixels.
         """
         return torch.nonzero(self.undistorted.contributions() >= min_contribution_px)[:, 0]
 
     def in_view(self) -> Int64[Tensor, " m"]:
-        """Indices of the Gaussians that may touch the undistorted picture, ascending."""
+        """Indices, ascending, of the Gaussians that may contribute to the undistorted picture."""
         return self.undistorted.in_view()
 
     def subset(self, indices: Int64[Tensor, " m"]) -> "CameraProjection":
-        """Some of the Gaussians, in this order, which is then that of their features. Costs a sorting."""
+        """Some of the Gaussians; features are then given in this order. Cost: sorting them."""
         return CameraProjection(self.camera, self.undistorted.subset(indices), self.distortion)
 
     def _distort(self, picture: Float[Tensor, "g f c"]) -> Float[Tensor, "h w c"]:
-        """The camera's own picture from the undistorted one, bilinear."""
+        """The camera's picture, resampled bilinearly from the undistorted one."""
         assert self.distortion is not None
         grid = self.distortion.grid[None]
         return torch.nn.functional.grid_sample(
@@ -138,21 +136,21 @@ class CameraProjection:
 
 
 def project_gaussians(gaussians: Gaussians, camera: Camera) -> CameraProjection:
-    """Gaussians as a camera of any lens sees them."""
+    """Gaussians projected into the picture of a camera, which is in the Gaussians' frame and may have any lens."""
     warp = None if camera.is_pinhole else lens_warp(camera, gaussians.means.device)
     pinhole = camera if warp is None else warp.undistorted_camera
     return CameraProjection(camera, project(*_shape(gaussians), pinhole), warp)
 
 
 def splat(gaussians: Gaussians, camera: Camera, features: Float[Tensor, "n c"]) -> Splatted:
-    """The picture of one feature vector for each Gaussian; `camera` may have any lens."""
+    """The picture of features of Gaussians, by a camera in their frame of any lens."""
     return project_gaussians(gaussians, camera).splat(features)
 
 
 def blend_views(
     gaussians: Gaussians, cameras: Sequence[Camera], features: Float[Tensor, "v n c"], *, keep_means2d: bool = False
 ) -> list[Blended]:
-    """One picture for each of several pinholes, with features of its own: see `rasterize.blend_views`."""
+    """A picture for each of V pinholes, each with its own features: see `rasterize.blend_views`."""
     return rasterize.blend_views(*_shape(gaussians), features, cameras, keep_means2d=keep_means2d)
 
 

@@ -1,4 +1,4 @@
-"""Volume rendering of radiance fields: rays → colour, opacity, distance, and the samples that made them."""
+"""Volume rendering of radiance fields: rays → colour, opacity, distance, and the samples behind them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from langfield.renderers.samplers.base import RaySamples, Round, Sampler
 
 @runtime_checkable
 class Radiance(Protocol):
-    """Density and colour at points; `langfield.fields.radiance.RadianceField` is one."""
+    """Density and colour at points, see `langfield.fields.radiance.RadianceField`."""
 
     def density(self, points: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, " n"], Float[Tensor, "n g"]]: ...
 
@@ -26,13 +26,14 @@ class Radiance(Protocol):
 
 @dataclass(frozen=True)
 class RayRender:
-    """What R rays saw.
+    """R rendered rays.
 
     Attributes:
-        rgb: colours in [0, 1]; what passes through everything takes the last sample's colour.
-        alpha: how much light was stopped, in [0, 1].
-        samples, weights: the final samples and their rendering weights.
-        rounds: samples and weights of the rounds that led to them (for the sampler's own loss).
+        rgb: (R, 3) colours in [0, 1], over a background of the last sample's colour.
+        alpha: (R,) accumulated opacity in [0, 1].
+        samples: the samples of the sampler's last round.
+        weights: (R, S) their rendering weights.
+        rounds: samples and weights of the earlier rounds, for the sampler's loss.
     """
 
     rgb: Float[Tensor, "r 3"]
@@ -42,7 +43,7 @@ class RayRender:
     rounds: list[Round]
 
     def distance(self) -> Float[Tensor, " r"]:
-        """Where half of the stopped light was, along the ray in scene units; infinite where alpha < 0.5."""
+        """Median distance along each ray, scene units: see `median_distance`."""
         return median_distance(self.weights.detach(), self.samples.t_edges)
 
 
@@ -59,9 +60,10 @@ def render_rays(
     """Render rays of the scene frame.
 
     Args:
-        photo: each ray's training photo, for its appearance; None sees the mean appearance.
-        step, jitter: see `Sampler.forward`; leave out for evaluation.
-        scale_gradients: see `scaled_by_distance`.
+        photo: index of each ray's training photo, for its appearance; None for the mean appearance.
+        step: see `Sampler.forward`; None outside of training.
+        jitter: see `Sampler.forward`; None outside of training.
+        scale_gradients: apply `scaled_by_distance` to density and colour.
     """
     samples, rounds = sampler(rays, step, jitter)
     count = samples.t_middle.shape[1]
@@ -84,17 +86,20 @@ def render_rays(
 
 
 def scaled_by_distance(values: Tensor, distance: Tensor) -> Tensor:
-    """The same values; gradients of those nearer than 1 scene unit are multiplied by their distance squared.
+    """The same values, whose gradients are multiplied by the distance squared where it is below 1 scene unit.
 
-    Samples lie that much closer together near a camera, and otherwise grow matter in front of it (Philip and
-    Deschaintre 2023, "Floaters no more", §4).
+    Near a camera samples are dense in proportion to the inverse of that, and would otherwise get so much gradient that
+    floaters grow there (Philip and Deschaintre 2023, "Floaters no more", §4).
     """
     scale = distance.detach().clamp(0, 1).square()
     return values * scale + (values * (1 - scale)).detach()
 
 
 def median_distance(weights: Float[Tensor, "r s"], t_edges: Float[Tensor, "r s+1"]) -> Float[Tensor, " r"]:
-    """Where the weights' cumulative sum reaches half of their total, linear within the interval; inf if alpha < 0.5."""
+    """The distance at which the weights' cumulative sum reaches half their total, linear within an interval.
+
+    Infinite where the total (alpha) is below 0.5.
+    """
     cumulative = weights.cumsum(dim=-1)
     total = cumulative[:, -1:]
     index = torch.searchsorted(cumulative.contiguous(), (total / 2).contiguous()).clamp(max=weights.shape[1] - 1)
@@ -110,9 +115,9 @@ class SurfaceSamples:
     """The samples of R rays that carry their weight: M points in all, sorted by ray.
 
     Attributes:
-        points: in the rays' frame.
-        weights: rendering weights.
-        ray: which ray each point is on.
+        points: (M, 3) positions, in the rays' frame.
+        weights: (M,) rendering weights.
+        ray: (M,) index of each point's ray.
         rays: R.
     """
 
@@ -122,7 +127,8 @@ class SurfaceSamples:
     rays: int
 
     def of_rays(self, rays: Int64[Tensor, " q"]) -> tuple["SurfaceSamples", Int64[Tensor, " k"]]:
-        """The samples of some rays, renumbered 0 … q−1 in the given (increasing) order, and their indices in this."""
+        """The samples of Q rays, given by increasing indices and then numbered 0 … Q−1; and the samples' indices
+        here."""
         number = torch.full((self.rays,), -1, dtype=torch.int64, device=self.ray.device)
         number[rays] = torch.arange(len(rays), device=self.ray.device)
         index = torch.nonzero(number[self.ray] >= 0)[:, 0]
@@ -130,12 +136,12 @@ class SurfaceSamples:
         return part, index
 
 
-def surface_samples(render: RayRender, rays: Rays, most: int, least_share: float) -> SurfaceSamples:
-    """A ray's `most` heaviest samples, less those under `least_share` of its total weight."""
-    most = min(most, render.weights.shape[1])
-    weights, index = render.weights.topk(most, dim=-1)
-    kept = weights > least_share * render.alpha[:, None].clamp_min(1e-6)
-    kept[:, 0] = True  # a ray always keeps its heaviest sample
+def surface_samples(render: RayRender, rays: Rays, max_samples: int, min_share: float) -> SurfaceSamples:
+    """The samples of greatest weight on each ray: at most `max_samples`, each with more than `min_share` of the ray's
+    total weight, but always one."""
+    weights, index = render.weights.topk(min(max_samples, render.weights.shape[1]), dim=-1)
+    kept = weights > min_share * render.alpha[:, None].clamp_min(1e-6)
+    kept[:, 0] = True
     t = render.samples.t_middle.gather(-1, index)
     points = rays.origins[:, None] + rays.directions[:, None] * t[..., None]
     ray = torch.arange(len(rays), device=weights.device)[:, None].expand_as(kept)
@@ -143,7 +149,7 @@ def surface_samples(render: RayRender, rays: Rays, most: int, least_share: float
 
 
 def join_samples(parts: Sequence[SurfaceSamples]) -> SurfaceSamples:
-    """Samples of successive groups of rays as one."""
+    """Samples of consecutive groups of rays as those of all the rays."""
     first = 0
     rays = []
     for part in parts:

@@ -25,7 +25,8 @@ class AnswerPictures:
 
     Attributes:
         rgb: the rendered picture.
-        relevancy, refined: the relevancy maps in colour, as rendered and as the answer takes it (`ViewAnswers`).
+        relevancy: as rendered, in colour (`ViewAnswers.relevancy`).
+        refined: as the answer takes it, in colour (`ViewAnswers.refined`).
         composited: refined relevancy over the rendered picture, inside of the answer's mask.
         mask: the pixels of the answer.
         row: rgb, refined and composited as a row of a contact sheet.
@@ -40,12 +41,15 @@ class AnswerPictures:
 
 
 def answer_pictures(
-    session: Session, answer: Answer, view_index: int, negatives: Sequence[str] | None
+    session: Session, answer: Answer, view_index: int, negatives: Sequence[str] | None, min_presence: float = 0.5
 ) -> AnswerPictures:
-    """The pictures of an answer in `session.views[view_index]`, at most 960 pixels long on a GPU and 320 on a CPU."""
+    """The pictures of an answer in `session.views[view_index]`, at most 960 pixels long on a GPU and 320 on a CPU.
+
+    Args: negatives, min_presence: with which it was asked.
+    """
     view = session.views[view_index]
     camera = view.camera.fit_within(_PICTURE_SIDE_PX[session.device.type])
-    answers = session.ask_view(camera, [answer.phrase], negatives=negatives)
+    answers = session.ask_view(camera, [answer.phrase], negatives=negatives, min_presence=min_presence)
     refined = relevancy_picture(answers.refined[0])
     over = composited(answers.rgb, answers.refined[0], answers.masks[0])
     figures = f"presence {answer.presence:.2f}" + (f", score {answer.score:.2f}" if answer.present else "")

@@ -30,7 +30,7 @@ from langfield.reports.plots import Series, legend, share_bar
 from langfield.reports.report_page import ViewPictures
 from langfield.reports.run_facts import differences, without_folders
 
-_LONGEST_VALUE = 80
+_MAX_VALUE_CHARS = 80
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,8 @@ class CompareContent:
     """Everything that a page about several runs shows.
 
     Attributes:
-        phrase_pictures, view_pictures: of each shown phrase (view) one for each run, in the order of `runs`.
+        phrase_pictures: of each shown phrase one for each run, in the order of `runs`.
+        view_pictures: of each shown view one for each run, in the same order.
         package_version: of the langfield that made the page.
         made: when it was made.
     """
@@ -175,7 +176,7 @@ def _difference_table(runs: Sequence[ComparedRun]) -> Markup:
 
 def _shown(value: Any) -> str:
     text = DASH if value is None else str(value)
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+    return text if len(text) <= _MAX_VALUE_CHARS else text[: _MAX_VALUE_CHARS - 1] + "…"
 
 
 def _training_section(runs: Sequence[ComparedRun]) -> Markup | None:
@@ -206,4 +207,4 @@ def _timings(runs: Sequence[ComparedRun]) -> Markup | None:
         (None, [Cell(stage), *(numeric_cell(dict(parts).get(stage), ".1f") for _, parts in by_run)]) for stage in stages
     ]
     columns = [Column("stage"), *(Column(name, numeric=True) for name, _ in by_run)]
-    return joined(*bars, legend(stages), table("Seconds of the last training call by stage.", columns, rows))
+    return joined(*bars, legend(stages), table("Seconds by stage, over all calls that made a run.", columns, rows))

@@ -64,7 +64,6 @@ def figures(runs: Sequence[ComparedRun]) -> list[Figure]:
         ("presence accuracy", "presence.accuracy", ".4f", "higher"),
     ]
     of_training: list[tuple[str, str, str, Better]] = [
-        ("training, seconds", "seconds", ".1f", "lower"),
         ("training, memory in MiB", "memory_bytes", ",.0f", "lower"),
         ("training, steps", "steps", ",.0f", None),
     ]
@@ -73,6 +72,8 @@ def figures(runs: Sequence[ComparedRun]) -> list[Figure]:
         for name, path, form, better in of_evaluation
     ]
     made.insert(3, Figure("localisation", tuple(_localisation(run) for run in runs), ".4f", "higher"))
+    seconds = tuple(run.facts.seconds_from_photos() for run in runs)
+    made.append(Figure("training, seconds", seconds, ".1f", "lower"))
     for name, path, form, better in of_training:
         values = [finite_number(value_at(run.facts.metrics, path)) for run in runs]
         if path == "memory_bytes":

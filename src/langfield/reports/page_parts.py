@@ -20,7 +20,7 @@ from langfield.reports.plots import Series, line_chart
 Rgb = UInt8[np.ndarray, "h w 3"]
 
 # So that a page stays below 5 MB: its pictures, their longest side, and the bytes of each (4/3 of that as base64).
-MOST_PICTURES = 81
+MAX_PICTURES = 81
 PICTURE_SIDE_PX = 480
 _PICTURE_BYTES = 44_000
 _QUALITIES = (82, 65, 45, 25, 10, 1)

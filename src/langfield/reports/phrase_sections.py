@@ -53,7 +53,7 @@ class PhrasePictures:
 def phrases_to_show(results: Sequence[PhraseResult], count: int) -> list[PhraseResult]:
     """At most `count` phrases for pictures, worst first: half of them the worst, the others from every kind in turn.
 
-    Of phrases that mean the same things only the worst is value_at: their pictures hardly differ.
+    Of phrases that mean the same things only the worst is shown: their pictures hardly differ.
     """
     ordered, known = [], set()
     for result in worst_first(results):

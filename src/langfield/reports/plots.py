@@ -12,8 +12,8 @@ from typing import Any
 from langfield.core.sampling import every_nth_to_fit
 from langfield.reports.markup import Markup, joined, tag
 
-MOST_SERIES = 6  # as many as the style sheet has colours and dashes for
-_MOST_POINTS = 500
+MAX_SERIES = 6  # as many as the style sheet has colours and dashes for
+_MAX_POINTS = 500
 _WIDTH, _HEIGHT = 640.0, 260.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 16.0, 12.0, 44.0
 _STRIP_HEIGHT, _DOT = 54.0, 4.0
@@ -28,7 +28,7 @@ class Series:
     y: tuple[float, ...]
 
 
-_LEAST_SPREAD = 1e-290  # below that, steps between ticks are no numbers of full precision
+_MIN_SPREAD = 1e-290  # below that, steps between ticks are no numbers of full precision
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Axis:
     """How values lie along an axis.
 
     Attributes:
-        low, high: the values at its ends, low < high (and positive if `log`).
+        low: the value at its beginning, positive if `log`.
+        high: the value at its end, above `low`.
         ticks: rising, within [low, high].
     """
 
@@ -92,7 +93,7 @@ def axis_of(values: Sequence[float], *, log: bool = False, margin: float = 0.0, 
         at_most: so many ticks.
     """
     low, high = min(values), max(values)
-    if high - low <= max(1e-9 * max(abs(low), abs(high)), _LEAST_SPREAD):  # one value: an axis around it
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), _MIN_SPREAD):  # one value: an axis around it
         low, high = (low / 2, high * 2) if log else (low - max(1.0, abs(low)) / 2, high + max(1.0, abs(high)) / 2)
     if log:
         grow = (high / low) ** margin
@@ -123,7 +124,7 @@ def line_chart(
         title: what is drawn, in words for screen readers.
         log_y: whether the y axis is logarithmic; values that are not positive leave a gap.
     """
-    drawn = [(index, _pieces(one, log_y)) for index, one in enumerate(series[:MOST_SERIES])]
+    drawn = [(index, _pieces(one, log_y)) for index, one in enumerate(series[:MAX_SERIES])]
     points = [point for _, pieces in drawn for piece in pieces for point in piece]
     if not points:
         return None
@@ -147,7 +148,7 @@ def line_chart(
 def legend(names: Sequence[str], indices: Sequence[int] | None = None) -> Markup:
     """A list of names with the colour that each has in a chart; `indices` are their places in it."""
     places = range(len(names)) if indices is None else indices
-    items = [tag("li", name, class_=f"s{place % MOST_SERIES}") for name, place in zip(names, places, strict=True)]
+    items = [tag("li", name, class_=f"s{place % MAX_SERIES}") for name, place in zip(names, places, strict=True)]
     return tag("ul", *items, class_="legend")
 
 
@@ -165,7 +166,7 @@ def share_bar(parts: Sequence[tuple[str, float]], *, title: str, full: float | N
     for index, (name, amount) in enumerate(parts):
         width = _WIDTH * amount / whole
         said = tag("title", f"{name}: {amount:.3g}")
-        bars.append(tag("rect", said, x=left, y=0, width=width, height=24, class_=f"f{index % MOST_SERIES}"))
+        bars.append(tag("rect", said, x=left, y=0, width=width, height=24, class_=f"f{index % MAX_SERIES}"))
         left += width
     return tag(
         "svg",
@@ -230,7 +231,7 @@ def reliability_chart(bins: Sequence[Mapping[str, Any]], *, title: str) -> Marku
 
 def _pieces(series: Series, log_y: bool) -> list[list[tuple[float, float]]]:
     """The curve as lists of points, divided where a value cannot be drawn; of long ones some 500 points."""
-    step = -(-len(series.x) // _MOST_POINTS)
+    step = -(-len(series.x) // _MAX_POINTS)
     last = len(series.x) - 1
     pieces: list[list[tuple[float, float]]] = [[]]
     for index, (x, y) in enumerate(zip(series.x, series.y, strict=True)):

@@ -123,10 +123,7 @@ def headline(facts: RunFacts, measured: Mapping[str, Any]) -> list[tuple[str, st
         ("Presence accuracy", finite_number(value_at(measured, "presence.accuracy")), "{:.1%}", _right_note(measured)),
     ]  # fmt: skip
     made = [(name, form.format(value), note) for name, value, form, note in found if value is not None]
-    seconds, memory = (
-        finite_number(value_at(facts.metrics, "seconds")),
-        finite_number(value_at(facts.metrics, "memory_bytes")),
-    )
+    seconds, memory = facts.seconds_from_photos(), finite_number(value_at(facts.metrics, "memory_bytes"))
     device = str(value_at(facts.metrics, "device") or "")
     if seconds is not None:
         made.append(("Training", seconds_text(seconds), f"photos to run, {device}" if device else "photos to run"))
@@ -230,7 +227,7 @@ def _training_section(facts: RunFacts) -> Markup | None:
     timings = None
     if stages:
         total = sum(seconds for _, seconds in stages)
-        title = f"Seconds of the last training call by stage, {seconds_text(total)} in all"
+        title = f"Seconds by stage, {seconds_text(total)} in all"
         shares = [seconds / total if total else None for _, seconds in stages]
         rows = [
             (None, [Cell(name), numeric_cell(seconds, ".1f"), numeric_cell(share, ".0%")])

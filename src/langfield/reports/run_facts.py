@@ -23,7 +23,7 @@ class RunFacts:
     Attributes:
         name: what the page calls it.
         document: `run.json`.
-        metrics: `metrics.json` of the last training call; empty if there is none.
+        metrics: `metrics.json`; empty if there is none.
         curves: what was reported during the training (`training_curves`), over its steps.
         bytes_on_disk: size of the files that are needed to ask the run.
     """
@@ -35,7 +35,7 @@ class RunFacts:
     bytes_on_disk: int
 
     def text(self, path: str) -> str | None:
-        """The value of `run.json` at a path such as "method.name", as text; None where there is none."""
+        """The value of `run.json` at a path such as "model.name", as text; None where there is none."""
         value = value_at(self.document, path)
         return None if value is None or isinstance(value, dict | list) else str(value)
 
@@ -49,10 +49,18 @@ class RunFacts:
         return [self.curves[name] for name in sorted(names, key=lambda name: (name != "loss", name))]
 
     def stages(self) -> list[tuple[str, float]]:
-        """Seconds by stage of the last training call."""
+        """Seconds by stage, over all calls that made the run; of a baked run those of the baking."""
         stages = value_at(self.metrics, "stages")
         pairs = stages.items() if isinstance(stages, dict) else ()
         return [(str(name), float(value)) for name, value in pairs if finite_number(value) is not None and value >= 0]
+
+    def seconds_from_photos(self) -> float | None:
+        """What making the run took, over all calls; of a baked run with what its field took."""
+        seconds = finite_number(value_at(self.metrics, "seconds"))
+        if value_at(self.document, "training.baked") is None or seconds is None:
+            return seconds
+        of_field = finite_number(value_at(self.metrics, "field_seconds"))
+        return None if of_field is None else of_field + seconds
 
 
 def value_at(document: Any, path: str) -> Any:
@@ -143,7 +151,8 @@ def commands(facts: RunFacts) -> list[str]:
 
 
 def _training(facts: RunFacts, name: str) -> list[str]:
-    whole_photos = facts.text("model.name") == "splat" and facts.text("training.baked.run") is None
+    # A baked run was trained on rays, whatever its Gaussians' config says.
+    whole_photos = facts.text("model.config.photos_per_step") is not None and facts.text("training.baked.run") is None
     given = [
         ("--preset", facts.text("training.preset")),
         ("--encoder", spec_without_folder(facts.text("encoders.image_text.spec") or "") or None),

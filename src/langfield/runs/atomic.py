@@ -25,7 +25,12 @@ from langfield.core.json_files import MAX_JSON_BYTES, parse_json
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What a finished file must look like: its SHA-256 and size in bytes."""
+    """By which a file is verified.
+
+    Attributes:
+        sha256: of its bytes, as hex.
+        size: in bytes.
+    """
 
     sha256: str
     size: int
@@ -48,7 +53,7 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def staged(path: Path) -> Path:
-    """Where the next `path` is written before it is renamed."""
+    """The name under which a new `path` is written before it is renamed."""
     return path.with_name(f".{path.name}.new")
 
 
@@ -85,7 +90,7 @@ def stage_tensors(path: Path, tensors: Mapping[str, Tensor]) -> FileRecord:
 
 
 def commit(path: Path) -> None:
-    """Rename `staged(path)` to `path`, for good."""
+    """Rename `staged(path)` to `path`, and fsync the folder."""
     try:
         os.replace(staged(path), path)
         sync(path.parent)
@@ -129,7 +134,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def could_not_write(path: Path, error: Exception, needed: int = 0) -> RunError:
-    """Give back the staged file's space, and say what happened and how many bytes are free."""
+    """Remove the staged file, and give the error that says what happened and how many bytes are free."""
     with contextlib.suppress(OSError):
         staged(path).unlink(missing_ok=True)
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

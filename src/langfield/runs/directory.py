@@ -44,14 +44,14 @@ _RUN_FILES = ("model.safetensors", "training.safetensors", "training.json")
 
 @dataclass(frozen=True)
 class Run:
-    """A verified run on disk. Tensors are read when asked for. Whatever version wrote it, all is told by present names.
+    """A verified run on disk, with the names of the present schema, whichever version wrote it.
 
     Attributes:
         path: the run directory.
-        folder: where the whole generation lies: `path`, or its `previous/` after a torn save.
+        folder: of the verified files: `path`, or its `previous/` after a torn save.
         info: what the run is.
-        files: the files that belong to it.
-        schema_version: of the files as they are on disk.
+        files: the files that belong to it, by name.
+        schema_version: of the files on disk.
     """
 
     path: Path
@@ -61,13 +61,13 @@ class Run:
     schema_version: int
 
     def tensors(self, name: TensorFile, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-        """The tensors of NAME.safetensors. Raises RunError if this run has no such file."""
+        """Read the tensors of NAME.safetensors. Raises RunError if this run has no such file."""
         tensors = safetensors.torch.load_file(self._file(f"{name}.safetensors"), device=str(device))
         present = upgraded_names(name, tensors, self.info.model, self.schema_version)
         return {present[old]: tensor for old, tensor in tensors.items()}
 
     def training_document(self) -> Document:
-        """`training.json`. Raises RunError if this run has none."""
+        """Read `training.json`. Raises RunError if this run has none."""
         return read_json(self._file("training.json"))
 
     def _file(self, name: str) -> Path:
@@ -78,7 +78,8 @@ class Run:
 
 @contextmanager
 def lock_run(path: Path) -> Iterator[None]:
-    """Be the only process that writes `path` (made if need be). Raises RunError at once if another one is."""
+    """Lock `path` for writing, which is made if it does not exist. Raises RunError at once if another process holds
+    it."""
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(path / _LOCK, timeout=0)
@@ -99,10 +100,12 @@ def save_run(
     tensors: Mapping[TensorFile, Mapping[str, Tensor]],
     training_document: Mapping[str, Any] | None = None,
 ) -> None:
-    """Replace what `path` holds by this state, all or nothing. Call it under `lock_run`.
+    """Replace the run in `path`, all or nothing. To be called under `lock_run`.
 
-    Files of the older state that are not given again (those of a training, say) go.
-    Raises RunError, naming path and free bytes, if something cannot be written; the old state is then intact.
+    Files of the old run that the new one does not have (as those of a training) are removed.
+
+    Raises:
+        RunError: something cannot be written; the message has the path and the free bytes. The old run is intact.
     """
     settle(path)
     try:
@@ -121,8 +124,31 @@ def save_run(
         raise could_not_write(path / _INFO, error) from error
 
 
+def save_training_document(path: Path, document: Mapping[str, Any]) -> None:
+    """Replace the run's `training.json` and keep the rest, all or nothing. Call it under `lock_run`.
+
+    Raises RunError as `save_run`, or if there is no run.
+    """
+    settle(path)
+    try:
+        described = read_json(path / _INFO)
+        record = stage_bytes(path / "training.json", json_bytes(document))
+        described["files"]["training.json"] = {"sha256": record.sha256, "size": record.size}
+        stage_bytes(path / _INFO, json_bytes(described))
+    except RunError:
+        _drop_staged(path)
+        raise
+    try:
+        _keep_previous(path)
+        commit(path / "training.json")
+        commit(path / _INFO)
+        shutil.rmtree(path / _PREVIOUS, ignore_errors=True)
+    except OSError as error:
+        raise could_not_write(path / _INFO, error) from error
+
+
 def settle(path: Path) -> None:
-    """Clear up after a save that was cut off: afterwards `path` holds one whole generation, or no run at all."""
+    """Clean up after an interrupted save, so that `path` holds one whole generation, or no run."""
     shutil.rmtree(path / _HALF_MADE, ignore_errors=True)
     _drop_staged(path)
     previous = path / _PREVIOUS
@@ -139,22 +165,23 @@ def settle(path: Path) -> None:
     shutil.rmtree(path / _PREVIOUS, ignore_errors=True)
 
 
-def load_run(path: Path, *, training: bool = False) -> Run:
+def load_run(path: str | Path, *, training: bool = False) -> Run:
     """Open a run and verify its files by size and SHA-256; after a torn save, the state before it.
 
-    Runs of older schemas open as if the present one had written them; nothing is written.
+    Runs of older schemas are given as the present one would have written them; nothing on disk changes.
 
     Args:
         path: the run directory.
-        training: verify also what only a resumed training needs.
+        training: also verify the files that only a resumed training needs.
 
     Raises:
         RunError: no run there, written by a newer langfield, or torn (which file, and how).
     """
+    path = Path(path)
     if not (path / _INFO).is_file() and not (path / _PREVIOUS / _INFO).is_file():
         found = "is no folder" if not path.is_dir() else f"has no {_INFO}"
         raise RunError(f"{found}; a run directory is needed, as `langfield train` makes it", path)
-    # The folder is tried again at the end: a save that ran at the same time may have finished meanwhile.
+    # At the end the folder is tried again, for a concurrent save may have finished in the meantime.
     for folder in (path, path / _PREVIOUS):
         try:
             return _open_generation(path, folder, training)
@@ -163,8 +190,9 @@ def load_run(path: Path, *, training: bool = False) -> Run:
     return _open_generation(path, path, training)
 
 
-def has_run(path: Path) -> bool:
+def has_run(path: str | Path) -> bool:
     """Whether `path` holds a run (perhaps a torn one)."""
+    path = Path(path)
     return (path / _INFO).is_file() or (path / _PREVIOUS / _INFO).is_file()
 
 
@@ -228,7 +256,7 @@ def _records(document: Document, file: Path) -> dict[str, FileRecord]:
 
 
 def _keep_previous(path: Path) -> None:
-    """Put the whole generation that `path` holds, if any, beside it before it is replaced."""
+    """Link the files of the run in `path`, if there is one, into `previous/`, before they are replaced."""
     if not (path / _INFO).is_file():
         return
     fresh = path / _HALF_MADE

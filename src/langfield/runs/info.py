@@ -22,11 +22,11 @@ def _now() -> str:
 
 @dataclass(frozen=True)
 class RunView:
-    """A photo that the run was trained or is tested on.
+    """A photo that the run is trained or tested on.
 
     Attributes:
-        name: what the scene's files call it.
-        split: what it is for.
+        name: of the photo, as in the scene's files.
+        split: whether it is trained or tested on.
         camera: in the input's (world) frame.
     """
 
@@ -35,10 +35,12 @@ class RunView:
     camera: Camera
 
     def document(self) -> Document:
+        """As JSON data."""
         return {"name": self.name, "split": self.split, "camera": self.camera.to_json()}
 
     @classmethod
     def from_document(cls, document: Any, file: Path) -> "RunView":
+        """The inverse of `document`. Raises RunError naming `file`."""
         try:
             if document["split"] not in ("train", "test"):
                 raise ValueError(document["split"])
@@ -53,12 +55,14 @@ class RunInfo:
 
     Attributes:
         seed: the one seed of the run.
-        model, model_config, model_context: the model's registered name, its config and its `ModelContext`, as JSON
-            data: what it is built again from.
-        training_config: the training's config as JSON data.
+        model: name of the model in the registry.
+        model_config: the model's config, as JSON data.
+        model_context: the model's `ModelContext`, as JSON data.
+        training_config: the training's config, as JSON data.
         encoders: card of each encoder that made the features, by role ("image_text", "dense", …).
         scene_path: where the scene was when the run was last trained; absolute.
-        scene_fingerprint: digest of what the scene's files say.
+        scene_fingerprint: digest of the scene.
+        fingerprint_version: by which rule it was made; 1 if the run does not say, as those of langfield 0.1.0.
         scene_from_world: the similarity from the input's frame to the one trained in.
         views: the photos' names, splits and cameras in the input's frame, so that answers need no photos.
         steps_done: training steps behind the saved state.
@@ -79,10 +83,11 @@ class RunInfo:
     steps_done: int = 0
     created: str = field(default_factory=_now)
     package_version: str = field(default_factory=lambda: importlib.metadata.version("langfield"))
+    fingerprint_version: int = 1
 
     def document(self) -> Document:
         """As JSON data (tuples become lists)."""
-        return plain(
+        return as_read(
             {
                 "schema_version": SCHEMA_VERSION,
                 "package_version": self.package_version,
@@ -99,6 +104,7 @@ class RunInfo:
                 "scene": {
                     "path": self.scene_path,
                     "fingerprint": self.scene_fingerprint,
+                    "fingerprint_version": self.fingerprint_version,
                     "scene_from_world": self.scene_from_world.tolist(),
                     "views": [view.document() for view in self.views],
                 },
@@ -138,18 +144,22 @@ class RunInfo:
             steps_done=steps_done,
             created=_take(document, "created", str, file),
             package_version=_take(document, "package_version", str, file),
+            fingerprint_version=_take(document, "scene.fingerprint_version", int, file, missing=1),
         )
 
 
-def plain(document: Mapping[str, Any]) -> Document:
-    """As it will be after a trip through JSON, so that it can be compared with what was read. ValueError on NaN."""
+def as_read(document: Mapping[str, Any]) -> Document:
+    """The document as it is after being written as JSON and read again (tuples become lists). ValueError for NaN."""
     return json.loads(json.dumps(document, allow_nan=False))
 
 
-def _take(document: Document, name: str, kind: type, file: Path) -> Any:
+def _take(document: Document, name: str, kind: type, file: Path, missing: Any = None) -> Any:
+    """The value at a path like "scene.path"; `missing`, unless None, where there is none."""
     value: Any = document
     for key in name.split("."):
         if not isinstance(value, dict) or key not in value:
+            if missing is not None:
+                return missing
             raise RunError(f"has no key {name!r}; it is not a whole run.json", file)
         value = value[key]
     if not isinstance(value, kind) or isinstance(value, bool):

@@ -1,8 +1,8 @@
-"""Runs of older schemas, told in the words of the present one.
+"""Runs of older schemas, with the names of the present one.
 
-A schema version says what the keys of `run.json` and the tensors of its files are called. Here is, for each version
-but the last, what the next one renamed: `upgrade_document` and `upgraded_names` go through them in order. Both only
-make new dictionaries; a run's files stay as they are until it is saved again.
+A schema version stands for the names of the keys in `run.json` and of the tensors in its files. For each version but
+the last, this module has what the next one renamed; `upgrade_document` and `upgraded_names` apply these renames in
+order. Both only make new dictionaries: a run's files stay as they are until it is saved again.
 
 Settings that a version added need nothing here: keys that are missing take their defaults (`core.config`).
 """
@@ -28,7 +28,7 @@ _DOCUMENT = {
 }
 _CONTEXT = {"embed_dim": "target_dims.embedding", "dense_dim": "target_dims.dense"}
 
-# What models with a radiance field have in common: all that belongs to its sampler stands together.
+# Of all models with a radiance field: settings of the sampler became a config of their own.
 _SAMPLER = {
     "proposals": "sampler.networks",
     "sampling.proposals": "sampler.proposal_samples",
@@ -94,7 +94,7 @@ def _document_2(document: Document) -> Document:
 
 
 def _context_2(context: Document) -> Document:
-    """Sizes of what heads learn stand by the target's name, without the ones that the run goes without."""
+    """Sizes of targets go under the targets' names; those that are null are left out."""
     known = {key: value for key, value in context.items() if key not in _CONTEXT or value is not None}
     return _renamed(known, _CONTEXT, {"target_dims": {}})
 
@@ -155,7 +155,7 @@ _UPGRADES = {1: _Upgrade(_document_2, _MODEL_TENSORS_2, _OPTIMISER_GROUPS_2)}
 def upgrade_document(document: Mapping[str, Any]) -> Document:
     """A `run.json` of any version from 1 to `SCHEMA_VERSION` as the latter would have written it.
 
-    What is missing stays missing and what is no object stays as it is: `RunInfo.from_document` names that.
+    Keys that are missing, or that are no objects, are left to `RunInfo.from_document`, which reports them.
     """
     upgraded = deepcopy(dict(document))
     for version in range(upgraded["schema_version"], SCHEMA_VERSION):

@@ -1,4 +1,4 @@
-"""Whether a training may go on with a saved run: what must be the same, and what may differ."""
+"""Whether a training may continue a saved run: what must be the same, and what may differ."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,27 +11,30 @@ from langfield.models.registry import MODELS
 from langfield.runs.info import RunInfo
 from langfield.runs.migration import Document
 
-# What a person may change between two trainings of one run: it changes how long, not what.
+# Settings that may change between two trainings of one run: they change how long it is trained, not what is.
 FREE_TRAINING_KEYS = frozenset({"steps", "save_every", "report_every"})
 
 
 def check_same_run(saved: RunInfo, wanted: RunInfo, path: Path, training_defaults: Mapping[str, Any]) -> None:
-    """Raise RunError naming the first key in which a training to go on differs from the one saved in `path`.
+    """Raise RunError naming the first key in which a run that is asked for differs from the one saved in `path`.
 
-    The scene's and the encoders' places, the number of steps, and how often to save and report may differ. A setting
-    that one of the two does not name has its default, so that runs saved before it existed can go on.
+    Paths of the scene and the encoders, the number of steps, and how often to save and report may differ. A setting
+    that one of the two does not have takes its default, so that runs saved before it existed can be continued.
 
     Args:
-        training_defaults: of settings of the training.
+        saved: the run in `path`.
+        wanted: the run that is asked for.
+        training_defaults: default settings of a training, as JSON data.
     """
     if saved.scene_fingerprint != wanted.scene_fingerprint:
         raise RunError(
-            f"holds a run of another scene, or of {saved.scene_path!r} before its photos or poses changed "
-            f"(fingerprint {saved.scene_fingerprint[:12]}, now {wanted.scene_fingerprint[:12]}); choose another folder",
+            f"holds a run of another scene, or of {saved.scene_path!r} before its photos, poses or points "
+            f"changed (fingerprint {saved.scene_fingerprint[:12]}, now {wanted.scene_fingerprint[:12]}); "
+            "choose another folder",
             path,
         )
     of_saved, of_wanted = (_identity(info, path, training_defaults) for info in (saved, wanted))
-    _leave_out_new_facts(of_saved["encoders"], of_wanted["encoders"])
+    _drop_new_card_keys(of_saved["encoders"], of_wanted["encoders"])
     old, new = dict(_flat(of_saved, "")), dict(_flat(of_wanted, ""))
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
@@ -43,7 +46,7 @@ def check_same_run(saved: RunInfo, wanted: RunInfo, path: Path, training_default
 
 
 def _identity(info: RunInfo, path: Path, training_defaults: Mapping[str, Any]) -> Document:
-    """Everything that must agree, with its defaults filled in."""
+    """All that must be equal, with defaults filled in."""
     document = info.document()
     for key in ("schema_version", "package_version", "created", "steps_done"):
         del document[key]
@@ -53,13 +56,13 @@ def _identity(info: RunInfo, path: Path, training_defaults: Mapping[str, Any]) -
         document["training"].pop(key, None)
     for key in ("path", "views"):  # the fingerprint stands for the views
         del document["scene"][key]
-    for card in document["encoders"].values():  # digests stand for where an encoder was found
+    for card in document["encoders"].values():  # the weights' digest stands for the path
         card.pop("spec", None)
     return document
 
 
 def _with_defaults(model: Document, path: Path) -> Document:
-    """Config and context of a registered model as they are when read; of others nothing is known."""
+    """Config and context of a model with their defaults; {} for a model that is not registered."""
     if model["name"] not in MODELS:
         return {}
     kinds = {"config": MODELS[model["name"]][1], "context": ModelContext}
@@ -69,8 +72,8 @@ def _with_defaults(model: Document, path: Path) -> Document:
         raise RunError(f"holds a run that cannot go on: {error}; choose another folder", path) from None
 
 
-def _leave_out_new_facts(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Drop what a saved card did not say yet: nobody chose it, it follows from the encoder, which digests tell."""
+def _drop_new_card_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Drop keys that the saved cards did not have yet: they follow from the encoder, which the digest identifies."""
     for role in old.keys() & new.keys():
         for key in new[role].keys() - old[role].keys():
             del new[role][key]

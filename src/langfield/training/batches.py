@@ -7,19 +7,17 @@ import torch
 from torch import Tensor
 
 from langfield.core.cameras import Cameras
+from langfield.core.rays import JITTER_COLUMNS
 from langfield.data.pixels import PixelPool, PixelSample
 from langfield.data.views import Scene
 from langfield.features.targets import TargetSource
 from langfield.models.batches import RayBatch
 
-# A column of numbers for each round of samples along the rays: two proposals and the last one, and one to spare.
-JITTER_COLUMNS = 4
-
 
 class RaySource:
-    """Makes a `RayBatch` for a step, all on one device and without waiting for it.
+    """Makes the `RayBatch` of a step, on one device and without waiting for it.
 
-    What is random comes from `generator`, and from the pools' own seed where photos take turns.
+    Random numbers come from `generator`, and from the pools' own seed where only some photos are resident at a time.
     """
 
     def __init__(
@@ -32,12 +30,14 @@ class RaySource:
         head_rays: int | None = None,
         head_pool: PixelPool | None = None,
     ) -> None:
-        """Batches of `rays` pixels from `pool`, which draws the scene's training views on `device`.
+        """Take the pixels of a scene's training photos.
 
         Args:
-            targets: where targets besides colour come from.
-            head_rays: how many rays, the first ones, get them; None for all.
-            head_pool: draws those rays instead, where only some of the training views have targets.
+            pool: pixels of all training photos, on `device`.
+            rays: rays in a batch.
+            targets: sources of targets besides colour.
+            head_rays: how many rays, the first ones, get these targets; None for all.
+            head_pool: pixels of the photos that have these targets, from which those rays are drawn; None if all have.
         """
         self.generator = torch.Generator(device)
         self._pool, self._head_pool, self._targets = pool, head_pool, tuple(targets)
@@ -49,8 +49,8 @@ class RaySource:
         self._photo_of_view = photo_of_view.to(device)
 
     @property
-    def steady(self) -> bool:
-        """Whether all photos stay resident (see `langfield.training.graphs`)."""
+    def recordable(self) -> bool:
+        """See `Batches.recordable`: whether all photos stay resident."""
         return not any(pool.rotates for pool in (self._pool, self._head_pool) if pool is not None)
 
     def batch(self, step: int) -> RayBatch:

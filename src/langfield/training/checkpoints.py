@@ -1,6 +1,6 @@
-"""Checkpoints: a training's states, kept in its run directory."""
+"""Checkpoints: the states of a training, saved in its run directory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,8 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from langfield.core.config import config_to_json
-from langfield.core.errors import TrainingError
-from langfield.runs.directory import has_run, load_run, lock_run, save_run, settle
+from langfield.core.errors import RunError, TrainingError
+from langfield.runs.cost import RunCost
+from langfield.runs.directory import Run, has_run, load_run, lock_run, save_run, save_training_document, settle
 from langfield.runs.info import RunInfo
 from langfield.runs.migration import TensorFile
 from langfield.runs.same_run import check_same_run
@@ -19,13 +20,13 @@ from langfield.training.config import TrainingConfig
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything that a training needs to go on from a step as if it had never stopped.
+    """All that a training needs to continue from a step as if it had not been interrupted.
 
     Attributes:
-        step: how many steps are done.
+        step: number of steps done.
         model: the model's `state_dict`.
         training: optimiser moments and random states.
-        document: the training's figures so far, as JSON data.
+        document: figures of the training so far, as JSON data.
     """
 
     step: int
@@ -35,50 +36,100 @@ class Snapshot:
 
 
 class Checkpoints:
-    """The run directory as the loop sees it. Made by `open_checkpoints`."""
+    """Saves and loads the states of one training in its run directory. Made by `open_checkpoints`.
 
-    def __init__(self, path: Path, info: RunInfo) -> None:
+    Attributes:
+        path: the run directory.
+        saved: whether this call saved anything: a finished run is left as it is.
+    """
+
+    def __init__(self, path: Path, info: RunInfo, cost_before: RunCost) -> None:
         self.path = path
+        self.saved = False
         self._info = info
+        self._cost_before = cost_before
+        self._cost_of_call: Callable[[], RunCost] = RunCost
+        self._document: Mapping[str, Any] | None = None
+
+    def count_cost(self, of_call: Callable[[], RunCost]) -> None:
+        """From now on, every saved state says what the run has cost, with what `of_call` says of this call so far."""
+        self._cost_of_call = of_call
+
+    def cost(self) -> RunCost:
+        """What the run has cost so far, over all calls. One that found it finished does not count: it made nothing."""
+        return self._cost_before.then(self._cost_of_call()) if self.saved else self._cost_before
 
     def save(self, snapshot: Snapshot) -> None:
-        """Replace the saved state, all or nothing. Raises RunError if it cannot be written, TrainingError if the model
-        holds numbers that are not finite."""
+        """Replace the saved state, all or nothing.
+
+        Raises:
+            RunError: it cannot be written.
+            TrainingError: the model has numbers that are not finite.
+        """
         _check_finite(snapshot.model, self.path)
         self._info = replace(self._info, steps_done=snapshot.step)
         tensors: dict[TensorFile, Mapping[str, Tensor]] = {"model": snapshot.model, "training": snapshot.training}
-        save_run(self.path, self._info, tensors, snapshot.document)
+        self.saved, self._document = True, snapshot.document
+        save_run(self.path, self._info, tensors, self._with_cost(snapshot.document))
 
-    def save_made(self, model: Mapping[str, Tensor]) -> None:
-        """`save` for a model that was made without steps, and that no training goes on from."""
+    def save_untrained(self, model: Mapping[str, Tensor]) -> None:
+        """`save` for a model that was made without training, from which no training can continue."""
         _check_finite(model, self.path)
+        self.saved, self._document, self._cost_before = True, None, RunCost()
         save_run(self.path, self._info, {"model": model})
 
+    def save_cost(self) -> None:
+        """Let the state that this call saved last, if any, say what the run has cost up to now."""
+        if self._document is not None:
+            save_training_document(self.path, self._with_cost(self._document))
+
+    def _with_cost(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**document, "cost": self.cost().to_json()}
+
     def load(self) -> Snapshot | None:
-        """The last good state, on the CPU; None if none was saved yet."""
+        """The last saved state, on the CPU; None if there is none."""
         if not has_run(self.path):
             return None
         run = load_run(self.path, training=True)
         return Snapshot(run.info.steps_done, run.tensors("model"), run.tensors("training"), run.training_document())
 
 
+def _saved_cost(run: Run) -> RunCost:
+    """Nothing where it cannot be read: whoever goes on from the state says what is wrong with it."""
+    try:
+        return RunCost.of_training(run.training_document())
+    except (OSError, RunError):
+        return RunCost()
+
+
 def _check_finite(model: Mapping[str, Tensor], path: Path) -> None:
-    """Whatever made the model: steps, what follows them, or language that was lifted."""
     for name, values in model.items():
         if values.is_floating_point() and not bool(values.isfinite().all()):
             raise TrainingError(f"{name} holds numbers that are not finite, so that the model is not saved", path)
 
 
 @contextmanager
-def open_checkpoints(path: Path, info: RunInfo) -> Iterator[Checkpoints]:
+def open_checkpoints(
+    path: Path, info: RunInfo, older_fingerprint: Callable[[int], str] | None = None
+) -> Iterator[Checkpoints]:
     """Take `path` for one training, to begin it or to go on with it.
+
+    Args:
+        info: what is to be trained; what is saved from now on says this.
+        older_fingerprint: the scene's fingerprint by an older version of its rule, by which a run there may know it.
 
     Raises RunError if another process trains there, or if the run there is of another scene, model or config.
     """
     with lock_run(path):
         settle(path)
+        cost = RunCost()
         if has_run(path):
-            saved = load_run(path).info
-            check_same_run(saved, info, path, config_to_json(TrainingConfig()))
-            info = replace(info, created=saved.created, package_version=saved.package_version)
-        yield Checkpoints(path, info)
+            run = load_run(path)
+            known_as, version = info.scene_fingerprint, run.info.fingerprint_version
+            if older_fingerprint is not None and version != info.fingerprint_version:
+                known_as = older_fingerprint(version)
+            wanted = replace(info, scene_fingerprint=known_as, fingerprint_version=version)
+            check_same_run(run.info, wanted, path, config_to_json(TrainingConfig()))
+            info = replace(info, created=run.info.created, package_version=run.info.package_version)
+            cost = _saved_cost(run)
+        yield Checkpoints(path, info, cost)

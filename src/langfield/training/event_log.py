@@ -1,4 +1,4 @@
-"""Where progress events go besides the screen: `events.jsonl`, and TensorBoard if it is wanted."""
+"""Listeners that record progress events: in `events.jsonl`, and for TensorBoard."""
 
 import importlib.util
 import json
@@ -12,7 +12,7 @@ from langfield.core.progress import Progress, ProgressEvent
 
 
 class EventLog:
-    """A listener that appends each event to a file, one JSON object a line (figures that are not finite as null).
+    """A listener that appends each event to a file, one JSON object a line, with null for figures that are not finite.
 
     Raises RunError when the file cannot be written.
     """
@@ -37,7 +37,7 @@ class EventLog:
 
     def _append(self, line: bytes) -> None:
         with self._path.open("ab+") as file:
-            # A process killed while it wrote leaves half a line: end it, so that only that one is lost.
+            # A process that was killed while writing leaves half a line: end it, so that only that one is lost.
             if file.tell() > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
@@ -62,11 +62,11 @@ class TensorBoardLog:
         self._writer.flush()
 
 
-def to_all(*listeners: Progress) -> Progress:
-    """One listener that tells every one of `listeners`."""
+def broadcast(*listeners: Progress) -> Progress:
+    """A listener that passes each event on to all of `listeners`."""
 
-    def tell(event: ProgressEvent) -> None:
+    def pass_on(event: ProgressEvent) -> None:
         for listener in listeners:
             listener(event)
 
-    return tell
+    return pass_on

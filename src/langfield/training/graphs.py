@@ -1,4 +1,4 @@
-"""Whole training steps as CUDA graphs: recorded once, then launched by one call.
+"""Whole training steps as CUDA graphs, recorded once and then launched by one call.
 
 A step is some 600 small kernels; launching them one by one takes the host two to three times as long as the GPU
 needs to run them. What must hold for a recorded step: fixed shapes, no wait for the device, randomness from a
@@ -15,10 +15,10 @@ Step = Callable[[], dict[str, Tensor]]
 
 
 class StepGraphs:
-    """One recorded graph for each phase of a model (see `Model.phase`)."""
+    """A recorded graph for each phase of a model (see `Model.phase`)."""
 
     def __init__(self, generator: torch.Generator) -> None:
-        """Args: generator: on the CUDA device; whatever a step draws comes from it."""
+        """Args: generator: on the CUDA device; all random numbers of a step come from it."""
         self._generator = generator
         self._recorded: dict[Hashable, tuple[torch.cuda.CUDAGraph, dict[str, Tensor]]] = {}
         self._pool: Any = None  # torch has no public type for it
@@ -33,7 +33,7 @@ class StepGraphs:
         return results
 
     def clear(self) -> None:
-        """Forget every recording: tensors they write to have been replaced."""
+        """Drop all recordings: the tensors that they write to have been replaced."""
         self._recorded.clear()
         self._pool = None
 

@@ -1,4 +1,4 @@
-"""What the loop counts on the device, so that it need not wait for it: bad steps, and the figures between reports."""
+"""Counters that stay on the device, so that the loop need not wait for it: bad steps, and means of figures."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,11 @@ from torch import Tensor
 
 
 class NanGuard:
-    """Finds and counts steps whose loss or gradients are not finite, without waiting for the device.
+    """Finds and counts bad steps, whose loss or gradients are not finite, without waiting for the device.
 
     Attributes:
-        total, in_a_row: bad steps so far, and how many of them were the last ones (counts on the device).
+        total: number of bad steps so far, on the device.
+        in_a_row: how many of them were the last ones, on the device.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -20,7 +21,7 @@ class NanGuard:
         self.in_a_row = torch.zeros((), dtype=torch.int64, device=device)
 
     def check(self, loss: Float[Tensor, ""], gradients: Sequence[Tensor]) -> Bool[Tensor, ""]:
-        """Whether this step is bad, as a tensor on the device."""
+        """Whether a step is bad, on the device; it is counted."""
         bad = ~(loss.detach().isfinite() & torch.nn.utils.get_total_norm(gradients).isfinite())
         self.total.add_(bad)
         self.in_a_row.add_(1).mul_(bad)
@@ -28,7 +29,7 @@ class NanGuard:
 
 
 class Meter:
-    """Means of the figures of the good steps since the last reading. A figure need not be there at every step."""
+    """Means of the figures of good steps since they were last read. A step need not have all figures."""
 
     def __init__(self) -> None:
         # Steps with the same figures share one tensor: their sums, and last the number of good steps.
@@ -42,9 +43,9 @@ class Meter:
         self._sums[names] = self._sums[names] + values if names in self._sums else values
 
     def read(self) -> dict[str, float]:
-        """The means by name, empty if no step was good; waits for the device and begins anew.
+        """The means by name, and reset; empty if no step was good. Waits for the device.
 
-        "_mse" becomes "psnr" (peak 1) unless there is "_psnr"; leading underscores go.
+        "_mse" is given as "psnr" (peak 1) unless there is a "_psnr"; leading underscores are removed.
         """
         sums: dict[str, float] = {}
         counts: dict[str, float] = {}

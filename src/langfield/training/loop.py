@@ -1,4 +1,4 @@
-"""The training loop: steps, reports, saves, and what happens when something goes wrong."""
+"""The training loop: steps, reports, saves, and recovery from bad steps."""
 
 import logging
 import math
@@ -25,43 +25,50 @@ from langfield.training.guard import Meter, NanGuard
 from langfield.training.optimiser import Optimiser
 from langfield.training.signals import interruptible
 
-MOST_BAD_STEPS = 50  # so many in a row, and the training goes back to the last saved state
-_LONGEST_SILENCE_S = 1.0
+MAX_BAD_STEPS = 50  # in a row; then the training rolls back to the last saved state
+_MAX_REPORT_INTERVAL_S = 1.0
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training came to.
+    """What a training led to.
 
     Attributes:
-        steps: done in all.
-        seconds: spent on them, over all sessions of this run.
-        metrics: the last report's means ("loss", "psnr", each loss term, "rays_per_second", "bad_steps").
+        steps: steps done in all.
+        seconds: time that they took, over all calls of `train` for this run.
+        metrics: figures of the last report ("loss", "psnr", each loss term, "rays_per_second", "bad_steps").
         memory_bytes: this process's peak: allocated on the GPU, or resident on a CPU.
-        last_work_seconds: spent in this session on what follows the last step (`finish` of `train`).
+        finish_seconds: time that `finish` took in this call.
     """
 
     steps: int
     seconds: float
     metrics: Mapping[str, float]
     memory_bytes: int
-    last_work_seconds: float = 0.0
+    finish_seconds: float = 0.0
 
 
 @runtime_checkable
 class Batches(Protocol):
-    """Where batches come from. What is random in them comes from `generator`, which is on the training's device."""
+    """A source of batches.
+
+    Attributes:
+        generator: of its random numbers, on the training's device.
+    """
 
     generator: torch.Generator
 
     @property
-    def steady(self) -> bool:
-        """Whether every batch is made from the same tensors in the same way, so that a step can be recorded."""
+    def recordable(self) -> bool:
+        """Whether every batch is made from the same tensors by the same operations, so that steps can be recorded as
+        CUDA graphs (`langfield.training.graphs`)."""
         ...
 
-    def batch(self, step: int) -> RayBatch | PhotoBatch: ...
+    def batch(self, step: int) -> RayBatch | PhotoBatch:
+        """The batch of a step. Raises DataError for a photo that cannot be decoded."""
+        ...
 
 
 def train(
@@ -74,17 +81,23 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     finish: Callable[[], None] | None = None,
 ) -> TrainingResult:
-    """Train `model` (on its device already) up to `config.steps`, going on from `checkpoints`' state if it has one.
+    """Train a model up to `config.steps`, from the state in `checkpoints` if there is one.
 
-    `finish` is called after the last step, before the last save: for what the model does in closed form.
+    A bad step, whose loss or gradients are not finite, changes nothing. After `MAX_BAD_STEPS` of them in a row the
+    training rolls back, once, to the last saved state and continues with other random numbers.
 
-    A step whose loss or gradients are not finite changes nothing. After `MOST_BAD_STEPS` of them in a row the
-    training goes back, once, to the last saved state and on with other random numbers.
+    Args:
+        model: on the device of the batches.
+        batches: where each step's batch comes from.
+        checkpoints: where states are saved; None to save none.
+        progress: gets the stage "training".
+        should_stop: asked after each step, as for an interruption.
+        finish: called once, after the last step and before the last save: the model's closed form.
 
     Raises:
         Interrupted: on SIGINT, SIGTERM or `should_stop()`, after saving at the end of the step.
-        TrainingError: if losses stay not finite.
-        RunError: if a state cannot be saved, or the one saved does not fit the model.
+        TrainingError: losses stay not finite.
+        RunError: a state cannot be saved, or the saved one does not fit the model.
     """
     with interruptible() as interrupted:
         session = _Session(model, batches, config, checkpoints, progress)
@@ -125,24 +138,24 @@ class _Session:
         self._guard, self._meter = NanGuard(self._device), Meter()
         self._rays, self._rays_before, self._saved_step = 0, 0, -1
         self._metrics: dict[str, float] = {}
-        self._bad_before, self._seconds_before, self._went_back = 0, 0.0, False
-        self._finished, self._last_work_seconds = False, 0.0
+        self._bad_before, self._seconds_before, self._rolled_back = 0, 0.0, False
+        self._finished, self._finish_seconds = False, 0.0
         self._started = self._saved = self._reported = time.perf_counter()
-        graphed = self._device.type == "cuda" and config.cuda_graphs and batches.steady
+        graphed = self._device.type == "cuda" and config.cuda_graphs and batches.recordable
         self._graphs = StepGraphs(batches.generator) if graphed else None
         self._warm_phases: set[Hashable] = set()
         batches.generator.manual_seed(stream_seed(config.seed, "batches"))
         snapshot = checkpoints.load() if checkpoints else None
         if snapshot is None:
-            self.save()  # a full disk should be known now, and going back needs somewhere to go
+            self.save()  # finds a full disk now, and is what a rollback needs
         else:
             self._seconds_before = float(snapshot.document["seconds"])
             self._bad_before = int(snapshot.document["bad_steps"])
             self._restore(snapshot)
-        self._tell()
+        self._emit_progress()
 
     def train_step(self) -> None:
-        """One step; nothing in here waits for the device (except to record a graph)."""
+        """Do one step. Waits for the device only to record a graph."""
         self._optimiser.set_rates(self.step)
         phase = self._model.phase(self.step)
         if self._graphs is not None and phase is not None and phase in self._warm_phases:
@@ -158,7 +171,7 @@ class _Session:
         self.step += 1
 
     def _compute(self) -> dict[str, Tensor]:
-        """Batch, loss, gradients and optimiser step: figures by name, and whether the step was "bad"."""
+        """Batch, loss, gradients and optimiser step. Returns figures by name, and as "bad" whether the step was bad."""
         batch = self._batches.batch(self.step)
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
             terms = self._model.loss(batch, self.step)
@@ -169,29 +182,30 @@ class _Session:
         return {"loss": loss.detach(), **{name: value.detach() for name, value in terms.items()}, "bad": bad}
 
     def report_due(self) -> bool:
-        silence = time.perf_counter() - self._reported
+        """Whether it is time for a report."""
+        since_report = time.perf_counter() - self._reported
         return (
             self.step % self._config.report_every == 0
             or self.step == self._config.steps
-            or silence > _LONGEST_SILENCE_S
+            or since_report > _MAX_REPORT_INTERVAL_S
         )
 
     def report(self) -> None:
-        """Wait for the device, tell where the training stands, save if it is time, go back if it went astray."""
+        """Wait for the device, emit progress, save if it is time, and roll back after too many bad steps."""
         bad_in_a_row = int(self._guard.in_a_row)
         now = time.perf_counter()
         rate = (self._rays - self._rays_before) / max(now - self._reported, 1e-9)
         self._metrics = self._meter.read() | {"rays_per_second": rate, "bad_steps": float(self._bad_steps())}
         self._reported, self._rays_before = now, self._rays
-        self._tell()
-        if bad_in_a_row >= MOST_BAD_STEPS:
-            self._go_back(bad_in_a_row)
+        self._emit_progress()
+        if bad_in_a_row >= MAX_BAD_STEPS:
+            self._roll_back(bad_in_a_row)
         elif bad_in_a_row == 0 and now - self._saved > self._config.save_every:
             self.save()
 
     def save(self) -> None:
-        """Save the state, if there is a place for it. Raises TrainingError, and keeps the state saved before, if it
-        holds numbers that are not finite."""
+        """Save the state, if there are checkpoints. Raises TrainingError, and keeps the state saved before, if it has
+        numbers that are not finite."""
         if self._checkpoints is None or self._saved_step == self.step:
             return
         self._check_finite(self._checkpoints.path)
@@ -207,7 +221,7 @@ class _Session:
         self._saved, self._saved_step = time.perf_counter(), self.step
 
     def _check_finite(self, path: Path) -> None:
-        """Bad steps change nothing, but what follows a step might."""
+        """Raise TrainingError for parameters that are not finite, as `Model.after_step` might leave them."""
         for group in self._optimiser.groups:
             if not all(bool(parameter.isfinite().all()) for parameter in group.params):
                 raise TrainingError(
@@ -216,16 +230,16 @@ class _Session:
                     path,
                 )
 
-    def finish(self, work: Callable[[], None] | None) -> None:
-        """Do the last work on the model, once, and save it with that."""
+    def finish(self, finish_model: Callable[[], None] | None) -> None:
+        """Finish the model, if it is not yet, and save it."""
         if not self._finished:
-            if work is not None:
-                self.save()  # so that the steps are not lost with this work
+            if finish_model is not None:
+                self.save()  # so that the steps are not lost if this fails
                 start = time.perf_counter()
-                work()
+                finish_model()
                 if self._device.type == "cuda":
                     torch.cuda.synchronize(self._device)
-                self._last_work_seconds = time.perf_counter() - start
+                self._finish_seconds = time.perf_counter() - start
             self._finished, self._saved_step = True, -1
         self.save()
 
@@ -240,17 +254,17 @@ class _Session:
         )
 
     def result(self) -> TrainingResult:
-        return TrainingResult(
-            self.step, self._seconds(), self._metrics, peak_memory_bytes(self._device), self._last_work_seconds
-        )
+        """What the training led to so far."""
+        memory_bytes = peak_memory_bytes(self._device)
+        return TrainingResult(self.step, self._seconds(), self._metrics, memory_bytes, self._finish_seconds)
 
-    def _go_back(self, bad_in_a_row: int) -> None:
+    def _roll_back(self, bad_in_a_row: int) -> None:
         snapshot = self._checkpoints.load() if self._checkpoints else None
         cause = f"loss or gradients were not finite for the last {bad_in_a_row} steps up to step {self.step}"
         if self._checkpoints is None or snapshot is None:
             raise TrainingError(f"{cause}, and there is no saved state to go back to; check poses and learning rates")
         path = self._checkpoints.path
-        if self._went_back:
+        if self._rolled_back:
             raise TrainingError(
                 f"{cause}, again after going back; the state of step {snapshot.step} is kept; check poses and "
                 "learning rates",
@@ -258,7 +272,7 @@ class _Session:
             )
         _log.warning("%s: %s; going back to step %d, on with other batches", path, cause, snapshot.step)
         self._bad_before = self._bad_steps()
-        self._guard, self._went_back = NanGuard(self._device), True
+        self._guard, self._rolled_back = NanGuard(self._device), True
         self._restore(snapshot)
         self._batches.generator.manual_seed(stream_seed(self._config.seed, "batches after going back", self.step))
 
@@ -279,10 +293,10 @@ class _Session:
         self._metrics = dict(snapshot.document["metrics"])
         if snapshot.document["device"] == self._device.type:
             self._batches.generator.set_state(random)
-        else:  # another kind of generator: its state means nothing here
+        else:  # the state of another device's generator cannot be used
             self._batches.generator.manual_seed(stream_seed(self._config.seed, "batches", self.step))
 
-    def _tell(self) -> None:
+    def _emit_progress(self) -> None:
         total = self._config.steps
         self._progress(ProgressEvent("training", self.step, total, "steps", self._seconds(), self._metrics))
 

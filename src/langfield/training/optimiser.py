@@ -25,8 +25,8 @@ def rectification(t: int, beta2: float = BETAS[1]) -> float:
     """RAdam's factor r_t of Adam's t-th step (t from 1); 0 while ρ_t ≤ 5.
 
     Source: Liu et al. 2020, "On the variance of the adaptive learning rate and beyond", algorithm 2. Where the
-    variance is intractable (the first five steps with β₂ = 0.999) they step by the bare momentum; here only the
-    moments move, for a momentum step has no scale that suits every parameter.
+    variance is intractable (the first five steps with β₂ = 0.999) they take a step of momentum SGD; here parameters
+    stay, and only the moments are updated, for a step of momentum has no scale that suits all parameters.
     """
     rho_inf = 2 / (1 - beta2) - 1
     decay = beta2**t
@@ -43,13 +43,17 @@ class _MaskedAdam(torch.optim.Adam):
 
 
 class Optimiser:
-    """Adam over a model's groups: one fused call a group, nothing that waits for the device.
+    """Adam over a model's parameter groups: one fused call a group, which does not wait for the device.
 
     Weight decay is L2 regularisation (added to the gradient), as in Kingma and Ba's Adam.
     """
 
     def __init__(self, groups: Sequence[ParamGroup]) -> None:
-        """Take groups with parameters on one device and with names of their own (ValueError otherwise)."""
+        """Take the groups, whose parameters must be on one device.
+
+        Raises:
+            ValueError: two groups have one name.
+        """
         names = [group.name for group in groups]
         if len(set(names)) < len(names):
             raise ValueError(f"parameter groups need different names, got {names}")
@@ -59,34 +63,35 @@ class Optimiser:
         self._adam = _MaskedAdam([_adam_group(group) for group in groups], betas=BETAS, fused=True)
 
     def gradients(self) -> list[Tensor]:
-        """The gradients that there are."""
+        """Gradients of the parameters that have one."""
         return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
 
     def moments(self, parameter: nn.Parameter) -> tuple[Tensor, ...]:
-        """The parameter's two running means, to be changed in place; none before its first step."""
+        """See `OptimiserAccess.moments`."""
         state = self._adam.state.get(parameter, {})
         return tuple(state[name] for name in _STATE[1:] if name in state)
 
     def learning_rate(self, group: str, step: int) -> float:
-        """Of the group of that name at `step`."""
+        """See `OptimiserAccess.learning_rate`."""
         return learning_rate(self._by_name[group], step)
 
     def set_rates(self, step: int) -> None:
-        """Take the learning rates of `step`."""
+        """Set the learning rates of all groups to those of `step`."""
         for group, adam_group in zip(self.groups, self._adam.param_groups, strict=True):
             adam_group["lr"].fill_(learning_rate(group, step))
 
     def step(self, skip: Float[Tensor, ""]) -> None:
-        """Step with the rates last set, then clear the gradients.
+        """Take a step with the learning rates last set, and clear the gradients.
 
-        Where `skip` (on the parameters' device) is 1, parameters, moments and Adam's own count stay as they are.
+        Args:
+            skip: on the parameters' device; 1 leaves parameters, moments and Adam's step count as they are.
         """
         self._adam.found_inf = skip
         self._adam.step()
         self._adam.zero_grad(set_to_none=True)
 
     def state(self) -> dict[str, Tensor]:
-        """Moments and counts by "group/index/name". Parameters that never had a gradient have none."""
+        """Moments and step counts by "group/index/name"; parameters that never had a gradient have none."""
         return {
             f"{group.name}/{index}/{name}": self._adam.state[parameter][name]
             for group in self.groups
@@ -96,7 +101,11 @@ class Optimiser:
         }
 
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
-        """The inverse of `state`. Raises RunError if the tensors are not of these groups and shapes."""
+        """The inverse of `state`.
+
+        Raises:
+            RunError: the tensors are not of these groups and shapes.
+        """
         self._adam.state.clear()
         unused = set(tensors)
         for group in self.groups:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during long work: note it, let the work end its step and save."""
+"""Ctrl-C and SIGTERM during long work: set a flag, so that the work can end its step and save."""
 
 import signal
 import threading
@@ -13,22 +13,22 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def interruptible() -> Iterator[Callable[[], bool]]:
     """Turn the first SIGINT or SIGTERM into a flag; a second one ends the process at once.
 
-    Yields the function that says whether one came. The handlers from before are put back at the end. Outside the
-    main thread, where Python has no signals, nothing changes and nothing is ever flagged.
+    Yields a function that gives the flag. The earlier handlers are restored at the end. Outside the main thread, where
+    Python handles no signals, the flag is never set.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    came: list[int] = []
+    received: list[int] = []
 
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        received.append(number)
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_DFL)
 
-    before = {number: signal.signal(number, note) for number in _SIGNALS}
+    before = {number: signal.signal(number, on_signal) for number in _SIGNALS}
     try:
-        yield lambda: bool(came)
+        yield lambda: bool(received)
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from tests.data.scenes import BALLS, NOTHING, arc_cameras, draw, opengl_matrix, write_ball_scene
 
 from langfield.core.cameras import Cameras
-from langfield.core.errors import DataError
+from langfield.core.errors import DataError, UsageError
 from langfield.core.transforms import opencv_from_opengl
 from langfield.data.images import decode_image
 from langfield.data.scene import open_scene
@@ -249,6 +250,32 @@ def test_fingerprint_follows_content_not_place(tmp_path):
     photo = first.views[2].image_path
     Image.new("RGB", (64, 48)).save(photo)
     assert first.fingerprint() != second.fingerprint()
+
+
+def test_fingerprint_follows_the_points_that_gaussians_start_from(tmp_path):
+    scenes = []
+    for name, points in (("a", 300), ("b", 300), ("fewer", 299)):
+        write_ball_scene(tmp_path / name, n_views=4, n_points=points)
+        scenes.append(open_scene(tmp_path / name))
+    a, b, fewer = scenes
+    assert a.fingerprint() == b.fingerprint() != fewer.fingerprint()
+    assert a.points is not None
+    recoloured = replace(a, points=replace(a.points, rgb=255 - a.points.rgb))
+    moved = replace(a, points=replace(a.points, xyz=a.points.xyz + np.float32(1e-3)))
+    without = replace(a, points=None)
+    assert len({scene.fingerprint() for scene in (a, recoloured, moved, without)}) == 4
+
+
+def test_fingerprint_leaves_out_what_nothing_reads(tmp_path):
+    write_ball_scene(tmp_path, n_views=4, depths=True)
+    before = open_scene(tmp_path)
+    assert all(view.depth_path is not None for view in before.views)
+    by_both_rules = [before.fingerprint(version=version) for version in (1, 2)]
+    Image.new("I;16", (64, 48)).save(tmp_path / "depths" / "frame_00001.png")
+    assert before.fingerprint() == before.fingerprint(version=2) == by_both_rules[1]
+    assert before.fingerprint(version=1) != by_both_rules[0]
+    with pytest.raises(UsageError, match="fingerprints of version 3 are not known"):
+        before.fingerprint(version=3)
 
 
 MISTAKES = {

@@ -179,12 +179,31 @@ def test_files_that_are_not_there(scene: Scene, tmp_path: Path):
         ({"segmentation": [[1, 2], [3, 4], [5]]}, "must be a polygon of 3 to 100000 corners [x, y], found 3"),
         ({"bbox": [5, 5, 1, 9]}, "must be [x from, y from, x to, y to], found [5.0, 5.0, 1.0, 9.0]"),
         ({"bbox": [0, 0, 500, 9]}, "leaves the picture of 160 by 120 pixels, found [0.0, 0.0, 500.0, 9.0]"),
+        ({"bbox": [-9, 0, 50, 9]}, "leaves the picture of 160 by 120 pixels, found [-9.0, 0.0, 50.0, 9.0]"),
+        ({"bbox": [0, 0, 9, 124]}, "leaves the picture of 160 by 120 pixels, found [0.0, 0.0, 9.0, 124.0]"),
+        ({"bbox": [160, 0, 161, 9]}, "leaves the picture of 160 by 120 pixels, found [160.0, 0.0, 161.0, 9.0]"),
     ],
 )
 def test_polygons_that_make_no_sense(scene: Scene, tmp_path: Path, change: dict, message: str):
     name = Path(scene.views[scene.test[0]].name).stem
     path = write_polygons(tmp_path / "labels", name, [thing("mug", 1, 2, 3, 4) | change])
     check_error(tmp_path / "labels", scene, f"{path}: objects[0].{next(iter(change))} {message}")
+
+
+def test_boxes_that_overlap_the_border_by_a_pixel_are_clipped_with_a_note(
+    scene: Scene, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    view = scene.views[scene.test[0]]
+    boxes = [[-2, -1, 30, 40], [100, 80, WIDTH, HEIGHT + 1], [0, 0, WIDTH - 1, HEIGHT - 1]]
+    objects = [thing(f"mug {number}", *box) for number, box in enumerate(boxes)]
+    path = write_polygons(tmp_path / "labels", Path(view.name).stem, objects)
+    seen = open_labels(tmp_path / "labels", [view]).of_view(view)
+    assert seen is not None
+    assert caplog.messages == [f"{path}: 2 of 3 boxes overlap the picture's border: they are clipped"]
+    found = [label.boxes[0].tolist() for label in seen.labels]
+    assert found == [[0, 0, 31, 41], [100, 80, WIDTH, HEIGHT], [0, 0, WIDTH, HEIGHT]]
+    masks = [label.mask for label in seen.labels]
+    assert [int(mask.sum()) for mask in masks] == [31 * 41, (WIDTH - 100) * (HEIGHT - 80), WIDTH * HEIGHT]
 
 
 ODD = (None, True, -1, 1e300, "", "x" * 600, "\x00", [], {}, [[]], [1e9, 2], {"a": 1}, 0.5)

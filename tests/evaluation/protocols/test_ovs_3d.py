@@ -57,7 +57,7 @@ def test_it_is_the_plain_rule(values: list[list[int]]):
 class Half(Oracle):
     """Finds the left half of every picture, at both levels."""
 
-    def level_maps(self, camera, phrases):
+    def level_maps(self, camera, phrases, *, raw=False):
         maps = torch.full((2, len(phrases), camera.height_px, camera.width_px), 0.1)
         maps[:, :, :, : camera.width_px // 2] = 0.6
         return maps

@@ -113,7 +113,7 @@ def cameras(count: int = 12, width_px: int = 64, height_px: int = 48) -> list[Ca
     return arc_cameras(count, width_px, height_px)
 
 
-def seen_scales() -> ObservedScales:
+def observed_scales() -> ObservedScales:
     centres = np.stack([camera.world_from_camera[:3, 3] for camera in cameras()])
     return ObservedScales.between(*ANGLES, torch.from_numpy(centres).float())
 

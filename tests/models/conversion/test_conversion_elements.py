@@ -8,9 +8,9 @@ import pytest
 import torch
 from scipy.spatial import KDTree
 from tests.data.scenes import draw
-from tests.models.conversion.ball_field import BallField, cameras, seen_scales, to_surface
+from tests.models.conversion.ball_field import BallField, cameras, observed_scales, to_surface
 
-from langfield.models.conversion.elements import SurfaceElements, _known, gather_elements, gaussians_of
+from langfield.models.conversion.elements import SurfaceElements, _nearest_element, gather_elements, gaussians_of
 from langfield.models.conversion.surface_observations import CropSizedVoxels, SurfaceObservations, observe_surface
 from langfield.renderers.splat import splat
 from langfield.renderers.volume import SurfaceSamples
@@ -18,7 +18,7 @@ from langfield.renderers.volume import SurfaceSamples
 
 @pytest.fixture(scope="module")
 def voxels() -> CropSizedVoxels:
-    return CropSizedVoxels(seen_scales())
+    return CropSizedVoxels(observed_scales())
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +40,14 @@ def test_elements_are_on_the_surfaces(elements: SurfaceElements):
     away = to_surface(elements.points).amin(dim=-1) / elements.sides
     assert away.max() < 1  # a voxel where a ball touches the table holds both
     assert away.quantile(0.99) < 0.15
-    wanted = seen_scales().typical_distance(elements.points)
+    wanted = observed_scales().typical_distance(elements.points)
     torch.testing.assert_close(elements.distance, wanted)
 
 
 def test_every_observation_has_an_element_near_and_a_surface_is_covered_once(
     observations: SurfaceObservations, elements: SurfaceElements
 ):
-    sides = CropSizedVoxels(seen_scales()).sides(observations.points)
+    sides = CropSizedVoxels(observed_scales()).sides(observations.points)
     nearest = _apart(observations.points, elements.points) / sides
     assert nearest.max() < 3
     assert nearest.quantile(0.99) < 1
@@ -59,7 +59,7 @@ def test_every_observation_has_an_element_near_and_a_surface_is_covered_once(
 
 @pytest.mark.parametrize("noise", [0.0, 1.0])
 def test_noise_in_depth_makes_no_second_layer(observations: SurfaceObservations, voxels: CropSizedVoxels, noise: float):
-    ray = torch.nn.functional.normalize(observations.points - observations.eyes[observations.view], dim=-1)
+    ray = torch.nn.functional.normalize(observations.points - observations.camera_centres[observations.view], dim=-1)
     away = torch.randn(len(observations), 1, generator=torch.Generator().manual_seed(1)) * noise
     moved = replace(observations, points=observations.points + ray * away * voxels.sides(observations.points)[:, None])
     exact, noisy = (len(gather_elements(given, voxels, 10**6)[0]) for given in (observations, moved))
@@ -81,7 +81,7 @@ def test_an_observation_is_of_the_element_behind_its_pixel_or_of_none():
     turned = np.array([0.0, np.sin(0.01), np.cos(0.01)]) * 2
     aside = np.array([0.0, np.sin(0.1), np.cos(0.1)]) * 2
     side = np.array([0.1])
-    known = partial(_known, eye, side)
+    known = partial(_nearest_element, eye, side)
     assert known(np.array([turned])) == 0  # 0.02 to the side, of voxels of 0.1
     assert known(np.array([aside])) == -1  # 0.2 to the side
     assert known(1.12 * eye) == 0  # deeper by less than three sides
@@ -101,7 +101,7 @@ def test_samples_are_those_of_the_four_nearest_rays_of_the_element():
     observations = SurfaceObservations(
         place, torch.zeros(10, 3), samples, torch.arange(10), torch.tensor([[2.0, 0, 4]] * 10)
     )
-    found, _ = gather_elements(observations, CropSizedVoxels(seen_scales()), 100)
+    found, _ = gather_elements(observations, CropSizedVoxels(observed_scales()), 100)
     assert len(found) == 2
     assert found.samples.rays == 2
     assert (found.samples.ray.diff() >= 0).all()

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tests.models.conversion.ball_field import BallField, cameras, seen_scales
+from tests.models.conversion.ball_field import BallField, cameras, observed_scales
 
 from langfield.core.errors import RunError
 from langfield.core.progress import ProgressEvent
@@ -15,7 +15,7 @@ from langfield.renderers.volume import SurfaceSamples
 
 @pytest.fixture(scope="module")
 def elements() -> SurfaceElements:
-    voxels = CropSizedVoxels(seen_scales())
+    voxels = CropSizedVoxels(observed_scales())
     return gather_elements(observe_surface(BallField(), cameras(6, 48, 36), voxels), voxels, 600)[0]
 
 
@@ -92,7 +92,7 @@ def test_what_the_field_says_nothing_of_is_not_answered_for(elements: SurfaceEle
     right = Half().embed(elements.samples, elements.distance).any(dim=-1)
     assert torch.equal(found.seen, right)
     assert cosine > 0.99
-    with pytest.raises(RunError, match="says nothing of the surfaces"):
+    with pytest.raises(RunError, match="has no language on the surfaces"):
         code_language(BallField(mute=True), elements, torch.tensor([0.1, 0.4]))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.models.conversion.ball_field import ANGLES, BallField, cameras, seen_scales, to_surface
+from tests.models.conversion.ball_field import ANGLES, BallField, cameras, observed_scales, to_surface
 
 from langfield.core.errors import RunError
 from langfield.core.observed_scales import ObservedScales
@@ -22,7 +22,7 @@ from langfield.models.conversion.surface_observations import (
 
 @pytest.fixture(scope="module")
 def voxels() -> CropSizedVoxels:
-    return CropSizedVoxels(seen_scales())
+    return CropSizedVoxels(observed_scales())
 
 
 def test_observations_are_on_the_surfaces_in_their_colours(voxels: CropSizedVoxels):
@@ -83,7 +83,7 @@ def test_no_surface_is_said(voxels: CropSizedVoxels):
 )
 def test_voxels_are_a_partition_of_wanted_size(places: list[tuple[float, float, float]], factor: float):
     points = torch.tensor(places, dtype=torch.float32)
-    voxels = CropSizedVoxels(seen_scales(), factor)
+    voxels = CropSizedVoxels(observed_scales(), factor)
     keys, centres = voxels.keys(points)
     sides = voxels.sides(points)
     wanted = factor * SIDE_SHARE_OF_CROP * ANGLES[0] * voxels.observed.typical_distance(points)

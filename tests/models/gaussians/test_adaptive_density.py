@@ -26,7 +26,8 @@ from langfield.models.gaussians.adaptive_density import (
     prune,
     reset_opacity,
 )
-from langfield.renderers.splat import Means2d, blend_views
+from langfield.ops.gaussians.projected import Means2d
+from langfield.renderers.splat import blend_views
 
 CONFIG = AdaptiveDensityConfig(
     refine_start=2,
@@ -45,7 +46,7 @@ def marked(gaussians: Gaussians) -> dict[int, tuple[torch.Tensor, torch.Tensor]]
     """Moments that say which Gaussian they are of: 1 for the first one, 2 for the second …; 0 where there is none."""
     count = gaussians.count
     out = {}
-    for parameter in gaussians.rows():
+    for parameter in gaussians.parameters():
         number = torch.arange(1.0, len(parameter) + 1)
         number[count:] = 0
         out[id(parameter)] = tuple(
@@ -57,7 +58,7 @@ def marked(gaussians: Gaussians) -> dict[int, tuple[torch.Tensor, torch.Tensor]]
 def numbers(moments: dict, gaussians: Gaussians) -> list[float]:
     """Which Gaussian each row's moments are of; all parameters must agree."""
     per_row = []
-    for parameter in gaussians.rows():
+    for parameter in gaussians.parameters():
         for factor, moment in zip((1, 10), moments[id(parameter)], strict=True):
             flat = moment.flatten(1) if moment.ndim > 1 else moment[:, None]
             assert (flat == flat[:, :1]).all()
@@ -66,7 +67,7 @@ def numbers(moments: dict, gaussians: Gaussians) -> list[float]:
     return per_row[0].tolist()
 
 
-def footprint(grad2d: list[float], radii: list[float], size: tuple[int, int] = (40, 20)) -> Means2d:
+def means2d_of(grad2d: list[float], radii: list[float], size: tuple[int, int] = (40, 20)) -> Means2d:
     """One whose gradients are of these lengths, by their y alone."""
     centres = torch.zeros(1, len(grad2d), 2, requires_grad=True)
     centres.grad = torch.stack([torch.zeros(len(grad2d)), torch.tensor(grad2d) / (size[1] / 2)], dim=-1)[None]
@@ -83,7 +84,7 @@ def test_twins_look_as_the_one_did():
     assert gaussians.count == 12
     both = 1 - (1 - gaussians.opacities()[:6]) * (1 - gaussians.opacities()[6:])
     torch.testing.assert_close(both, opacity, rtol=1e-4, atol=1e-5)
-    for parameter in gaussians.rows():
+    for parameter in gaussians.parameters():
         assert torch.equal(parameter[:6], parameter[6:12])
     assert (picture(gaussians) - before).abs().mean() < 0.08 * before.abs().mean()
 
@@ -124,10 +125,10 @@ def test_a_large_one_becomes_two_smaller_ones_within_it():
 
 def test_only_what_is_pulled_about_multiplies():
     gaussians = few()
-    kept = [parameter.detach().clone() for parameter in gaussians.rows()]
+    kept = [parameter.detach().clone() for parameter in gaussians.parameters()]
     assert grow(gaussians, torch.tensor([0.5, 0.0, 0.1, 0.49, 0.2, 0.3]), nothing, CONFIG, EXTENT, drawn()) == 0
     assert gaussians.count == 6
-    assert all(torch.equal(now, then) for now, then in zip(gaussians.rows(), kept, strict=True))
+    assert all(torch.equal(now, then) for now, then in zip(gaussians.parameters(), kept, strict=True))
 
 
 def test_what_is_pulled_most_takes_the_last_room():
@@ -155,11 +156,11 @@ def test_pruning_keeps_the_others_in_their_order_with_their_moments():
     gaussians = few(6, capacity=8)
     moments, means = marked(gaussians), gaussians.means[:6].detach().clone()
     gone = torch.tensor([True, False, False, True, False, False])
-    before = [parameter[[1, 2, 4, 5]].detach().clone() for parameter in gaussians.rows()]
+    before = [parameter[[1, 2, 4, 5]].detach().clone() for parameter in gaussians.parameters()]
     assert prune(gaussians, lambda p: moments[id(p)], gone) == 2
     assert int(gaussians.filled) == gaussians.count == 4
     assert torch.equal(gaussians.means[:4], means[[1, 2, 4, 5]])
-    assert all(torch.equal(p[:4], then) for p, then in zip(gaussians.rows(), before, strict=True))
+    assert all(torch.equal(p[:4], then) for p, then in zip(gaussians.parameters(), before, strict=True))
     assert numbers(moments, gaussians) == [2, 3, 5, 6, 0, 0, 0, 0]
     assert prune(gaussians, lambda p: moments[id(p)], torch.zeros(4, dtype=torch.bool)) == 0
 
@@ -194,11 +195,11 @@ def test_transparent_ones_go_at_once_huge_ones_later_and_what_is_no_number_too()
 
 def test_gradients_are_means_over_the_pictures_that_show_a_gaussian():
     strategy = AdaptiveDensity(CONFIG, 5, EXTENT)
-    strategy.accumulate([footprint([1.0, 2.0, 9.0], [3.0, 1.0, 0.0])], GOOD)
-    strategy.accumulate([footprint([3.0, math.nan, 9.0], [3.0, 1.0, 0.0], size=(10, 90))], GOOD)
+    strategy.accumulate([means2d_of([1.0, 2.0, 9.0], [3.0, 1.0, 0.0])], GOOD)
+    strategy.accumulate([means2d_of([3.0, math.nan, 9.0], [3.0, 1.0, 0.0], size=(10, 90))], GOOD)
     torch.testing.assert_close(strategy.mean_grad2d(3), torch.tensor([2.0, 2.0, 0.0]))
     # Two photos of one step: the loss is their mean, so each one's gradient is half of its own.
-    two = [footprint([0.5, 0.0, 0.0], [1.0, 0.0, 0.0]), footprint([1.5, 1.0, 0.0], [1.0, 1.0, 0.0])]
+    two = [means2d_of([0.5, 0.0, 0.0], [1.0, 0.0, 0.0]), means2d_of([1.5, 1.0, 0.0], [1.0, 1.0, 0.0])]
     strategy.accumulate(two, GOOD)
     torch.testing.assert_close(strategy.mean_grad2d(3), torch.tensor([2.0, 2.0, 0.0]))
     assert strategy.count.tolist() == [4, 2, 0, 0, 0]
@@ -213,7 +214,7 @@ def test_it_happens_when_it_should():
     for step in range(60):
         count = gaussians.count
         shown = [1.0] * count
-        strategy.after_step(gaussians, [footprint(shown, shown)], Access(), step, GOOD, generator)
+        strategy.after_step(gaussians, [means2d_of(shown, shown)], Access(), step, GOOD, generator)
         counts.append(gaussians.count)
         if gaussians.count != count:
             assert not strategy.count.any()
@@ -245,11 +246,11 @@ def test_opacities_at_their_ends_stay_numbers(logit: float):
         gaussians.opacity_logits[:] = logit
     reset_opacity(gaussians, nothing, 0.9999)
     grow(gaussians, torch.ones(6), nothing, CONFIG, EXTENT, drawn())
-    assert all(parameter.isfinite().all() for parameter in gaussians.rows())
+    assert all(parameter.isfinite().all() for parameter in gaussians.parameters())
     assert gaussians.count == 12
 
 
-def test_a_picture_with_footprints_makes_gaussians_where_it_is_wrong():
+def test_a_picture_with_means2d_adds_gaussians_where_it_is_wrong():
     """From a picture's own gradient: the Gaussian that must move is the one that is pulled about."""
     gaussians = few(2)
     with torch.no_grad():
@@ -272,11 +273,11 @@ def test_a_bad_step_changes_nothing(step: int):
     config = replace(CONFIG, reset_every=7)
     gaussians, strategy = few(), AdaptiveDensity(config, 40, EXTENT)
     optimiser = stepped_optimiser(gaussians)
-    strategy.accumulate([footprint([1.0] * 6, [1.0] * 6)], GOOD)
+    strategy.accumulate([means2d_of([1.0] * 6, [1.0] * 6)], GOOD)
     with torch.no_grad():
         gaussians.opacity_logits[0] = -9.0  # it would be pruned
     before = everything(gaussians, strategy, optimiser)
-    pulled = footprint([1.0, 2.0, math.nan, 1.0, math.inf, 0.0], [1.0] * 6)
+    pulled = means2d_of([1.0, 2.0, math.nan, 1.0, math.inf, 0.0], [1.0] * 6)
     strategy.after_step(gaussians, [pulled], optimiser, step, BAD, drawn())
     assert everything(gaussians, strategy, optimiser) == before
     assert gaussians.count == 6

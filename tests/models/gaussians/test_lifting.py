@@ -13,15 +13,15 @@ from tests.models.voxels.test_voxel_lifting import COLOURS, ColourEncoder
 
 from langfield.core.observed_scales import ObservedScales
 from langfield.data.scene import open_scene
+from langfield.data.views import Scene
 from langfield.features.bank import build_features
 from langfield.features.photos import TrainingPhotos
 from langfield.features.pyramid import PyramidRecipe
 from langfield.models.config import ModelContext
-from langfield.models.gaussians.lifting import lift_language
+from langfield.models.gaussians.lifting import lift_language, lift_weights
 from langfield.models.gaussians.splat import LiftingConfig, Splat
 from langfield.models.gaussians.view import SplatView
 from langfield.models.relevancy import EncodedPhrases
-from langfield.ops.sparse_relevancy import sparse_relevancy_levels
 from langfield.query.crop_levels import relevancy_at_crop_levels
 from langfield.renderers.splat import CameraProjection
 from langfield.training.config import TrainingConfig
@@ -57,22 +57,22 @@ def test_tiles_about_a_point_are_what_sampling_takes_the_mean_of(asked):
     xy = torch.rand(50, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([64.0, 48.0])
     for level in range(len(RATIOS)):
         rows, weights = pyramid.tiles_about(scene.train[3], xy, level)
-        first = pyramid.first_row[pyramid.place[scene.train[3]], level]
+        first = pyramid.first_row[pyramid.photo_of_view[scene.train[3]], level]
         mean = (pyramid.rows[first + rows].float() * weights[:, :, None]).sum(dim=1)
         index = torch.full((50,), scene.train[3])
         torch.testing.assert_close(mean, pyramid.sample(index, xy, torch.full((50,), float(level))), atol=1e-5, rtol=0)
         torch.testing.assert_close(weights.sum(dim=1), torch.ones(50))
 
 
-def test_pulling_back_is_the_transpose_of_splatting(asked):
+def test_backprojecting_is_the_transpose_of_splatting(asked):
     _, scene, model, *_ = asked
     camera = scene.views[scene.train[0]].camera.moved(scene.scene_from_world)
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(model.gaussians.count, 3, generator=generator)
     values = torch.randn(48, 64, 3, generator=generator)
     with torch.no_grad():
-        there = (model.splat(camera, features).features * values).sum()
-        back = (model.pulled_back(camera, values) * features).sum()
+        there = (model.project(camera).splat(features).features * values).sum()
+        back = (model.project(camera).backproject(values) * features).sum()
     torch.testing.assert_close(there, back, rtol=1e-3, atol=1e-2)
 
 
@@ -87,7 +87,7 @@ def test_the_most_relevant_pixels_of_an_unseen_view_are_on_the_ball(asked, colou
         if wanted.sum() < 30:
             continue
         view = model.view(scene.views[index].camera.moved(scene.scene_from_world))
-        scale = torch.full((view.pixels,), 0.15 * scene.scene_from_world.scale)
+        scale = torch.full((view.pixel_count,), 0.15 * scene.scene_from_world.scale)
         relevancy = view.relevancy(phrases, scale)[0].numpy()
         right.append(
             bool(wanted.flat[np.argmax(relevancy)]) and relevancy[wanted].mean() > 2 * relevancy[~wanted].mean()
@@ -106,7 +106,7 @@ def test_language_is_small_and_loaded_again(asked):
     camera = scene.views[0].camera.moved(scene.scene_from_world)
     phrases = EncodedPhrases(("red",), encoder.encode_texts(["red"]), encoder.encode_texts(["object"]), 10.0)
     views = [each.view(camera) for each in (model, fresh)]
-    assert torch.equal(views[0].levels(phrases), views[1].levels(phrases))
+    assert torch.equal(views[0].level_relevancy(phrases), views[1].level_relevancy(phrases))
 
 
 def test_what_was_splatted_is_asked_again_without_splatting(asked, monkeypatch):
@@ -114,15 +114,15 @@ def test_what_was_splatted_is_asked_again_without_splatting(asked, monkeypatch):
     view = model.view(scene.views[0].camera.moved(scene.scene_from_world))
     negatives = encoder.encode_texts(["object"])
     phrases = EncodedPhrases(("red", "green"), encoder.encode_texts(["red", "green"]), negatives, 10.0)
-    both, splats, blend = view.levels(phrases), [], CameraProjection.blend
+    both, splats, blend = view.level_relevancy(phrases), [], CameraProjection.blend
     monkeypatch.setattr(CameraProjection, "blend", lambda *arguments: splats.append(1) or blend(*arguments))
     again = replace(phrases, negatives=negatives.clone())
-    assert torch.equal(view.levels(again[1:])[:, 0], both[:, 1])
+    assert torch.equal(view.level_relevancy(again[1:])[:, 0], both[:, 1])
     assert not splats
-    other = view.levels(replace(phrases, negatives=encoder.encode_texts(["red"])))
+    other = view.level_relevancy(replace(phrases, negatives=encoder.encode_texts(["red"])))
     assert splats
     assert not torch.equal(other, both)
-    torch.testing.assert_close(view.levels(phrases[:1])[:, 0], both[:, 0])
+    torch.testing.assert_close(view.level_relevancy(phrases[:1])[:, 0], both[:, 0])
 
 
 def test_only_phrases_that_are_new_are_splatted(asked, monkeypatch):
@@ -136,70 +136,40 @@ def test_only_phrases_that_are_new_are_splatted(asked, monkeypatch):
     level = torch.arange(len(COLOURS)) % len(seen.crop_angles)
     found, _ = relevancy_at_crop_levels(view, phrases, seen, level)
     assert sorted(drawn) == sorted(COLOURS)
-    view.levels(phrases)
+    view.level_relevancy(phrases)
     assert len(drawn) == len(COLOURS)
     alone, _ = relevancy_at_crop_levels(view, phrases[1:2], seen, level[1:2])
     torch.testing.assert_close(alone[0], found[1])
     more = EncodedPhrases((COLOURS[0], "new"), encoder.encode_texts([COLOURS[0], COLOURS[1]]), negatives, 10.0)
-    view.levels(more)
+    view.level_relevancy(more)
     assert drawn[len(COLOURS) :] == ["new"]
 
 
-def test_codes_through_a_bent_lens_are_the_features_through_it(asked):
+def test_codes_through_a_distorting_lens_are_the_features_through_it(asked):
     _, scene, model, *_ = asked
     camera = scene.views[scene.train[0]].camera.moved(scene.scene_from_world)
-    bent = replace(camera, distortion=(-0.2, 0.03, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+    distorted = replace(camera, distortion=(-0.2, 0.03, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
     language = model.language
     dense = torch.zeros(model.gaussians.count, len(language.codebook))
     dense.scatter_add_(1, language.code[:, 0].long(), language.share[:, 0].float())
-    look = model.look(bent)
-    found = look.splat_codes(language.code[:, 0], language.share[:, 0], len(language.codebook))
-    torch.testing.assert_close(found, look.blend(dense)[0], rtol=1e-4, atol=1e-5)
+    projection = model.project(distorted)
+    found = projection.splat_codes(language.code[:, 0], language.share[:, 0], len(language.codebook))
+    torch.testing.assert_close(found, projection.blend(dense)[0], rtol=1e-4, atol=1e-5)
 
 
 def test_pixels_between_levels_are_between_them(asked):
     _, scene, model, encoder, _ = asked
     view = model.view(scene.views[scene.train[5]].camera.moved(scene.scene_from_world))
     phrases = EncodedPhrases(("red",), encoder.encode_texts(["red"]), encoder.encode_texts(["object"]), 10.0)
-    levels = view.levels(phrases)[:, 0]
+    levels = view.level_relevancy(phrases)[:, 0]
     small, large = (view.typical_distance * angle for angle in model.language.crop_angles)
-    every = torch.arange(view.pixels)
-    asked_at = partial(view.of_pixels(every).at)
+    every = torch.arange(view.pixel_count)
+    asked_at = partial(view.of_pixels(every).relevancy_at)
     torch.testing.assert_close(asked_at(small * 0.5)(phrases)[:, 0], levels[0])
     torch.testing.assert_close(asked_at(large * 2)(phrases)[:, 0], levels[1])
     middle = asked_at((small * large).sqrt())(phrases)[:, 0]
     torch.testing.assert_close(middle, levels.mean(dim=0), atol=1e-4, rtol=1e-3)
     assert torch.equal(view.relevancy(phrases, small)[0].flatten(), asked_at(small)(phrases)[:, 0])
-
-
-def test_gaussians_that_do_not_answer_change_no_pixels_mean(asked):
-    """A pixel's relevancy is the mean over what answers at the level; what does not is not taken for 0."""
-    _, scene, model, encoder, _ = asked
-    fresh = Splat(SPLAT, model.context)
-    fresh.load_state_dict(model.state_dict())
-    silent = torch.rand(model.gaussians.count, generator=torch.Generator().manual_seed(0)) < 0.5
-    fresh.language.share[silent, 0] = 0
-    camera = scene.views[scene.train[5]].camera.moved(scene.scene_from_world)
-    phrases = EncodedPhrases(("red",), encoder.encode_texts(["red"]), encoder.encode_texts(["object"]), 10.0)
-    view = fresh.view(camera)
-    levels, both = view.levels(phrases)[:, 0], model.view(camera).levels(phrases)[:, 0]
-    torch.testing.assert_close(levels[1], both[1])  # nobody is silent there
-    answers = (fresh.language.share.sum(dim=-1) > 0).float()
-    light = fresh.look(camera).blend(answers)[0].flatten(0, 1)
-    said = sparse_relevancy_levels(
-        *(fresh.language.codebook.float() @ each.T for each in (phrases.embeddings, phrases.negatives)),
-        fresh.language.code,
-        fresh.language.share,
-        phrases.temperature,
-    )[..., 0]
-    sums = fresh.look(camera).blend(said)[0].flatten(0, 1)
-    known = light[:, 0] > 0.01
-    torch.testing.assert_close(levels[0, known], (sums / light)[known, 0], rtol=1e-3, atol=1e-4)
-    assert levels[0, known].amin() >= said[answers[:, 0] > 0, 0].amin() - 1e-3  # no pixel below all that answer
-    middle = view.typical_distance * fresh.language.crop_angles.prod().sqrt()
-    found = view.of_pixels(torch.arange(view.pixels)).at(middle)(phrases)[:, 0]
-    unknown = (light[:, 0] <= 1e-3) & (light[:, 1] > 1e-3)
-    torch.testing.assert_close(found[unknown], levels[1, unknown])
 
 
 def test_training_on_drops_the_language(asked):
@@ -211,7 +181,7 @@ def test_training_on_drops_the_language(asked):
     assert not len(fresh.language.code)
 
 
-def test_photos_lifted_together_are_the_sum_of_each_alone(asked, tmp_path, monkeypatch):
+def test_photos_lifted_together_are_the_sum_of_each_alone(asked, tmp_path):
     """Those of one camera share what their pixels say; a lens, a mask or a grid of crops of its own is heeded."""
     _, scene, model, _, pyramid = asked
     views, chosen = list(scene.views), list(scene.train[:5])
@@ -223,17 +193,14 @@ def test_photos_lifted_together_are_the_sum_of_each_alone(asked, tmp_path, monke
     views[chosen[3]] = replace(views[chosen[3]], mask_path=tmp_path / "mask.png")
     mixed = replace(scene, views=tuple(views))
     pyramid = replace(pyramid, stride_px=pyramid.stride_px.clone())
-    pyramid.stride_px[pyramid.place[chosen[4]]] *= 0.7  # as of a photo of another size
-    taken = []
-    monkeypatch.setattr(
-        Splat, "take_language", lambda own, codebook, weights, *rest, **_: taken.append((*weights, rest[0]))
-    )
-    lift_language(model, TrainingPhotos(mixed, [*reversed(chosen)]), pyramid)
-    together = taken.pop()
-    for index in chosen:
-        lift_language(model, TrainingPhotos(mixed, [index]), pyramid)
-    for whole, *parts in zip(together, *taken, strict=True):
+    pyramid.stride_px[pyramid.photo_of_view[chosen[4]]] *= 0.7  # as of a photo of another size
+
+    def sums(of_scene: Scene, indices: list[int]) -> tuple[torch.Tensor, ...]:
+        lifted = lift_weights(model, TrainingPhotos(of_scene, indices), pyramid)
+        return (*lifted.weights, lifted.contribution)
+
+    together, alone = sums(mixed, [*reversed(chosen)]), [sums(mixed, [index]) for index in chosen]
+    for whole, *parts in zip(together, *alone, strict=True):
         assert all(part.norm() > 1 for part in parts)
         torch.testing.assert_close(sum(parts), whole, rtol=1e-4, atol=1e-4)
-    lift_language(model, TrainingPhotos(scene, [chosen[3]]), pyramid)
-    assert taken[-1][-1].sum() > 1.2 * taken[3][-1].sum()
+    assert sums(scene, [chosen[3]])[-1].sum() > 1.2 * alone[3][-1].sum()

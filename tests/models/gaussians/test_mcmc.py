@@ -31,7 +31,7 @@ def few(count: int = 6, capacity: int = 40, seed: int = 0) -> Gaussians:
     generator = torch.Generator().manual_seed(seed)
     gaussians = Gaussians(GaussianConfig(capacity, sh_degree=1))
     points = torch.rand(count, 3, generator=generator) * torch.tensor([1.0, 0.8, 1.0]) + torch.tensor([-0.5, -0.4, 2.0])
-    gaussians.begin(points.double().numpy(), torch.rand(count, 3, generator=generator).double().numpy())
+    gaussians.init_from_points(points.double().numpy(), torch.rand(count, 3, generator=generator).double().numpy())
     with torch.no_grad():
         gaussians.log_scales[:count] = math.log(0.08) + 0.3 * torch.randn(count, 3, generator=generator)
         gaussians.rotations[:count] = torch.randn(count, 4, generator=generator)
@@ -62,10 +62,10 @@ def stepped_optimiser(gaussians: Gaussians, *, order: int = 1) -> Optimiser:
     names = ("means", "rotations", "scales", "opacities", "sh0", "shN")
     groups = [
         ParamGroup(name, [parameter], 1e-4 * 7**number, 1e-5, 10)
-        for number, (name, parameter) in enumerate(zip(names, gaussians.rows(), strict=True))
+        for number, (name, parameter) in enumerate(zip(names, gaussians.parameters(), strict=True))
     ]
     optimiser, generator = Optimiser(groups[::order]), torch.Generator().manual_seed(5)
-    for parameter in gaussians.rows():
+    for parameter in gaussians.parameters():
         parameter.grad = torch.randn(parameter.shape, generator=generator)
     optimiser.step(torch.tensor(0.0))
     return optimiser
@@ -157,7 +157,7 @@ def test_transparent_ones_are_relocated_and_forget_their_momentum():
         gaussians.opacity_logits[:2] = -9.0
         gaussians.opacity_logits[2] = 3.0
     kept = gaussians.means.detach().clone()
-    moments = {id(p): (torch.ones_like(p), torch.ones_like(p)) for p in gaussians.rows()}
+    moments = {id(p): (torch.ones_like(p), torch.ones_like(p)) for p in gaussians.parameters()}
     assert relocate(gaussians, lambda p: moments[id(p)], drawn()) == 2
     assert bool((gaussians.opacities() > 0.005).all())
     others = kept[2:6]
@@ -220,7 +220,7 @@ def test_opacities_at_their_ends_stay_numbers(logit: float):
         gaussians.opacity_logits[:6] = logit
     config = MCMCConfig(refine_start=0, refine_every=1, refine_stop=9, growth_factor=1.5)
     MCMC(config).after_step(gaussians, [], Access(), 1, GOOD, drawn())
-    assert all(parameter.isfinite().all() for parameter in gaussians.rows())
+    assert all(parameter.isfinite().all() for parameter in gaussians.parameters())
     assert gaussians.count == (6 if logit == -200.0 else 9)
 
 

@@ -41,7 +41,8 @@ STEPS = 200
 
 def begin(model: Splat, scene: Scene) -> None:
     assert scene.points is not None
-    model.gaussians.begin(scene.scene_from_world.points(scene.points.xyz.astype(float)), scene.points.rgb / 255)
+    points = scene.scene_from_world.points(scene.points.xyz.astype(float))
+    model.gaussians.init_from_points(points, scene.points.rgb / 255)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_what_may_not_be_used_teaches_nothing():
     torch.manual_seed(1)
     model = Splat(CONFIG, ModelContext(photos=1))
     points = np.random.default_rng(0).uniform(-0.4, 0.4, (60, 3)) + np.array([0, 0, 2])
-    model.gaussians.begin(points, np.full((60, 3), 0.5))
+    model.gaussians.init_from_points(points, np.full((60, 3), 0.5))
     camera = Camera(np.eye(4), 32, 24, 30.0, 30.0, 16.0, 12.0)
     used = torch.zeros(24, 32, dtype=torch.bool)
     used[:, :16] = True
@@ -140,7 +141,7 @@ def seen_scene(seed: int = 1, **changes) -> tuple[Splat, list[Photo]]:
     model = Splat(replace(CONFIG, **changes), ModelContext(photos=2))
     rng = np.random.default_rng(seed)
     points = rng.uniform(-0.6, 0.6, (300, 3)) + np.array([0, 0, 2])
-    model.gaussians.begin(points, rng.uniform(0, 1, (300, 3)))
+    model.gaussians.init_from_points(points, rng.uniform(0, 1, (300, 3)))
     beside = np.eye(4)
     beside[0, 3] = 0.2
     cameras = [Camera(np.eye(4), 32, 24, 30.0, 30.0, 16.0, 12.0), Camera(beside, 20, 28, 25.0, 25.0, 10.0, 14.0)]
@@ -158,7 +159,7 @@ def test_the_loss_of_several_photos_is_their_mean_and_so_is_its_gradient(one_siz
         photos[1] = Photo(1, camera, torch.rand(24, 32, 3))
     if masked:
         used = torch.rand(photos[1].rgb.shape[:2]) < 0.6
-        photos[1] = replace(photos[1], used=used)
+        photos[1] = replace(photos[1], mask=used)
 
     def of(*batch: Photo) -> tuple[dict[str, float], list[torch.Tensor]]:
         model.zero_grad()
@@ -257,14 +258,14 @@ def test_only_what_needs_them_has_exposures_and_gradient_counts():
     assert both - plain == {"exposure.affine", "strategy.grad2d", "strategy.count"}
 
 
-def test_footprints_are_kept_while_they_are_needed():
+def test_means2d_are_kept_while_they_are_needed():
     model, photos = seen_scene(strategy=AdaptiveDensityConfig(refine_stop=10))
     for step, expected in ((9, 2), (10, 0)):
         model.loss(PhotoBatch(tuple(photos)), step)["l1"].backward()
-        assert len(model.footprints) == expected
+        assert len(model.means2d) == expected
     plain, photos = seen_scene()
     plain.loss(PhotoBatch(tuple(photos)), 0)
-    assert not plain.footprints
+    assert not plain.means2d
 
 
 def test_gradients_do_not_depend_on_how_many_photos_a_step_has():
@@ -276,7 +277,7 @@ def test_gradients_do_not_depend_on_how_many_photos_a_step_has():
         for numbers in batches:
             terms = model.loss(PhotoBatch(tuple(photos[i] for i in numbers)), 0)
             (terms["l1"] + terms["similarity"]).backward()
-            model.strategy.accumulate(model.footprints, torch.tensor(False))
+            model.strategy.accumulate(model.means2d, torch.tensor(False))
         means.append(model.strategy.mean_grad2d(model.gaussians.count))
     assert means[0].any()
     torch.testing.assert_close(means[0], means[1], rtol=1e-4, atol=1e-9)

@@ -78,7 +78,7 @@ def test_asking_the_codes_and_asking_embeddings_agree_where_codes_agree(lifted: 
     view = lifted.view(CAMERA)
     scale = torch.full((256,), 0.2)
     plain = phrases.relevancy(view.of_pixels(EVERY).embedding(scale))
-    coded = VoxelPixels(lifted, view.samples).at(scale)(lifted.prepare_phrases(phrases))
+    coded = VoxelPixels(lifted, view.samples).relevancy_at(scale)(lifted.prepare_phrases(phrases))
     rows, weights = lifted.mix(view.samples, scale)
     spread = torch.zeros(256)
     for ray in range(256):  # how far the codes that a ray reads are from each other
@@ -95,7 +95,7 @@ def test_a_place_that_nothing_was_lifted_to_is_not_relevant(lifted: VoxelLift):
         lifted.view(CAMERA).samples, points=torch.full((1, 3), 50.0), weights=torch.ones(1),
         ray=torch.zeros(1, dtype=torch.int64), rays=1,
     )  # fmt: skip
-    assert float(VoxelPixels(lifted, samples).at(torch.ones(1))(lifted.prepare_phrases(phrases))) == 0.0
+    assert float(VoxelPixels(lifted, samples).relevancy_at(torch.ones(1))(lifted.prepare_phrases(phrases))) == 0.0
     assert not lifted.embed(samples, torch.ones(1)).any()
 
 

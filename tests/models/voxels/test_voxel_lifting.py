@@ -83,8 +83,8 @@ def test_the_most_relevant_pixels_of_an_unseen_view_are_on_the_ball(asked, colou
         if wanted.sum() < 30:
             continue
         view = model.view(scene.views[index].camera.moved(scene.scene_from_world))
-        scale = torch.full((view.pixels,), 0.15 * scene.scene_from_world.scale)
-        relevancy = VoxelPixels(model, view.samples).at(scale)(phrases).reshape(ids.shape).numpy()
+        scale = torch.full((view.pixel_count,), 0.15 * scene.scene_from_world.scale)
+        relevancy = VoxelPixels(model, view.samples).relevancy_at(scale)(phrases).reshape(ids.shape).numpy()
         right.append(wanted.flat[np.argmax(relevancy)] and relevancy[wanted].mean() > 2 * relevancy[~wanted].mean())
     assert len(right) >= 2
     assert np.mean(right) >= 0.75, f"{colour}: {right} of {len(BALLS)} balls"

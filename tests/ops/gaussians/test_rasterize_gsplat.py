@@ -166,7 +166,7 @@ def test_a_gsplat_without_kernels_is_said():
 def test_loaded_kernels_are_prepared_at_no_cost(tmp_path: Path):
     stand_in(None, object())
     said: list[str] = []
-    gsplat_kernels.prepare(tmp_path / "log", say=said.append)
+    gsplat_kernels.prepare(tmp_path / "log", log=said.append)
     assert not said
     assert not (tmp_path / "log").exists()
 
@@ -216,7 +216,7 @@ def test_kernels_are_built_once_with_a_log(written: Callable[[str], Path], capfd
     log = written(BUILDS)
     said: list[str] = []
     told: list[ProgressEvent] = []
-    gsplat_kernels.prepare(log, progress=told.append, say=said.append)
+    gsplat_kernels.prepare(log, progress=told.append, log=said.append)
     assert said[0] == f"building gsplat's kernels: about 80 s on 16 cores, once on this machine; the log is {log}"
     assert said[1].startswith("gsplat's kernels are built, in ")
     assert "[3/3] nvcc file3.cu" in log.read_text()
@@ -226,7 +226,7 @@ def test_kernels_are_built_once_with_a_log(written: Callable[[str], Path], capfd
     assert capfd.readouterr().out == ""  # stdout is for answers
     gsplat_kernels.load_gsplat.cache_clear()
     del sys.modules["gsplat.cuda._backend"]
-    gsplat_kernels.prepare(log, say=said.append)
+    gsplat_kernels.prepare(log, log=said.append)
     assert len(said) == 2
 
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float64
 
 from langfield.core.cameras import Camera
+from langfield.core.choices import hint
 from langfield.core.errors import UsageError
 from langfield_synthetic.kinds import KINDS
 from langfield_synthetic.rooms import Room, make_room
@@ -16,7 +18,13 @@ Wish = tuple[str, str, str]  # noun, colour word, material word; "" leaves the c
 
 @dataclass(frozen=True, eq=False)
 class Thing:
-    """A kind of thing as it stands on the table. `radius` is that of a circle around it, `height` above the table."""
+    """A kind of thing as it stands on the table.
+
+    Attributes:
+        parts: where they are, metres.
+        position, radius, height: the middle of the thing, the radius of a circle around it, its height above the table.
+        yaw_degrees: by how much it was turned about z.
+    """
 
     kind: Kind
     look: Look
@@ -24,6 +32,13 @@ class Thing:
     position: tuple[float, float, float]
     radius: float
     height: float
+    yaw_degrees: float = 0.0
+
+    def bounds(self, yaw_degrees: float = 0.0) -> Float64[np.ndarray, "2 3"]:
+        """The lowest and the highest corner of the box around it, along axes turned by `yaw_degrees` about z."""
+        corners = [part.mesh.turned("z", -yaw_degrees).bounds for part in self.parts]
+        low, high = np.min(corners, axis=0)[0], np.max(corners, axis=0)[1]
+        return np.stack([low, high]).astype(np.float64)
 
     @property
     def name(self) -> str:
@@ -81,9 +96,10 @@ def _random_wishes(rng: np.random.Generator, count: int, kinds: Sequence[str]) -
 def _make(rng: np.random.Generator, wish: Wish) -> Thing:
     noun, colour, material = wish
     if noun not in KINDS:
-        raise UsageError(f"no kind of thing is called {noun!r}; there are {', '.join(sorted(KINDS))}")
+        near = hint(noun, KINDS)
+        raise UsageError(f"no kind of thing is called {noun!r}; {near}there are {', '.join(sorted(KINDS))}")
     if colour not in ("", *COLOURS):
-        raise UsageError(f"no colour is called {colour!r}; there are {', '.join(COLOURS)}")
+        raise UsageError(f"no colour is called {colour!r}; {hint(colour, COLOURS)}there are {', '.join(COLOURS)}")
     kind = KINDS[noun]
     colour = colour or (str(rng.choice(kind.colours)) if kind.colours else "")
     material = material or (str(rng.choice(kind.materials)) if kind.materials else "")
@@ -97,7 +113,8 @@ def _make(rng: np.random.Generator, wish: Wish) -> Thing:
     away = (-float(middle[0]), -float(middle[1]), -float(low[2]))
     parts = [replace(part, mesh=part.mesh.moved(*away)) for part in parts]
     radius = max(float(np.linalg.norm(part.mesh.vertices[:, :2], axis=1).max()) for part in parts)
-    return Thing(kind, look, tuple(parts), (0.0, 0.0, float(high[2] - low[2]) / 2), radius, float(high[2] - low[2]))
+    height = float(high[2] - low[2])
+    return Thing(kind, look, tuple(parts), (0.0, 0.0, height / 2), radius, height, turn)
 
 
 def _place(rng: np.random.Generator, thing: Thing, others: Sequence[Thing], reach: float) -> Thing | None:

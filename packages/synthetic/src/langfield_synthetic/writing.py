@@ -111,6 +111,10 @@ def queries(name: str, scene: TableScene, nouns: Iterable[str] = KINDS) -> dict[
 
 
 def _instance(number: int, thing: Thing) -> dict[str, Any]:
+    low, high = thing.bounds().tolist()
+    own_low, own_high = thing.bounds(thing.yaw_degrees)
+    yaw = np.radians(thing.yaw_degrees)
+    world_from_own = np.array([[np.cos(yaw), -np.sin(yaw), 0.0], [np.sin(yaw), np.cos(yaw), 0.0], [0.0, 0.0, 1.0]])
     return {
         "id": number,
         "name": thing.name,
@@ -118,6 +122,12 @@ def _instance(number: int, thing: Thing) -> dict[str, Any]:
         "position": list(thing.position),
         "radius": thing.radius,
         "height": thing.height,
+        "box": {"min": low, "max": high},
+        "obb": {
+            "center": (world_from_own @ (own_low + own_high) / 2).tolist(),
+            "size": (own_high - own_low).tolist(),
+            "yaw_deg": thing.yaw_degrees,
+        },
     }
 
 

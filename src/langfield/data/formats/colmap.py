@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from langfield.core.cameras import NO_DISTORTION, Camera, Distortion, LensModel
+from langfield.core.camera_checks import Distortion
+from langfield.core.cameras import NO_DISTORTION, Camera, LensModel
 from langfield.core.errors import DataError
+from langfield.core.quaternions import rotation_from_unit_quaternion
 from langfield.core.transforms import Matrix4
 from langfield.data.formats.base import ParsedScene, SceneFormat
 from langfield.data.formats.colmap_files import (
@@ -156,14 +159,7 @@ def _world_from_camera(image: ColmapImage, file: Path) -> Matrix4:
         raise DataError(
             f"{image.name!a} has a quaternion of length {norm:.3g}, 1 is right: export the model again", file
         )
-    w, x, y, z = quaternion / norm
-    camera_from_world = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+    camera_from_world = rotation_from_unit_quaternion(torch.from_numpy(quaternion / norm)[None])[0].numpy()
     out = np.eye(4)
     out[:3, :3] = camera_from_world.T
     with np.errstate(invalid="ignore", over="ignore"):

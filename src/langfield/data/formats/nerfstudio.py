@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from langfield.core.cameras import NO_DISTORTION, Camera, Distortion, LensModel
+from langfield.core.camera_checks import Distortion
+from langfield.core.cameras import NO_DISTORTION, Camera, LensModel
 from langfield.core.errors import DataError
 from langfield.core.json_files import Json, read_json
 from langfield.core.transforms import opencv_from_opengl

@@ -36,13 +36,14 @@ class _Header:
     body_offset: int
 
 
-def read_ply(path: Path) -> Points:
+def read_ply(path: str | Path) -> Points:
     """Read the `vertex` element: x y z, and red green blue if they are there (uint8, or floats in [0, 1]).
 
     Points without colours are grey. Other properties, and elements after the vertices, are ignored.
 
     Raises DataError for big-endian files, torn or hostile headers, missing coordinates, and numbers not finite.
     """
+    path = Path(path)
     table = read_vertices(path)
     names = table.dtype.names or ()
     if missing := [axis for axis in "xyz" if axis not in names]:
@@ -52,12 +53,13 @@ def read_ply(path: Path) -> Points:
     return Points(xyz.astype(np.float32), _colours(table))
 
 
-def read_vertices(path: Path) -> np.ndarray:
+def read_vertices(path: str | Path) -> np.ndarray:
     """The `vertex` element as a structured array of N rows, a field for each property. It may be read-only.
 
     Raises DataError for big-endian files, torn or hostile headers, and files shorter than their header promises
     (before any room is made for what it promises).
     """
+    path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32
 from langfield.core.errors import DataError
 from langfield.core.json_files import MAX_COORDINATE
 from langfield.core.splats import (
-    CONSTANT_NAMES,
+    DC_NAMES,
     MEAN_NAMES,
     OPACITY_NAME,
     REST_COUNTS,
@@ -20,16 +20,16 @@ from langfield.core.splats import (
 )
 from langfield.data.formats.ply import read_vertices
 
-_NEEDED = (*MEAN_NAMES, *CONSTANT_NAMES, OPACITY_NAME, *SCALE_NAMES, *ROTATION_NAMES)
+_NEEDED = (*MEAN_NAMES, *DC_NAMES, OPACITY_NAME, *SCALE_NAMES, *ROTATION_NAMES)
 _PACKED = "packed_position"  # of SuperSplat's compressed form
-_MOST_LOGIT = 20.0  # float32's logistic function of it is 1
-_MOST_LOG_SCALE = 80.0  # e to this is still a float32
-_LEAST_QUATERNION = 1e-6
-_MOST_UNUSABLE = 0.5
+_MAX_LOGIT = 20.0  # float32's logistic function of it is 1
+_MAX_LOG_SCALE = 80.0  # e to this is still a float32
+_MIN_QUATERNION = 1e-6
+_MAX_UNUSABLE_SHARE = 0.5
 _ROWS_AT_ONCE = 2**13  # of 248 bytes: they stay in a cache while their columns are taken
 
 
-def read_splat_ply(path: Path) -> tuple[Splats, int]:
+def read_splat_ply(path: str | Path) -> tuple[Splats, int]:
     """The Gaussians of a PLY file, in the file's own frame, and how many others were left out.
 
     Left out are Gaussians with numbers that are not finite, not possible (a rotation of length 0), or beyond all
@@ -39,6 +39,7 @@ def read_splat_ply(path: Path) -> tuple[Splats, int]:
     Raises DataError for what `read_vertices` refuses, for missing properties, a number of `f_rest_…` that belongs to no
     degree of spherical harmonics up to 3, no Gaussians, or when more than half of them would be left out.
     """
+    path = Path(path)
     table = read_vertices(path)
     names = table.dtype.names or ()
     _check_names(names, path)
@@ -46,19 +47,19 @@ def read_splat_ply(path: Path) -> tuple[Splats, int]:
     if not len(table):
         raise DataError("holds no Gaussian: export the scene again", path)
     means = np.stack([table[name].astype(np.float64) for name in MEAN_NAMES], axis=1)
-    logits = np.nan_to_num(_columns(table, [OPACITY_NAME])[:, 0], nan=np.nan, posinf=_MOST_LOGIT, neginf=-_MOST_LOGIT)
-    constant = _columns(table, CONSTANT_NAMES)
-    directed = _columns(table, rest_names(rest)).reshape(len(table), 3, rest // 3).transpose(0, 2, 1)
+    logits = np.nan_to_num(_columns(table, [OPACITY_NAME])[:, 0], nan=np.nan, posinf=_MAX_LOGIT, neginf=-_MAX_LOGIT)
+    dc = _columns(table, DC_NAMES)
+    higher = _columns(table, rest_names(rest)).reshape(len(table), 3, rest // 3).transpose(0, 2, 1)
     splats = Splats(
         means=means,
         rotations=_columns(table, ROTATION_NAMES),
         log_scales=_columns(table, SCALE_NAMES),
         opacity_logits=logits,
-        harmonics=np.concatenate([constant[:, None], directed], axis=1),
+        harmonics=np.concatenate([dc[:, None], higher], axis=1),
     )
     usable = _usable(splats)
     left_out = int((~usable).sum())
-    if left_out > _MOST_UNUSABLE * len(table):
+    if left_out > _MAX_UNUSABLE_SHARE * len(table):
         raise DataError(
             f"holds {left_out} of {len(table)} Gaussians with numbers that are not finite or not possible "
             f"(first: number {int((~usable).argmax())}): it is damaged; export the scene again",
@@ -83,7 +84,7 @@ def _check_names(names: Sequence[str], path: Path) -> None:
 
 
 def _rest(names: Sequence[str], path: Path) -> int:
-    """How many coefficients there are besides the constants."""
+    """How many coefficients there are of degree 1 and higher."""
     found = [name for name in names if name.startswith("f_rest_")]
     if len(found) not in REST_COUNTS or set(found) != set(rest_names(len(found))):
         raise DataError(
@@ -106,8 +107,8 @@ def _columns(table: np.ndarray, names: Sequence[str]) -> Float32[np.ndarray, "n 
 
 def _usable(splats: Splats) -> Bool[np.ndarray, " n"]:
     near = (np.abs(splats.means) <= MAX_COORDINATE).all(axis=1)  # false for NaN
-    possible = np.isfinite(splats.log_scales).all(axis=1) & (splats.log_scales <= _MOST_LOG_SCALE).all(axis=1)
+    possible = np.isfinite(splats.log_scales).all(axis=1) & (splats.log_scales <= _MAX_LOG_SCALE).all(axis=1)
     length = np.linalg.norm(splats.rotations.astype(np.float64), axis=1)
-    turned = (length > _LEAST_QUATERNION) & np.isfinite(length)
+    turned = (length > _MIN_QUATERNION) & np.isfinite(length)
     coloured = np.isfinite(splats.harmonics).all(axis=(1, 2))
     return near & possible & turned & coloured & np.isfinite(splats.opacity_logits)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from langfield.core.errors import DataError
 from langfield.data.literature.catalogue import CatalogueScene, Need
+from langfield.data.queries import MAX_PHRASE_CHARS
 
 MAX_PHRASES = 1000
-MAX_PHRASE_CHARS = 500
 MAX_PHRASES_BYTES = 1 << 20
 
 

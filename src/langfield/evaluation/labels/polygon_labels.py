@@ -1,23 +1,30 @@
 """LERF-OVS's labels (Qin et al. 2024): a `<photo>.json` for each labelled photo, with a polygon and a box per thing."""
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
-from PIL import Image, ImageDraw
 
 from langfield.core.errors import DataError
 from langfield.core.json_files import Json, read_json
 from langfield.data.queries import MAX_PHRASES, phrase_text
 from langfield.data.views import View
 from langfield.evaluation.labels.base import Label, Phrase, ViewLabels, check_shape
+from langfield.evaluation.labels.polygon_filling import filled_polygon
 
 # The kind of every phrase: the files name none.
 POLYGON_KIND = "object"
 MAX_POLYGON_POINTS = 100_000
+_MAX_COORDINATE_PX = 65536.0
+# By so much of the picture's sides boxes may lie outside; more is another picture's box.
+_MAX_OVERLAP = 0.02
+
+Box = tuple[float, float, float, float]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,13 +32,13 @@ class _Polygon:
     """One labelled thing.
 
     Attributes:
-        corners: (x, y) indices of pixels.
+        corners: (x, y) indices of pixels; they may lie outside the picture.
         box: x from, y from, x to, y to as LERF-OVS writes them: indices of pixels, the last ones included.
     """
 
     category: str
     corners: tuple[tuple[float, float], ...]
-    box: tuple[float, float, float, float]
+    box: Box
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,8 @@ class PolygonLabels:
         labels = []
         for category in dict.fromkeys(polygon.category for polygon in photo.polygons):
             same = [polygon for polygon in photo.polygons if polygon.category == category]
-            mask = np.logical_or.reduce([_filled(polygon.corners, width, height) for polygon in same])
+            corners = [np.array(polygon.corners).astype(np.int64) for polygon in same]  # cut to whole pixels
+            mask = np.logical_or.reduce([filled_polygon(each, width, height) for each in corners])
             boxes = np.array([polygon.box for polygon in same], dtype=np.float64)
             boxes[:, 2:] += 1  # to the last pixel's far edge
             labels.append(Label(category, POLYGON_KIND, boxes, mask))
@@ -76,7 +84,10 @@ class PolygonLabels:
 
 
 def open_polygon_labels(folder: Path, views: Sequence[View]) -> PolygonLabels:
-    """Open LERF-OVS's `<photo>.json`; files of other photos than those of `views` are left aside. Raises DataError."""
+    """Open LERF-OVS's `<photo>.json`; files of other photos than those of `views` are left aside.
+
+    Boxes that overlap the picture's border a little are clipped, and a warning says how many. Raises DataError.
+    """
     photos: dict[str, _LabelledPhoto] = {}
     names = Counter(view.image_path.name for view in views)
     by_stem = {Path(name).stem: name for name in names}
@@ -89,7 +100,11 @@ def open_polygon_labels(folder: Path, views: Sequence[View]) -> PolygonLabels:
         if name in photos:
             raise DataError(f"labels the photo {name!r}, which {photos[name].file.name} labels too: drop one", path)
         width, height = info.need("width").side_px(), info.need("height").side_px()
-        polygons = tuple(_polygon(item, width, height) for item in document.need("objects").items())
+        read = [_polygon(item, width, height) for item in document.need("objects").items()]
+        polygons = tuple(replace(polygon, box=_inside(polygon.box, width, height)) for polygon in read)
+        clipped = sum(a.box != b.box for a, b in zip(read, polygons, strict=True))
+        if clipped:
+            _log.warning("%s: %d of %d boxes overlap the picture's border: they are clipped", path, clipped, len(read))
         photos[name] = _LabelledPhoto(path, width, height, polygons)
     if not photos:
         raise DataError("holds no labels of the views that are asked: info.name must be a photo's file name", folder)
@@ -116,23 +131,26 @@ def _photo_name(value: Json, names: Mapping[str, int], by_stem: Mapping[str, str
 
 def _polygon(item: Json, width: int, height: int) -> _Polygon:
     points, box = item.need("segmentation"), item.need("bbox")
-    corners = [tuple(number.number(-1.0, 65536.0) for number in point.items()) for point in points.items()]
+    corners = [tuple(_coordinate(number) for number in point.items()) for point in points.items()]
     if not 3 <= len(corners) <= MAX_POLYGON_POINTS or any(len(corner) != 2 for corner in corners):
         raise points.error(f"must be a polygon of 3 to {MAX_POLYGON_POINTS} corners [x, y], found {len(corners)}")
-    numbers = [number.number(-1.0, 65536.0) for number in box.items()]
+    numbers = [_coordinate(number) for number in box.items()]
     if len(numbers) != 4 or numbers[0] > numbers[2] or numbers[1] > numbers[3]:
         raise box.error(f"must be [x from, y from, x to, y to], found {numbers[:8]}")
     x0, y0, x1, y1 = numbers
-    if x1 > width or y1 > height:
+    over_x, over_y = (max(1, round(side * _MAX_OVERLAP)) for side in (width, height))
+    far_out = x0 < -over_x or y0 < -over_y or x1 > width - 1 + over_x or y1 > height - 1 + over_y
+    if far_out or x0 >= width or y0 >= height or x1 < 0 or y1 < 0:
         raise box.error(f"leaves the picture of {width} by {height} pixels, found {numbers}")
     return _Polygon(phrase_text(item.need("category")), tuple((c[0], c[1]) for c in corners), (x0, y0, x1, y1))
 
 
-def _filled(corners: Sequence[tuple[float, float]], width: int, height: int) -> Bool[np.ndarray, "h w"]:
-    """The pixels that OpenCV's `fillPoly` fills for a polygon whose corners are cut to whole pixels: its inside and its
-    outline (where the outline runs exactly between two pixels, OpenCV may take the other one)."""
-    canvas = Image.new("1", (width, height))
-    whole, draw = [(int(x), int(y)) for x, y in corners], ImageDraw.Draw(canvas)
-    draw.polygon(whole, fill=1)
-    draw.line([*whole, whole[0]], fill=1)  # Pillow's polygons lack parts of their outlines
-    return np.array(canvas)
+def _coordinate(value: Json) -> float:
+    return value.number(-_MAX_COORDINATE_PX, _MAX_COORDINATE_PX)
+
+
+def _inside(box: Box, width: int, height: int) -> Box:
+    """The part of a box of pixels' indices that the picture has."""
+    x0, y0, x1, y1 = box
+    right, bottom = width - 1.0, height - 1.0
+    return min(max(x0, 0.0), right), min(max(y0, 0.0), bottom), min(x1, right), min(y1, bottom)

@@ -1,7 +1,7 @@
 """The protocol "lerf-mask": mIoU and boundary IoU as Gaussian Grouping's evaluation counts them (Ye et al. 2024, §4.2).
 
 In labelled photos that are held out: the mean over the labels of a photo, then the mean over photos. Predictions are
-the answers' own masks; an empty one counts 0.
+the answers' own masks; an empty one counts 0. How a method makes its masks is left to it, so that no maps compete here.
 """
 
 from dataclasses import dataclass

@@ -3,8 +3,12 @@
 As its evaluation counts them (Qin et al. 2024, §4.1 and its `evaluate_iou_loc`), written anew. For each pair of a photo
 and a label in it, the relevancy maps of all levels compete. Segmentation takes the level whose half-smoothed map
 (`half_smoothed`, before it is stretched) has the highest value, and that map's mask. Localisation takes the level whose
-box-filtered map has the highest value, and all pixels that have it. langfield's own runs give one level, in which sizes
-of crops were combined before (`Session.level_maps`).
+box-filtered map has the highest value, and all pixels that have it.
+
+The maps are raw or refined (`Session.level_maps`). Raw, the map of each crop level is what was rendered, and they
+compete: the protocol as published, to be set beside papers' figures. Refined there is one map without a competitor, in
+which crop levels were combined and smoothed over the scene's surface before: how good langfield's answers are by the
+same measure.
 """
 
 from collections.abc import Sequence
@@ -20,6 +24,7 @@ from langfield.evaluation.askable import SessionWithLevelMaps, level_maps_in_bat
 from langfield.evaluation.labels.base import Label, Labels, ViewLabels
 from langfield.evaluation.masks import box_filtered, ious, lerf_ovs_threshold, truth_masks
 from langfield.evaluation.metrics import resized_maps
+from langfield.evaluation.protocols.names import LevelMaps
 from langfield.evaluation.questions import Question
 from langfield.evaluation.result import ViewResult
 
@@ -32,7 +37,9 @@ class LevelChoice:
         masks: the predicted masks, each of its phrase's `level`.
         level: with the highest half-smoothed value.
         located_level: with the highest box-filtered value.
-        row, column, phrase: every pixel of that level with that value, and the index of the phrase that it answers.
+        row: of every pixel of that level with that value.
+        column: of the same pixels.
+        phrase: the index of the phrase that each of them answers.
     """
 
     masks: Bool[Tensor, "p h w"]
@@ -80,18 +87,22 @@ def hits_a_box(pixels_xy: Int64[np.ndarray, "t 2"], boxes: Float64[np.ndarray, "
     return bool(((pixels_xy[:, None] >= low) & (pixels_xy[:, None] <= high)).all(axis=-1).any())
 
 
-def measure(session: SessionWithLevelMaps, view: View, labels: Labels, max_side_px: int | None) -> ViewResult:
+def measure(
+    session: SessionWithLevelMaps, view: View, labels: Labels, max_side_px: int | None, maps: LevelMaps
+) -> ViewResult:
     """Ask a labelled photo for everything that is labelled in it.
 
-    Args: max_side_px: longest side of the picture that is asked; maps are then brought to the labels' raster.
+    Args:
+        max_side_px: longest side of the picture that is asked; maps are then brought to the labels' raster.
+        maps: which maps compete.
     """
     result = ViewResult(view.name)
     view_labels = labels.of_view(view)
     if view_labels is None:
         return result
     by_phrase, camera = view_labels.by_phrase, view.camera.fit_within(max_side_px)
-    for phrases, maps in level_maps_in_batches(session, camera, list(by_phrase)):
-        on_raster = torch.stack([resized_maps(level, view_labels.width_px, view_labels.height_px) for level in maps])
+    for phrases, levels in level_maps_in_batches(session, camera, list(by_phrase), maps):
+        on_raster = torch.stack([resized_maps(level, view_labels.width_px, view_labels.height_px) for level in levels])
         result.questions += _questions(choose_levels(on_raster), [by_phrase[text] for text in phrases], view_labels)
     return result
 

@@ -34,6 +34,15 @@ ASKED_IN: Final[dict[ProtocolName, PlaceOfQuestions]] = {
     "presence": "the scene",
 }
 
+LevelMaps = Literal["refined", "raw"]
+
+# The relevancy maps of which protocols choose one for each phrase.
+LEVEL_MAPS: Final[dict[LevelMaps, str]] = {
+    "refined": "one map, langfield's own: a mean over crop levels, smoothed over the surface",
+    "raw": "the map of each crop level as it is rendered, and they compete: the protocol as published",
+}
+PROTOCOLS_AT_LEVELS: Final[tuple[ProtocolName, ...]] = ("lerf-ovs", "lerf-ovs-held-out", "3d-ovs", "3d-ovs-held-out")
+
 # The kinds of phrase that headline figures are of: they name a thing that the scene has, and labels know all of its
 # places. Background has no edges; abstract and long-tail phrases have more right answers than labels name.
 HEADLINE_KINDS: Final = ("object", "attribute", "synonym")

@@ -1,1 +1,1 @@
-"""From a field to Gaussians: its surface as elements, and what it says of them as sparse codes."""
+"""From a radiance field to Gaussians: its surface as elements, and their language as sparse codes."""

@@ -1,4 +1,4 @@
-"""A radiance field made into Gaussians: its surface as elements, and what it says of them as sparse codes."""
+"""A radiance field converted to Gaussians: its surface as elements, and their language as sparse codes."""
 
 import time
 from collections.abc import Sequence
@@ -21,22 +21,26 @@ def gaussians_of_field(
     model: VolumeModel[Any],
     cameras: Sequence[Camera],
     observed: ObservedScales,
-    most: int,
+    max_elements: int,
     progress: Progress = silent,
 ) -> Converted:
-    """At most `most` flat Gaussians on the surfaces that cameras of the scene frame see, with the field's language.
+    """At most `max_elements` flat Gaussians on the surfaces that cameras see, with the field's language.
 
-    Cost: a rendering of each camera, at most 16 pixels in all for each of the Gaussians; then the field's embedding of
-    each Gaussian at each crop level.
+    Cost: a rendering of each camera, at most 16 pixels in all for each Gaussian; then the field's embedding of each
+    Gaussian at each crop level.
+
+    Args:
+        cameras: of the scene frame.
+        observed: the crop levels at which Gaussians get language.
 
     Raises:
-        RunError: no camera sees a surface, or the field says nothing of any.
+        RunError: no camera sees a surface, or the field has no embedding of any.
     """
     started = time.perf_counter()
     voxels = CropSizedVoxels(observed)
-    rasters = observation_cameras(cameras, float(observed.crop_angles[0]), most)
-    elements, _ = gather_elements(observe_surface(model, rasters, voxels, progress), voxels, most)
-    found = time.perf_counter()
+    rasters = observation_cameras(cameras, float(observed.crop_angles[0]), max_elements)
+    elements, _ = gather_elements(observe_surface(model, rasters, voxels, progress), voxels, max_elements)
+    gathered = time.perf_counter()
     language, cosine = code_language(model, elements, observed.crop_angles, progress)
     baked = Splat(SplatConfig(gaussians=GaussianConfig(capacity=1, sh_degree=0)), model.context)
     baked.gaussians = gaussians_of(elements)
@@ -50,5 +54,5 @@ def gaussians_of_field(
         voxel_side_scene=float(elements.sides.median()),
         coding_cosine=cosine,
         language_bytes=language.memory_bytes,
-        seconds={"surface": found - started, "language": time.perf_counter() - found},
+        seconds={"surface": gathered - started, "language": time.perf_counter() - gathered},
     )

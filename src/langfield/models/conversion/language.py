@@ -1,7 +1,7 @@
-"""The language of elements: what the field says of each at each crop size, as sparse codes of a small codebook.
+"""The language of elements: the field's embedding of each at each crop level, as sparse codes of a small codebook.
 
-Embeddings exist a chunk at a time only. They are made anew wherever they are needed: to learn the codebook (from some
-elements), and to code them (all).
+Embeddings are never all in memory: they are rendered in chunks, some of them to learn the codebook, and all of them to
+be coded.
 """
 
 import time
@@ -21,8 +21,8 @@ from langfield.models.nerf.volume import VolumeModel
 from langfield.renderers.volume import SurfaceSamples
 
 CODES = 1024
-KEPT = 4
-_LEARNT_PER_CODE = 64
+CODES_PER_ELEMENT = 4
+_EMBEDDINGS_PER_CODE = 64  # that the codebook is learnt from
 _PASSES = 3
 _ELEMENTS_AT_ONCE = 2**11
 
@@ -35,23 +35,28 @@ def code_language(
     progress: Progress = silent,
     *,
     codes: int = CODES,
-    keep: int = KEPT,
+    keep: int = CODES_PER_ELEMENT,
 ) -> tuple[LanguageMap, float]:
-    """The language map of what the field says about elements at scales crop angle · typical distance.
+    """The field's embeddings of elements at scales crop angle · typical distance, as a language map.
 
-    An element of which the field says nothing (a zero embedding) is not answered for.
+    Where the field's embedding is 0, so are the element's shares.
+
+    Args:
+        crop_angles: of the levels, crop height over focal length.
+        codes: size of the codebook.
+        keep: codes of an element at each level.
 
     Returns the map, and the mean cosine between the field's embeddings and the coded ones.
 
     Raises:
-        RunError: the field says nothing of any element.
+        RunError: all embeddings are 0.
     """
     count, levels = len(elements), len(crop_angles)
-    learnt = _spread(count, max(codes * _LEARNT_PER_CODE // levels, 1), elements.points.device)
-    total = (_PASSES + 1) * len(learnt) + count
+    chosen = _random_subset(count, max(codes * _EMBEDDINGS_PER_CODE // levels, 1), elements.points.device)
+    total = (_PASSES + 1) * len(chosen) + count
     start, done = time.monotonic(), 0
 
-    def told(rows: Int64[Tensor, " m"]) -> Iterator[tuple[int, Int64[Tensor, " m"], Float[Tensor, "m d"]]]:
+    def embeddings(rows: Int64[Tensor, " m"]) -> Iterator[tuple[int, Int64[Tensor, " m"], Float[Tensor, "m d"]]]:
         nonlocal done
         for part in rows.split(_ELEMENTS_AT_ONCE):
             for level, embedding in enumerate(_embeddings(model, elements, part, crop_angles)):
@@ -60,14 +65,14 @@ def code_language(
             progress(ProgressEvent("language", done, total, "elements", time.monotonic() - start))
 
     try:
-        codebook = learn_codebook(lambda: (embedding for _, _, embedding in told(learnt)), codes, passes=_PASSES)
+        codebook = learn_codebook(lambda: (embedding for _, _, embedding in embeddings(chosen)), codes, passes=_PASSES)
     except ValueError:
-        raise RunError("says nothing of the surfaces that its photos show: train it longer") from None
+        raise RunError("has no language on the surfaces that its photos show: train it longer") from None
     rounded = codebook.half()
     code = torch.zeros(count, levels, keep, dtype=torch.int16, device=codebook.device)
     share = torch.zeros_like(code, dtype=torch.float16)
     cosines, coded = torch.zeros((), dtype=torch.float64), 0
-    for level, rows, embedding in told(torch.arange(count, device=codebook.device)):
+    for level, rows, embedding in embeddings(torch.arange(count, device=codebook.device)):
         code[rows, level], share[rows, level], cosine = _coded(embedding, rounded, keep)
         cosines += cosine.double().sum().cpu()
         coded += int((cosine != 0).sum())
@@ -78,7 +83,7 @@ def code_language(
 def _embeddings(
     model: VolumeModel[Any], elements: SurfaceElements, rows: Int64[Tensor, " m"], crop_angles: Float[Tensor, " l"]
 ) -> Iterator[Float[Tensor, "m d"]]:
-    """What the field says of elements (increasing numbers), level after level."""
+    """The field's embeddings of elements (increasing indices), level after level."""
     samples = _of_elements(elements.samples, rows)
     features = model.features_at(samples)
     for angle in crop_angles:
@@ -86,7 +91,8 @@ def _embeddings(
 
 
 def _of_elements(samples: SurfaceSamples, rows: Int64[Tensor, " m"]) -> SurfaceSamples:
-    """The samples of some elements, which are sorted by element: only those between the first and the last are read."""
+    """The samples of some elements (increasing indices). Samples are sorted by element, so that only those between the
+    first and the last are read."""
     ends = torch.stack([rows[0], rows[-1] + 1])
     first, last = torch.searchsorted(samples.ray, ends).tolist()
     low = int(rows[0])
@@ -99,7 +105,8 @@ def _of_elements(samples: SurfaceSamples, rows: Int64[Tensor, " m"]) -> SurfaceS
 def _coded(
     embedding: Float[Tensor, "m d"], codebook: Float16[Tensor, "c d"], keep: int
 ) -> tuple[Int16[Tensor, "m k"], Float16[Tensor, "m k"], Float[Tensor, " m"]]:
-    """Codes, shares whose mix is a unit vector, and the cosine with the embedding; 0 of an embedding that is none."""
+    """Codes, shares whose mix is a unit vector, and the cosine of the mix with the embedding; shares and cosine are 0
+    for an embedding that is 0 or not finite."""
     length = embedding.norm(dim=-1, keepdim=True)
     good = length.isfinite() & (length > 1e-6)
     unit = torch.where(good, embedding / length.clamp_min(1e-6), 0)
@@ -112,7 +119,7 @@ def _coded(
     return codes.short(), torch.where(good, shares / size, 0).half(), cosine
 
 
-def _spread(count: int, most: int, device: torch.device) -> Int64[Tensor, " m"]:
-    """At most so many of `count` numbers, drawn at random, increasing."""
-    drawn = torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most]
+def _random_subset(count: int, size: int, device: torch.device) -> Int64[Tensor, " m"]:
+    """At most `size` of the indices below `count`, drawn at random, ascending."""
+    drawn = torch.randperm(count, generator=torch.Generator().manual_seed(0))[:size]
     return drawn.sort().values.to(device)

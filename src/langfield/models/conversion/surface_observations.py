@@ -1,8 +1,7 @@
-"""What cameras see of a field: points on its surface, each with the samples that its language is read from.
+"""What cameras see of a radiance field: points on its surface, each with the samples that its language is read from.
 
-Points are thinned to one a voxel and view. A voxel's side is a share of the height of the smallest crops there: the
-field cannot tell places apart that are nearer than that. Sides go by powers of two of the distance from which photos
-saw the place, so that the voxels of all views are the same ones.
+Points are thinned to one for each voxel and view. A voxel's side is an eighth of the height of the smallest crops
+there, below which the field has no detail. Sides are rounded to powers of two, so that all views have the same voxels.
 """
 
 import time
@@ -27,79 +26,83 @@ from langfield.renderers.volume import SurfaceSamples, join_samples
 
 SIDE_SHARE_OF_CROP = 1 / 8
 _PIXELS_PER_SIDE = 2
-_PIXELS_PER_ELEMENT = 16  # looked at in all, of the most elements wanted
-_CHECKING_VIEWS = 16  # for consistency: views that may say that nothing is there
-DEPTH_SLACK = 3  # in sides: what is less far apart along a ray counts as the same surface
-_KEY_BITS = 18  # an axis; an octave takes 8 more
+_PIXELS_PER_ELEMENT = 16  # rendered in all views together
+_CONSISTENCY_VIEWS = 16
+DEPTH_SLACK = 3  # in voxel sides: points less far apart along a ray count as the same surface
+_KEY_BITS = 18  # of a voxel's index along each axis; the exponent of its side takes 8 more
 
 
 @dataclass(frozen=True)
 class SurfaceObservations:
-    """Surface points, as V views see them: at most one for each voxel and view.
+    """S surface points as V views see them, at most one for each voxel and view.
 
     Attributes:
-        points: (S, 3) scene frame.
-        rgb: mean colour of what the view shows of the voxel, in [0, 1].
-        samples: what the embeddings of the S rays through the points are made of.
-        view: which view each is of, never falling.
-        eyes: (V, 3) where the views are from.
+        points: (S, 3) positions, scene frame.
+        rgb: (S, 3) mean colour of the view's pixels in the voxel, in [0, 1].
+        samples: those that carry the embeddings of the S rays to the points.
+        view: (S,) the view that each is of, ascending.
+        camera_centres: (V, 3) the views' cameras, scene frame.
     """
 
     points: Float[Tensor, "s 3"]
     rgb: Float[Tensor, "s 3"]
     samples: SurfaceSamples
     view: Int64[Tensor, " s"]
-    eyes: Float[Tensor, "v 3"]
+    camera_centres: Float[Tensor, "v 3"]
 
     def __len__(self) -> int:
         return len(self.points)
 
     def subset(self, which: Bool[Tensor, " s"]) -> "SurfaceObservations":
-        """Some of them."""
+        """Those where `which` is true, of the same views."""
         part, _ = self.samples.of_rays(torch.nonzero(which)[:, 0])
-        return SurfaceObservations(self.points[which], self.rgb[which], part, self.view[which], self.eyes)
+        return SurfaceObservations(self.points[which], self.rgb[which], part, self.view[which], self.camera_centres)
 
 
 @dataclass(frozen=True)
 class CropSizedVoxels:
-    """Voxels whose side follows the height of the smallest crops.
+    """Voxels whose side follows the height of the smallest crops at a place.
 
     Attributes:
-        observed: from where, and at which crop sizes, photos saw.
-        factor: 1 for sides of `SIDE_SHARE_OF_CROP` crop heights; larger voxels are fewer.
+        observed: crop sizes and camera centres of the training photos.
+        factor: sides are `SIDE_SHARE_OF_CROP` crop heights times this.
     """
 
     observed: ObservedScales
     factor: float = 1.0
 
     def sides(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-        """Side of the voxel that each point is in, scene units: the wanted one, to a factor of √2."""
+        """Side of the voxel that each point is in, scene units: as wanted, but for a factor of at most √2."""
         return SIDE_SHARE_OF_CROP * self.factor * torch.exp2(self._octaves(points))
 
     def keys(self, points: Float[Tensor, "n 3"]) -> tuple[Int64[Tensor, " n"], Float[Tensor, "n 3"]]:
-        """A number for each point's voxel, and the voxel's centre."""
+        """An integer that identifies the voxel of each point, and the voxel's centre."""
         octave, side = self._octaves(points), self.sides(points)[:, None]
-        most = 2 ** (_KEY_BITS - 1)
-        corner = (points / side).floor().clamp(-most, most - 1)
+        half = 2 ** (_KEY_BITS - 1)
+        corner = (points / side).floor().clamp(-half, half - 1)
         key = (octave.long() + 128) << (3 * _KEY_BITS) | voxel_keys(corner.long(), _KEY_BITS)
         return key, (corner + 0.5) * side
 
     def _octaves(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """log₂ of the height of the smallest crop at each point, rounded."""
         crop = self.observed.crop_angles[0] * self.observed.typical_distance(points)
         return crop.clamp_min(1e-9).log2().round().clamp(-100, 100)
 
 
-def observation_cameras(cameras: Sequence[Camera], smallest_angle: float, elements: int) -> list[Camera]:
-    """The cameras with rasters of two pixels for the side of a voxel at a photo's typical distance.
+def observation_cameras(cameras: Sequence[Camera], smallest_angle: float, max_elements: int) -> list[Camera]:
+    """The cameras with pictures of two pixels for a voxel's side at the typical distance of photos.
 
-    Never more pixels than the photos have, nor in all more than 16 for each of the most elements wanted.
+    They have no more pixels than before, and all together no more than 16 for each of `max_elements`.
+
+    Args:
+        smallest_angle: height of the smallest crop over focal length.
     """
     focal_px = _PIXELS_PER_SIDE / (SIDE_SHARE_OF_CROP * smallest_angle)
-    most_px = _PIXELS_PER_ELEMENT * elements / len(cameras)
+    max_pixels = _PIXELS_PER_ELEMENT * max_elements / len(cameras)
     rasters = []
     for camera in cameras:
         width, height = camera.width_px, camera.height_px
-        factor = min(1.0, focal_px / camera.fy_px, (most_px / (width * height)) ** 0.5)
+        factor = min(1.0, focal_px / camera.fy_px, (max_pixels / (width * height)) ** 0.5)
         rasters.append(camera.resized(max(8, round(width * factor)), max(8, round(height * factor))))
     return rasters
 
@@ -108,42 +111,43 @@ def observation_cameras(cameras: Sequence[Camera], smallest_angle: float, elemen
 def observe_surface(
     model: VolumeModel[Any], cameras: Sequence[Camera], voxels: CropSizedVoxels, progress: Progress = silent
 ) -> SurfaceObservations:
-    """Render cameras of the scene frame, and keep one pixel a voxel and view: the one nearest to the voxel's centre.
+    """Render cameras of the scene frame, and keep one pixel for each voxel and view, the nearest to the voxel's centre.
 
-    Points that more views look through than see are floaters, or lie between the two sides of a depth edge: they go.
+    Points that more views see through than see are dropped: they are floaters, or lie between the two sides of a depth
+    edge.
 
     Raises:
         RunError: no camera sees a surface.
     """
-    found: list[tuple[Tensor, Tensor, SurfaceSamples]] = []
+    of_views: list[tuple[Tensor, Tensor, SurfaceSamples]] = []
     depths: list[Tensor] = []
     start = time.monotonic()
     for number, camera in enumerate(cameras, start=1):
         rendered, samples = model.surface(camera)
         assert samples is not None
         assert rendered.depth_scene is not None
-        found.append(_thinned(camera, rendered, samples, voxels))
+        of_views.append(_thinned(camera, rendered, samples, voxels))
         depths.append(rendered.depth_scene)
         progress(ProgressEvent("surface", number, len(cameras), "views", time.monotonic() - start))
-    points = torch.cat([points for points, _, _ in found])
-    counts = torch.tensor([len(points) for points, _, _ in found], device=points.device)
-    together = SurfaceObservations(
+    points = torch.cat([points for points, _, _ in of_views])
+    counts = torch.tensor([len(points) for points, _, _ in of_views], device=points.device)
+    observations = SurfaceObservations(
         points,
-        torch.cat([rgb for _, rgb, _ in found]),
-        join_samples([samples for _, _, samples in found]),
+        torch.cat([rgb for _, rgb, _ in of_views]),
+        join_samples([samples for _, _, samples in of_views]),
         torch.repeat_interleave(torch.arange(len(cameras), device=points.device), counts),
-        torch.stack([torch.tensor(camera.world_from_camera[:3, 3]).to(points) for camera in cameras]),
+        torch.stack([torch.tensor(camera.frame_from_camera[:3, 3]).to(points) for camera in cameras]),
     )
-    if not len(together):
+    if not len(observations):
         raise RunError("shows no surface to its training photos' cameras: train it longer, or check the photos' poses")
-    checking = every_nth_to_fit(list(zip(cameras, depths, strict=True)), _CHECKING_VIEWS)
-    return together.subset(_consistent(together.points, voxels.sides(together.points), checking))
+    views = every_nth_to_fit(list(zip(cameras, depths, strict=True)), _CONSISTENCY_VIEWS)
+    return observations.subset(_consistent(observations.points, voxels.sides(observations.points), views))
 
 
 def _thinned(
     camera: Camera, rendered: Rendered, samples: SurfaceSamples, voxels: CropSizedVoxels
 ) -> tuple[Float[Tensor, "s 3"], Float[Tensor, "s 3"], SurfaceSamples]:
-    """One view's surface, a pixel for each voxel: points, colours, samples."""
+    """The surface that one view shows, a pixel for each voxel: points, mean colours of voxels, samples."""
     assert rendered.depth_scene is not None
     _, points = distance_and_points(rendered.depth_scene, camera)
     assert rendered.rgb is not None
@@ -159,12 +163,16 @@ def _thinned(
 
 
 def _consistent(
-    points: Float[Tensor, "s 3"], sides: Float[Tensor, " s"], checking: Sequence[tuple[Camera, Tensor]]
+    points: Float[Tensor, "s 3"], sides: Float[Tensor, " s"], views: Sequence[tuple[Camera, Tensor]]
 ) -> Bool[Tensor, " s"]:
-    """Which points at least as many of the checking views (cameras with their z-depth) see as look through; a view that
-    sees something in front says nothing."""
+    """Which points are seen by at least as many views as see through them; views that are occluded do not count.
+
+    Args:
+        sides: of the points' voxels.
+        views: cameras with their z-depth.
+    """
     votes = torch.zeros(len(points), device=points.device)
-    for camera, depth in checking:
+    for camera, depth in views:
         cameras = Cameras.from_list([camera], points.device)
         xy, z = cameras.project(0, points)
         inside = (z > 0) & (xy >= 0).all(dim=-1) & (xy < cameras.size_px[0]).all(dim=-1)

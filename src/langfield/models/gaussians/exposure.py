@@ -1,4 +1,4 @@
-"""What differs between photos and not in the place: exposure and white balance, as an affine map of colours a photo."""
+"""Exposure and white balance, which differ from photo to photo: an affine map of colours for each training photo."""
 
 import torch
 from jaxtyping import Float
@@ -6,11 +6,13 @@ from torch import Tensor, nn
 
 
 class Exposure(nn.Module):
-    """For each training photo the map from the place's colours to the photo's: c ↦ A c + b. It begins as no change, and
-    no change is what pictures of other cameras get.
+    """For each of N training photos the map c ↦ A c + b from the scene's colours to the photo's, at first the identity.
 
-    The mean of all photos' maps is no change, whatever is learnt: the place's own colours could else drift off, and
-    every map with them, without any photo looking different. Photo i's is I + M_i − mean M; one photo alone has none.
+    The map of photo i is I + M_i − mean M, so that the maps' mean is always the identity: otherwise the scene's colours
+    and all maps could drift together without any photo changing. A single photo's map is the identity.
+
+    Attributes:
+        affine: parameter (N, 3, 4), M as (A, b).
     """
 
     def __init__(self, photos: int) -> None:
@@ -18,10 +20,10 @@ class Exposure(nn.Module):
         self.affine = nn.Parameter(torch.eye(3, 4).repeat(photos, 1, 1))
 
     def forward(self, picture: Float[Tensor, "h w 3"], photo: int) -> Float[Tensor, "h w 3"]:
-        """The picture as that photo would show it."""
+        """The picture with the exposure of a training photo, given by its index."""
         affine = self.maps()[photo]
         return (picture[..., None, :] * affine[:, :3]).sum(dim=-1) + affine[:, 3]
 
     def maps(self) -> Float[Tensor, "n 3 4"]:
-        """Of all photos: (A, b)."""
+        """The photos' maps (A, b)."""
         return self.affine - self.affine.mean(dim=0) + torch.eye(3, 4, device=self.affine.device)

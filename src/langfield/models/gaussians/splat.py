@@ -1,52 +1,54 @@
-"""Gaussians trained on photos (Kerbl et al. 2023), with the regularisers that MCMC needs (Kheradmand et al. 2024, "3D
-Gaussian Splatting as Markov chain Monte Carlo", eq. 8), and with language lifted onto them in closed form."""
+"""3D Gaussians trained on photos (Kerbl et al. 2023), with language lifted onto them in closed form.
+
+The loss has the regularisers of Kheradmand et al. 2024 ("3D Gaussian Splatting as Markov chain Monte Carlo").
+"""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.core.devices import sent
-from langfield.core.errors import RunError
-from langfield.core.observed_scales import ObservedScales
+from langfield.core.checks import check_counts, check_numbers
+from langfield.core.devices import to_device_async
 from langfield.core.progress import Progress, silent
 from langfield.core.splats import Splats
 from langfield.core.transforms import Similarity
 from langfield.features.bank import FeatureBank
 from langfield.features.photos import TrainingPhotos
 from langfield.fields.gaussians import GaussianConfig, Gaussians
-from langfield.fields.language_map import LanguageMap
-from langfield.models.base import Converted, Elements, Model, Rendered
+from langfield.fields.language_map import MAX_CODES, LanguageMap
+from langfield.models.base import Elements, Model, Rendered
 from langfield.models.batches import OptimiserAccess, ParamGroup, Photo, PhotoBatch, PhotoBatching
 from langfield.models.config import ModelConfig, ModelContext
 from langfield.models.gaussians import initialisation
 from langfield.models.gaussians.exposure import Exposure
 from langfield.models.gaussians.mcmc import MCMCConfig
 from langfield.models.gaussians.strategy import StrategyConfig
-from langfield.models.gaussians.view import SplatView, render_splat_view
+from langfield.models.gaussians.view import SplatView
 from langfield.ops.gaussians import gsplat_kernels
-from langfield.ops.gaussians.pixel_mixtures import PixelMixtures
+from langfield.ops.gaussians.projected import Means2d
 from langfield.ops.ssim import structural_similarity
-from langfield.renderers.splat import CameraProjection, Means2d, Splatted, blend_views, project_gaussians
+from langfield.renderers.splat import CameraProjection, blend_views, project_gaussians
 
 
 @dataclass(frozen=True)
 class LiftingConfig:
-    """How language is lifted.
+    """How language is lifted, see `langfield.models.gaussians.lifting`.
 
     Attributes:
-        codes: of the codebook.
-        codes_per_crop, codes_kept: sparse codes of a crop, and of a Gaussian at a level.
-        side_px: longest side of the pictures that are lifted from.
-        min_contribution, robust: see `langfield.fields.language_map.LanguageMap.from_weights`; contributions are in
-            pixels.
+        codes: size of the codebook.
+        codes_per_crop: codes that a crop's embedding is written as.
+        codes_kept: codes that a Gaussian keeps at each crop level.
+        side_px: longest side of the pictures that are backprojected.
+        min_contribution: in pixels, see `LanguageMap.from_weights`.
+        robust: see `LanguageMap.from_weights`.
     """
 
     codes: int = 128
@@ -56,25 +58,41 @@ class LiftingConfig:
     min_contribution: float = 0.5
     robust: bool = True
 
+    def __post_init__(self) -> None:
+        check_counts(self, "codes", most=MAX_CODES)
+        check_counts(self, "codes_per_crop", "codes_kept", most=self.codes)
+        check_counts(self, "side_px")
+        check_numbers(self, "min_contribution", least=0)
+
 
 @dataclass(frozen=True)
 class SplatConfig(ModelConfig):
-    """What makes Gaussians and their training. Learning rates are 3DGS's; that of the means counts in scene extents.
-    All are those of one photo a step, and times √n for n of them.
+    """What makes Gaussians and their training.
+
+    Learning rates are those of Kerbl et al. 2023 for one photo a step; with n of them they are multiplied by √n.
 
     Attributes:
-        gaussians, strategy, lifting: how many Gaussians, how they multiply (by MCMC or by adaptive density control),
-            how they get language.
-        photos_per_step: the loss is their mean.
-        half_size_until: steps in which photos are seen at half their size.
-        exposure: learn what makes photos of one place differ in brightness and colour; of one photo, nothing.
-        ssim_weight: of 1 − SSIM in the picture's loss; the rest is of the mean absolute difference.
-        opacity_weight, scale_weight: of the mean opacity and the mean scale.
+        gaussians: sizes and initial values.
+        strategy: how the number and places of Gaussians change: MCMC or adaptive density control.
+        lifting: how they get language.
+        photos_per_step: photos in a step, whose losses' mean is the step's.
+        half_size_until: first steps, in which photos have half their size.
+        exposure: learn each photo's exposure and white balance (`Exposure`).
+        ssim_weight: weight λ of 1 − SSIM in the photos' loss; the mean absolute difference weighs 1 − λ.
+        opacity_weight: weight of the mean opacity in the loss.
+        scale_weight: weight of the mean standard deviation (scene units) in the loss.
         sh_degree_every: steps after which colours get the next degree of spherical harmonics.
-        means_lr, exposure_lr: fall to `means_lr_share` and a tenth of themselves within `lr_steps`; the others stay.
-            MCMC's noise falls with the former.
-        sh0_lr, shN_lr: of the spherical harmonics of degree 0, and of the higher ones.
-        extent: size of the region that cameras look at from, scene units (they are within [−1, 1]).
+        means_lr: learning rate of the means, in scene extents; it decays to `means_lr_share` of itself, and MCMC's
+            noise with it.
+        means_lr_share: see `means_lr`.
+        scales_lr: learning rate of the logarithms of the standard deviations.
+        rotations_lr: learning rate of the quaternions.
+        opacities_lr: learning rate of the opacity logits.
+        sh0_lr: learning rate of the spherical harmonics of degree 0.
+        shN_lr: learning rate of those of higher degrees.
+        exposure_lr: learning rate of the exposures; it decays to a tenth of itself.
+        lr_steps: steps in which learning rates decay.
+        extent: size of the scene in scene units, in which camera centres are within [−1, 1].
     """
 
     model: ClassVar[str] = "splat"
@@ -100,15 +118,26 @@ class SplatConfig(ModelConfig):
     lr_steps: int = 30_000
     extent: float = 1.1
 
+    def __post_init__(self) -> None:
+        check_counts(self, "photos_per_step", "sh_degree_every", "lr_steps")
+        check_counts(self, "half_size_until", least=0)
+        check_numbers(self, "ssim_weight", least=0, most=1)
+        check_numbers(self, "opacity_weight", "scale_weight", least=0)
+        check_numbers(self, "means_lr_share", above=0, most=1)
+        rates = ("means_lr", "scales_lr", "rotations_lr", "opacities_lr", "sh0_lr", "shN_lr", "exposure_lr")
+        check_numbers(self, *rates, "extent", above=0)
+
     @property
     def batching(self) -> PhotoBatching:
         """Whole photos."""
         return PhotoBatching(self.photos_per_step, self.half_size_until)
 
-    def prepare_device(self, device: torch.device, log: Path, progress: Progress, say: Callable[[str], None]) -> None:
+    def prepare_device(
+        self, device: torch.device, build_log: Path, progress: Progress, log: Callable[[str], None]
+    ) -> None:
         """See `ModelConfig.prepare_device`: on CUDA, gsplat's kernels."""
         if device.type == "cuda":
-            gsplat_kernels.prepare(log, progress=progress, say=say)
+            gsplat_kernels.prepare(build_log, progress=progress, log=log)
 
     def with_capacity(self, gaussians: int, sh_degree: int) -> "SplatConfig":
         """See `ModelConfig.with_capacity`."""
@@ -116,7 +145,15 @@ class SplatConfig(ModelConfig):
 
 
 class Splat(Model):
-    """See the module. Frames: everything here is in the scene frame."""
+    """See the module. Everything here is in the scene frame.
+
+    Attributes:
+        gaussians: the parameters.
+        exposure: the photos' exposures; None where they are not learnt.
+        strategy: changes the number and places of Gaussians.
+        means2d: of the last loss's pictures, with gradients, if the strategy needs them; empty after the step.
+        language: what was lifted; empty before.
+    """
 
     name = "splat"
     finish_stage = "lifting"
@@ -127,7 +164,7 @@ class Splat(Model):
         self.gaussians = Gaussians(config.gaussians)
         self.exposure = Exposure(context.photos) if config.exposure else None
         self.strategy = config.strategy.build(config.gaussians.capacity, config.extent)
-        self.footprints: list[Means2d] = []  # of the last loss's pictures, where the strategy needs them
+        self.means2d: list[Means2d] = []
         self.language = LanguageMap.empty(0, 1, 1, 0, context.target_dims.get("embedding", 0))
 
     @property
@@ -138,7 +175,7 @@ class Splat(Model):
         c, g = self.config, self.gaussians
         batch = math.sqrt(c.photos_per_step)
         means_lr, exposure_lr = batch * c.means_lr * c.extent, batch * c.exposure_lr
-        steady = {
+        constant = {
             "scales": (g.log_scales, c.scales_lr),
             "rotations": (g.rotations, c.rotations_lr),
             "opacities": (g.opacity_logits, c.opacities_lr),
@@ -146,7 +183,7 @@ class Splat(Model):
             "shN": (g.shN, c.shN_lr),
         }
         groups = [ParamGroup("means", [g.means], means_lr, means_lr * c.means_lr_share, c.lr_steps)]
-        groups += [ParamGroup(name, [p], batch * lr, batch * lr, 0) for name, (p, lr) in steady.items() if p.numel()]
+        groups += [ParamGroup(name, [p], batch * lr, batch * lr, 0) for name, (p, lr) in constant.items() if p.numel()]
         if self.exposure is not None:
             affine = self.exposure.affine
             groups.append(ParamGroup("exposure", [affine], exposure_lr, exposure_lr / 10, c.lr_steps))
@@ -155,13 +192,15 @@ class Splat(Model):
     # -- training ------------------------------------------------------------------------------------------------
 
     def loss(self, batch: PhotoBatch, step: int) -> dict[str, Tensor]:
-        """See `Model.loss`. Terms: l1, similarity (means over the photos), opacity, scale; reported: _mse. Language
-        that was lifted before is dropped: it belongs to Gaussians as they were."""
+        """See `Model.loss`. Terms: l1, similarity (of SSIM), opacity, scale; reported: _mse.
+
+        Language that was lifted before is dropped, for the Gaussians are going to change.
+        """
         c = self.config
         self.language.clear()
         with torch.autocast(self.device.type, enabled=False):  # SSIM's variances are differences of like numbers
             pictures = self._pictures(batch, step)
-            terms = [self._photo_terms(*together) for together in _of_one_size(pictures, batch.photos)]
+            terms = [self._photo_terms(*group) for group in _grouped_by_size(pictures, batch.photos)]
             means = {name: torch.stack([own[name] for own in terms]).sum() for name in terms[0]}
             means = {name: total / len(pictures) for name, total in means.items()}
             return means | {
@@ -172,23 +211,23 @@ class Splat(Model):
     def _pictures(self, batch: PhotoBatch, step: int) -> list[Tensor]:
         degree = step // max(self.config.sh_degree_every, 1)
         cameras = [photo.camera for photo in batch.photos]
-        colors = self.gaussians.colors_to(_eyes(cameras, self.device), degree)
-        seen = blend_views(self.gaussians, cameras, colors, keep_means2d=self.strategy.needs_footprints(step))
-        self.footprints = [picture.means2d for picture in seen if picture.means2d is not None]
+        colors = self.gaussians.colors_of_views(_centres(cameras, self.device), degree)
+        blended = blend_views(self.gaussians, cameras, colors, keep_means2d=self.strategy.needs_means2d(step))
+        self.means2d = [picture.means2d for picture in blended if picture.means2d is not None]
         if self.exposure is None:
-            return [picture.features for picture in seen]
+            return [picture.features for picture in blended]
         return [
-            self.exposure(picture.features, photo.number) for picture, photo in zip(seen, batch.photos, strict=True)
+            self.exposure(picture.features, photo.index) for picture, photo in zip(blended, batch.photos, strict=True)
         ]
 
     def _photo_terms(self, pictures: Float[Tensor, "v h w 3"], photos: Sequence[Photo]) -> dict[str, Tensor]:
-        """Sums over photos of one size."""
+        """The loss terms of photos of one size, summed over the photos."""
         weight, rgb, share = self.config.ssim_weight, torch.stack([photo.rgb for photo in photos]), 1.0
-        if any(photo.used is not None for photo in photos):
-            # The rest is as it is drawn, so that windows across its border learn nothing.
-            used = torch.stack([_used(photo) for photo in photos])
-            rgb = torch.where(used[..., None], rgb, pictures.detach())
-            share = used.float().mean(dim=(1, 2)).clamp_min(1e-6)
+        if any(photo.mask is not None for photo in photos):
+            # Masked pixels take the rendered colour, so that SSIM's windows across the mask's edge see no difference.
+            masks = torch.stack([_mask_of(photo) for photo in photos])
+            rgb = torch.where(masks[..., None], rgb, pictures.detach())
+            share = masks.float().mean(dim=(1, 2)).clamp_min(1e-6)
         error = (pictures - rgb).abs().mean(dim=(1, 2, 3))
         squared = ((pictures.detach().clamp(0, 1) - rgb) ** 2).mean(dim=(1, 2, 3))
         return {
@@ -198,67 +237,47 @@ class Splat(Model):
         }
 
     def initialise(self, photos: TrainingPhotos, seed: int) -> str:
-        """See `Model.initialise`: at the scene's point cloud, or at random."""
+        """See `Model.initialise`: from the scene's point cloud, or at random."""
         return initialisation.initialise(self.gaussians, photos, seed)
 
     def after_step(
         self, step: int, optimiser: OptimiserAccess, bad: Bool[Tensor, ""], generator: torch.Generator
     ) -> None:
         """See `Model.after_step`: the strategy's."""
-        self.strategy.after_step(self.gaussians, self.footprints, optimiser, step, bad, generator)
-        self.footprints.clear()
+        self.strategy.after_step(self.gaussians, self.means2d, optimiser, step, bad, generator)
+        self.means2d.clear()
 
     def finish(self, photos: TrainingPhotos, features: FeatureBank, progress: Progress = silent) -> None:
-        """See `Model.finish`: language is lifted in closed form (`langfield.models.gaussians.lifting`)."""
+        """See `Model.finish`: lift language in closed form (`langfield.models.gaussians.lifting`)."""
         from langfield.models.gaussians.lifting import lift_language
 
         lift_language(self, photos, features.pyramid, progress)
 
-    def _colors(self, camera: Camera, degree: int | None = None) -> Tensor:
-        return self.gaussians.colors(_eyes([camera], self.device)[0], degree)
-
-    # -- rendering and lifting ------------------------------------------------------------------------------------
+    # -- rendering ------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def look(self, camera: Camera) -> CameraProjection:
-        """The Gaussians as a camera of the scene frame, of any lens, sees them: to be drawn more than once."""
+    def project(self, camera: Camera) -> CameraProjection:
+        """The Gaussians projected into the picture of a camera of the scene frame, without gradients."""
         return project_gaussians(self.gaussians, camera)
 
     def render(self, camera: Camera, outputs: Sequence[str] = ("rgb", "alpha", "depth")) -> Rendered:
         """See `Model.render`; of any lens. Depth is infinite where alpha is at most a half."""
-        return self.drawn(self.look(camera))
+        return self.render_projected(self.project(camera))
 
     @torch.no_grad()
-    def drawn(self, seen: CameraProjection) -> Rendered:
-        """`render` for a look of these Gaussians."""
-        picture = seen.splat(self._colors(seen.camera))
+    def render_projected(self, projection: CameraProjection) -> Rendered:
+        """`render` for a camera that these Gaussians are projected into already."""
+        picture = projection.splat(self.gaussians.colors(_centres([projection.camera], self.device)[0]))
         depth = torch.where(picture.alpha > 0.5, picture.depth, torch.inf)
         return Rendered(picture.features.clamp(0, 1), picture.alpha, depth)
 
     def view(self, camera: Camera) -> SplatView:
         """See `Model.view`."""
-        return render_splat_view(self, camera)
+        return SplatView.of_camera(self, camera)
 
     @property
     def answers_phrases(self) -> bool:
         return len(self.language.codebook) > 0
-
-    def take_language(self, *args: Any, **kwargs: Any) -> None:
-        """Be asked with what was lifted: the arguments are those of `LanguageMap.from_weights`."""
-        self.language = LanguageMap.from_weights(*args, **kwargs).to(self.device)
-
-    def splat(self, camera: Camera, features: Float[Tensor, "n c"]) -> Splatted:
-        """The picture of one feature vector for each Gaussian. No gradient but the features'."""
-        return self.look(camera).splat(features)
-
-    def pulled_back(self, camera: Camera, values: Float[Tensor, "h w c"]) -> Float[Tensor, "n c"]:
-        """For each Gaussian Σ over the pixels of its share of their light times their values: the transpose of
-        `splat`, which is what closed-form lifting sums (Occam's LGS, Cheng et al. 2024, §3.2)."""
-        return self.look(camera).backproject(values)
-
-    def pixel_rows(self, camera: Camera, rows: Int64[Tensor, "r j"], weights: Float[Tensor, "r j"]) -> PixelMixtures:
-        """What the camera's pixels say, for `ProjectedGaussians.lift_codes`: the same for all cameras of its size."""
-        return PixelMixtures((camera.width_px, camera.height_px), rows, weights)
 
     # -- what it is made of --------------------------------------------------------------------------------------
 
@@ -266,30 +285,23 @@ class Splat(Model):
         """See `Model.elements`: the Gaussians."""
         return Elements(self.gaussians.means.detach()[: self.gaussians.count], self.gaussians.splats)
 
-    def take_splats(self, splats: Splats, scene_from_world: Similarity) -> None:
-        """See `Model.take_splats`."""
-        self.gaussians.take(splats, scene_from_world)
-
-    def to_gaussians(
-        self, cameras: Sequence[Camera], observed: ObservedScales, most: int, progress: Progress = silent
-    ) -> Converted:
-        """See `Model.to_gaussians`."""
-        raise RunError("has a LanguageMap already: it is a run of Gaussians, which needs no baking")
+    def load_splats(self, splats: Splats, scene_from_world: Similarity) -> None:
+        """See `Model.load_splats`."""
+        self.gaussians.load_splats(splats, scene_from_world)
 
 
-def _eyes(cameras: Sequence[Camera], device: torch.device) -> Float[Tensor, "v 3"]:
-    eyes = np.stack([camera.world_from_camera[:3, 3] for camera in cameras])
-    return sent(eyes, device)
+def _centres(cameras: Sequence[Camera], device: torch.device) -> Float[Tensor, "v 3"]:
+    return to_device_async(np.stack([camera.frame_from_camera[:3, 3] for camera in cameras]), device)
 
 
-def _used(photo: Photo) -> Bool[Tensor, "h w"]:
-    return torch.ones_like(photo.rgb[..., 0], dtype=torch.bool) if photo.used is None else photo.used
+def _mask_of(photo: Photo) -> Bool[Tensor, "h w"]:
+    return torch.ones_like(photo.rgb[..., 0], dtype=torch.bool) if photo.mask is None else photo.mask
 
 
-def _of_one_size(
+def _grouped_by_size(
     pictures: Sequence[Float[Tensor, "_ _ 3"]], photos: Sequence[Photo]
 ) -> list[tuple[Float[Tensor, "v h w 3"], list[Photo]]]:
-    """Pictures and their photos, those of one size together."""
+    """Pictures and their photos, stacked by size."""
     groups: dict[torch.Size, list[tuple[Tensor, Photo]]] = {}
     for picture, photo in zip(pictures, photos, strict=True):
         groups.setdefault(picture.shape, []).append((picture, photo))

@@ -1,4 +1,4 @@
-"""What a strategy is: how Gaussians multiply, move and go while they train (gsplat's word for it)."""
+"""What a strategy is: how the number and places of Gaussians change while they train (gsplat's `Strategy`)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from langfield.core.config import TypedConfig
 from langfield.fields.gaussians import Gaussians
 from langfield.models.batches import OptimiserAccess
-from langfield.renderers.splat import Means2d
+from langfield.ops.gaussians.projected import Means2d
 
 
 class StrategyConfig(TypedConfig, ABC):
@@ -18,29 +18,37 @@ class StrategyConfig(TypedConfig, ABC):
 
     @abstractmethod
     def build(self, capacity: int, extent: float) -> "Strategy":
-        """The strategy for a model with room for so many Gaussians, of a scene of that extent (scene units)."""
+        """The strategy with its buffers.
+
+        Args:
+            capacity: the most Gaussians that the model has room for.
+            extent: size of the scene, see `SplatConfig.extent`, scene units.
+        """
 
 
 class Strategy(nn.Module, ABC):
-    """Changes the number and places of Gaussians after training steps. Its buffers are part of a training's state."""
+    """Relocates, adds and prunes Gaussians after training steps. Its buffers are part of a training's state."""
 
-    def needs_footprints(self, step: int) -> bool:
-        """Whether it looks at how the step's pictures pulled Gaussians about."""
+    def needs_means2d(self, step: int) -> bool:
+        """Whether `after_step` needs the step's 2D means with the loss's gradients."""
         return False
 
     @abstractmethod
     def after_step(
         self,
         gaussians: Gaussians,
-        footprints: Sequence[Means2d],
+        means2d: Sequence[Means2d],
         optimiser: OptimiserAccess,
         step: int,
         bad: Bool[Tensor, ""],
         generator: torch.Generator,
     ) -> None:
-        """What follows training step `step`. A bad step changes nothing.
+        """Change the Gaussians after training step `step`, and the optimiser's moments with them.
+
+        A bad step changes nothing.
 
         Args:
-            footprints: of the step's pictures, where `needs_footprints` said so.
+            means2d: one for each picture of the step, after its backward pass; empty unless `needs_means2d(step)`.
             bad: on the device, see `langfield.models.base.Model.after_step`.
+            generator: for random numbers, on the device.
         """

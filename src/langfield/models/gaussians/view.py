@@ -1,8 +1,7 @@
-"""One camera of Gaussians with language: relevancy is asked of the elements and then splatted, a number each.
+"""One camera of Gaussians with language: relevancy is worked out for each Gaussian and then splatted.
 
-Nothing is as wide as an embedding: codes are compared with the phrases once, elements mix what their codes say
-(`ops.sparse_relevancy`), and a picture of P phrases at L levels is a splat of P · L channels. A pixel's relevancy is
-the mean over the elements that answer at the level, by their shares of its light; the others do not count.
+No embedding is made for a Gaussian or a pixel: phrases are compared with the codebook, a Gaussian's relevancy follows
+from its few codes (`langfield.ops.sparse_relevancy`), and P phrases at L crop levels are a splat of P · L channels.
 """
 
 from collections.abc import Callable
@@ -24,9 +23,9 @@ from langfield.renderers.splat import CameraProjection
 if TYPE_CHECKING:
     from langfield.models.gaussians.splat import Splat
 
-_ASKED_BYTES = 2**29  # of relevancy pictures kept
-_CHANNELS_AT_ONCE = 64  # numbers an element has at once
-_LEAST_ALPHA = 1e-3
+_CACHE_BYTES = 2**29  # for relevancy pictures
+_CHANNELS_AT_ONCE = 64  # splatted
+_MIN_ALPHA = 1e-3
 
 
 @dataclass(frozen=True)
@@ -34,97 +33,117 @@ class SplatView(AskableView):
     """A camera of Gaussians.
 
     Attributes:
-        look: the elements that phrases are drawn with: those that this camera sees.
-        code, share: their language, as `LanguageMap` has it.
-        typical_distance: (H·W,) from which what each pixel shows was photographed, scene units.
+        model: the `Splat`.
+        projection: the M Gaussians that relevancy is splatted with: those that this camera sees.
+        code: their codes, see `LanguageMap`.
+        share: their shares, see `LanguageMap`.
+        typical_distance: (H·W,) the distance from which what each pixel shows was photographed, scene units.
     """
 
     pixels_at_once: ClassVar[int] = 2**31  # a splat is of all of them
 
-    model: Any  # a `Splat`, which imports this module
-    look: CameraProjection
+    model: Any  # `Splat` imports this module
+    projection: CameraProjection
     code: Int16[Tensor, "m l k"]
     share: Float16[Tensor, "m l k"]
     typical_distance: Float[Tensor, " r"]
-    _answering: list[Float[Tensor, "h w l"]] = field(default_factory=list)
-    _asked: dict[str, Float[Tensor, "l r"]] = field(default_factory=dict)
-    _against: list[Float[Tensor, "q d"]] = field(default_factory=list)
+    _cache: dict[str, Float[Tensor, "l r"]] = field(default_factory=dict)  # by phrase: its relevancy at each level
+    _cached_negatives: list[Float[Tensor, "q d"]] = field(default_factory=list)  # the one set that the cache is of
+
+    @classmethod
+    @torch.no_grad()
+    def of_camera(cls, model: "Splat", camera: Camera) -> "SplatView":
+        """Render a camera of the scene frame once, for all questions about it."""
+        projection = model.project(camera)
+        rendered = model.render_projected(projection)
+        assert rendered.depth_scene is not None
+        distance, points = distance_and_points(rendered.depth_scene, camera)
+        language = model.language
+        has_language = language.seen.float()
+        weighted = torch.stack([language.distance.float() * has_language, has_language], dim=1)
+        total, weight = projection.blend(weighted)[0].reshape(-1, 2).unbind(-1)
+        elsewhere = distance.nan_to_num(posinf=1.0)
+        typical = torch.where(weight > _MIN_ALPHA, total / weight.clamp_min(_MIN_ALPHA), elsewhere)
+        # On a CPU, finding the hidden Gaussians takes longer than splatting them.
+        chosen = projection.contributing() if model.device.type == "cuda" else projection.in_view()
+        code, share = language.code[chosen], language.share[chosen]
+        return cls(camera, rendered, distance, points, model, projection.subset(chosen), code, share, typical)
 
     def of_pixels(self, pixels: Int64[Tensor, " q"]) -> "_SplatPixels":
+        """See `AskableView.of_pixels`."""
         return _SplatPixels(self, pixels)
 
     def relevancy(self, phrases: EncodedPhrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
-        every = torch.arange(self.pixels, device=scale_scene.device)
-        found = self.of_pixels(every).at(scale_scene)(phrases)
-        return found.T.reshape(len(phrases), self.camera.height_px, self.camera.width_px)
+        """See `AskableView.relevancy`: between two levels, relevancy is linear in the logarithm of the scale."""
+        every = torch.arange(self.pixel_count, device=scale_scene.device)
+        relevancy = self.of_pixels(every).relevancy_at(scale_scene)(phrases)
+        return relevancy.T.reshape(len(phrases), self.camera.height_px, self.camera.width_px)
 
     @torch.no_grad()
-    def levels(self, phrases: EncodedPhrases) -> Float[Tensor, "l p r"]:
-        """Relevancy pictures at each of the language's levels; those of phrases that were asked before, against the
-        same negatives, are kept as long as there is room, so that asking them again splats nothing."""
-        if not self._against or not torch.equal(self._against[0], phrases.negatives):
-            self._against[:] = [phrases.negatives]
-            self._asked.clear()
-        new = [number for number, text in enumerate(phrases.texts) if text not in self._asked]
+    def level_relevancy(self, phrases: EncodedPhrases) -> Float[Tensor, "l p r"]:
+        """Relevancy of each pixel at each of the L crop levels of the model's language.
+
+        Pictures are cached by phrase, up to half a GiB, until other negatives are asked: a phrase that is asked again
+        is not splatted again.
+        """
+        if not self._cached_negatives or not torch.equal(self._cached_negatives[0], phrases.negatives):
+            self._cached_negatives[:] = [phrases.negatives]
+            self._cache.clear()
+        new = [number for number, text in enumerate(phrases.texts) if text not in self._cache]
         if new:
-            fresh = self._splatted(phrases[torch.tensor(new)])
-            self._asked.update(zip([phrases.texts[number] for number in new], fresh.unbind(1), strict=True))
-        found = torch.stack([self._asked[text] for text in phrases.texts], dim=1)
-        while len(self._asked) > max(_ASKED_BYTES // (4 * max(found[:, 0].numel(), 1)), 1):
-            del self._asked[next(iter(self._asked))]
-        return found
+            splatted = self._splatted(phrases[torch.tensor(new)])
+            self._cache.update(zip([phrases.texts[number] for number in new], splatted.unbind(1), strict=True))
+        relevancy = torch.stack([self._cache[text] for text in phrases.texts], dim=1)
+        while len(self._cache) > max(_CACHE_BYTES // (4 * max(relevancy[:, 0].numel(), 1)), 1):
+            del self._cache[next(iter(self._cache))]
+        return relevancy
 
     @torch.no_grad()
     def crop_level_relevancy(self, phrases: EncodedPhrases, observed: ObservedScales) -> Float[Tensor, "l p h w"]:
         """See `AskableView.crop_level_relevancy`: at the levels that language was lifted at."""
-        return self.levels(phrases).float().unflatten(-1, (self.camera.height_px, self.camera.width_px))
+        return self.level_relevancy(phrases).float().unflatten(-1, (self.camera.height_px, self.camera.width_px))
 
     @torch.no_grad()
     def quick_relevancy(self, phrases: EncodedPhrases) -> Float[Tensor, "p h w"]:
-        """See `AskableView.quick_relevancy`: every Gaussian answers at the crop level where it is most relevant, one
-        number for a Gaussian and phrase."""
-        found, level = sparse_relevancy(*self._question(phrases))
-        answers = (level[:, :1] >= 0).float()  # at some level, whatever the phrase
-        blended, _ = self.look.blend(torch.cat([found, answers], dim=1))
-        return (blended[..., :-1] / blended[..., -1:].clamp_min(_LEAST_ALPHA)).permute(2, 0, 1)
+        """See `AskableView.quick_relevancy`: each Gaussian has its highest relevancy over the crop levels."""
+        highest, _ = sparse_relevancy(*self._relevancy_arguments(phrases))
+        return self._mean_picture(highest).permute(2, 0, 1)
 
     @torch.no_grad()
     def embeddings(self, level: int, pixels: Int64[Tensor, " q"]) -> Float[Tensor, "q d"]:
-        """Unit embeddings of some pixels at one level."""
+        """Unit embeddings of some pixels at one crop level; 0 where there is none."""
         codebook = self.model.language.codebook.float()
-        mixed = self.look.splat_codes(self.code[:, level], self.share[:, level], len(codebook)).flatten(0, 1)
+        mixed = self.projection.splat_codes(self.code[:, level], self.share[:, level], len(codebook)).flatten(0, 1)
         return torch.nn.functional.normalize(mixed[pixels] @ codebook, dim=-1)
 
     def _splatted(self, phrases: EncodedPhrases) -> Float[Tensor, "l p r"]:
         levels = len(self.model.language.crop_angles)
         parts = []
-        for some in torch.arange(len(phrases)).split(max(_CHANNELS_AT_ONCE // max(levels, 1), 1)):
-            of_elements = sparse_relevancy_levels(*self._question(phrases[some]))
-            blended, _ = self.look.blend(of_elements.flatten(1))
-            mean = blended.unflatten(-1, (levels, len(some))) / self.answering().clamp_min(_LEAST_ALPHA)[..., None]
-            parts.append(mean.flatten(0, 1).permute(1, 2, 0))
+        for part in torch.arange(len(phrases)).split(max(_CHANNELS_AT_ONCE // max(levels, 1), 1)):
+            of_gaussians = sparse_relevancy_levels(*self._relevancy_arguments(phrases[part]))
+            picture = self._mean_picture(of_gaussians.flatten(1))
+            parts.append(picture.reshape(self.pixel_count, levels, len(part)).permute(1, 2, 0))
         return torch.cat(parts, dim=1)
 
-    @torch.no_grad()
-    def answering(self) -> Float[Tensor, "h w l"]:
-        """How much of each pixel's light is of elements that answer at each level; splatted once."""
-        if not self._answering:
-            answers = (self.share.sum(dim=-1) > 0).float()
-            self._answering.append(self.look.blend(answers)[0])
-        return self._answering[0]
-
-    def _question(self, phrases: EncodedPhrases) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
+    def _relevancy_arguments(self, phrases: EncodedPhrases) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
         """The arguments of `sparse_relevancy`."""
         codebook = self.model.language.codebook.float()
         dots = codebook @ phrases.embeddings.T, codebook @ phrases.negatives.T
         return *dots, self.code, self.share, phrases.temperature
 
+    def _mean_picture(self, of_gaussians: Float[Tensor, "m c"]) -> Float[Tensor, "h w c"]:
+        """At each pixel the mean of the Gaussians' numbers, weighted by their contributions."""
+        blended, alpha = self.projection.blend(of_gaussians)
+        return blended / alpha.clamp_min(_MIN_ALPHA)[..., None]
+
 
 @dataclass(frozen=True)
 class _SplatPixels:
+    """Some pixels of a `SplatView`: see `AskedPixels`."""
+
     view: SplatView
     pixels: Int64[Tensor, " q"]
-    _embedded: dict[int, Float[Tensor, "q d"]] = field(default_factory=dict)  # by level: each is drawn once
+    _embeddings: dict[int, Float[Tensor, "q d"]] = field(default_factory=dict)  # by level
 
     def embedding(self, scale_scene: Float[Tensor, " q"]) -> Float[Tensor, "q d"]:
         """See `AskedPixels.embedding`: between two levels a mean, linear in the logarithm of the scale."""
@@ -134,52 +153,28 @@ class _SplatPixels:
         for level in range(len(self.view.model.language.crop_angles)):
             weight = (low == level)[:, None] * (1 - share) + (high == level)[:, None] * share
             if level in used:
-                if level not in self._embedded:
-                    self._embedded[level] = self.view.embeddings(level, self.pixels)
-                mixed += weight * self._embedded[level]
+                if level not in self._embeddings:
+                    self._embeddings[level] = self.view.embeddings(level, self.pixels)
+                mixed += weight * self._embeddings[level]
         return torch.nn.functional.normalize(mixed, dim=-1)
 
-    def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[EncodedPhrases], Float[Tensor, "q p"]]:
-        """See `AskedPixels.at`: between two levels, relevancy is linear in the logarithm of the scale. A level at which
-        nothing answers that a pixel shows does not count."""
+    def relevancy_at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[EncodedPhrases], Float[Tensor, "q p"]]:
+        """See `AskedPixels.relevancy_at`: between two levels, relevancy is linear in the logarithm of the scale."""
         low, high, share = self._between(scale_scene)
-        answers = self.view.answering().flatten(0, 1)[self.pixels] > _LEAST_ALPHA
-        weight_low, weight_high = (
-            weight * answers.gather(1, level[:, None]) for weight, level in ((1 - share, low), (share, high))
-        )
-        total = (weight_low + weight_high).clamp_min(1e-9)
 
-        def ask(phrases: EncodedPhrases) -> Float[Tensor, "q p"]:
-            levels = self.view.levels(phrases)
-            return (weight_low * levels[low, :, self.pixels] + weight_high * levels[high, :, self.pixels]) / total
+        def relevancy(phrases: EncodedPhrases) -> Float[Tensor, "q p"]:
+            levels = self.view.level_relevancy(phrases)
+            return torch.lerp(levels[low, :, self.pixels], levels[high, :, self.pixels], share)
 
-        return ask
+        return relevancy
 
     def _between(
         self, scale_scene: Float[Tensor, " q"]
     ) -> tuple[Int64[Tensor, " q"], Int64[Tensor, " q"], Float[Tensor, "q 1"]]:
-        """The two levels that a scale lies between, and how near it is to the higher one."""
+        """The two levels that each pixel's scale lies between, and the weight of the higher one, 0 to 1."""
         angles = self.view.model.language.crop_angles
         angle = scale_scene / self.view.typical_distance[self.pixels].clamp_min(1e-9)
         place = torch.searchsorted(angles, angle.contiguous()).clamp(1, max(len(angles) - 1, 1))
         low, high = place - 1, place.clamp(max=len(angles) - 1)
         step = (angles[high] / angles[low]).log().clamp_min(1e-9)
         return low, high, ((angle.clamp_min(1e-9) / angles[low]).log() / step).clamp(0, 1)[:, None]
-
-
-@torch.no_grad()
-def render_splat_view(model: "Splat", camera: Camera) -> SplatView:
-    """Render a camera of the scene frame once for all questions about it."""
-    look = model.look(camera)
-    rendered = model.drawn(look)
-    assert rendered.depth_scene is not None
-    distance, points = distance_and_points(rendered.depth_scene, camera)
-    language = model.language
-    answering = language.seen.float()
-    far = torch.stack([language.distance.float() * answering, answering], dim=1)
-    total, seen = look.blend(far)[0].reshape(-1, 2).unbind(-1)
-    typical = torch.where(seen > _LEAST_ALPHA, total / seen.clamp_min(_LEAST_ALPHA), distance.nan_to_num(posinf=1.0))
-    # Elsewhere than on a GPU finding what is hidden costs more than it spares.
-    elements = look.contributing() if model.device.type == "cuda" else look.in_view()
-    code, share = language.code[elements], language.share[elements]
-    return SplatView(camera, rendered, distance, points, model, look.subset(elements), code, share, typical)

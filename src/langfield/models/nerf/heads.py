@@ -8,20 +8,27 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from langfield.core.checks import check_counts, check_numbers
 from langfield.fields.language import DenseField, LanguageField
-from langfield.models.base import Head, HeadConfig, HeadSamples
 from langfield.models.config import ModelContext
+from langfield.models.heads import Head, HeadConfig, HeadSamples
 from langfield.renderers.volume import SurfaceSamples
 
 CHUNK_SAMPLES = 2**18  # embedded at a time
 
-# Reads a part of some samples' features in the feature grid.
+# A function that reads a slice of the samples in the feature grid.
 FeatureReader = Callable[[slice], Float[Tensor, "m f"]]
 
 
 @dataclass(frozen=True)
 class LanguageHeadConfig(HeadConfig):
-    """LERF's language head: `layers` hidden layers of `width`; weight: of its loss."""
+    """LERF's language head.
+
+    Attributes:
+        width: of the hidden layers.
+        layers: number of hidden layers.
+        weight: weight of the head's loss.
+    """
 
     type: ClassVar[str] = "language"
     target: ClassVar[str] = "embedding"
@@ -29,6 +36,10 @@ class LanguageHeadConfig(HeadConfig):
     width: int = 256
     layers: int = 4
     weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_counts(self, "width", "layers")
+        check_numbers(self, "weight", least=0)
 
     def build(self, features: int, context: ModelContext) -> "LanguageHead | None":
         """See `HeadConfig.build`."""
@@ -39,10 +50,9 @@ class LanguageHeadConfig(HeadConfig):
 class LanguageHead(Head):
     """Unit image-text embeddings as a function of position and scale (LERF, Kerr et al. 2023, §3.2–3.4).
 
-    Learns from "embedding", conditioned on "crop_angle": the scale at a sample is that angle times its distance.
+    It learns from "embedding" and is conditioned on "crop_angle": the scale at a sample is that angle times the
+    sample's distance.
     """
-
-    name = "language"
 
     def __init__(self, config: LanguageHeadConfig, features: int, embed_dim: int) -> None:
         super().__init__(config)
@@ -59,7 +69,7 @@ class LanguageHead(Head):
         return torch.nn.functional.normalize(super().composite(values, weights), dim=-1)
 
     def loss(self, rendered: Float[Tensor, "r d"], targets: Mapping[str, Tensor]) -> Float[Tensor, ""]:
-        """LERF's: Huber with δ = 1.25 summed over the embedding, mean over rays (its code, `lerf.py`)."""
+        """Huber loss with δ = 1.25, summed over the embedding, mean over rays (as in LERF's code, `lerf.py`)."""
         error = torch.nn.functional.huber_loss(rendered, targets["embedding"], delta=1.25, reduction="none")
         return error.sum(dim=-1).nanmean()
 
@@ -81,13 +91,22 @@ class LanguageHead(Head):
 
 @dataclass(frozen=True)
 class DenseHeadConfig(HeadConfig):
-    """LERF's DINO head: one hidden layer of `width`; weight: of its loss."""
+    """LERF's DINO head.
+
+    Attributes:
+        width: of the hidden layer.
+        weight: weight of the head's loss.
+    """
 
     type: ClassVar[str] = "dense"
     target: ClassVar[str] = "dense"
 
     width: int = 256
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_counts(self, "width")
+        check_numbers(self, "weight", least=0)
 
     def build(self, features: int, context: ModelContext) -> "DenseHead | None":
         """See `HeadConfig.build`."""
@@ -96,7 +115,7 @@ class DenseHeadConfig(HeadConfig):
 
 
 class PointHead(Head):
-    """A head whose values depend on the place alone, not on a scale: it can be rendered as a picture."""
+    """A head whose values depend on the position only and not on a scale: it can be rendered as a picture."""
 
     def __init__(self, config: Any, field: nn.Module) -> None:
         """Args: field: (M, F) features of the feature grid → (M, C) values."""
@@ -109,7 +128,7 @@ class PointHead(Head):
 
     @torch.no_grad()
     def picture(self, samples: SurfaceSamples, features: FeatureReader) -> Float[Tensor, "r c"]:
-        """The weighted sum over each ray's samples, as training compares it with the target."""
+        """See `Head.picture`: Σ w v over each ray's samples, as in training."""
         out: Tensor | None = None
         for start in range(0, len(samples.ray), CHUNK_SAMPLES):
             part = slice(start, start + CHUNK_SAMPLES)
@@ -120,9 +139,7 @@ class PointHead(Head):
 
 
 class DenseHead(PointHead):
-    """Self-supervised features (DINO), which keep a thing's parts together. Learns from "dense"."""
-
-    name = "dense"
+    """Self-supervised features, which are similar within a thing (LERF's DINO regularisation). Learns from "dense"."""
 
     def loss(self, rendered: Float[Tensor, "r c"], targets: Mapping[str, Tensor]) -> Float[Tensor, ""]:
         """Squared error summed over the features, mean over rays."""

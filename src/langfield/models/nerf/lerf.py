@@ -9,20 +9,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from langfield.core.cameras import Camera
+from langfield.core.checks import check_counts, check_numbers, check_that
 from langfield.core.rays import Rays
 from langfield.features.photos import TrainingPhotos
 from langfield.features.targets import TargetSource
 from langfield.fields.language import FeatureGrid, FeatureGridConfig
-from langfield.models.base import Coupling, CouplingConfig, Head, HeadConfig, HeadSamples, Rendered
+from langfield.models.base import Rendered
 from langfield.models.batches import ParamGroup, RayBatch
 from langfield.models.config import ModelContext
+from langfield.models.heads import Coupling, CouplingConfig, Head, HeadConfig, HeadSamples
 from langfield.models.nerf.heads import DenseHeadConfig, FeatureReader, LanguageHead, LanguageHeadConfig
 from langfield.models.nerf.view import RayView, render_ray_view
 from langfield.models.nerf.volume import VolumeConfig, VolumeModel
 from langfield.renderers.volume import RayRender, SurfaceSamples, surface_samples
 
-# Samples under this share of their ray's weight are left out of embeddings when answering (not when training).
-LEAST_SHARE = 0.01
+_MIN_WEIGHT_SHARE = 0.01  # samples with less of their ray's weight are left out of rendered embeddings
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,13 @@ class LerfConfig(VolumeConfig):
     """What makes a LERF.
 
     Attributes:
-        feature_grid: what all heads read.
-        heads: what is learnt on it; one whose target is not to be had is left out.
-        couplings: losses that tie heads together; one that lacks a head is left out.
-        head_samples: samples per ray that the heads are asked at, the heaviest ones.
-        head_lr, head_lr_end, head_lr_steps: of the feature grid and the heads.
+        feature_grid: sizes of the hash grids that all heads read.
+        heads: what is learnt on them; heads without a target are left out.
+        couplings: losses of several heads; those that lack a head are left out.
+        head_samples: samples per ray at which heads are evaluated, those of greatest weight.
+        head_lr: first learning rate of the feature grid, heads and couplings.
+        head_lr_end: their last learning rate.
+        head_lr_steps: steps in which the learning rate decays to it.
     """
 
     model: ClassVar[str] = "lerf"
@@ -47,14 +50,30 @@ class LerfConfig(VolumeConfig):
     head_lr_end: float = 1e-3
     head_lr_steps: int = 4_000
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(self, "head_samples", "head_lr_steps")
+        check_numbers(self, "head_lr", "head_lr_end", above=0)
+        for name in ("heads", "couplings"):
+            parts = getattr(self, name)
+            check_that(self, name, len({part.type for part in parts}) == len(parts), "of different types")
+            for part in parts:  # a kind of one's own may check nothing itself
+                check_numbers(part, "weight", least=0)
+
     @property
     def targets(self) -> frozenset[str]:
-        """Every target that such a model can learn from."""
+        """See `ModelConfig.targets`: colour, and what the heads learn from."""
         return frozenset({"rgb", *(head.target for head in self.heads)})
 
 
 class Lerf(VolumeModel[LerfConfig]):
-    """See the module. Frames: everything here is in the scene frame."""
+    """See the module. Everything here is in the scene frame.
+
+    Attributes:
+        feature_grid: features of positions, for all heads.
+        heads: by name.
+        couplings: by name.
+    """
 
     name = "lerf"
 
@@ -72,12 +91,12 @@ class Lerf(VolumeModel[LerfConfig]):
         return frozenset({"rgb", *(head.config.target for head in self._heads().values())})
 
     def target_sources(self, photos: TrainingPhotos, device: torch.device) -> list[TargetSource]:
-        """See `Model.target_sources`: what its heads bring themselves."""
+        """See `Model.target_sources`: the sources that its heads bring."""
         sources = [head.config.target_source(photos, device) for head in self._heads().values()]
         return [source for source in sources if source is not None]
 
     def param_groups(self) -> list[ParamGroup]:
-        """Those of the radiance field, and "heads" with the feature grid."""
+        """See `Model.param_groups`: those of the radiance field, and "heads" with the feature grid."""
         c, groups = self.config, super().param_groups()
         if self.heads:
             params = [p for part in (self.feature_grid, self.heads, self.couplings) for p in part.parameters()]
@@ -90,11 +109,11 @@ class Lerf(VolumeModel[LerfConfig]):
     def loss(self, batch: RayBatch, step: int) -> dict[str, Tensor]:
         """See `Model.loss`. Terms: rgb, distortion, the sampler's, one for each head and coupling; reported: _mse."""
         terms, render = self._radiance_terms(batch, step)
-        taught = {name: target for name, target in batch.targets.items() if name != "rgb"}
-        return terms | self._head_terms(batch.rays, taught, render) if taught and self.heads else terms
+        targets = {name: target for name, target in batch.targets.items() if name != "rgb"}
+        return terms | self._head_terms(batch.rays, targets, render) if targets and self.heads else terms
 
     def _head_terms(self, rays: Rays, targets: Mapping[str, Tensor], render: RayRender) -> dict[str, Tensor]:
-        """The heads' losses on the first rays, those with targets; geometry gets no gradient from them."""
+        """Losses of heads and couplings on the first rays, those with targets; they give geometry no gradient."""
         n = len(next(iter(targets.values())))
         samples = self._head_samples(rays[:n], render, n)
         heads = {name: head for name, head in self._heads().items() if head.config.target in targets}
@@ -107,8 +126,9 @@ class Lerf(VolumeModel[LerfConfig]):
         return terms
 
     def _head_samples(self, rays: Rays, render: RayRender, n: int) -> HeadSamples:
-        most = min(self.config.head_samples, render.weights.shape[1])
-        weights, index = render.weights[:n].detach().topk(most, dim=-1)
+        """The samples of greatest weight on the first `n` rays."""
+        count = min(self.config.head_samples, render.weights.shape[1])
+        weights, index = render.weights[:n].detach().topk(count, dim=-1)
         distance = render.samples.t_middle[:n].gather(-1, index)
         points = rays.origins[:, None] + rays.directions[:, None] * distance[..., None]
         return HeadSamples(self.feature_grid(points.reshape(-1, 3).detach()), distance, weights)
@@ -116,11 +136,11 @@ class Lerf(VolumeModel[LerfConfig]):
     def _heads(self) -> dict[str, Head]:
         return {name: head for name, head in self.heads.items() if isinstance(head, Head)}
 
-    # -- rendering and asking ------------------------------------------------------------------------------------
+    # -- rendering and phrases -----------------------------------------------------------------------------------
 
     @torch.no_grad()
     def render(self, camera: Camera, outputs: Sequence[str] = ("rgb", "alpha", "depth")) -> Rendered:
-        """See `Model.render`; heads that need no scale can be rendered by their names."""
+        """See `Model.render`; heads that need no scale are rendered by their names."""
         wanted = [name for name in outputs if name in self.heads]
         rendered, samples = self.surface(camera, keep_samples=bool(wanted))
         for name in wanted:
@@ -131,7 +151,7 @@ class Lerf(VolumeModel[LerfConfig]):
         return rendered
 
     def head_picture(self, name: str, samples: SurfaceSamples) -> Float[Tensor, "r c"] | None:
-        """What a head says of each ray; None if there is no such head, or if it must be asked at a scale."""
+        """The value of a head for each ray; None if there is no such head, or if it needs a scale."""
         head = self._heads().get(name)
         return None if head is None else head.picture(samples, self._reader(samples))
 
@@ -144,12 +164,12 @@ class Lerf(VolumeModel[LerfConfig]):
         return "language" in self.heads
 
     def boundary_features(self, samples: SurfaceSamples) -> Float[Tensor, "r s"] | None:
-        """What the dense head says of each ray: see `AskableView.boundary_features`."""
+        """See `AskableView.boundary_features`: the values of the dense head."""
         return self.head_picture("dense", samples)
 
     def surface_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
         """See `VolumeModel.surface_samples`."""
-        return surface_samples(render, rays, self.config.head_samples, LEAST_SHARE)
+        return surface_samples(render, rays, self.config.head_samples, _MIN_WEIGHT_SHARE)
 
     @torch.no_grad()
     def features_at(self, samples: SurfaceSamples) -> Float[Tensor, "m f"]:

@@ -1,4 +1,4 @@
-"""One camera of a radiance field, rendered once: the samples along its rays, asked at any scale."""
+"""One camera of a radiance field, rendered once: samples along its rays, embedded at any scale."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,13 @@ from langfield.renderers.volume import SurfaceSamples
 
 @dataclass(frozen=True)
 class RayPixels:
-    """Some pixels of a view, whose features are read once for many scales."""
+    """Some pixels of a view: see `AskedPixels`.
+
+    Attributes:
+        model: the field.
+        samples: those of the pixels' rays.
+        features: `model.features_at(samples)`; None to read them anew at each scale.
+    """
 
     model: VolumeModel[Any]
     samples: SurfaceSamples
@@ -28,8 +34,8 @@ class RayPixels:
         """See `AskedPixels.embedding`."""
         return self.model.embed(self.samples, scale_scene, self.features)
 
-    def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[EncodedPhrases], Float[Tensor, "q p"]]:
-        """See `AskedPixels.at`."""
+    def relevancy_at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[EncodedPhrases], Float[Tensor, "q p"]]:
+        """See `AskedPixels.relevancy_at`."""
         embedding = self.embedding(scale_scene)
         return lambda phrases: phrases.relevancy(embedding)
 
@@ -40,7 +46,7 @@ class RayView(AskableView):
 
     Attributes:
         model: the field.
-        samples: those along its rays that embeddings are made of.
+        samples: those that carry the embeddings of its pixels.
     """
 
     model: VolumeModel[Any]
@@ -49,18 +55,18 @@ class RayView(AskableView):
     def of_pixels(self, pixels: Int64[Tensor, " q"]) -> AskedPixels:
         """See `AskableView.of_pixels`."""
         part, _ = self.samples.of_rays(pixels)
-        return self.ask(part, self.model.features_at(part))
+        return self._asked_pixels(part, self.model.features_at(part))
 
     def relevancy(self, phrases: EncodedPhrases, scale_scene: Float[Tensor, " r"]) -> Float[Tensor, "p h w"]:
-        """See `AskableView.relevancy`; a part of the picture is embedded at a time."""
+        """See `AskableView.relevancy`: `pixels_at_once` pixels are embedded at a time."""
         parts = []
-        for part in torch.arange(self.pixels, device=scale_scene.device).split(self.pixels_at_once):
+        for part in torch.arange(self.pixel_count, device=scale_scene.device).split(self.pixels_at_once):
             samples = self.samples.of_rays(part)[0]
-            parts.append(self.ask(samples, None).at(scale_scene[part])(phrases))
+            parts.append(self._asked_pixels(samples, None).relevancy_at(scale_scene[part])(phrases))
         return torch.cat(parts).T.reshape(len(phrases), self.camera.height_px, self.camera.width_px)
 
-    def ask(self, samples: SurfaceSamples, features: Float[Tensor, "m f"] | None) -> AskedPixels:
-        """The pixels that some samples are of."""
+    def _asked_pixels(self, samples: SurfaceSamples, features: Float[Tensor, "m f"] | None) -> AskedPixels:
+        """The pixels of some samples."""
         return RayPixels(self.model, samples, features)
 
     def boundary_features(self, pixels: Int64[Tensor, " q"]) -> Float[Tensor, "q s"] | None:
@@ -70,7 +76,7 @@ class RayView(AskableView):
 
 @torch.no_grad()
 def render_ray_view(model: VolumeModel[Any], camera: Camera, kind: type[RayView] = RayView) -> RayView:
-    """Render a camera of the scene frame once, for all questions about it."""
+    """Render a camera of the scene frame once, for all questions about it; `kind` is the class of the view."""
     rendered, samples = model.surface(camera)
     assert samples is not None
     assert rendered.depth_scene is not None

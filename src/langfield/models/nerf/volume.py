@@ -1,4 +1,4 @@
-"""A radiance field that is volume rendered, without language: what LERF and the voxel-lifted model stand on."""
+"""A volume-rendered radiance field without language: the base of `Lerf` and `VoxelLift`."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.checks import check_counts, check_numbers
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, silent
 from langfield.core.rays import Rays
@@ -28,10 +29,12 @@ class VolumeConfig(ModelConfig):
     """What makes a volume-rendered radiance field and its training.
 
     Attributes:
-        radiance: the field of density and colour.
-        sampler: where along rays it is asked.
-        distortion_weight: of Mip-NeRF 360's distortion loss.
-        lr, lr_end, lr_steps: of the radiance field and the sampler.
+        radiance: sizes of the field of density and colour.
+        sampler: where along rays the field is evaluated.
+        distortion_weight: weight of Mip-NeRF 360's distortion loss.
+        lr: first learning rate of the radiance field and the sampler.
+        lr_end: their last learning rate.
+        lr_steps: steps in which the learning rate decays to it.
         chunk_rays: rays rendered at a time.
     """
 
@@ -43,15 +46,26 @@ class VolumeConfig(ModelConfig):
     lr_steps: int = 30_000
     chunk_rays: int = 2**15
 
+    def __post_init__(self) -> None:
+        check_numbers(self, "distortion_weight", least=0)
+        check_numbers(self, "lr", "lr_end", above=0)
+        check_counts(self, "lr_steps", "chunk_rays")
+
 
 C = TypeVar("C", bound=VolumeConfig)
 
 
 class VolumeModel(Model, Generic[C]):
-    """See the module. Frames: everything here is in the scene frame."""
+    """See the module. Everything here is in the scene frame.
+
+    Attributes:
+        radiance: density and colour.
+        sampler: where along rays they are evaluated.
+        scale_gradients: see `langfield.renderers.volume.render_rays`.
+    """
 
     config: C
-    scale_gradients = False  # see `langfield.renderers.volume.scaled_by_distance`
+    scale_gradients = False
 
     def __init__(self, config: C, context: ModelContext) -> None:
         super().__init__(config, context)
@@ -77,7 +91,7 @@ class VolumeModel(Model, Generic[C]):
         return self._radiance_terms(batch, step)[0]
 
     def _radiance_terms(self, batch: RayBatch, step: int) -> tuple[dict[str, Tensor], RayRender]:
-        """What the photos' colours say, and the render it was said of."""
+        """The loss terms of colour and geometry, and the render that they are of."""
         c = self.config
         render = render_rays(
             self.radiance,
@@ -106,7 +120,8 @@ class VolumeModel(Model, Generic[C]):
 
     @torch.no_grad()
     def surface(self, camera: Camera, *, keep_samples: bool = True) -> tuple[Rendered, SurfaceSamples | None]:
-        """Render a camera once, and keep the samples that embeddings of any scale are made of."""
+        """Render a camera of the scene frame; with `keep_samples`, also give the samples that carry the embeddings of
+        its pixels (rays of the samples are pixels, row by row)."""
         cameras = Cameras.from_list([camera], self.device)
         pixels = camera.pixel_centres(self.device).reshape(-1, 2)
         rays = cameras.rays(torch.zeros(len(pixels), dtype=torch.int64, device=self.device), pixels)
@@ -129,11 +144,11 @@ class VolumeModel(Model, Generic[C]):
 
     @abstractmethod
     def surface_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
-        """The samples that carry the rays' embeddings."""
+        """The samples of rendered rays whose features make the rays' embeddings, with their weights."""
 
     @abstractmethod
     def features_at(self, samples: SurfaceSamples) -> Float[Tensor, "m f"]:
-        """What embeddings of samples are made of and does not depend on the scale: read once for many scales."""
+        """The part of the samples' embeddings that does not depend on the scale: read once for many scales."""
 
     @abstractmethod
     def embed(
@@ -144,17 +159,18 @@ class VolumeModel(Model, Generic[C]):
     ) -> Float[Tensor, "r d"]:
         """Unit embedding of each ray at its own scale (height of a crop there, scene units); 0 where there is none.
 
-        Give `features` (`features_at`) where the same samples are asked at several scales.
+        Args:
+            features: `features_at(samples)`, to be given where the same samples are embedded at several scales.
         """
 
     def boundary_features(self, samples: SurfaceSamples) -> Float[Tensor, "r s"] | None:
-        """Of each ray: see `AskableView.boundary_features`."""
+        """Boundary features of each ray, see `AskableView.boundary_features`."""
         return None
 
     def to_gaussians(
-        self, cameras: Sequence[Camera], observed: ObservedScales, most: int, progress: Progress = silent
+        self, cameras: Sequence[Camera], observed: ObservedScales, max_elements: int, progress: Progress = silent
     ) -> Converted:
         """See `Model.to_gaussians`: `langfield.models.conversion.convert`."""
         from langfield.models.conversion.convert import gaussians_of_field
 
-        return gaussians_of_field(self, cameras, observed, most, progress)
+        return gaussians_of_field(self, cameras, observed, max_elements, progress)

@@ -1,4 +1,4 @@
-"""A radiance field whose language is lifted in closed form: averaged into voxels, not trained. For two CPU cores."""
+"""A radiance field whose language is not trained: crops' embeddings are averaged into voxels in closed form."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.checks import check_counts
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.rays import Rays
 from langfield.features.bank import FeatureBank
@@ -27,22 +28,31 @@ from langfield.renderers.volume import RayRender, SurfaceSamples, join_samples, 
 
 @dataclass(frozen=True)
 class VoxelLiftConfig(VolumeConfig):
-    """Attributes: voxels: where language is kept; lifted_side_px: how large a photo's raster is that is lifted."""
+    """What makes a `VoxelLift` and its training.
+
+    Attributes:
+        voxels: the grid that embeddings are averaged into.
+        lifted_side_px: longest side of the raster of pixels that are lifted from each photo.
+    """
 
     model: ClassVar[str] = "voxel_lift"
 
     voxels: VoxelConfig = field(default_factory=VoxelConfig)
     lifted_side_px: int = 96
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_counts(self, "lifted_side_px")
+
 
 @dataclass(frozen=True)
 class PhotoEmbeddings:
-    """Some of a photo's pixels with the embeddings of L crops about each.
+    """R pixels of a photo with the embeddings of the crops about them at L levels.
 
     Attributes:
-        rays: of the pixels, scene frame.
-        embedding: unit vectors.
-        crop_angle: crop height over focal length.
+        rays: (R,) of the pixels, scene frame.
+        embedding: (L, R, D) unit vectors.
+        crop_angle: (L,) crop height over focal length.
     """
 
     rays: Rays
@@ -51,7 +61,11 @@ class PhotoEmbeddings:
 
 
 class VoxelLift(VolumeModel[VoxelLiftConfig]):
-    """See the module. Training teaches geometry and colour; `finish` adds language to what was learnt."""
+    """See the module. Training learns geometry and colour, then `finish` lifts language onto the surface.
+
+    Attributes:
+        voxels: the lifted language; empty before.
+    """
 
     name = "voxel_lift"
     finish_stage = "lifting"
@@ -62,7 +76,7 @@ class VoxelLift(VolumeModel[VoxelLiftConfig]):
         self.voxels = VoxelLanguage(config.voxels, context.target_dims.get("embedding", 0))
 
     def loss(self, batch: RayBatch, step: int) -> dict[str, Tensor]:
-        """See `Model.loss`. Language that was lifted before is dropped: it belongs to another surface."""
+        """See `Model.loss`. Language that was lifted before is dropped, for the surface is going to change."""
         self.voxels.clear()
         return super().loss(batch, step)
 
@@ -70,9 +84,10 @@ class VoxelLift(VolumeModel[VoxelLiftConfig]):
 
     @torch.no_grad()
     def finish(self, photos: TrainingPhotos, features: FeatureBank, progress: Progress = silent) -> None:
-        """Average what crops of photos say into the surface that their pixels show.
+        """See `Model.finish`: average the embeddings of crops at the surface points that their pixels show.
 
-        Cost: two passes over the photos, each pixel of a raster of `lifted_side_px` once for every pyramid level.
+        Cost: two passes over the photos, in each of which every pixel of a raster of `lifted_side_px` is embedded once
+        for every pyramid level.
         """
         pyramid, side_px = features.pyramid, self.config.lifted_side_px
         start, total, done = time.monotonic(), 2 * len(photos.view_indices), 0
@@ -88,7 +103,7 @@ class VoxelLift(VolumeModel[VoxelLiftConfig]):
 
     @torch.no_grad()
     def lift(self, photos: Callable[[], Iterator[PhotoEmbeddings]]) -> None:
-        """Average what photos say into the surface that their pixels show. `photos` is gone through twice."""
+        """Average the photos' embeddings at the surface points that their pixels show. `photos` is called twice."""
         surfaces: list[tuple[SurfaceSamples, Tensor]] = []
 
         def observed() -> Iterator[Observations]:
@@ -106,7 +121,7 @@ class VoxelLift(VolumeModel[VoxelLiftConfig]):
         self.voxels.fill(observed)
 
     def _surface_of(self, rays: Rays) -> tuple[SurfaceSamples, Float[Tensor, " r"]]:
-        """Where the rays end, and how far away that is."""
+        """The surface point of each ray, and its distance along the ray, scene units."""
         parts, distances = [], []
         for start in range(0, len(rays), self.config.chunk_rays):
             chunk = rays[start : start + self.config.chunk_rays]
@@ -116,21 +131,19 @@ class VoxelLift(VolumeModel[VoxelLiftConfig]):
         return join_samples(parts), torch.cat(distances)
 
     def surface_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
-        """One a ray, where half of its light was stopped; of no weight where most of it was not.
-
-        Lifting and asking take the same point, so that a pixel is asked what it was told.
-        """
+        """See `VolumeModel.surface_samples`: one a ray, at its median distance, with alpha as its weight, or 0 where
+        there is no surface. Lifting and rendering use the same point."""
         distance = render.distance()
         there = distance.isfinite()
         points = rays.origins + rays.directions * torch.where(there, distance, 0)[:, None]
         ray = torch.arange(len(rays), device=points.device)
         return SurfaceSamples(points, render.alpha * there, ray, len(rays))
 
-    # -- asking --------------------------------------------------------------------------------------------------
+    # -- phrases -------------------------------------------------------------------------------------------------
 
     @property
     def codes(self) -> Float[Tensor, "c d"]:
-        """Everything that any embedding is a weighted mean of."""
+        """The unit embeddings of which every embedding is a weighted mean."""
         return self.voxels.codes
 
     @property
@@ -138,7 +151,8 @@ class VoxelLift(VolumeModel[VoxelLiftConfig]):
         return len(self.codes) > 0
 
     def prepare_phrases(self, phrases: EncodedPhrases) -> EncodedPhrases:
-        """See `Model.prepare_phrases`: relevancy is asked of the codes once, and then mixed."""
+        """See `Model.prepare_phrases`: relevancy is worked out for the codes, and then averaged as embeddings would
+        be."""
         return phrases.with_codes(self.codes)
 
     def view(self, camera: Camera) -> RayView:
@@ -147,18 +161,18 @@ class VoxelLift(VolumeModel[VoxelLiftConfig]):
 
     @torch.no_grad()
     def features_at(self, samples: SurfaceSamples) -> Float[Tensor, "m 0"]:
-        """See `VolumeModel.features_at`: nothing is gained by reading ahead here."""
+        """See `VolumeModel.features_at`: none, for voxels depend on the scale."""
         return samples.points.new_zeros(len(samples.points), 0)
 
     @torch.no_grad()
     def mix(
         self, samples: SurfaceSamples, scale_scene: Float[Tensor, " r"]
     ) -> tuple[Int64[Tensor, "m k"], Float[Tensor, "m k"]]:
-        """Rows of `codes` and their weights in the mean over each ray's samples, by sample."""
+        """For each sample K rows of `codes` with their weights in the mean over its ray's samples."""
         rows, weights = self.voxels.mix(samples.points, scale_scene[samples.ray])
-        light = samples.weights * (weights.sum(dim=-1) > 0)
-        total = torch.zeros(samples.rays, device=light.device).index_add_(0, samples.ray, light)
-        return rows, weights * (light / total.clamp_min(1e-9)[samples.ray])[:, None]
+        contribution = samples.weights * (weights.sum(dim=-1) > 0)
+        total = torch.zeros(samples.rays, device=weights.device).index_add_(0, samples.ray, contribution)
+        return rows, weights * (contribution / total.clamp_min(1e-9)[samples.ray])[:, None]
 
     @torch.no_grad()
     def embed(
@@ -180,46 +194,51 @@ class VoxelLift(VolumeModel[VoxelLiftConfig]):
 
 @dataclass(frozen=True)
 class VoxelPixels(RayPixels):
-    """Pixels whose embeddings are weighted means of few codes: one number a phrase is read instead of an embedding."""
+    """Some pixels of a view: see `AskedPixels`. Relevancy is the weighted mean of that of the pixels' codes."""
 
     model: VoxelLift
 
-    def at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[EncodedPhrases], Float[Tensor, "q p"]]:
-        """See `AskedPixels.at`; phrases must be prepared (`Model.prepare_phrases`)."""
+    def relevancy_at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[EncodedPhrases], Float[Tensor, "q p"]]:
+        """See `AskedPixels.relevancy_at`."""
         rows, weights = self.model.mix(self.samples, scale_scene)
 
-        def ask(phrases: EncodedPhrases) -> Float[Tensor, "q p"]:
-            assert phrases.of_codes is not None, "phrases must be prepared for this model"
+        def relevancy(phrases: EncodedPhrases) -> Float[Tensor, "q p"]:
+            assert phrases.code_relevancy is not None, "phrases must be prepared for this model"
             of_sample = torch.nn.functional.embedding_bag(
-                rows, phrases.of_codes, per_sample_weights=weights, mode="sum"
+                rows, phrases.code_relevancy, per_sample_weights=weights, mode="sum"
             )
             out = torch.zeros(self.samples.rays, len(phrases), device=weights.device)
             return out.index_add_(0, self.samples.ray, of_sample)
 
-        return ask
+        return relevancy
 
 
 @dataclass(frozen=True)
 class VoxelView(RayView):
-    """A camera of a field with language in voxels."""
+    """A camera of a `VoxelLift`."""
 
     model: VoxelLift
 
-    def ask(self, samples: SurfaceSamples, features: Float[Tensor, "m f"] | None) -> AskedPixels:
-        """See `RayView.ask`."""
+    def _asked_pixels(self, samples: SurfaceSamples, features: Float[Tensor, "m f"] | None) -> AskedPixels:
+        """See `RayView._asked_pixels`."""
         return VoxelPixels(self.model, samples, features)
 
 
 def photo_embeddings(
     photos: TrainingPhotos, pyramid: PyramidFeatures, view_index: int, side_px: int
 ) -> PhotoEmbeddings:
-    """The pixels of a raster over one photo that may be used, with their embeddings at every level of its pyramid."""
+    """The unmasked pixels of a raster over one photo, with their embeddings at each level of its pyramid.
+
+    Args:
+        view_index: which of the scene's views the photo is.
+        side_px: longest side of the raster.
+    """
     device = pyramid.rows.device
     camera = photos.camera(view_index)
     small = camera.fit_within(side_px)
     pixels = small.pixel_centres(device).reshape(-1, 2)
     mask = photos.mask(view_index, (small.width_px, small.height_px))
-    if mask is not None:  # what training did not look at has no surface
+    if mask is not None:  # masked pixels were not trained on, so that the field has no surface there
         pixels = pixels[torch.from_numpy(mask).to(device).reshape(-1)]
     rays = Cameras.from_list([small], device).rays(torch.zeros(len(pixels), dtype=torch.int64, device=device), pixels)
     scale = torch.tensor([camera.width_px / small.width_px, camera.height_px / small.height_px], device=device)

@@ -18,6 +18,6 @@ MAX_SIZE_PX = 1e8  # what is wider overflows float32
 
 def camera_from_frame(camera: Camera, like: Tensor) -> tuple[Float[Tensor, "3 3"], Float[Tensor, "3"]]:
     """Rotation R and translation t, as `like` in dtype and device: a point x of the frame is R x + t in camera axes."""
-    rotation = camera.world_from_camera[:3, :3].T
-    translation = -rotation @ camera.world_from_camera[:3, 3]
+    rotation = camera.frame_from_camera[:3, :3].T
+    translation = -rotation @ camera.frame_from_camera[:3, 3]
     return torch.tensor(rotation).to(like), torch.tensor(translation).to(like)

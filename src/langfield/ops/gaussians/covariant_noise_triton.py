@@ -33,10 +33,10 @@ def _kernel(
     x = x / length
     y = y / length
     z = z / length
-    faint = tl.sigmoid(-steepness * (tl.sigmoid(tl.load(logits_ptr + row, mask=inside, other=0.0)) - threshold))
-    noise_x = tl.load(noise_ptr + row * 3, mask=inside, other=0.0) * faint
-    noise_y = tl.load(noise_ptr + row * 3 + 1, mask=inside, other=0.0) * faint
-    noise_z = tl.load(noise_ptr + row * 3 + 2, mask=inside, other=0.0) * faint
+    weight = tl.sigmoid(-steepness * (tl.sigmoid(tl.load(logits_ptr + row, mask=inside, other=0.0)) - threshold))
+    noise_x = tl.load(noise_ptr + row * 3, mask=inside, other=0.0) * weight
+    noise_y = tl.load(noise_ptr + row * 3 + 1, mask=inside, other=0.0) * weight
+    noise_z = tl.load(noise_ptr + row * 3 + 2, mask=inside, other=0.0) * weight
     out_x = tl.zeros((BLOCK,), dtype=tl.float32)
     out_y = tl.zeros((BLOCK,), dtype=tl.float32)
     out_z = tl.zeros((BLOCK,), dtype=tl.float32)

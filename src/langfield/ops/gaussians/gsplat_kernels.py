@@ -39,12 +39,13 @@ def installed() -> bool:
         return True
 
 
-def prepare(log: Path, *, progress: Progress = silent, say: Callable[[str], None] = lambda line: None) -> None:
+def prepare(build_log: Path, *, progress: Progress = silent, log: Callable[[str], None] = lambda line: None) -> None:
     """Have gsplat's kernels, compiled now if they are not yet. Costs nothing where they are loaded already.
 
     Args:
-        log: what the compiler says is written there, if it is called.
+        build_log: file for the compiler's output, if it is called.
         progress: gets the stage "kernels".
+        log: gets lines for people.
 
     Raises:
         UsageError: no gsplat, no compiler, or one that failed; it names the log and what else can be done.
@@ -52,10 +53,10 @@ def prepare(log: Path, *, progress: Progress = silent, say: Callable[[str], None
     if not installed():
         raise UsageError(_NEEDS_GSPLAT)
     if not _built():
-        say(f"building gsplat's kernels: about 80 s on 16 cores, once on this machine; the log is {log}")
+        log(f"building gsplat's kernels: about 80 s on 16 cores, once on this machine; the log is {build_log}")
         start = time.monotonic()
-        _build(log, progress)
-        say(f"gsplat's kernels are built, in {time.monotonic() - start:.0f} s")
+        _build(build_log, progress)
+        log(f"gsplat's kernels are built, in {time.monotonic() - start:.0f} s")
     load_gsplat()
 
 

@@ -40,7 +40,8 @@ class PixelMixtures:
 
     Attributes:
         size_px: width W and height H.
-        rows, weights: J of each pixel; a weight of 0 is none.
+        rows: J rows of the table for each pixel.
+        weights: of those rows; a row of weight 0 does not count.
     """
 
     size_px: tuple[int, int]

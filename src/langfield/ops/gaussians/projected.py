@@ -62,7 +62,8 @@ class Blended:
     """A picture of Gaussians without its depth, as training wants it.
 
     Attributes:
-        features, alpha: see `Splatted`.
+        features: see `Splatted`.
+        alpha: see `Splatted`.
         means2d: the centres whose gradients are kept, if they were asked for.
     """
 

@@ -57,7 +57,7 @@ def rasterize(
     drawn. What is not drawn gets a gradient of exactly 0. Of Gaussians at the same depth the first one is in front.
 
     Args:
-        means: centres, in the frame that `camera.world_from_camera` leads to.
+        means: centres, in the frame that `camera.frame_from_camera` leads to.
         rotations: quaternions (w, x, y, z) that rotate a Gaussian's own axes into the frame; any length but 0.
         scales: standard deviations along those axes, in the frame's units.
         opacities: in [0, 1].

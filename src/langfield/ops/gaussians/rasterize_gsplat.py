@@ -15,7 +15,7 @@ from jaxtyping import Float, Int, Int32, Int64, Shaped
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.core.devices import sent
+from langfield.core.devices import to_device_async
 from langfield.ops.gaussians import sparse_splat_triton
 from langfield.ops.gaussians.conventions import EPS2D_PX2, NEAR_PLANE
 from langfield.ops.gaussians.gsplat_kernels import load_gsplat
@@ -246,10 +246,10 @@ def _matrices(cameras: Sequence[Camera], device: torch.device) -> tuple[Float[Te
     numbers = np.zeros((len(cameras), 25))
     for row, camera in zip(numbers, cameras, strict=True):
         pose, intrinsics = np.eye(4), np.eye(3)
-        pose[:3, :3] = camera.world_from_camera[:3, :3].T
-        pose[:3, 3] = -pose[:3, :3] @ camera.world_from_camera[:3, 3]
+        pose[:3, :3] = camera.frame_from_camera[:3, :3].T
+        pose[:3, 3] = -pose[:3, :3] @ camera.frame_from_camera[:3, 3]
         intrinsics[0] = camera.fx_px, 0, camera.cx_px
         intrinsics[1] = 0, camera.fy_px, camera.cy_px
         row[:16], row[16:] = pose.ravel(), intrinsics.ravel()
-    both = sent(numbers, device)
+    both = to_device_async(numbers, device)
     return both[:, :16].reshape(-1, 4, 4), both[:, 16:].reshape(-1, 3, 3)

@@ -81,7 +81,8 @@ class ReferenceProjectedGaussians(ProjectedGaussians):
     Attributes:
         total: how many Gaussians were given.
         visible: the indices of those in view, front to back. All below is of these.
-        gaussians, opacities: what they are in the picture.
+        gaussians: what they are in the picture.
+        opacities: in [0, 1].
         radii_px: how far they reach in x and in y.
         tiles: see `TilePairs`.
     """

@@ -29,7 +29,8 @@ class TilePairs:
     Attributes:
         gaussian: the Gaussian of each pair, tile after tile, front to back within a tile.
         first: where each tile's pairs start, and after the last tile the number of pairs.
-        across, down: tiles per row and per column.
+        across: tiles in a row of them.
+        down: tiles in a column of them.
     """
 
     gaussian: Int64[Tensor, " pairs"]

@@ -82,14 +82,14 @@ def well_formed(
     own = None if features is None else features.detach().float().contiguous()
     drawn = torch.empty(len(cameras), len(means), dtype=torch.bool, device=means.device)
     for number, camera in enumerate(cameras if len(means) else ()):
-        forward = camera.world_from_camera[:3, 2]
+        forward = camera.frame_from_camera[:3, 2]
         _kernel[(triton.cdiv(len(means), _BLOCK),)](
             *given,
             given[0] if own is None else own[number],
             drawn[number],
             len(means),
             *(float(value) for value in forward),
-            -float(forward @ camera.world_from_camera[:3, 3]),
+            -float(forward @ camera.frame_from_camera[:3, 3]),
             max(camera.fx_px, camera.fy_px),
             NEAR_PLANE,
             MIN_QUATERNION_NORM,

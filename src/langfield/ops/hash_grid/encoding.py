@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from langfield.core.checks import check_counts
 from langfield.ops.hash_grid import reference
 
 _ROW_ALIGNMENT = 8
@@ -36,10 +37,12 @@ class HashGridSpec:
     max_resolution: int
 
     def __post_init__(self) -> None:
-        if self.features & (self.features - 1) or self.features < 1:
+        check_counts(self, "levels", "features", "min_resolution", "max_resolution")
+        check_counts(self, "log2_rows", least=0, most=30)
+        if self.features & (self.features - 1):
             raise ValueError(f"features must be a power of two, got {self.features}")
-        if not 1 <= self.min_resolution <= self.max_resolution:
-            raise ValueError(f"need 1 <= min_resolution <= max_resolution, got {self}")
+        if self.min_resolution > self.max_resolution:
+            raise ValueError(f"need min_resolution <= max_resolution, got {self}")
 
     @cached_property
     def resolutions(self) -> tuple[int, ...]:

@@ -28,10 +28,10 @@ _BLOCK = 256
 def _corner(x, y, z, resolution, rows, dense, first):
     side = (resolution + 1).to(tl.uint32)
     ux, uy, uz = x.to(tl.uint32), y.to(tl.uint32), z.to(tl.uint32)
-    straight = ux + side * (uy + side * uz)
+    dense_row = ux + side * (uy + side * uz)
     mixed = ux ^ (uy * 2654435761) ^ (uz * 805459861)
-    hashed = mixed & (rows - 1).to(tl.uint32)
-    return tl.where(dense != 0, straight, hashed).to(tl.int64) + first
+    hashed_row = mixed & (rows - 1).to(tl.uint32)
+    return tl.where(dense != 0, dense_row, hashed_row).to(tl.int64) + first
 
 
 @triton.jit

@@ -16,7 +16,7 @@ import triton.language as tl
 from jaxtyping import Float, Float16, Float32, Int8, Int16
 from torch import Tensor
 
-_MOST_PHRASES = 32  # at once
+_MAX_PHRASES = 32  # at once
 _TILE = 2048  # elements · phrases, or elements · negatives, that a program holds
 
 
@@ -87,7 +87,7 @@ def sparse_relevancy(
     relevancy = torch.empty(elements, phrases, dtype=torch.float32, device=code.device)
     level = torch.empty(elements, phrases, dtype=torch.int8, device=code.device)
     if elements and phrases:
-        phrase_block = min(triton.next_power_of_2(phrases), _MOST_PHRASES)
+        phrase_block = min(triton.next_power_of_2(phrases), _MAX_PHRASES)
         negative_block = triton.next_power_of_2(negatives)
         block = max(_TILE // max(phrase_block, negative_block, 16), 1)
         _kernel[(triton.cdiv(elements, block),)](

@@ -1,6 +1,6 @@
 """What a scene was seen as, kept so that any phrase can be asked of the whole scene at once.
 
-The data goes through the modules in this order; nothing but the last line knows a phrase:
+The data goes through the modules in this order; a phrase enters in `scene_index`:
 
     raster              a rendered view → a sparse raster of its pixels: points, colours, normals
     surface_voxels      the points of all rasters → V voxels of the surface

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from langfield.query.index.regions import Region
 from langfield.query.index.surface_voxels import SurfaceVoxels
 
-_MAX_DISTANCE = 1.5  # voxel sides: Gaussians just below and just above a surface belong to it too
+_MAX_DISTANCE_VOXELS = 1.5  # voxel sides: Gaussians just below and just above a surface belong to it too
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ElementVoxels:
     @classmethod
     def nearest(cls, points_scene: Float[np.ndarray, "n 3"], voxels: SurfaceVoxels) -> "ElementVoxels":
         """Each point to the voxel whose centre is nearest, at most 1.5 voxel sides away. Args: points_scene: finite."""
-        return cls(voxels.nearest(points_scene, _MAX_DISTANCE), len(voxels))
+        return cls(voxels.nearest(points_scene, _MAX_DISTANCE_VOXELS), len(voxels))
 
     def mask_of(self, region: Region) -> Bool[np.ndarray, " n"]:
         """Which elements lie in a region's voxels."""

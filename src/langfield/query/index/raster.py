@@ -73,7 +73,8 @@ class RasterSurface:
     Attributes:
         view: what is read.
         stride: of the raster, in pixels.
-        pixels: (N,) flat index of each cell's pixel; shape: the raster's rows and columns.
+        pixels: (N,) flat index of each cell's pixel.
+        shape: the raster's rows and columns.
         kept: (K,) the cells that show a surface, as indices into `pixels`.
         points_scene: (K, 3) their points, scene frame.
         rgb: (K, 3) rendered colours in [0, 1].

@@ -155,16 +155,18 @@ class PhraseMatch:
         voxel_relevancy: (V,) its row of `PhraseScores`.
         crop_level: the level that fits it best.
         regions: where its relevancy is high, best first; also of a phrase that is not there.
+        min_presence: it counts as present if its presence is more than that.
     """
 
     presence: float
     voxel_relevancy: Float[np.ndarray, " v"]
     crop_level: int
     regions: list[Region]
+    min_presence: float = 0.5
 
     @property
     def present(self) -> bool:
-        return self.presence > 0.5
+        return self.presence > self.min_presence
 
     @property
     def hits(self) -> list[Region]:
@@ -189,7 +191,7 @@ def build_scene_index(
     started, views = time.perf_counter(), []
     for number in range(count):
         views.append(render(cameras[number * len(cameras) // count].fit_within(MAX_RASTER_SIDE)))
-        progress(ProgressEvent("looking", number + 1, count, "views", time.perf_counter() - started))
+        progress(ProgressEvent("rendering for the index", number + 1, count, "views", time.perf_counter() - started))
     return SceneIndex.from_views(views, scales, progress)
 
 

@@ -32,9 +32,9 @@ from langfield.query.index.smoothing import GraphSmoother
 from langfield.query.index.surface_voxels import SurfaceVoxels
 
 _OBSERVED_WEIGHT, _UNOBSERVED_WEIGHT = 0.2, 2e-4  # λ
-_COLOUR = 0.1  # difference of colour, channels in [0, 1], at which a weight falls to 1/e
-_CONCAVITY = 0.5  # likewise of the normals' difference along the line between two voxels
-_FEATURES = 3.0  # likewise of features, in medians of all neighbours' differences
+_COLOUR_SCALE = 0.1  # difference of colour, channels in [0, 1], at which a weight falls to 1/e
+_CONCAVITY_SCALE = 0.5  # likewise of the normals' difference along the line between two voxels
+_FEATURE_SCALE = 3.0  # likewise of features, in medians of all neighbours' differences
 _MIN_WEIGHT = 1e-5
 _NUMBERS_AT_ONCE = 2**25
 
@@ -91,7 +91,7 @@ class SurfaceGraph:
         across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
         concavity = np.maximum(-((voxels.normals[i] - voxels.normals[j]) * across).sum(axis=1), 0)
         features = self._feature_difference(i, j)
-        return np.exp(-((colour / _COLOUR) ** 2) - (concavity / _CONCAVITY) ** 2 - features**2)
+        return np.exp(-((colour / _COLOUR_SCALE) ** 2) - (concavity / _CONCAVITY_SCALE) ** 2 - features**2)
 
     def _feature_difference(self, i: Int64[np.ndarray, " e"], j: Int64[np.ndarray, " e"]) -> Float[np.ndarray, " e"]:
         """Distance of neighbours' boundary features, in three medians of all neighbours' distances; 0 without any."""
@@ -100,7 +100,7 @@ class SurfaceGraph:
         features = self.boundary_features
         parts = np.array_split(np.arange(len(i)), max(1, len(i) * features.shape[1] // _NUMBERS_AT_ONCE))
         apart = np.concatenate([np.linalg.norm(features[i[p]] - features[j[p]], axis=1) for p in parts])
-        return apart / max(_FEATURES * float(np.median(apart)), 1e-9)
+        return apart / max(_FEATURE_SCALE * float(np.median(apart)), 1e-9)
 
     @cached_property
     def _smoother(self) -> GraphSmoother:

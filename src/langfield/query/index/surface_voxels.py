@@ -11,9 +11,9 @@ from scipy.spatial import KDTree
 from langfield.core.voxels import voxel_grid
 
 _MIN_VIEWS = 2  # what one picture alone shows may not be there
-_NEIGHBOUR_RADIUS = 1.8  # voxel sides: neighbours share a face, an edge or a corner
-_INTERPOLATED = 4  # nearest voxels that a value at a point is a mean of
-_MAX_DISTANCE = 2.5  # voxel sides: a point farther than that from all voxels is not on this surface
+_NEIGHBOUR_RADIUS_VOXELS = 1.8  # voxel sides: neighbours share a face, an edge or a corner
+_INTERPOLATION_NEIGHBOURS = 4  # nearest voxels that a value at a point is a mean of
+_MAX_DISTANCE_VOXELS = 2.5  # voxel sides: a point farther than that from all voxels is not on this surface
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,9 @@ class SurfaceVoxels:
         normals: (V, 3) the mean of its points' normals, made unit; 0 where none is known.
         point_counts: (V,) how many points each holds.
         voxel_of_input: (N,) the voxel of each point that `voxelise_surface` was given; −1 for points of dropped voxels.
-        points_scene, points_rgb, points_voxel: (M, 3), (M, 3), (M,) the points that lie in voxels, in the order given.
+        points_scene: (M, 3) the points that lie in voxels, in the order given.
+        points_rgb: (M, 3) their colours, in [0, 1].
+        points_voxel: (M,) the voxel that each lies in.
     """
 
     side_scene: float
@@ -78,17 +80,19 @@ class SurfaceVoxels:
         if not len(self):
             return np.zeros((len(points_scene), 0), np.int64), np.zeros((len(points_scene), 0))
         known = np.asarray(np.isfinite(points_scene).all(axis=1))
-        distance, voxel = self._tree.query(np.where(known[:, None], points_scene, 0), k=min(_INTERPOLATED, len(self)))
+        distance, voxel = self._tree.query(
+            np.where(known[:, None], points_scene, 0), k=min(_INTERPOLATION_NEIGHBOURS, len(self))
+        )
         distance, voxel = distance.reshape(len(points_scene), -1), voxel.reshape(len(points_scene), -1)
         weight = 1 / (distance + 0.2 * self.side_scene) ** 2
         weight /= weight.sum(axis=1, keepdims=True)
-        near = known & (distance[:, 0] < _MAX_DISTANCE * self.side_scene)
+        near = known & (distance[:, 0] < _MAX_DISTANCE_VOXELS * self.side_scene)
         return voxel.astype(np.int64), weight * near[:, None]
 
     @cached_property
     def neighbour_pairs(self) -> Int64[np.ndarray, "e 2"]:
         """(E, 2) every two voxels whose centres are at most 1.8 sides apart, each pair once."""
-        pairs = self._tree.query_pairs(_NEIGHBOUR_RADIUS * self.side_scene, output_type="ndarray")
+        pairs = self._tree.query_pairs(_NEIGHBOUR_RADIUS_VOXELS * self.side_scene, output_type="ndarray")
         return pairs.astype(np.int64).reshape(-1, 2)
 
     @cached_property

@@ -21,8 +21,8 @@ from langfield.models.relevancy import EncodedPhrases
 from langfield.query.index.raster import RasterSurface, box_mean, box_side
 from langfield.query.index.surface_voxels import SurfaceVoxels
 
-_PENALTY = 2.0  # log-odds for a mean that is 1 shorter than usual; between 1 and 4 it changes little
-_CLIPPED = 1e-6  # relevancy is kept so far from 0 and 1
+_PENALTY_PER_LENGTH = 2.0  # log-odds for a mean that is 1 shorter than usual; between 1 and 4 it changes little
+_CLIP = 1e-6  # relevancy is kept so far from 0 and 1
 _MIN_LEVELS = 2  # to average: the level of the smallest crops alone is too noisy
 
 
@@ -55,7 +55,7 @@ class VoxelEmbeddings:
             [a[s].median() if s.any() else a.new_ones(()) for a, s in zip(length, observed, strict=True)]
         )
         unit = means / length.clamp_min(1e-6)[..., None] * observed[..., None]
-        penalty = torch.where(observed, _PENALTY * (usual[:, None] - length), 0)
+        penalty = torch.where(observed, _PENALTY_PER_LENGTH * (usual[:, None] - length), 0)
         return cls(unit.half(), observed, penalty)
 
     @torch.no_grad()
@@ -68,7 +68,7 @@ class VoxelEmbeddings:
         levels, voxels, _ = self.vectors.shape
         out = torch.empty(levels, len(phrases), voxels, device=self.vectors.device)
         for level in range(levels):
-            plain = phrases.relevancy(self.vectors[level].float()).T.clamp(_CLIPPED, 1 - _CLIPPED)
+            plain = phrases.relevancy(self.vectors[level].float()).T.clamp(_CLIP, 1 - _CLIP)
             penalised = torch.sigmoid(torch.logit(plain) - self.disagreement_penalty[level])
             out[level] = penalised * self.observed[level]
         return out
@@ -128,7 +128,7 @@ def embed_voxels(
             if sums is None:
                 sums = torch.zeros(levels, len(voxels), smooth.shape[1], device=device)
             sums[level].index_add_(0, voxel.clamp_min(0), smooth * (voxel >= 0)[:, None])
-        progress(ProgressEvent("reading", done, len(rasters), "views", time.perf_counter() - started))
+        progress(ProgressEvent("scene index", done, len(rasters), "views", time.perf_counter() - started))
     if sums is None:
         sums = torch.zeros(levels, len(voxels), 1, device=device)
     means = sums / torch.from_numpy(np.maximum(voxels.point_counts, 1)).to(device)[:, None]

@@ -1,1 +1,1 @@
-"""Samplers: where along rays a radiance field is asked. `base` says what one is, and each has a module of its own."""
+"""Samplers: where along rays a radiance field is evaluated. `base` has the protocol, each sampler a module."""

@@ -1,5 +1,5 @@
-"""Proposal sampling: small density networks say where matter is, round after round (Mip-NeRF 360, Barron et al. 2022,
-§3)."""
+"""Proposal sampling: samples are drawn from the weights of small density networks, round after round (Mip-NeRF 360,
+Barron et al. 2022, §3)."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from langfield.core.rays import Rays
+from langfield.core.checks import check_counts, check_numbers, check_that
+from langfield.core.rays import JITTER_COLUMNS, Rays
 from langfield.fields.radiance import DensityConfig, DensityField
 from langfield.ops.compositing import render_weights
 from langfield.renderers.samplers.base import (
@@ -21,20 +22,27 @@ from langfield.renderers.samplers.base import (
     stratified_edges,
 )
 
+_FARTHEST = 1e6  # beyond, a normalised coordinate in float32 no longer tells distances apart
+
 
 @dataclass(frozen=True)
 class ProposalSamplerConfig(SamplerConfig):
-    """Proposal networks and how they are used and trained.
+    """Proposal networks, and how they are used and trained.
 
     Attributes:
-        networks: one for each round.
-        proposal_samples: samples per ray in each round.
-        samples: in the last round, which the radiance field is asked at.
-        near, far: the part of the ray looked at, scene units.
-        anneal_steps, anneal_slope: proposal weights are raised to a power that grows to 1 (Mip-NeRF 360, eq. 18).
-        loss_weight: of the proposal loss.
-        update_every, warmup_steps: the networks train at every step first, and after `warmup_steps` at every
-            `update_every`-th.
+        networks: sizes of the proposal network of each round.
+        proposal_samples: samples per ray in each of these rounds.
+        samples: samples per ray in the last round, at which the radiance field is evaluated.
+        near: distance of the first edge from the ray's origin, scene units.
+        far: distance of the last edge.
+        anneal_steps: steps in which the power that proposal weights are raised to grows to 1 (Mip-NeRF 360, eq. 18).
+        anneal_slope: how fast it grows at first (b there).
+        loss_weight: weight of the proposal loss.
+        update_every: after `warmup_steps` steps, the networks train at every so many steps.
+        warmup_steps: steps in which the interval between their updates grows from 1 to `update_every`.
+
+    Raises:
+        ValueError: not one count of samples for each network.
     """
 
     type: ClassVar[str] = "proposal"
@@ -51,6 +59,16 @@ class ProposalSamplerConfig(SamplerConfig):
     warmup_steps: int = 5_000
 
     def __post_init__(self) -> None:
+        check_counts(self, "samples", "update_every")
+        check_counts(self, "anneal_steps", "warmup_steps", least=0)
+        check_numbers(self, "near", least=0)
+        check_numbers(self, "far", above=self.near, most=_FARTHEST)
+        check_numbers(self, "anneal_slope", above=0)
+        check_numbers(self, "loss_weight", least=0)
+        rounds = 1 <= len(self.networks) < JITTER_COLUMNS
+        check_that(self, "networks", rounds, f"1 to {JITTER_COLUMNS - 1} networks")
+        whole = all(isinstance(count, int) and count >= 1 for count in self.proposal_samples)
+        check_that(self, "proposal_samples", whole, "whole numbers of at least 1")
         if len(self.networks) != len(self.proposal_samples):
             raise ValueError(
                 f"sampler.proposal_samples has {len(self.proposal_samples)} counts for {len(self.networks)} networks; "
@@ -63,7 +81,11 @@ class ProposalSamplerConfig(SamplerConfig):
 
 
 class ProposalSampler(Sampler):
-    """Density networks that say where the next round's samples are drawn."""
+    """See the module.
+
+    Attributes:
+        networks: the proposal networks, one for each round.
+    """
 
     def __init__(self, config: ProposalSamplerConfig) -> None:
         super().__init__()
@@ -73,7 +95,7 @@ class ProposalSampler(Sampler):
     def forward(
         self, rays: Rays, step: int | None = None, jitter: Float[Tensor, "r k"] | None = None
     ) -> tuple[RaySamples, list[Round]]:
-        """See `Sampler.forward`: the last round's samples, and every proposal round's with their weights."""
+        """See `Sampler.forward`: the samples of the last round, and the proposal rounds."""
         c, trains = self.config, step is not None and self.trains_at(step)
         counts = [*c.proposal_samples, c.samples]
         rounds: list[Round] = []
@@ -91,23 +113,23 @@ class ProposalSampler(Sampler):
     def loss(
         self, samples: RaySamples, weights: Float[Tensor, "r s"], rounds: list[Round], step: int
     ) -> dict[str, Tensor]:
-        """See `Sampler.loss`: "proposal", at steps that train the networks."""
+        """See `Sampler.loss`: "proposal", at steps in which the networks train."""
         if not self.trains_at(step):
             return {}
         losses = [proposal_loss(samples, weights, s, w) for s, w in rounds]
         return {"proposal": self.config.loss_weight * torch.stack(losses).sum()}
 
     def phase(self, step: int) -> Hashable | None:
-        """Whether the networks train; None while their weights are annealed."""
+        """See `Model.phase`: whether the networks train; None while weights are annealed, by a power of the step."""
         return None if step < self.config.anneal_steps else self.trains_at(step)
 
     def trains_at(self, step: int) -> bool:
-        """At every step first, at every `update_every`-th after `warmup_steps` steps."""
+        """Whether the networks train at a step; see `ProposalSamplerConfig.update_every`."""
         grown = 1 + step * (self.config.update_every - 1) // max(self.config.warmup_steps, 1)
         return step % min(grown, self.config.update_every) == 0
 
     def _anneal(self, step: int | None) -> float:
-        """The power that weights are raised to (Mip-NeRF 360, eq. 18); 1 outside of training."""
+        """The power that proposal weights are raised to (Mip-NeRF 360, eq. 18); 1 outside of training."""
         c = self.config
         if step is None or c.anneal_steps <= 0:
             return 1.0
@@ -125,10 +147,10 @@ def resample(
     jitter: Float[Tensor, " r"] | None,
     uniform: float = 0.2,
 ) -> Float[Tensor, "r f"]:
-    """New edges drawn from the histogram `weights` on `s_edges` by inverting its cumulative sum.
+    """Edges of new samples, drawn from the histogram `weights` on `s_edges` by inverse transform sampling.
 
-    A total weight of `uniform` is spread over all bins, so that no interval is ever lost (as Mip-NeRF's padding does,
-    Barron et al. 2021, §3.1, but the same whatever the number of bins).
+    A total weight of `uniform` is spread over all bins, so that every interval can be sampled (Mip-NeRF's padding,
+    Barron et al. 2021, §3.1, but with a total that does not depend on the number of bins).
     """
     padded = weights + max(uniform, 1e-5) / weights.shape[1]
     cumulative = torch.cumsum(padded / padded.sum(dim=-1, keepdim=True), dim=-1).clamp(max=1.0)
@@ -147,9 +169,9 @@ def resample(
 def proposal_loss(
     samples: RaySamples, weights: Float[Tensor, "r s"], proposal: RaySamples, proposal_weights: Float[Tensor, "r p"]
 ) -> Float[Tensor, ""]:
-    """How much of the final weights a proposal's histogram fails to cover (Mip-NeRF 360, eq. 13).
+    """How far the final weights exceed the bound that a proposal's histogram gives (Mip-NeRF 360, eq. 13).
 
-    Gradients reach the proposal only.
+    Gradients flow to the proposal only.
     """
     weights = weights.detach()
     cumulative = torch.cat([torch.zeros_like(proposal_weights[:, :1]), proposal_weights.cumsum(dim=-1)], dim=-1)
