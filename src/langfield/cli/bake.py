@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class BakeCommand(RunOptions):
-    """Make a trained field (lerf, voxel_lift) into Gaussians with sparse language codes, and say how alike both answer."""
+    """Make a trained field (lerf, voxel_lift) into Gaussians with sparse language codes; say how alike both answer."""
 
     out: Path
     """The run directory to write. A baked run there is replaced; a trained one is not."""
