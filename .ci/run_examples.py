@@ -94,9 +94,11 @@ def position_and_box() -> None:
 
 
 def own_threshold() -> None:
-    text = example("own_threshold.py", "runs/table", "0.99", "mug", "bicycle")
-    found(r"mug: not there \(presence 0\.\d\d; by default there\)", text)
-    found(r"bicycle: not there \(presence 0\.\d\d; by default not there\)", text)
+    text = example("own_threshold.py", "runs/table", "0.02", "red ceramic mug", "bicycle")
+    position = found(f"red ceramic mug: at {POINT}", text).groups()
+    wanted(distance_m(position, "red ceramic mug") < 0.05, f"the mug is not at {position}")
+    presence = float(found(rf"bicycle: at {POINT} \(presence {NUMBER}\)", text)[4])
+    wanted(0.02 < presence < 0.5, f"the presence of a bicycle is {presence}")
 
 
 def object_points() -> None:

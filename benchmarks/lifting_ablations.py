@@ -161,7 +161,11 @@ class Ablation:
             weighing_s = self._since(start)
         for setting in alike:
             begun, own = time.perf_counter(), setting.lifting
-            options = {"keep": own.codes_kept, "min_contribution": own.min_contribution, "robust": own.robust}
+            options: dict[str, Any] = {
+                "keep": own.codes_kept,
+                "min_contribution": own.min_contribution,
+                "robust": own.robust,
+            }
             of_gaussians = lifted.contribution, lifted.distance_scene, lifted.crop_angles
             made = LanguageMap.from_weights(
                 lifted.codebook, weights, *of_gaussians, **(options | dict(setting.choices))

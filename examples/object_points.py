@@ -16,7 +16,7 @@ end_header"""
 
 run, phrase, out = sys.argv[1:]
 (answer,) = langfield.open(run).query([phrase])
-if not answer.hits:
+if not answer.present:
     sys.exit(f"{phrase}: not there")
 points_world = np.concatenate([hit.points_world for hit in answer.hits])
 np.savetxt(out, points_world, fmt="%.5f", header=HEADER.format(len(points_world)), comments="")

@@ -12,18 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 from PIL import Image
 from tests.cli.conftest import STEPS, Trained, failure, printed_json
-from tests.data.scenes import arc_cameras, write_ball_scene
+from tests.data.scenes import write_ball_scene
 
 import langfield
 from langfield.cli.answer_files import write_answers
 from langfield.cli.main import main
 from langfield.core.progress import silent
 from langfield.models.voxels.voxel_lift import VoxelLift
-from langfield.query.best_views import views_of_point
 from langfield.runs.directory import save_training_document
 from langfield.training.loop import _Session
 
@@ -335,33 +332,3 @@ def test_help_is_quick_because_torch_is_not_loaded():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "query" in result.stdout
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.tuples(*[st.floats(-2, 2)] * 3))
-def test_views_of_a_point_are_near_and_have_it_well_inside(point: tuple[float, float, float]):
-    """First those that have it well inside, the nearest first; then those that have it least near an edge."""
-    cameras = arc_cameras(10, 64, 48)
-    offset, depth = {}, {}
-    for index, camera in enumerate(cameras):
-        x, y, z = np.linalg.inv(camera.world_from_camera)[:3] @ (*point, 1)
-        offset[index] = max(abs(camera.fx_px * x / z) / 64, abs(camera.fy_px * y / z) / 48) if z > 0 else 1.0
-        depth[index] = z
-    assume(all(abs(value - limit) > 1e-4 for value in offset.values() for limit in (0.36, 0.5)))
-    inside = sorted((index for index in offset if offset[index] < 0.36), key=lambda index: depth[index])
-    edge = sorted((index for index in offset if 0.36 < offset[index] < 0.5), key=lambda index: offset[index])
-    found = views_of_point(cameras, point)
-    if not inside and not edge:
-        assert found == [0, 3, 6, 9]
-        return
-    expected = [*inside, *edge][:4]
-    assert len(found) == len(expected)
-    for this, that in zip(found, expected, strict=True):  # equally good ones may change places
-        assert offset[this] == pytest.approx(offset[that], abs=1e-4) or depth[this] == pytest.approx(
-            depth[that], abs=1e-4
-        )
-
-
-def test_views_are_spread_evenly_where_there_is_no_point_to_look_at():
-    assert views_of_point(arc_cameras(10, 64, 48), None) == [0, 3, 6, 9]
-    assert views_of_point(arc_cameras(2, 64, 48), None) == [0, 1]

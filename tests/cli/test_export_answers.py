@@ -234,3 +234,29 @@ def test_a_threshold_of_ones_own_writes_what_is_not_there(run: Session, tmp_path
     assert "is of the whole scene" in failure(capsys, options)
     out_of_range = ["query", "run", "nothing", "--min-presence", "2"]
     assert failure(capsys, out_of_range).startswith("min_presence must be a number from 0 to 1")
+
+
+def test_a_mask_of_what_a_photo_does_not_show_is_left_out_unless_the_photo_was_asked_for(
+    run: Session, tmp_path: Path, capsys, monkeypatch
+):
+    (hit,) = run.query(["thing"])[0].hits
+    away = replace(run.views[0].camera, world_from_camera=np.diag([1.0, -1, -1, 1]))  # looks at nothing
+    blind = replace(run.views[0], camera=away.moved(WORLD_FROM_SCENE))
+
+    def opened(*args, **kwargs) -> Session:
+        made = session()
+        answers = made.query(["thing"])
+        made.query = lambda *args, **kwargs: answers
+        made.views = (blind, *made.views[1:])
+        return made
+
+    assert blind.name in hit.views
+    monkeypatch.setattr("langfield.open", opened)
+    printed = exported(capsys, "--format masks --phrase thing", tmp_path / "best")
+    assert printed["empty"] == [{"view": blind.name, "phrase": "thing"}]
+    assert in_folder(tmp_path / "best") == [*(f"0{n + 1}-{n}_mask_01-thing.png" for n in (1, 2, 3)), "coco.json"]
+    check_coco(json.loads((tmp_path / "best" / "coco.json").read_text()))
+    printed = exported(capsys, f"--format masks --phrase thing --views {blind.name}", tmp_path / "asked")
+    assert printed["empty"] == [{"view": blind.name, "phrase": "thing"}]
+    with Image.open(tmp_path / "asked" / "01-0_mask_01-thing.png") as picture:
+        assert not np.asarray(picture).any()

@@ -42,3 +42,12 @@ def test_progress_counts_photos():
     run, events = session(), []
     langfield.coco_document(run, ["thing"], views=run.views[:2], progress=events.append)
     assert [(e.done, e.total) for e in events if e.stage == "masks"] == [(1, 2), (2, 2)]
+
+
+def test_a_bare_phrase_is_refused_and_a_threshold_of_ones_own_is_kept():
+    run = session()
+    with pytest.raises(langfield.LangfieldError, match="phrases"):
+        langfield.coco_document(run, "thing")
+    (answer,) = run.query(["thing"])
+    assert not langfield.coco_document(run, ["thing"], min_presence=answer.presence)["annotations"]
+    assert langfield.coco_document(run, ["thing"], min_presence=0.0)["annotations"]

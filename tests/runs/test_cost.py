@@ -22,14 +22,14 @@ costs = st.builds(
 
 @given(costs, costs, costs)
 def test_calls_add_up_in_any_grouping_and_none_is_forgotten(a, b, c):
-    left, right = a.then(b).then(c), a.then(b.then(c))
+    left, right = a.plus(b).plus(c), a.plus(b.plus(c))
     assert left.seconds == pytest.approx(right.seconds) == pytest.approx(a.seconds + b.seconds + c.seconds)
     assert left.stages == pytest.approx(dict(right.stages))
     assert left.stages.keys() == a.stages.keys() | b.stages.keys() | c.stages.keys()
     assert left.memory_bytes == right.memory_bytes == max(a.memory_bytes, b.memory_bytes, c.memory_bytes)
     assert left.crops_per_second == right.crops_per_second
     assert left.device == right.device == c.device
-    assert RunCost().then(a) == a.then(RunCost()) == a
+    assert RunCost().plus(a) == a.plus(RunCost()) == a
 
 
 @given(costs)

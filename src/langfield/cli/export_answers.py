@@ -83,40 +83,49 @@ def export_answers(
     if kind in ("object", "hide") and request.present and not session.has_splats:
         session.surface(progress=console.progress)
     files: list[Path] = []
-    count: dict[str, int] = {}
+    facts: dict[str, Any] = {}
     if kind == "json":
         make_folder(out.parent)
         write_json(out, {"answers": [answer.to_json() for answer in answers]})
         files = [out]
     elif request.present:
-        files, count = _WRITERS[kind](request, console)
+        files, facts = _WRITERS[kind](request, console)
     if files:
         console.say(f"{len(files)} files in {out}" if out.is_dir() else f"{out}: written")
     else:
         console.say("nothing was written: none of the phrases is there")
     absent = [answer.phrase for answer in answers if not answer.present]
-    return {"format": kind, "files": [str(file) for file in files], "absent": absent} | count
+    return {"format": kind, "files": [str(file) for file in files], "absent": absent} | facts
 
 
-_FilesAndCounts = tuple[list[Path], dict[str, int]]
+_FilesAndFacts = tuple[list[Path], dict[str, Any]]
 
 
-def _masks(request: ExportRequest, console: Console) -> _FilesAndCounts:
+def _masks(request: ExportRequest, console: Console) -> _FilesAndFacts:
+    """Masks of phrases that a photo does not show are written only for photos that were asked for."""
     folder, phrases_by_view = make_folder(request.out), request.phrases_by_view()
     views = _file_stems([view for view, _ in phrases_by_view])
     document = CocoDocument([view for view, _ in phrases_by_view], [answer.phrase for answer in request.present])
     scores = {answer.phrase: [hit.score for hit in answer.hits] for answer in request.present}
-    files = []
+    files, empty = [], []
     for shown in phrases_in_photos(request.session, phrases_by_view, **request.question, progress=console.progress):
         name = f"{views[shown.view.name]}_mask_{request.slugs[shown.phrase]}.png"
+        if not shown.mask.any():
+            empty.append({"view": shown.view.name, "phrase": shown.phrase})
+            if request.views is None:
+                continue
         files.append(write_picture(folder / name, shown.mask))
         hits = request.session.hit_masks(shown.view.camera, shown.phrase, **request.question)
         document.add(shown.view, shown.phrase, hits, scores[shown.phrase], name)
     write_json(folder / "coco.json", document.to_json())
-    return [*files, folder / "coco.json"], {}
+    if empty:
+        what = "masks are left out" if request.views is None else "masks are empty"
+        first = f"{empty[0]['phrase']} is not seen in {empty[0]['view']}"
+        console.say(f"{len(empty)} {what}: {first}{', and so on' if len(empty) > 1 else ''}")
+    return [*files, folder / "coco.json"], {"empty": empty}
 
 
-def _relevancy(request: ExportRequest, console: Console) -> _FilesAndCounts:
+def _relevancy(request: ExportRequest, console: Console) -> _FilesAndFacts:
     folder, phrases_by_view = make_folder(request.out), request.phrases_by_view()
     views, files = _file_stems([view for view, _ in phrases_by_view]), []
     for shown in phrases_in_photos(request.session, phrases_by_view, **request.question, progress=console.progress):
@@ -127,7 +136,7 @@ def _relevancy(request: ExportRequest, console: Console) -> _FilesAndCounts:
     return files, {}
 
 
-def _object(request: ExportRequest, console: Console) -> _FilesAndCounts:
+def _object(request: ExportRequest, console: Console) -> _FilesAndFacts:
     """One file of all phrases if that was asked for, else one of each."""
     phrases = [answer.phrase for answer in request.present]
     if request.out.suffix == ".ply":
@@ -147,7 +156,7 @@ def _object(request: ExportRequest, console: Console) -> _FilesAndCounts:
     return files, {"count": count}
 
 
-def _hide(request: ExportRequest, console: Console) -> _FilesAndCounts:
+def _hide(request: ExportRequest, console: Console) -> _FilesAndFacts:
     phrases = [answer.phrase for answer in request.present]
     chosen = elements_of(request.session, phrases, **request.question)
     assert chosen is not None
@@ -156,7 +165,7 @@ def _hide(request: ExportRequest, console: Console) -> _FilesAndCounts:
     return [request.out], {"count": write_elements(request.session, request.out, ~chosen)}
 
 
-_WRITERS: Mapping[str, Callable[[ExportRequest, Console], _FilesAndCounts]] = {
+_WRITERS: Mapping[str, Callable[[ExportRequest, Console], _FilesAndFacts]] = {
     "masks": _masks,
     "relevancy": _relevancy,
     "object": _object,

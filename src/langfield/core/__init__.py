@@ -1,6 +1,7 @@
 """What every other package stands on. It knows nothing of photos, models or phrases.
 
 cameras          cameras with any lens
+camera_checks    what a camera must be, checked where one is given
 rays             rays through pixels
 transforms       rigid motions, similarities, other programs' axes
 quaternions      rotations as quaternions
@@ -9,6 +10,8 @@ observed_scales  the physical scales that a pyramid of crops shows a place at
 sampling         fewer of many
 voxels           points in the voxels of a grid
 config           configurations as JSON
+checks           what configurations check of their fields
+choices          names to choose from, and errors about mistyped ones
 json_files       JSON files, read strictly
 files            digests of files
 errors           errors that people read

@@ -39,7 +39,8 @@ def checked_pose(pose: Any, name: str = "world_from_camera", axes: str = AXES) -
 
     Args:
         pose: 4×4, or 3×4 without the last row; an array, nested lists, or a tensor in main memory.
-        name, axes: what to call it, and which axes are meant, in an error.
+        name: of the argument, for errors.
+        axes: which axes are meant, for errors.
     """
     matrix = _array(pose, name, "4 by 4 matrix", axes)
     if matrix.shape == (3, 4):

@@ -92,10 +92,13 @@ class Camera:
         """A pinhole at `eye` with `target` in the middle of its picture.
 
         Args:
-            eye, target: points of the world frame, in its units.
+            eye: the camera's centre, in the world frame and its units.
+            target: the point in the middle of the picture, in the world frame and its units.
             up: the direction of the world frame that is up in the picture.
-            width_px, height_px: the picture's size.
-            fov_y_deg, focal_px: the picture's vertical opening angle, or its focal length in pixels; one of the two.
+            width_px: the picture's width.
+            height_px: the picture's height.
+            fov_y_deg: the picture's vertical field of view in degrees; this or `focal_px`.
+            focal_px: the focal length in pixels; this or `fov_y_deg`.
 
         Raises UsageError for numbers that make no camera.
         """
@@ -121,7 +124,8 @@ class Camera:
             intrinsics: the matrix of fx, 0, cx; 0, fy, cy; 0, 0, 1 in pixels, where the centre of the top left pixel is
                 (0.5, 0.5): OpenCV's calibration calls it (0, 0), so add 0.5 to its cx and cy. Or one focal length, for
                 a principal point in the middle.
-            width_px, height_px: the picture's size.
+            width_px: the picture's width.
+            height_px: the picture's height.
             distortion: in OpenCV's order: k1, k2, p1, p2, k3, k4, k5, k6 (none, the first 4 or 5, or all), of a fisheye
                 k1, k2, k3, k4.
 
@@ -316,15 +320,20 @@ class Cameras:
         return torch.where(self.fisheye[camera_index, None], _fisheye_direction(plane, coefficients), direction)
 
     def project(
-        self, camera_index: int, points: Float[Tensor, "p 3"]
+        self, camera_index: int | Int64[Tensor, " p"], points: Float[Tensor, "p 3"]
     ) -> tuple[Float[Tensor, "p 2"], Float[Tensor, " p"]]:
-        """Where points (in the cameras' frame) fall in one camera's picture.
+        """Where points (in the cameras' frame) fall in one camera's picture, or each in that of its own camera.
 
         Returns xy in pixels and z-depth; xy means nothing where the depth is not positive.
         """
         pose = self.frame_from_camera[camera_index]
-        local = (points - pose[:, 3]) @ pose[:, :3]
-        plane = self._distorted_plane(local, torch.full((len(points),), camera_index, device=points.device))
+        if isinstance(camera_index, int):
+            local = (points - pose[:, 3]) @ pose[:, :3]
+            every = torch.full((len(points),), camera_index, device=points.device)
+        else:
+            local = ((points - pose[:, :, 3])[:, None, :] @ pose[:, :, :3])[:, 0]
+            every = camera_index
+        plane = self._distorted_plane(local, every)
         return plane * self.focal_px[camera_index] + self.centre_px[camera_index], local[:, 2]
 
     def lens_error_px(self, camera_index: Int64[Tensor, " r"], xy_px: Float[Tensor, "r 2"]) -> Float[Tensor, " r"]:

@@ -108,6 +108,7 @@ def coco_document(
     *,
     views: Sequence[RunView] | None = None,
     negatives: Sequence[str] | None = None,
+    min_presence: float = 0.5,
     progress: Progress = silent,
 ) -> Mapping[str, Any]:
     """Where phrases are in photos, as COCO's object instances: `json.dumps` makes the file of it.
@@ -119,16 +120,17 @@ def coco_document(
         session: a run that `langfield.open` opened.
         phrases: the categories; one that is not in the scene has no annotations.
         views: which of the run's photos are the images; None for all.
-        negatives: as in `Session.query`.
+        negatives, min_presence: as in `Session.query`.
         progress: gets the stage "masks" besides those of `Session.query`.
     """
     images = session.views if views is None else views
-    answers = session.query(list(dict.fromkeys(phrases)), negatives=negatives, progress=progress)
-    document, start = CocoDocument(images, [answer.phrase for answer in answers]), time.monotonic()
+    answers = session.query(phrases, negatives=negatives, min_presence=min_presence, progress=progress)
+    document, start = CocoDocument(images, [*dict.fromkeys(phrases)]), time.monotonic()
+    present = {answer.phrase: answer for answer in answers if answer.present}
     for done, view in enumerate(images, start=1):
-        for answer in (answer for answer in answers if answer.present):
-            masks = session.hit_masks(view.camera, answer.phrase, negatives=negatives)
-            document.add(view, answer.phrase, masks, [hit.score for hit in answer.hits])
+        for phrase, answer in present.items():
+            masks = session.hit_masks(view.camera, phrase, negatives=negatives, min_presence=min_presence)
+            document.add(view, phrase, masks, [hit.score for hit in answer.hits])
         progress(ProgressEvent("masks", done, len(images), "photos", time.monotonic() - start))
     return document.to_json()
 

@@ -1,6 +1,6 @@
 """What encoders make of a scene's photos: computed once, cached, and sampled.
 
-photos      the photos that a model learns from, as it may read them
+photos      what models may read of the photos that they learn from
 pyramid     LERF's pyramid of crops, each with its embedding
 dense       a grid of features over each photo
 extraction  photos through an encoder into the cache, and out of it as one table

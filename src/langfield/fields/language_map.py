@@ -1,5 +1,5 @@
-"""A scene's language as sparse codes: for each of N elements in space (Gaussians, for example) and each of L crop
-sizes, up to K rows of a codebook of unit embeddings, and their shares.
+"""A scene's language as sparse codes: for each of N elements (such as Gaussians) and each of L crop levels, up to K
+rows of a codebook of unit embeddings, and their shares.
 
 Nothing here is trained. Lifting sums up, for every element and code, the element's contributions to pixels whose crop
 has that code (`langfield.models.gaussians.lifting`). The mean embedding of the pixels that show an element (Occam's

@@ -82,9 +82,9 @@ LIFT = VoxelLiftConfig(
 # Larger crops, twice as far apart: half as many as LERF's, and each thing is still in several.
 LIFT_PYRAMID = PyramidRecipe((0.14, 0.2, 0.28, 0.38, 0.5), 0.5)
 
-# Four photos a step keep a GPU busy that one would not; the first steps see them small. The means' learning rate falls
-# to a quarter, and the noise with it, not to a hundredth: Gaussians that begin at random have far to go in so few
-# steps (docs/benchmarks/training-gaussians.md, "Rates of the means").
+# Four photos a step keep a GPU busy that one would not. The learning rate of the means, and MCMC's noise with it,
+# decays to a quarter and not to a hundredth: Gaussians that begin at random have far to go in so few steps
+# (docs/benchmarks/training-gaussians.md, "Rates of the means").
 SPLAT = SplatConfig(
     gaussians=GaussianConfig(capacity=500_000),
     strategy=MCMCConfig(refine_start=100, refine_every=50, refine_stop=1_200, growth_factor=1.2),
@@ -135,7 +135,7 @@ class TrainingRecipe:
         feature_views: the most training photos that are encoded, evenly spread; None for all.
 
     Raises:
-        UsageError: steps, rays, head_rays or feature_views below 1.
+        ValueError: steps, rays, head_rays or feature_views below 1.
     """
 
     summary: str

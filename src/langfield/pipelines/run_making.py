@@ -48,15 +48,16 @@ class TrainReport:
 
     Attributes:
         run: the run directory.
-        steps: done in all.
-        seconds: over all calls that worked on the run; one that found it finished adds nothing.
-        psnr: in dB, of a few test views (on a CPU small ones); None without test views.
+        steps: steps done in all.
+        seconds: duration of all calls that worked on the run; one that found it finished adds nothing.
+        psnr: in dB, mean over a few test views (on a CPU small ones); None without test views.
         stages: those seconds by stage.
-        memory_bytes: the largest peak of such a call, on the GPU if one was used.
-        crops_per_second: of the image-text encoder; 0 when the cache had everything.
+        memory_bytes: largest peak memory of such a call, on the GPU if one was used.
+        crops_per_second: speed of the image-text encoder; 0 if the cache had all features.
         preset: name of the preset; "own" for a recipe of one's own.
         device: where it was trained.
-        call_seconds, call_stages: of this call alone.
+        call_seconds: duration of this call.
+        call_stages: those seconds by stage.
     """
 
     run: Path
@@ -215,6 +216,7 @@ def make_run(spec: RunSpec, fit_model: FitFunction, watch: Stopwatch, progress: 
 
 
 def _cost_of_call(watch: Stopwatch, bank: FeatureBank, device: torch.device) -> RunCost:
+    """What this call has cost so far."""
     return RunCost(
         watch.elapsed(), watch.so_far(), peak_memory_bytes(device), bank.report.crops_per_second, str(device)
     )

@@ -7,9 +7,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
-from langfield.core.cameras import Camera
-from langfield.query.best_views import views_of_point
-
 _BOX_PERCENTILES = (2, 98)  # of the points along each axis; the outermost 2 % on either side are left out
 
 
@@ -55,7 +52,7 @@ class Hit:
         score: its peak relevancy in [0, 1], a mean over crop levels, smoothed over the surface. 0.5 would mean, of
             LERF's relevancy at one level, that no negative phrase wins.
         scale_world: height, at this place, of the crops that fit the phrase best, world units.
-        views: names of up to four photos that show it best.
+        views: names of up to four photos that show it best, with nothing in front of it.
         elements: how many of the run's Gaussians lie in it; of a field, how many `points_world` are.
         points_world: (K, 3) the points of the scene's surface that lie in it.
     """
@@ -77,7 +74,7 @@ class Hit:
         score: float,
         scale_world: float,
         elements: int,
-        cameras: Sequence[tuple[str, Camera]],
+        views: Sequence[str],
     ) -> "Hit":
         """The hit that a region's points make. Boxes and position leave out the outermost 2 % on either side.
 
@@ -87,14 +84,13 @@ class Hit:
             score: the region's peak relevancy.
             scale_world: height of the crops that fit best, world units.
             elements: how many of the run's Gaussians lie in the region; of a field, how many points.
-            cameras: the photos' names and cameras (world frame), to choose `views` from.
+            views: names of the photos that show it best.
         """
         low, high = np.percentile(points_world, _BOX_PERCENTILES, axis=0)
         position = _triple(box_centre(core_world))
-        best = [cameras[i][0] for i in views_of_point([camera for _, camera in cameras], position)]
         box = Box(_triple(low), _triple(high))
         around = oriented_box(points_world)
-        return cls(position, box, around, score, scale_world, tuple(best), elements, points_world)
+        return cls(position, box, around, score, scale_world, tuple(views), elements, points_world)
 
     def to_json(self) -> dict[str, Any]:
         """One of an answer's "hits", without its points: plain lists and numbers."""

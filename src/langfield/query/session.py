@@ -28,7 +28,8 @@ from langfield.models.base import AskableView, Model, Rendered
 from langfield.models.config import ModelContext
 from langfield.models.registry import create_model
 from langfield.models.relevancy import EncodedPhrases
-from langfield.query.answers import Answer, Hit, ViewAnswers
+from langfield.query.answers import Answer, Hit, ViewAnswers, box_centre
+from langfield.query.best_views import BestViews
 from langfield.query.index.elements_in_voxels import ElementVoxels
 from langfield.query.index.regions import Region
 from langfield.query.index.scene_index import PhraseMatch, SceneIndex, build_scene_index
@@ -98,6 +99,7 @@ class Session:
         self._interpolator: VoxelInterpolator | None = None
         self._element_voxels: ElementVoxels | None = None
         self._surface: SurfacePoints | None = None
+        self._views_of_things: BestViews | None = None
         self._calibrations: dict[tuple[str, ...], PresenceCalibration | None] = {}
         self._matches: dict[tuple[str, tuple[str, ...]], PhraseMatch] = {}
 
@@ -384,13 +386,29 @@ class Session:
 
     def _hit(self, region: Region, match: PhraseMatch) -> Hit:
         index, world_from_scene = self._scene_index(silent), self._scene_from_world.inverse()
-        points_world, core_world = (
-            world_from_scene.points(index.voxels.points_in(voxels)) for voxels in (region.voxels, region.core)
+        points_scene, core_scene = (index.voxels.points_in(voxels) for voxels in (region.voxels, region.core))
+        views = self._best_views().of_thing(box_centre(core_scene), points_scene, index.voxels.side_scene)
+        return Hit.from_points(
+            world_from_scene.points(points_scene),
+            world_from_scene.points(core_scene),
+            score=region.peak,
+            scale_world=index.crop_height_scene(match.crop_level, region.voxels) / self._scene_from_world.scale,
+            elements=self._elements_in_voxels().count_in(region) if self.has_splats else len(points_scene),
+            views=views,
         )
-        scale_world = index.crop_height_scene(match.crop_level, region.voxels) / self._scene_from_world.scale
-        count = self._elements_in_voxels().count_in(region) if self.has_splats else len(points_world)
-        cameras = [(view.name, view.camera) for view in self.views]
-        return Hit.from_points(points_world, core_world, region.peak, scale_world, count, cameras)
+
+    def _best_views(self) -> BestViews:
+        """Made once, for all hits."""
+        if self._views_of_things is None:
+            cameras = {view.name: view.camera.moved(self._scene_from_world) for view in self.views}
+            self._views_of_things = BestViews(cameras, self._depth_scene)
+        return self._views_of_things
+
+    def _depth_scene(self, camera: Camera) -> Float32[np.ndarray, "h w"]:
+        """Z-depth that a camera of the scene frame sees, scene units."""
+        depth = self._model.render(camera, ("depth",)).depth_scene
+        assert depth is not None
+        return depth.float().cpu().numpy()
 
     # -- another representation --------------------------------------------------------------------------------------
 

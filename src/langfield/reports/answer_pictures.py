@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from langfield.query.answers import Answer
-from langfield.query.best_views import views_of_point
+from langfield.query.best_views import spread_views
 from langfield.query.pictures import composited, relevancy_picture
 from langfield.query.session import Session
 from langfield.reports.contact_sheet import SheetRow
@@ -89,12 +89,15 @@ def verdict(answer: Answer) -> str:
 def best_view_indices(session: Session, answers: Sequence[Answer], negatives: Sequence[str] | None = None) -> list[int]:
     """For each answer the index in `session.views` of the view in which its phrase scores highest.
 
-    Candidates are the views that show the answer's position best (`views_of_point`); each is rendered once.
+    Candidates are the photos that show the best hit best, or of an answer without hits some spread over all; each is
+    rendered once.
     """
     cameras = [view.camera for view in session.views]
+    index_of = {view.name: index for index, view in enumerate(session.views)}
     answers_of: dict[int, list[int]] = {}  # for each candidate view the answers that it is a candidate for
     for number, answer in enumerate(answers):
-        for candidate in views_of_point(cameras, answer.position):
+        names = answer.hits[0].views if answer.hits else ()
+        for candidate in [index_of[name] for name in names if name in index_of] or spread_views(len(cameras)):
             answers_of.setdefault(candidate, []).append(number)
     best: list[tuple[float, int]] = [(-1.0, 0)] * len(answers)
     for candidate, numbers in answers_of.items():

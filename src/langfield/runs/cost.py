@@ -26,8 +26,8 @@ class RunCost:
     crops_per_second: float = 0.0
     device: str = ""
 
-    def then(self, later: "RunCost") -> "RunCost":
-        """This and what a later call spent."""
+    def plus(self, later: "RunCost") -> "RunCost":
+        """The cost of this and of a later call together."""
         names = dict.fromkeys((*self.stages, *later.stages))
         return RunCost(
             seconds=self.seconds + later.seconds,
@@ -38,6 +38,7 @@ class RunCost:
         )
 
     def to_json(self) -> Document:
+        """The key "cost" of `training.json`."""
         return {
             "seconds": round(self.seconds, 3),
             "stages": {name: round(seconds, 3) for name, seconds in self.stages.items()},
@@ -48,7 +49,8 @@ class RunCost:
 
     @classmethod
     def of_training(cls, document: Mapping[str, Any]) -> "RunCost":
-        """What `training.json` says. Of a run that kept no cost yet (0.1.0) the time of its steps is known."""
+        """That in a `training.json`. Runs of langfield 0.1.0 have none there: of them only the time of the steps is
+        known."""
         match document.get("cost"):
             case {
                 "seconds": int() | float() as seconds,

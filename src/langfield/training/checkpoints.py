@@ -52,12 +52,16 @@ class Checkpoints:
         self._document: Mapping[str, Any] | None = None
 
     def count_cost(self, of_call: Callable[[], RunCost]) -> None:
-        """From now on, every saved state says what the run has cost, with what `of_call` says of this call so far."""
+        """Save what the run has cost with every state from now on.
+
+        Args:
+            of_call: gives what this call has cost so far.
+        """
         self._cost_of_call = of_call
 
     def cost(self) -> RunCost:
-        """What the run has cost so far, over all calls. One that found it finished does not count: it made nothing."""
-        return self._cost_before.then(self._cost_of_call()) if self.saved else self._cost_before
+        """What the run has cost so far, over all calls but those that found it finished."""
+        return self._cost_before.plus(self._cost_of_call()) if self.saved else self._cost_before
 
     def save(self, snapshot: Snapshot) -> None:
         """Replace the saved state, all or nothing.
@@ -79,7 +83,7 @@ class Checkpoints:
         save_run(self.path, self._info, {"model": model})
 
     def save_cost(self) -> None:
-        """Let the state that this call saved last, if any, say what the run has cost up to now."""
+        """Update the cost in the state that this call saved last, if it saved one."""
         if self._document is not None:
             save_training_document(self.path, self._with_cost(self._document))
 
@@ -95,7 +99,7 @@ class Checkpoints:
 
 
 def _saved_cost(run: Run) -> RunCost:
-    """Nothing where it cannot be read: whoever goes on from the state says what is wrong with it."""
+    """What a saved run has cost; nothing if that cannot be read, which is an error only where the state is used."""
     try:
         return RunCost.of_training(run.training_document())
     except (OSError, RunError):
@@ -112,13 +116,15 @@ def _check_finite(model: Mapping[str, Tensor], path: Path) -> None:
 def open_checkpoints(
     path: Path, info: RunInfo, older_fingerprint: Callable[[int], str] | None = None
 ) -> Iterator[Checkpoints]:
-    """Take `path` for one training, to begin it or to go on with it.
+    """Lock `path` for one training, which begins or continues there.
 
     Args:
-        info: what is to be trained; what is saved from now on says this.
-        older_fingerprint: the scene's fingerprint by an older version of its rule, by which a run there may know it.
+        info: of the run that is to be trained, and that is saved.
+        older_fingerprint: a function that gives the scene's fingerprint by an older version of its rule, by which the
+            run there may have been saved.
 
-    Raises RunError if another process trains there, or if the run there is of another scene, model or config.
+    Raises:
+        RunError: another process trains there, or the run there is of another scene, model or config.
     """
     with lock_run(path):
         settle(path)

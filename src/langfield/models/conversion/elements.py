@@ -21,9 +21,7 @@ _MIN_VOXEL_GROWTH = 1.2  # factor by which voxels grow, at least, where there ar
 _NEIGHBOURS = 8
 _NEIGHBOUR_RADIUS = 2.5  # in voxel sides: farther neighbours may be on another surface
 _MIN_PLANE_POINTS = 3
-_SCALE_PER_SPACING = (
-    0.6  # standard deviation over distance to neighbours: a regular grid renders with alpha of about 0.9
-)
+_SCALE_PER_SPACING = 0.6  # standard deviation over distance to neighbours: a regular grid has an alpha of about 0.9
 _MIN_FLATNESS = 0.1  # of the standard deviation along the normal over that along the surface
 _OPACITY = 0.95
 

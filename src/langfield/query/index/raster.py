@@ -99,7 +99,7 @@ class RasterSurface:
         camera = view.camera
         pixels, shape = raster_pixels(view, stride)
         every_point = view.points_scene.reshape(camera.height_px, camera.width_px, 3).cpu().numpy()
-        eye = camera.world_from_camera[:3, 3].astype(every_point.dtype)
+        eye = camera.frame_from_camera[:3, 3].astype(every_point.dtype)
         normals = normals_towards_camera(every_point, eye).reshape(-1, 3)
         kept = torch.nonzero(view.points_scene[pixels].isfinite().all(dim=-1))[:, 0]
         flat = pixels[kept]
