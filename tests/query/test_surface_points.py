@@ -11,7 +11,7 @@ from tests.data.scenes import BALLS, arc_cameras, draw
 from langfield.core.cameras import Camera
 from langfield.core.errors import UsageError
 from langfield.core.transforms import Similarity
-from langfield.query.surface_points import SurfacePoints, backprojected, consistent, on_one_surface, surface_points
+from langfield.query.surface_points import SurfacePoints, backprojected, on_one_surface, surface_points
 
 FAR_AWAY = np.array([500_000.0, -4e6, 300.0])
 
@@ -91,16 +91,6 @@ def test_one_stray_pixel_is_no_cube():
         points = cloud.thinned(cube)
         assert np.abs(points.xyz[:, 2]).max() < 1e-9
         assert len(points) >= round(1 / cube) ** 2
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.floats(0.2, 3.0), st.integers(1, 5), st.integers(0, 5))
-def test_a_point_stays_if_no_fewer_views_see_it_than_look_through_it(z: float, see: int, through: int):
-    camera = Camera(np.eye(4), 16, 12, 15.0, 15.0, 8.0, 6.0)
-    behind, front = 1 + 7 / 15, 1 - 7 / 15  # of the depth: a little more than six pixels' slack
-    depths = [np.full((12, 16), z * share, np.float32) for share in (1,) * see + (behind,) * through + (front,) * 2]
-    kept = consistent(np.array([[0.0, 0.0, z], [0.0, 0.0, -z]]), [camera] * len(depths), depths)
-    assert kept.tolist() == [see >= 2 and see >= through, False]
 
 
 def test_twice_the_cube_is_about_a_quarter_of_the_points():

@@ -22,12 +22,12 @@ from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.sampling import subsample_evenly
 from langfield.core.transforms import Similarity
 from langfield.core.voxels import KEY_BITS, voxel_keys
+from langfield.query.index.consistency import SLACK_PX, consistent
 
 MAX_VIEWS = 100
 SIDE_PX = {"cuda": 640, "cpu": 160}  # longest side of the rendered pictures, by the device that renders them
 # Of depth, between neighbours: at such a pixel two surfaces meet, and its depth may lie between them.
 _MAX_RELATIVE_JUMP = 0.1
-_SLACK_PX = 6  # what is less far apart counts as the same surface
 _MIN_VIEWS = 2
 _MIN_COVERAGE_PER_VIEW = 0.1  # until it is `_MIN_VIEWS`
 
@@ -203,35 +203,18 @@ def _cleaned(
     """The voxels whose points are consistent between views and lie among enough others; all if none is."""
     offsets = sums.offsets()
     here = Similarity(np.eye(3), -sums.origin)  # so that far-away world origins cost no digits
-    kept = consistent(offsets, [camera.moved(here) for camera in cameras], depths, device)
-    side = _SLACK_PX * sums.voxel_size_world
+    kept = (
+        consistent(
+            torch.from_numpy(offsets).float().to(device),
+            [camera.moved(here) for camera in cameras],
+            [torch.from_numpy(depth).to(device) for depth in depths],
+            _MIN_VIEWS,
+        )
+        .cpu()
+        .numpy()
+    )
+    side = SLACK_PX * sums.voxel_size_world
     _, cube = np.unique(np.floor(offsets / side).astype(np.int64), axis=0, return_inverse=True)
     cube = cube.reshape(-1)
     kept &= np.bincount(cube, sums.area * kept)[cube] >= min_coverage * side**2
     return sums.subset(kept) if kept.any() else sums
-
-
-@torch.no_grad()
-def consistent(
-    points: Float64[np.ndarray, "n 3"],
-    cameras: Sequence[Camera],
-    depths: Sequence[Float32[np.ndarray, "h w"]],
-    device: torch.device | str = "cpu",
-) -> Bool[np.ndarray, " n"]:
-    """Which points at least two views see (one, of one view), and no fewer than look through them.
-
-    A view is a camera, of the points' frame, with its z-depth. It sees a point that is less than six pixels nearer or
-    farther than what it shows there; one that sees something in front says nothing.
-    """
-    where = torch.from_numpy(points).float().to(device)
-    sees, looks_through = torch.zeros(2, len(points), device=device)
-    for camera, depth in zip(cameras, depths, strict=True):
-        view = Cameras.from_list([camera], device)
-        xy, z = view.project(0, where)
-        inside = (z > 0) & (xy >= 0).all(dim=-1) & (xy < view.size_px[0]).all(dim=-1)
-        column, row = xy[inside].long().unbind(-1)
-        beyond = torch.from_numpy(depth).to(device)[row, column] - z[inside]
-        slack = _SLACK_PX * z[inside] / camera.fy_px
-        sees[inside] += (beyond.abs() <= slack).float()
-        looks_through[inside] += (beyond > slack).float()
-    return ((sees >= min(_MIN_VIEWS, len(cameras))) & (sees >= looks_through)).cpu().numpy()
