@@ -128,12 +128,18 @@ def test_an_object_and_the_scene_without_it_are_the_scene(run: Session, tmp_path
     assert one == alone | {"files": [str(tmp_path / "one.ply")], "absent": []}
     assert (tmp_path / "one.ply").read_bytes() == (tmp_path / "parts" / "01-thing.ply").read_bytes()
     hidden = exported(capsys, "--format hide --phrase thing", tmp_path / "hidden.ply")
-    xyz, _ = run.surface()
+    xyz, rgb = run.surface()
     assert (one["format"], hidden["format"]) == ("object", "hide")
     assert one["count"] + hidden["count"] == len(xyz)
     thing, rest = read_ply(tmp_path / "one.ply").xyz, read_ply(tmp_path / "hidden.ply").xyz
     both = np.concatenate([thing, rest])
     np.testing.assert_array_equal(np.sort(both, axis=0), np.sort(xyz.astype(np.float32), axis=0))
+    points = exported(capsys, "--format points", tmp_path / "points.ply")
+    assert points["count"] == len(xyz) == len(rgb)
+    scene = read_ply(tmp_path / "points.ply").xyz
+    rows = [{tuple(row) for row in cloud.tolist()} for cloud in (scene, thing, rest)]
+    assert rows[0] == rows[1] | rows[2]  # the scene without the thing is the points minus the thing
+    assert not rows[1] & rows[2]
     middle = WORLD_FROM_SCENE.points(THING.double().numpy())
     assert np.linalg.norm(thing.mean(axis=0) - middle) < 0.3
     assert np.linalg.norm(rest - middle, axis=1).min() > 0.3

@@ -103,11 +103,9 @@ class ExportCommand(RunOptions):
             make_folder(self.out.parent)
             count, what = write_splat_ply(self.out, splats), "Gaussians"
         else:
-            from langfield.export.points import surface_points
-
             make_folder(self.out.parent)
-            surface = surface_points(session, voxel_size_world=self.cube, progress=console.progress)
-            write_points_ply(self.out, surface.xyz, surface.rgb)
-            count, what = len(surface.xyz), f"points, one a cube of {surface.voxel_size_world:.3g}"
+            xyz, rgb = session.surface(voxel_size_world=self.cube, progress=console.progress)
+            write_points_ply(self.out, xyz, rgb)
+            count, what = len(xyz), "points" if self.cube is None else f"points, one a cube of {self.cube:.3g}"
         console.say(f"{self.out}: {count:,} {what}")
         return {"format": self.format, "files": [str(self.out)], "count": count}

@@ -80,6 +80,8 @@ def export_answers(
         if not answer.present:
             console.say(f"not there: {answer.phrase} (presence {answer.presence:.2f})")
     request = ExportRequest(session, answers, negatives, min_presence, chosen, out)
+    if kind in ("object", "hide") and request.present and not session.has_splats:
+        session.surface(progress=console.progress)
     files: list[Path] = []
     facts: dict[str, Any] = {}
     if kind == "json":

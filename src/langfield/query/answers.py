@@ -53,7 +53,7 @@ class Hit:
             LERF's relevancy at one level, that no negative phrase wins.
         scale_world: height, at this place, of the crops that fit the phrase best, world units.
         views: names of up to four photos that show it best, with nothing in front of it.
-        elements: how many of the run's elements lie in it (Gaussians; of a field, points of its surface).
+        elements: how many of the run's Gaussians lie in it; of a field, how many `points_world` are.
         points_world: (K, 3) the points of the scene's surface that lie in it.
     """
 
@@ -83,7 +83,7 @@ class Hit:
             core_world: of the region's core, at least one: the position is the middle of their box.
             score: the region's peak relevancy.
             scale_world: height of the crops that fit best, world units.
-            elements: how many of the run's elements lie in the region.
+            elements: how many of the run's Gaussians lie in the region; of a field, how many points.
             views: names of the photos that show it best.
         """
         low, high = np.percentile(points_world, _BOX_PERCENTILES, axis=0)

@@ -37,6 +37,7 @@ from langfield.query.phrase_arguments import negative_list, one_text, share, tex
 from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.pictures import to_uint8
 from langfield.query.presence import MIN_NOUNS, PresenceCalibration, common_nouns, distinct_texts, uncalibrated_presence
+from langfield.query.surface_points import SIDE_PX, SurfacePoints, surface_points
 from langfield.query.view_answers import VoxelInterpolator, hit_masks_in_view, score_view_as_lerf, score_view_from_index
 from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView
@@ -97,6 +98,7 @@ class Session:
         self._index: SceneIndex | None = None
         self._interpolator: VoxelInterpolator | None = None
         self._element_voxels: ElementVoxels | None = None
+        self._surface: SurfacePoints | None = None
         self._views_of_things: BestViews | None = None
         self._calibrations: dict[tuple[str, ...], PresenceCalibration | None] = {}
         self._matches: dict[tuple[str, tuple[str, ...]], PhraseMatch] = {}
@@ -277,28 +279,50 @@ class Session:
         `min_presence`: see `query`).
 
         Elements are the N Gaussians of `splats`; of runs that have none, the N points of `surface`. No two hits share
-        any. A Gaussian belongs to the voxel that its mean is nearest to, within 1.5 voxel sides: see
+        any. An element belongs to the index's voxel that it is nearest to, within 1.5 voxel sides: see
         `langfield.query.index.elements_in_voxels`.
         """
         (match,) = self._match([one_text(phrase, "phrase")], negative_list(negatives), min_presence)
         return [self._elements_in_voxels().mask_of(region) for region in match.hits]
 
     @_in_turn
-    def surface(self) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
-        """The points of the indexed surface, in the world frame, and their colours."""
-        voxels = self._scene_index(silent).voxels
-        points_world = self._scene_from_world.inverse().points(voxels.points_scene.astype(np.float64))
-        return points_world, to_uint8(voxels.points_rgb)
+    def surface(
+        self, *, voxel_size_world: float | None = None, progress: Progress = silent
+    ) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
+        """The surface as points of the world frame, and their colours; of any run.
+
+        They are what the training cameras see, cleaned of what they do not agree on: see
+        `langfield.query.surface_points`. The first call renders up to 100 of them.
+
+        Args:
+            voxel_size_world: side of the voxels that keep one point each, world units; None is what a pixel covers at
+                the median depth of the first view.
+
+        Raises UsageError if no surface is seen, or voxels are too small for the scene.
+        """
+        points = self._surface_points(progress)
+        if voxel_size_world is not None:
+            points = points.thinned(voxel_size_world)
+        return points.xyz, points.rgb
+
+    def _surface_points(self, progress: Progress) -> SurfacePoints:
+        """Made once."""
+        if self._surface is None:
+            cameras, side_px = [view.camera for view in self.train_views()], SIDE_PX[self.device.type]
+            self._surface = surface_points(
+                cameras, self.picture, side_px=side_px, device=self.device, progress=progress
+            )
+        return self._surface
 
     def _elements_in_voxels(self) -> ElementVoxels:
         """The voxel of each element; made once, for all phrases."""
         if self._element_voxels is None:
             voxels, elements = self._scene_index(silent).voxels, self._model.elements()
             if elements is None:
-                self._element_voxels = ElementVoxels.of_surface_points(voxels)
+                positions_scene = self._scene_from_world.points(self._surface_points(silent).xyz)
             else:
                 positions_scene = elements.positions_scene.double().cpu().numpy()
-                self._element_voxels = ElementVoxels.nearest(positions_scene, voxels)
+            self._element_voxels = ElementVoxels.nearest(positions_scene, voxels)
         return self._element_voxels
 
     def _match(
@@ -369,7 +393,7 @@ class Session:
             world_from_scene.points(core_scene),
             score=region.peak,
             scale_world=index.crop_height_scene(match.crop_level, region.voxels) / self._scene_from_world.scale,
-            elements=self._elements_in_voxels().count_in(region),
+            elements=self._elements_in_voxels().count_in(region) if self.has_splats else len(points_scene),
             views=views,
         )
 

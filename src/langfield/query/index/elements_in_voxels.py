@@ -32,11 +32,6 @@ class ElementVoxels:
         """Each point to the voxel whose centre is nearest, at most 1.5 voxel sides away. Args: points_scene: finite."""
         return cls(voxels.nearest(points_scene, _MAX_DISTANCE_VOXELS), len(voxels))
 
-    @classmethod
-    def of_surface_points(cls, voxels: SurfaceVoxels) -> "ElementVoxels":
-        """The surface's own points as elements, each in the voxel that holds it."""
-        return cls(voxels.points_voxel, len(voxels))
-
     def mask_of(self, region: Region) -> Bool[np.ndarray, " n"]:
         """Which elements lie in a region's voxels."""
         chosen = np.zeros(self.voxel_count + 1, dtype=np.bool_)  # the last one is for −1

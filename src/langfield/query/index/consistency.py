@@ -1,0 +1,41 @@
+"""Which points of depth maps other views agree with: what they look through is not there.
+
+A depth map shows some pixels where nothing is. Those of Gaussians, for one, are means, and hang in the air between a
+thing and what is behind it.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from langfield.core.cameras import Camera, Cameras
+
+SLACK_PX = 6  # what is less far apart along a ray counts as the same surface
+
+
+@torch.no_grad()
+def consistent(
+    points: Float[Tensor, "n 3"],
+    cameras: Sequence[Camera],
+    depths: Sequence[Float[Tensor, "h w"]],
+    min_views: int = 1,
+) -> Bool[Tensor, " n"]:
+    """Which points at least `min_views` views see, and no fewer than look through them.
+
+    A view is a camera, of the points' frame, with its z-depth (not finite where nothing is), on the points' device. It
+    sees a point that is less than six pixels nearer or farther than what it shows there; one that sees something in
+    front says nothing. Cost: a projection of all points into each view.
+    """
+    sees, looks_through = torch.zeros(2, len(points), device=points.device)
+    for camera, depth in zip(cameras, depths, strict=True):
+        view = Cameras.from_list([camera], points.device)
+        xy, z = view.project(0, points)
+        inside = (z > 0) & (xy >= 0).all(dim=-1) & (xy < view.size_px[0]).all(dim=-1)
+        column, row = xy[inside].long().unbind(-1)
+        beyond = depth[row, column] - z[inside]
+        slack = SLACK_PX * z[inside] / camera.fy_px
+        sees[inside] += (beyond.abs() <= slack).float()
+        looks_through[inside] += (beyond > slack).float()
+    return (sees >= min(min_views, len(cameras))) & (sees >= looks_through)
