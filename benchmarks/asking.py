@@ -31,4 +31,4 @@ def view_of(session: Session, camera: Camera) -> AskableView:
 def index_of(session: Session) -> SceneIndex:
     """The same as the session makes for itself at its first question."""
     cameras = [view.camera for view in session.train_views()]
-    return build_scene_index(cameras, lambda camera: view_of(session, camera), session.seen_scales())
+    return build_scene_index(cameras, lambda camera: view_of(session, camera), session.observed_scales())

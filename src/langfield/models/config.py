@@ -55,6 +55,11 @@ class ModelConfig:
         """What its batches are made of."""
         return RayBatching()
 
+    @property
+    def rays_at_once(self) -> int:
+        """Of how many rays, or pixels, the pieces are that it renders: what threads of a CPU share."""
+        return 2**15
+
     def prepare_device(self, device: torch.device, log: Path, progress: Progress, say: Callable[[str], None]) -> None:
         """Have what the model needs on a device (compiled kernels), before anything long begins.
 

@@ -16,6 +16,7 @@ from langfield.core.config import config_to_json
 from langfield.core.errors import RunError
 from langfield.core.progress import Progress, silent
 from langfield.core.sampling import every_nth_to_fit
+from langfield.core.threads import RAYS_PER_THREAD_RENDERED, torch_threads
 from langfield.core.transforms import Similarity
 from langfield.data.queries import QUERIES_FILE, read_queries
 from langfield.fields.gaussians import GaussianConfig, Gaussians
@@ -172,7 +173,9 @@ def _converted(session: Session, most: int, progress: Progress) -> Converted:
     scene_from_world = Similarity.from_matrix(session.info.scene_from_world)
     views = every_nth_to_fit(session.train_views(), _VIEWS)
     cameras = [view.camera.moved(scene_from_world) for view in views]
-    return session.model.to_gaussians(cameras, session.observed_scales(), most, progress)
+    threads = session.model.config.rays_at_once // RAYS_PER_THREAD_RENDERED
+    with torch_threads(threads, session.device):
+        return session.model.to_gaussians(cameras, session.observed_scales(), most, progress)
 
 
 def _check_drawing(session: Session) -> None:
