@@ -1,15 +1,19 @@
-"""Answers of a trained run: agreement of the quick scale search with the whole one, and time for a new phrase.
+"""Answers of a trained run: agreement of the quick scale search with the whole one, and how long public calls take.
 
-python benchmarks/answers.py RUN --phrases mug "wooden spoon" … [--views 4] [--width 640]
+python benchmarks/answers.py RUN --phrases mug "wooden spoon" … [--views 4] [--side 640] [--size 1440 1080]
 """
 
 import argparse
 import statistics
 import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
 
 import torch
 
 from asking import encoded, view_of
+from langfield.core.cameras import Camera
 from langfield.query.scale_search import (
     lerf_scales,
     relevancy_at_scales,
@@ -17,6 +21,8 @@ from langfield.query.scale_search import (
     search_scales_coarse_to_fine,
 )
 from langfield.query.session import Session
+from measuring import latency_ms, table
+from public_calls import HEADER, call_times, told
 
 
 def main() -> None:
@@ -25,6 +31,7 @@ def main() -> None:
     parser.add_argument("--phrases", nargs="+", required=True)
     parser.add_argument("--views", type=int, default=4)
     parser.add_argument("--side", type=int, default=4096, help="longest side of the pictures in pixels")
+    parser.add_argument("--size", type=int, nargs=2, default=(1440, 1080), help="of pictures whose calls are timed")
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     session = Session.open(arguments.run, device=arguments.device)
@@ -46,31 +53,35 @@ def main() -> None:
         same_pixel += int((pixels[0] == pixels[1]).sum())
         total += len(asked)
     print(
-        f"scale search: {same_scale}/{total} the same scale, {same_pixel}/{total} the same pixel; all phrases at once "
+        f"scale search (what the protocol lerf does in a rendered view, no public call): {same_scale}/{total} the same "
+        f"scale, {same_pixel}/{total} the same pixel; all phrases at once "
         f"{statistics.median(whole_seconds):.3f} s whole, {statistics.median(quick_seconds):.3f} s quick"
     )
-    times_of_phrases(session, arguments.phrases, arguments.side)
+    times_of_calls(session, arguments.phrases[0], *arguments.size)
 
 
-def times_of_phrases(session: Session, phrases: list[str], side: int) -> None:
-    camera = next(v for v in session.views if v.split == "test").camera.fit_within(side)
-    session.ask_view(camera, phrases[:1])
-    rows = {"langfield": [], "lerf": []}
-    for protocol, seconds in rows.items():
-        for number, phrase in enumerate(phrases):
-            _, spent = timed(lambda p=phrase, n=number, k=protocol: session.ask_view(camera, [f"{p} {n}"], protocol=k))
-            seconds.append(spent)
-    another = session.train_views()[0].camera.fit_within(side)
-    _, fresh = timed(lambda: session.ask_view(another, [phrases[0]]))
-    _, first = timed(lambda: session.query(phrases[:1]))
-    _, later = timed(lambda: session.query([phrases[-1]]))
-    print(
-        f"{camera.width_px}x{camera.height_px}: a new phrase's picture, text encoding included: "
-        f"{statistics.median(rows['langfield']):.3f} s (lerf protocol {statistics.median(rows['lerf']):.3f} s); "
-        f"with the view rendered anew {fresh:.3f} s; query: first {first:.3f} s, later {later:.3f} s"
+def times_of_calls(session: Session, phrase: str, width_px: int, height_px: int) -> None:
+    """Public calls, and the question of LERF's protocol."""
+    _, first = timed(lambda: session.query([phrase]))
+    cameras = moving_cameras(session, width_px, height_px)
+    found = call_times(session, cameras, phrase)
+    numbers, standing = count(), next(cameras)
+    found["new_phrase"]["ask_view, lerf's protocol"] = latency_ms(
+        lambda: session.ask_view(standing, [f"{phrase} once more {next(numbers)}"], protocol="lerf"), session.device
     )
+    print(f"\nPublic calls at {width_px}x{height_px}; the first query, which makes the index, {first:.2f} s\n")
+    print(table(HEADER, told(found)))
     if session.device.type == "cuda":
         print(f"GPU memory to query: {torch.cuda.max_memory_allocated() / 1e9:.2f} GB")
+
+
+def moving_cameras(session: Session, width_px: int, height_px: int) -> Iterator[Camera]:
+    """The photos' cameras at this size, each time round a little to the side: no two are alike."""
+    for number in count():
+        camera = session.views[number % len(session.views)].camera.resized(width_px, height_px)
+        pose = camera.world_from_camera.copy()
+        pose[:3, 3] += pose[:3, 0] * 1e-3 * (number // len(session.views))
+        yield replace(camera, world_from_camera=pose)
 
 
 def timed(function):

@@ -182,15 +182,19 @@ def _of_relevancy(found: dict) -> dict[str, Plot]:
         return [(row[x], row[y]) for row in rows if row[key] == value and row.get(y)]
 
     by_count = [Line(n, against("phrases", p, "gaussians", "fixed_ms")) for n, p in zip(named, phrases, strict=True)]
-    by_count.append(Line("1, another camera each time", against("phrases", phrases[0], "gaussians", "changing_ms")))
+    by_count.append(
+        Line("1, another camera, relevancy known", against("phrases", phrases[0], "gaussians", "changing_ms"))
+    )
     by_count.append(Line("bytes that must move", against("phrases", phrases[0], "gaussians", "floor_ms"), dashed=True))
     by_phrase = [Line(f"{_said(n)} Gaussians", against("gaussians", n, "phrases", "fixed_ms")) for n in counts]
     by_phrase.append(
         Line("bytes, most Gaussians", against("gaussians", counts[-1], "phrases", "floor_ms"), dashed=True)
     )
     return {
-        "relevancy_gaussians": Plot(f"Relevancy, {where}", "Gaussians", "ms", by_count, marks={"1000 a second": 1.0}),
-        "relevancy_phrases": Plot(f"Relevancy, {where}", "phrases at once", "ms", by_phrase),
+        "relevancy_gaussians": Plot(
+            f"Relevancy, kernels, {where}", "Gaussians", "ms", by_count, marks={"1000 a second": 1.0}
+        ),
+        "relevancy_phrases": Plot(f"Relevancy, kernels, {where}", "phrases at once", "ms", by_phrase),
     }
 
 

@@ -1,10 +1,12 @@
-"""How fast Gaussians answer: pictures of known phrases a second, and a new phrase's latency; see `splats.py`."""
+"""How fast Gaussians answer: public calls whole, and the kernels that they are made of; see `splats.py`."""
 
 import argparse
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count as count_from
 from itertools import cycle
+from pathlib import Path
 
 import torch
 
@@ -14,6 +16,7 @@ from langfield.models.gaussians.view import SplatView
 from langfield.models.relevancy import EncodedPhrases
 from langfield.ops.sparse_relevancy import sparse_relevancy
 from measuring import latency_ms, milliseconds, peak_memory, table
+from public_calls import HEADER, call_times, made_run, told
 from splat_scenes import EMBED_DIM, made_splat, orbit
 
 PIXELS = (1440, 1080)
@@ -37,9 +40,24 @@ def measure(options: argparse.Namespace, device: torch.device, machine: dict) ->
                 rows.append(row)
         rows[-1] |= memory
         del model
-    new = _new_phrase(options, size, device)
+    new, public = _new_phrase(options, size, device), _public_calls(options, size, device)
     _tell(rows, new, size)
-    return {"size": size, "known": rows, "new_phrase": new}
+    _tell_public(public, size)
+    return {"size": size, "public": public, "known": rows, "new_phrase": new}
+
+
+def _public_calls(options: argparse.Namespace, size: tuple[int, int], device: torch.device) -> list[dict]:
+    """`public_calls.call_times` of made runs, every frame of a moving camera a new one."""
+    repeats, encoder = (2, "builtin:mini") if options.small else (20, options.encoder)
+    rows = []
+    for count in [300] if options.small else options.gaussians:
+        memory: dict[str, float] = {}
+        with tempfile.TemporaryDirectory() as folder, peak_memory(device, memory):
+            session = made_run(Path(folder) / "run", count, encoder, device, (64, 48) if options.small else (640, 480))
+            cameras = orbit(3 * (repeats + 1) + 1, *size)
+            rows.append({"gaussians": count, **call_times(session, cameras, "wooden spoon", repeats), **memory})
+        del session
+    return rows
 
 
 def asked(count: int, device: torch.device) -> EncodedPhrases:
@@ -107,7 +125,7 @@ def _phrase_figures(
     other_cameras = cycle(cameras)
 
     def anew() -> torch.Tensor:
-        """Another camera for phrases whose relevancy is known for all elements."""
+        """Another camera for phrases whose relevancy is known for all elements, which no public call knows."""
         blended, alpha = model.project(next(other_cameras)).blend(of_all)
         return blended / alpha.clamp_min(1e-3)[..., None]
 
@@ -126,7 +144,6 @@ def _phrase_figures(
         "changing_ms": changing,
         "levels_ms": clock(lambda: view.level_relevancy(never_asked())),
         "pictures_per_s": count * 1e3 / fixed,
-        "pictures_per_s_changing": count * 1e3 / changing,
     }
     half = tuple(side // 2 for side in size)
     small = model.view(cameras[0].resized(*half))
@@ -209,10 +226,16 @@ def _tell(rows: list[dict], new: dict, size: tuple[int, int]) -> None:
             "memory_gb"]  # fmt: skip
     last = {row["gaussians"]: row for row in rows}.values()
     print(table(keys, [[row.get(key) for key in keys] for row in last]))
-    print("\nKnown phrases, ms\n")
+    print("\nKernels of known phrases, ms (changing: relevancy of all elements known before)\n")
     keys = ["gaussians", "phrases", "relevancy_all_ms", "relevancy_ms", "blend_all_ms", "blend_ms", "alphas_ms",
-            "fixed_ms", "fixed_recorded_ms", "changing_ms", "half_size_ms", "levels_ms", "floor_ms", "pictures_per_s",
-            "pictures_per_s_changing"]  # fmt: skip
+            "fixed_ms", "fixed_recorded_ms", "changing_ms", "half_size_ms", "levels_ms", "floor_ms",
+            "pictures_per_s"]  # fmt: skip
     print(table(keys, [[row.get(key) for key in keys] for row in rows]))
-    print("\nA new phrase\n")
+    print("\nKernels of a new phrase\n")
     print(table(list(new), [list(new.values())]))
+
+
+def _tell_public(rows: list[dict], size: tuple[int, int]) -> None:
+    for row in rows:
+        print(f"\nPublic calls, {row['gaussians']:,} Gaussians, {size[0]}x{size[1]}\n")
+        print(table(HEADER, told({key: value for key, value in row.items() if isinstance(value, dict)})))

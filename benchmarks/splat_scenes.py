@@ -14,23 +14,26 @@ EMBED_DIM = 512
 BALLS = 60
 
 
-def made_splat(count: int, device: torch.device, levels: int = 7, codes: int = 128, keep: int = 4) -> Splat:
+def made_splat(
+    count: int, device: torch.device, levels: int = 7, codes: int = 128, keep: int = 4, embed_dim: int = EMBED_DIM
+) -> Splat:
     """Gaussians on the walls of a room (two fifths), on balls in it (half) and floating (a tenth). Language is random.
 
     A Gaussian on a surface is flat, and as wide as its neighbours are apart; a third of them is faint.
     """
     generator = torch.Generator().manual_seed(count)
-    model = Splat(
-        SplatConfig(GaussianConfig(capacity=count)), ModelContext(photos=1, target_dims={"embedding": EMBED_DIM})
+    angles = torch.linspace(0.05, 0.5, levels)
+    context = ModelContext(
+        photos=1, target_dims={"embedding": embed_dim}, crop_angles=(float(angles[0]), float(angles[-1]))
     )
+    model = Splat(SplatConfig(GaussianConfig(capacity=count)), context)
     means, normals, spacing = _surfaces(count, generator)
     _fill(model.gaussians, means, normals, spacing, generator)
     code = torch.randint(0, codes, (count, levels, keep), generator=generator).to(torch.int16)
     share = torch.rand(count, levels, keep, generator=generator)
     share = (share / share.sum(dim=-1, keepdim=True)).half()
     share[torch.rand(count, levels, generator=generator) < 0.1] = 0
-    codebook = torch.nn.functional.normalize(torch.randn(codes, EMBED_DIM, generator=generator), dim=-1).half()
-    angles = torch.linspace(0.05, 0.5, levels)
+    codebook = torch.nn.functional.normalize(torch.randn(codes, embed_dim, generator=generator), dim=-1).half()
     model.language = LanguageMap(codebook, code, share, torch.full((count,), 1.2).half(), angles)
     return model.to(device)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tests.cli.conftest import STEPS, Trained, failure, printed_json
 from tests.data.scenes import write_ball_scene
@@ -20,6 +21,7 @@ import langfield
 from langfield.cli.answer_files import write_answers
 from langfield.cli.main import main
 from langfield.core.progress import silent
+from langfield.models.nerf.volume import VolumeModel
 from langfield.models.voxels.voxel_lift import VoxelLift
 from langfield.runs.directory import save_training_document
 from langfield.training.loop import _Session
@@ -108,6 +110,36 @@ def test_time_of_a_training_that_was_stopped_counts(trained: Trained, tmp_path: 
     assert cost["seconds"] > before
     whole = printed_json(capsys, [*arguments, "--max-steps", "4"])
     assert whole["seconds"] == pytest.approx(cost["seconds"] + whole["this_call"]["seconds"], abs=2e-3)
+
+
+def test_a_run_and_its_answers_do_not_depend_on_how_many_threads_there_are(
+    trained: Trained, tmp_path: Path, monkeypatch
+):
+    models, answers, asking = [], [], set()
+    render = VolumeModel.surface
+
+    def watched(*arguments, **options):
+        asking.add(torch.get_num_threads())
+        return render(*arguments, **options)
+
+    monkeypatch.setattr(VolumeModel, "surface", watched)
+    before = torch.get_num_threads()
+    encoder = trained.arguments[trained.arguments.index("--encoder") + 1]
+    for threads in (1, 2):
+        monkeypatch.setenv("LANGFIELD_CACHE", str(tmp_path / f"cache {threads}"))
+        torch.set_num_threads(threads)
+        try:
+            run = tmp_path / f"run {threads}"
+            langfield.train(trained.scene, run, preset="lift", encoder=encoder, rays=1024, max_steps=4, device="cpu")
+            answers.append(
+                [answer.to_json() for answer in langfield.open(run, device="cpu").query(["red ball", "box"])]
+            )
+        finally:
+            torch.set_num_threads(before)
+        models.append((run / "model.safetensors").read_bytes())
+    assert models[0] == models[1]
+    assert answers[0] == answers[1]
+    assert asking == {1}  # pieces are too small to be shared
 
 
 def test_lifted_language_is_trained_asked_measured_and_not_lifted_twice(trained: Trained, tmp_path: Path, capsys):

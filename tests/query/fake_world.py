@@ -15,7 +15,7 @@ from langfield.core.cameras import Camera, Cameras
 from langfield.core.observed_scales import ObservedScales
 from langfield.models.base import AskableView, Model, Rendered
 from langfield.models.batches import ParamGroup
-from langfield.models.config import ModelContext
+from langfield.models.config import ModelConfig, ModelContext
 from langfield.models.geometry import distance_and_points
 from langfield.models.relevancy import EncodedPhrases
 from langfield.renderers.volume import SurfaceSamples
@@ -37,7 +37,7 @@ class Wall(Model):
     name = "wall"
 
     def __init__(self, language: bool = True) -> None:
-        super().__init__(None, ModelContext(4, {"embedding": 4}, (0.04, 0.4) if language else None))
+        super().__init__(ModelConfig(), ModelContext(4, {"embedding": 4}, (0.04, 0.4) if language else None))
 
     @property
     def device(self) -> torch.device:

@@ -353,6 +353,30 @@ def test_the_last_work_is_done_once_saved_and_done_anew_after_more_steps(tmp_pat
         before = model.first.detach().clone()
 
 
+@pytest.mark.parametrize(("rays", "threads"), [(1024, 1), (2048, 2), (64, 1), (2**14, 3)])
+def test_a_step_has_a_thread_for_so_many_rays(rays: int, threads: int):
+    seen = set()
+
+    class Watching(ToyModel):
+        def loss(self, *arguments):
+            seen.add(torch.get_num_threads())
+            return super().loss(*arguments)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        train(
+            Watching(),
+            ToyBatches(),
+            TrainingConfig(steps=2, rays=rays),
+            finish=lambda: seen.add(torch.get_num_threads()),
+        )
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {threads}
+
+
 def test_the_steps_are_saved_before_the_last_work_begins(tmp_path):
     def work():
         raise MemoryError

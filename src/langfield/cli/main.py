@@ -32,6 +32,7 @@ from langfield.cli.scenes import ScenesCommand
 from langfield.cli.train import TrainCommand
 from langfield.core.choices import check_choice, hint
 from langfield.core.errors import Interrupted, LangfieldError, UsageError
+from langfield.core.process import settle_process
 
 Command = (
     DemoCommand
@@ -71,6 +72,7 @@ _DESCRIPTION = "Search a 3D scene with words: train on posed photos, then ask wh
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    settle_process()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given

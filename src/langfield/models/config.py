@@ -59,6 +59,11 @@ class ModelConfig:
         """What the model's batches are made of: rays or whole photos."""
         return RayBatching()
 
+    @property
+    def rays_at_once(self) -> int:
+        """Of how many rays, or pixels, the pieces are that it renders: what threads of a CPU share."""
+        return 2**15
+
     def prepare_device(
         self, device: torch.device, build_log: Path, progress: Progress, log: Callable[[str], None]
     ) -> None:

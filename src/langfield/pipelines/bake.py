@@ -16,6 +16,7 @@ from langfield.core.config import config_to_json
 from langfield.core.errors import RunError
 from langfield.core.progress import Progress, silent
 from langfield.core.sampling import every_nth_to_fit
+from langfield.core.threads import RAYS_PER_THREAD_RENDERED, torch_threads
 from langfield.core.transforms import Similarity
 from langfield.data.queries import QUERIES_FILE, read_queries
 from langfield.fields.gaussians import GaussianConfig, Gaussians
@@ -151,7 +152,9 @@ def _bake(
     """Convert what the training photos' cameras see of a field, save it as the run `out`, and compare the two."""
     scene_from_world = Similarity.from_matrix(session.info.scene_from_world)
     cameras = [view.camera.moved(scene_from_world) for view in every_nth_to_fit(session.train_views(), _VIEWS)]
-    converted = session.model.to_gaussians(cameras, session.observed_scales(), max_elements, progress)
+    threads = session.model.config.rays_at_once // RAYS_PER_THREAD_RENDERED
+    with torch_threads(threads, session.device):
+        converted = session.model.to_gaussians(cameras, session.observed_scales(), max_elements, progress)
     log(f"{converted.elements:,} elements; coded embeddings have a mean cosine of {converted.coding_cosine:.4f}")
     started = time.perf_counter()
     info = _info(session.info, run, converted.model)

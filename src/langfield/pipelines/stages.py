@@ -17,6 +17,7 @@ from langfield.core.errors import UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.randomness import stream_seed
 from langfield.core.sampling import subsample_evenly
+from langfield.core.threads import RAYS_PER_THREAD_RENDERED, torch_threads
 from langfield.data.images import decode_image, decode_mask
 from langfield.data.pixels import PixelPool
 from langfield.data.scene import Scene, open_scene
@@ -225,7 +226,8 @@ def quick_psnr(model: Model, scene: Scene, device: torch.device, progress: Progr
     for done, view in enumerate(views, start=1):
         camera = view.camera.fit_within(_PSNR_SIDE_PX[device.type])
         size = camera.width_px, camera.height_px
-        rgb = model.render(camera.moved(scene.scene_from_world), ["rgb"]).rgb
+        with torch_threads(model.config.rays_at_once // RAYS_PER_THREAD_RENDERED, device):
+            rgb = model.render(camera.moved(scene.scene_from_world), ["rgb"]).rgb
         assert rgb is not None
         used = None if view.mask_path is None else decode_mask(view.mask_path, size)
         if used is None or used.any():

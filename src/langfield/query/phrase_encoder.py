@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from langfield.core.errors import RunError, UsageError
+from langfield.core.threads import all_torch_threads
 from langfield.encoders.base import EncoderCard, ImageTextEncoder
 from langfield.encoders.registry import load_image_text
 from langfield.models.relevancy import EncodedPhrases
@@ -91,5 +92,7 @@ class PhraseEncoder:
         with self._lock:
             new = [text for text in dict.fromkeys(texts) if text not in self._texts]
             if new:
-                self._texts |= dict(zip(new, self.encoder.encode_texts(new).to(self._device), strict=True))
+                with all_torch_threads(self._device):
+                    encoded = self.encoder.encode_texts(new).to(self._device)
+                self._texts |= dict(zip(new, encoded, strict=True))
             return torch.stack([self._texts[text] for text in texts])

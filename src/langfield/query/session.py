@@ -22,6 +22,7 @@ from langfield.core.errors import RunError, UsageError
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, silent
 from langfield.core.splats import Splats
+from langfield.core.threads import RAYS_PER_THREAD_RENDERED, torch_threads
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import ImageTextEncoder
 from langfield.models.base import AskableView, Model, Rendered
@@ -57,7 +58,8 @@ def _in_turn(method: Callable[Concatenate["Session", P], R]) -> Callable[Concate
 
     @wraps(method)
     def turn(self: "Session", *args: P.args, **kwargs: P.kwargs) -> R:
-        with self._turn:
+        threads = self._model.config.rays_at_once // RAYS_PER_THREAD_RENDERED
+        with self._turn, torch_threads(threads, self.device):
             return method(self, *args, **kwargs)
 
     return turn

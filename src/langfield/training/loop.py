@@ -16,6 +16,7 @@ from torch import Tensor
 from langfield.core.errors import Interrupted, LangfieldError, RunError, TrainingError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.randomness import stream_seed
+from langfield.core.threads import RAYS_PER_THREAD_TRAINED, torch_threads
 from langfield.models.base import Model
 from langfield.models.batches import PhotoBatch, RayBatch
 from langfield.training.checkpoints import Checkpoints, Snapshot
@@ -99,7 +100,8 @@ def train(
         TrainingError: losses stay not finite.
         RunError: a state cannot be saved, or the saved one does not fit the model.
     """
-    with interruptible() as interrupted:
+    threads = torch_threads(config.rays // RAYS_PER_THREAD_TRAINED, batches.generator.device)
+    with interruptible() as interrupted, threads:
         session = _Session(model, batches, config, checkpoints, progress)
         while session.step < config.steps:
             try:

@@ -51,6 +51,11 @@ class VolumeConfig(ModelConfig):
         check_numbers(self, "lr", "lr_end", above=0)
         check_counts(self, "lr_steps", "chunk_rays")
 
+    @property
+    def rays_at_once(self) -> int:
+        """See `ModelConfig.rays_at_once`."""
+        return self.chunk_rays
+
 
 C = TypeVar("C", bound=VolumeConfig)
 
