@@ -94,7 +94,9 @@ def test_relevancy(benchmark, plots: ModuleType, capsys: pytest.CaptureFixture[s
         assert row["fixed_ms"] > row["floor_ms"] > 0
         assert row["pictures_per_s"] == pytest.approx(row["phrases"] * 1e3 / row["fixed_ms"])
     assert found["new_phrase"]["text_and_picture_ms"] > found["new_phrase"]["text_ms"] > 0
-    assert "Known phrases" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "Kernels of known phrases" in told
+    assert "Public calls, 300 Gaussians" in told
     made = plots.plots(found)
     assert set(made) == {"relevancy_gaussians", "relevancy_phrases"}
     for plot in made.values():
