@@ -151,8 +151,8 @@ def check_exports(found: released.Exported, facts: dict[str, Any], expected: dic
             continue
         elif name.removesuffix("_xyz") in cleaned:
             (low, mean, high), (low_then, mean_then, high_then) = now, then
-            assert (low >= low_then - STORED.place).all()
-            assert (high <= high_then + STORED.place).all()
+            assert (low >= low_then - released.CUBE).all()
+            assert (high <= high_then + released.CUBE).all()
             assert mean == pytest.approx(mean_then, abs=released.CUBE)
         else:
             assert now == pytest.approx(then, abs=STORED.place if name.endswith("_xyz") else 1e-4), name
