@@ -7,11 +7,16 @@ import pytest
 import torch
 from tests.query.fake_world import PHRASES, SIZE, THING, Wall, camera_at, observed_scales
 
+from langfield.core.cameras import Camera
 from langfield.core.observed_scales import ObservedScales
+from langfield.models.base import Rendered
+from langfield.models.geometry import distance_and_points
 from langfield.query.index.coarse_cells import CoarseCells
+from langfield.query.index.raster import RasterSurface, without_what_others_look_through
 from langfield.query.index.scene_index import SceneIndex
 from langfield.query.index.surface_graph import SurfaceGraph
 from langfield.query.index.voxel_embeddings import VoxelEmbeddings
+from langfield.renderers.volume import SurfaceSamples
 
 CENTRES = torch.tensor([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]])
 
@@ -23,6 +28,38 @@ def best(index: SceneIndex) -> tuple[torch.Tensor, float, torch.Tensor]:
     voxel = int(score[0].argmax())
     scale = index.crop_height_scene(int(level[0]), np.array([voxel]))
     return torch.from_numpy(index.voxels.centres_scene[voxel]).float(), scale, score.amax(dim=1)
+
+
+class Curtain(Wall):
+    """The wall; but cameras near the middle show something in the air before it, through which the others look."""
+
+    def surface(self, camera: Camera) -> tuple[Rendered, SurfaceSamples]:
+        rendered, samples = super().surface(camera)
+        assert rendered.depth_scene is not None
+        if abs(camera.world_from_camera[0, 3]) < 0.2:
+            at_air = rendered.depth_scene * 0.75
+            _, points = distance_and_points(at_air, camera)
+            in_air = (points[:, :2].norm(dim=-1) < 0.3).reshape(at_air.shape)
+            rendered.depth_scene = torch.where(in_air, at_air, rendered.depth_scene)
+        return rendered, samples
+
+
+def test_what_more_views_look_through_than_see_is_no_surface():
+    """Two pictures show it, as a voxel needs, and four look through: two things on either side stay two."""
+    views = [Curtain().view(camera_at(x, 0, 64, 48)) for x in (-0.1, 0.1, -0.6, -0.4, 0.4, 0.6)]
+    index = SceneIndex.from_views(views, observed_scales())
+    assert index.voxels.centres_scene[:, 2].min() > 3.9
+    alone = SceneIndex.from_views(views[:2], observed_scales())  # nobody contradicts
+    assert alone.voxels.centres_scene[:, 2].min() < 3.1
+
+
+def test_where_views_leave_nothing_of_each_other_all_is_kept():
+    """Two views of which each looks through what the other shows."""
+    walls = [Wall().view(camera_at(0, 0, 32, 24)) for _ in range(3)]
+    rasters = [RasterSurface.from_view(view, 1) for view in walls]
+    assert [len(raster.kept) for raster in without_what_others_look_through(rasters)] == [32 * 24] * 3
+    lost = [replace(r, points_scene=r.points_scene * 0.5) for r in rasters]
+    assert [len(raster.kept) for raster in without_what_others_look_through(lost)] == [32 * 24] * 3
 
 
 def test_scales_that_no_photo_had_are_not_asked():

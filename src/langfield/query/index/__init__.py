@@ -3,6 +3,7 @@
 The data goes through the modules in this order; a phrase enters in `scene_index`:
 
     raster              a rendered view → a sparse raster of its pixels: points, colours, normals
+    consistency         points that other views look through are left out
     surface_voxels      the points of all rasters → V voxels of the surface
     voxel_embeddings    the rasters' embeddings, averaged in the voxels at each crop level (and DINO features, if any)
     coarse_cells        the voxels, gathered in cells as large as the smallest crops

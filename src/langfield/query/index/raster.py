@@ -4,15 +4,17 @@ A scene's index needs no more of a picture than a raster of some 160 cells a sid
 crop anyway, which is many pixels wide.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from langfield.core.observed_scales import ObservedScales
 from langfield.models.base import AskableView
+from langfield.query.index.consistency import consistent
 
 MAX_RASTER_SIDE = 160  # cells
 BOX_SHARE_OF_CROP = 0.5  # side of the box that embeddings are averaged over, of the crop's side
@@ -108,6 +110,34 @@ class RasterSurface:
         rows = flat.cpu().numpy()
         points = every_point.reshape(-1, 3)[rows]
         return cls(view, stride, pixels, shape, kept, points, rgb, normals[rows], spacing)
+
+    def subset(self, which: Bool[np.ndarray, " k"]) -> "RasterSurface":
+        """The same raster with some of the cells that show a surface; the others then show nothing."""
+        return replace(
+            self,
+            kept=self.kept[torch.from_numpy(which).to(self.kept.device)],
+            points_scene=self.points_scene[which],
+            rgb=self.rgb[which],
+            normals=self.normals[which],
+            spacing_scene=self.spacing_scene[which],
+        )
+
+
+def without_what_others_look_through(rasters: Sequence[RasterSurface]) -> list[RasterSurface]:
+    """The rasters without points that more of their views look through than see (`consistent`); as they are if that
+    leaves none. A point in the air between two things would make them neighbours."""
+    counts = [len(raster.kept) for raster in rasters]
+    depths = [raster.view.rendered.depth_scene for raster in rasters]
+    assert all(depth is not None for depth in depths)
+    points = torch.from_numpy(np.concatenate([raster.points_scene for raster in rasters])).float()
+    kept = consistent(
+        points.to(rasters[0].kept.device),
+        [raster.view.camera for raster in rasters],
+        [depth for depth in depths if depth is not None],
+    ).cpu()
+    if not kept.any():
+        return list(rasters)
+    return [raster.subset(part.numpy()) for raster, part in zip(rasters, kept.split(counts), strict=True)]
 
 
 def normals_towards_camera(

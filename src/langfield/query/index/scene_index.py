@@ -19,7 +19,12 @@ from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.models.base import AskableView
 from langfield.models.relevancy import EncodedPhrases
 from langfield.query.index.coarse_cells import CoarseCells
-from langfield.query.index.raster import MAX_RASTER_SIDE, RasterSurface, index_stride
+from langfield.query.index.raster import (
+    MAX_RASTER_SIDE,
+    RasterSurface,
+    index_stride,
+    without_what_others_look_through,
+)
 from langfield.query.index.regions import Region
 from langfield.query.index.surface_graph import SurfaceGraph
 from langfield.query.index.surface_voxels import SurfaceVoxels, voxelise_surface
@@ -62,6 +67,7 @@ class SceneIndex:
         raster points where that is more.
         """
         rasters = [RasterSurface.from_view(view, index_stride(view, scales)) for view in views]
+        rasters = without_what_others_look_through(rasters)
         points = np.concatenate([raster.points_scene for raster in rasters])
         rgb = np.concatenate([raster.rgb for raster in rasters])
         normals = np.concatenate([raster.normals for raster in rasters])
