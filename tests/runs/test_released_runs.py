@@ -128,14 +128,10 @@ def check_answers(found: list[dict[str, Any]], expected: list[dict[str, Any]], a
 def check_exports(found: released.Exported, facts: dict[str, Any], expected: dict[str, np.ndarray]) -> None:
     assert found.facts.keys() == facts.keys()
     assert found.arrays.keys() == expected.keys()
-    cleaned = {"points"} if "splat" in facts else {"points", "object"}
     for kind, then in facts.items():
         now = found.facts[kind]
         if kind == "coco":
             check_coco(now, then)
-        elif kind in cleaned:
-            assert now["columns"] == then["columns"]
-            assert 0 < now["count"] < then["count"]
         elif "count" in then:
             assert now["columns"] == then["columns"]
             assert now["count"] == pytest.approx(then["count"], rel=STORED.count, abs=2), kind
@@ -149,11 +145,6 @@ def check_exports(found: released.Exported, facts: dict[str, Any], expected: dic
             assert np.abs(now.astype(float) - then).mean() <= STORED.relevancy
         elif name.startswith("points"):
             continue
-        elif name.removesuffix("_xyz") in cleaned:
-            (low, mean, high), (low_then, mean_then, high_then) = now, then
-            assert (low >= low_then - released.CUBE).all()
-            assert (high <= high_then + released.CUBE).all()
-            assert mean == pytest.approx(mean_then, abs=released.CUBE)
         else:
             assert now == pytest.approx(then, abs=STORED.place if name.endswith("_xyz") else 1e-4), name
     if "points_xyz" in expected:
@@ -161,11 +152,11 @@ def check_exports(found: released.Exported, facts: dict[str, Any], expected: dic
 
 
 def check_points(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-    """0.1.0 did not leave out points that views disagree on: each that is left is of a cube that it had."""
-    off, nearest = KDTree(expected["points_xyz"]).query(found["points_xyz"])
-    assert off.max() <= released.CUBE
-    colour = np.abs(expected["points_rgb"][nearest].astype(float) - found["points_rgb"])
-    assert colour.mean() <= 20
+    """Cubes at whose border a point lies may gain or lose it."""
+    off, nearest = KDTree(found["points_xyz"]).query(expected["points_xyz"])
+    assert (off > STORED.place).mean() <= STORED.count
+    colour = np.abs(found["points_rgb"][nearest].astype(float) - expected["points_rgb"])
+    assert colour.mean() <= 1
 
 
 def check_coco(now: dict[str, Any], then: dict[str, Any]) -> None:

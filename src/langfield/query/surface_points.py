@@ -196,7 +196,7 @@ class _VoxelSums:
 def _cleaned(
     sums: _VoxelSums,
     cameras: Sequence[Camera],
-    depths: Sequence[Float32[np.ndarray, "h w"]],
+    depths: Sequence[Float32[np.ndarray, "_h _w"]],
     min_coverage: float,
     device: torch.device,
 ) -> _VoxelSums:

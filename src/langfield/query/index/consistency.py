@@ -19,7 +19,7 @@ SLACK_PX = 6  # what is less far apart along a ray counts as the same surface
 def consistent(
     points: Float[Tensor, "n 3"],
     cameras: Sequence[Camera],
-    depths: Sequence[Float[Tensor, "h w"]],
+    depths: Sequence[Float[Tensor, "_h _w"]],
     min_views: int = 1,
 ) -> Bool[Tensor, " n"]:
     """Which points at least `min_views` views see, and no fewer than look through them.
