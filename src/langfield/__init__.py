@@ -118,7 +118,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return import_module("importlib.metadata").version("langfield")
+        return import_module("langfield.core.version").package_version()
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"langfield.{_HOMES[name]}"), "open_run" if name == "open" else name)

@@ -1,6 +1,5 @@
 """`langfield compare`: runs of one scene side by side."""
 
-import importlib.metadata
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ import tyro
 
 from langfield.cli.console import Console
 from langfield.cli.options import Device, Flag, OptionalInt, OptionalPath, OutputOptions, Texts, flat
+from langfield.core import version
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class CompareCommand(OutputOptions):
                 runs=compared,
                 phrase_pictures=list(zip(*phrases_by_run, strict=True)),
                 view_pictures=list(zip(*views_by_run, strict=True)),
-                package_version=importlib.metadata.version("langfield"),
+                package_version=version.package_version(),
                 made=pages.now(),
             )
         )

@@ -1,11 +1,11 @@
 """`langfield report`: a page about a run."""
 
-import importlib.metadata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from langfield.cli.console import Console
 from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions, Texts, flat
+from langfield.core import version
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class ReportCommand(RunOptions):
             phrases=measured.phrases,
             view_pictures=view_pictures(session, pages.some_test_views(scene, photos, _VIEWS_SHOWN), console.progress),
             phrase_pictures=phrase_pictures(session, list(zip(shown, in_views, strict=True)), console.progress),
-            package_version=importlib.metadata.version("langfield"),
+            package_version=version.package_version(),
             made=pages.now(),
             notes=self._notes(measured, len(shown)),
         )

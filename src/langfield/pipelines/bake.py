@@ -1,6 +1,5 @@
 """A run of a radiance field → a run of Gaussians, which answers faster."""
 
-import importlib.metadata
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 
+from langfield.core import version
 from langfield.core.cameras import Camera
 from langfield.core.config import config_to_json
 from langfield.core.errors import RunError
@@ -219,7 +219,7 @@ def _info(info: RunInfo, run: Path, baked: Model) -> RunInfo:
         model_config=config_to_json(baked.config),
         training_config=dict(info.training_config) | {_BAKED: {"run": str(run.absolute()), "model": info.model}},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        package_version=importlib.metadata.version("langfield"),
+        package_version=version.package_version(),
     )
 
 

@@ -1,6 +1,5 @@
 """`RunInfo`: what a run is, as plain data, and its JSON form in `run.json`."""
 
-import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from langfield.core import version
 from langfield.core.cameras import Camera
 from langfield.core.errors import RunError
 from langfield.core.transforms import Matrix4
@@ -82,7 +82,7 @@ class RunInfo:
     views: Sequence[RunView] = ()
     steps_done: int = 0
     created: str = field(default_factory=_now)
-    package_version: str = field(default_factory=lambda: importlib.metadata.version("langfield"))
+    package_version: str = field(default_factory=version.package_version)
     fingerprint_version: int = 1
 
     def document(self) -> Document:
