@@ -2,10 +2,12 @@
 
 A depth map shows some pixels where nothing is: between two surfaces, and where few photos looked. A point stays if
 
-* at least two views see it, and no fewer see it than look through it (a view that sees something in front says
+* at least two views see it, and four times as many as look through it (a view that sees something in front says
   nothing); what is less than six pixels apart along a ray counts as the same;
-* the pixels in the cube of six pixels' side about it cover a face of that cube often enough: twice, or, of fewer than
-  twenty views, a tenth as often as there are views. One stray pixel is no surface.
+* the pixels in the cube of six pixels' side about it cover a face of that cube often enough: five times, or, of fewer
+  than fifty views, a tenth as often as there are views. A few stray pixels are no surface.
+
+The numbers are of `breakfast` as `lift` on a CPU: docs/benchmarks/nano-and-lift.md.
 """
 
 import time
@@ -29,7 +31,9 @@ SIDE_PX = {"cuda": 640, "cpu": 160}  # longest side of the rendered pictures, by
 # Of depth, between neighbours: at such a pixel two surfaces meet, and its depth may lie between them.
 _MAX_RELATIVE_JUMP = 0.1
 _MIN_VIEWS = 2
-_MIN_COVERAGE_PER_VIEW = 0.1  # until it is `_MIN_VIEWS`
+_SEES_PER_LOOK_THROUGH = 4
+_MIN_COVERAGE = 5
+_MIN_COVERAGE_PER_VIEW = 0.1  # until it is `_MIN_COVERAGE`
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def surface_points(
         progress(ProgressEvent("surface", done, len(chosen), "views", time.monotonic() - start))
     if sums is None:
         raise UsageError("no camera of this run sees a surface: train it for longer")
-    min_coverage = min(_MIN_VIEWS, _MIN_COVERAGE_PER_VIEW * len(chosen))
+    min_coverage = min(_MIN_COVERAGE, _MIN_COVERAGE_PER_VIEW * len(chosen))
     return _cleaned(sums, chosen, depths, min_coverage, torch.device(device)).points(min_coverage)
 
 
@@ -209,6 +213,7 @@ def _cleaned(
             [camera.moved(here) for camera in cameras],
             [torch.from_numpy(depth).to(device) for depth in depths],
             _MIN_VIEWS,
+            _SEES_PER_LOOK_THROUGH,
         )
         .cpu()
         .numpy()

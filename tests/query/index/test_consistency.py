@@ -10,17 +10,17 @@ from langfield.query.index.consistency import consistent
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.floats(0.2, 3.0), st.integers(1, 5), st.integers(0, 5), st.integers(0, 3), st.integers(1, 3))
-def test_a_point_stays_if_no_fewer_views_see_it_than_look_through_it(
-    z: float, see: int, through: int, hidden: int, least: int
+@given(st.floats(0.2, 3.0), st.integers(1, 5), st.integers(0, 5), st.integers(0, 3), st.integers(1, 3), st.integers(1, 4))
+def test_a_point_stays_if_so_many_times_more_views_see_it_than_look_through_it(
+    z: float, see: int, through: int, hidden: int, least: int, times: int
 ):
     camera = Camera(np.eye(4), 16, 12, 15.0, 15.0, 8.0, 6.0)
     behind, front = 1 + 7 / 15, 1 - 7 / 15  # of the depth: a little more than six pixels' slack
     shares = [*[1 - 5 / 15] * (see // 2), *[1.0] * (see - see // 2), *[behind] * through, *[front] * hidden]
     depths = [torch.full((12, 16), z * share) for share in shares]
     points = torch.tensor([[0.0, 0.0, z], [0.0, 0.0, -z]])
-    kept = consistent(points, [camera] * len(depths), depths, least)
-    assert kept.tolist() == [see >= min(least, len(depths)) and see >= through, False]
+    kept = consistent(points, [camera] * len(depths), depths, least, times)
+    assert kept.tolist() == [see >= min(least, len(depths)) and see >= times * through, False]
 
 
 def test_a_view_that_shows_nothing_there_looks_through():

@@ -21,8 +21,9 @@ def consistent(
     cameras: Sequence[Camera],
     depths: Sequence[Float[Tensor, "_h _w"]],
     min_views: int = 1,
+    sees_per_look_through: int = 1,
 ) -> Bool[Tensor, " n"]:
-    """Which points at least `min_views` views see, and no fewer than look through them.
+    """Which points at least `min_views` views see, and at least `sees_per_look_through` times as many as look through.
 
     A view is a camera, of the points' frame, with its z-depth (not finite where nothing is), on the points' device. It
     sees a point that is less than six pixels nearer or farther than what it shows there; one that sees something in
@@ -38,4 +39,4 @@ def consistent(
         slack = SLACK_PX * z[inside] / camera.fy_px
         sees[inside] += (beyond.abs() <= slack).float()
         looks_through[inside] += (beyond > slack).float()
-    return (sees >= min(min_views, len(cameras))) & (sees >= looks_through)
+    return (sees >= min(min_views, len(cameras))) & (sees >= sees_per_look_through * looks_through)
