@@ -225,7 +225,7 @@ def test_an_image_whose_camera_cannot_be_is_left_out_and_named(tmp_path, cameras
     assert [view.name for view in scene.views] == NAMES[1:]
     assert scene.notes[1].startswith(f"image 1 ({NAMES[0]}) is left out: ")
     assert scene.notes[1].endswith(message)
-    images = [(name, 8 if i < 3 else 7, *pose) for i, (name, _, *pose) in enumerate(model.images)]
+    images = [(name, 8 if i < 3 else 7, q, t) for i, (name, _, q, t) in enumerate(model.images)]
     write(tmp_path / "sparse/0", Model(model.cameras, images, model.xyz, model.rgb))
     with pytest.raises(DataError, match=r"found nan pixels \(left/photo 0.png, the first of 3 such photos of 9\)"):
         open_scene(tmp_path)
