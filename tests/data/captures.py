@@ -40,7 +40,9 @@ def inside_out(rng: np.random.Generator, n: int) -> list[Camera]:
 
 def corridor(rng: np.random.Generator, n: int) -> list[Camera]:
     ways = np.linspace(0, 20, n)
-    return [looking(np.array([x, *0.1 * rng.normal(size=2)]), np.array([1, *0.3 * rng.normal(size=2)]), rng) for x in ways]
+    return [
+        looking(np.array([x, *0.1 * rng.normal(size=2)]), np.array([1, *0.3 * rng.normal(size=2)]), rng) for x in ways
+    ]
 
 
 def close_ups(rng: np.random.Generator, n: int) -> list[Camera]:

@@ -95,7 +95,7 @@ class ExportCommand(RunOptions):
             raise DataError(f"is a folder: give the file to write, such as {ending}", self.out)
 
     def _scene(self, session: "Session", console: Console) -> dict[str, Any]:
-        from langfield.cli.export_answers import say_offset
+        from langfield.cli.export_answers import said_offset
         from langfield.cli.files import make_folder
         from langfield.export.ply import float32_offset, write_points_ply, write_splat_ply
 
@@ -111,5 +111,4 @@ class ExportCommand(RunOptions):
             write_points_ply(self.out, xyz, rgb)
             count, what = len(xyz), "points" if self.cube is None else f"points, one a cube of {self.cube:.3g}"
         console.say(f"{self.out}: {count:,} {what}")
-        say_offset(offset, console)
-        return {"format": self.format, "files": [str(self.out)], "count": count, "offset": offset}
+        return {"format": self.format, "files": [str(self.out)], "count": count} | said_offset(offset, console)

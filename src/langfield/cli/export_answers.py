@@ -79,6 +79,7 @@ def export_answers(
     asked = list(dict.fromkeys(phrases))
     answers = session.query(asked, negatives=negatives, min_presence=min_presence, progress=console.progress)
     warnings = said_warnings(session, console)
+    said = {"warnings": warnings} if warnings else {}
     for answer in answers:
         if not answer.present:
             console.say(f"not there: {answer.phrase} (presence {answer.presence:.2f})")
@@ -98,7 +99,7 @@ def export_answers(
     else:
         console.say("nothing was written: none of the phrases is there")
     absent = [answer.phrase for answer in answers if not answer.present]
-    return {"format": kind, "files": [str(file) for file in files], "absent": absent, "warnings": warnings} | facts
+    return {"format": kind, "files": [str(file) for file in files], "absent": absent} | facts | said
 
 
 _FilesAndFacts = tuple[list[Path], dict[str, Any]]
@@ -156,7 +157,7 @@ def _object(request: ExportRequest, console: Console) -> _FilesAndFacts:
             continue
         count += write_elements(request.session, path, chosen)
         files.append(path)
-    return files, {"count": count, "offset": _offset(request, console)}
+    return files, {"count": count} | _offset(request, console)
 
 
 def _hide(request: ExportRequest, console: Console) -> _FilesAndFacts:
@@ -166,23 +167,22 @@ def _hide(request: ExportRequest, console: Console) -> _FilesAndFacts:
     make_folder(request.out.parent)
     console.say(f"{chosen.sum():,} of {len(chosen):,} left out")
     count = write_elements(request.session, request.out, ~chosen)
-    return [request.out], {"count": count, "offset": _offset(request, console)}
+    return [request.out], {"count": count} | _offset(request, console)
 
 
-def _offset(request: ExportRequest, console: Console) -> tuple[float, float, float] | None:
-    """What is to be added to the positions of the Gaussians that were written; None for nothing, and for points."""
+def _offset(request: ExportRequest, console: Console) -> dict[str, Any]:
+    """What is to be added to the positions of the Gaussians that were written; nothing for points."""
     offset = float32_offset(request.session.splats().means) if request.session.has_splats else None
-    say_offset(offset, console)
-    return offset
+    return said_offset(offset, console)
 
 
-def say_offset(offset: tuple[float, float, float] | None, console: Console) -> None:
-    """Say what is to be added to positions in a file of Gaussians, if anything is."""
-    if offset is not None:
-        x, y, z = offset
-        console.say(
-            f"positions are relative to {x:.12g} {y:.12g} {z:.12g} (comment offset): their floats have few digits"
-        )
+def said_offset(offset: tuple[float, float, float] | None, console: Console) -> dict[str, Any]:
+    """What is to be added to positions in a file of Gaussians, said, and as what `--json` prints; {} for nothing."""
+    if offset is None:
+        return {}
+    x, y, z = offset
+    console.say(f"positions are relative to {x:.12g} {y:.12g} {z:.12g} (comment offset): floats have too few digits")
+    return {"offset": list(offset)}
 
 
 _WRITERS: Mapping[str, Callable[[ExportRequest, Console], _FilesAndFacts]] = {

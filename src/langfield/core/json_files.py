@@ -137,15 +137,25 @@ class Json:
         return self.value
 
     def matrix(self) -> Matrix4:
-        """A 4×4 matrix, or a 3×4 one completed by (0, 0, 0, 1)."""
+        """A 4×4 matrix that ends in the row (0, 0, 0, 1), or a 3×4 one completed by it."""
+        out = self.matrix_4x4()
+        if not ends_as_pose(out):
+            raise self.error(f"must end in the row 0, 0, 0, 1, found {short_text(out[3].tolist())}")
+        return out
+
+    def matrix_4x4(self) -> Matrix4:
+        """A 4×4 matrix, whatever its last row, or a 3×4 one completed by (0, 0, 0, 1)."""
         rows = [[entry.number() for entry in row.items()] for row in self.items()]
         if len(rows) not in (3, 4) or any(len(row) != 4 for row in rows):
             raise self.error(f"must be a 4x4 or 3x4 matrix, found rows of {[len(row) for row in rows][:8]} numbers")
         out = np.eye(4)
         out[: len(rows)] = rows
-        if not np.allclose(out[3], (0, 0, 0, 1), atol=1e-6):
-            raise self.error(f"must end in the row 0, 0, 0, 1, found {short_text(rows[3])}")
         return out
+
+
+def ends_as_pose(matrix: Matrix4) -> bool:
+    """Whether a matrix's last row is (0, 0, 0, 1)."""
+    return bool(np.allclose(matrix[3], (0, 0, 0, 1), atol=1e-6))
 
 
 def read_json(path: Path, *, faults_kept_in: str = "") -> Json:

@@ -45,8 +45,8 @@ def screen(parsed: ParsedScene) -> Screened:
     if strays.groups:
         names = shortened([view.name for view, apart in zip(views, strays.apart, strict=True) if apart])
         warning = (
-            f"the poses fall apart in groups: {names} stand {strays.times:,.0f} times as far away as the others reach: "
-            f"{GUESSES}, pose the photos again or leave a group out"
+            f"the poses fall apart in groups: {names} stand {_times_text(strays.times)} as far away as the others "
+            f"reach: {GUESSES}, pose the photos again or leave a group out"
         )
         return Screened(views, views, (*notes, warning), (warning,))
     return Screened(
@@ -65,6 +65,10 @@ def _copy_notes(views: Sequence[View], copies: dict[int, int]) -> list[str]:
     return [f"{what} with the same pose and left out ({views[copy].name} is {views[original].name})"]
 
 
+def _times_text(times: float) -> str:
+    return f"{times:,.0f} times" if times < 1e6 else "millions of times"
+
+
 def _stray_notes(views: Sequence[View], strays: Strays) -> list[str]:
     """A line for the strays that are left out, and one for those that are not."""
     lines = []
@@ -75,6 +79,6 @@ def _stray_notes(views: Sequence[View], strays: Strays) -> list[str]:
         which = strays.apart & (strays.seeing == seeing)
         names = [view.name for view, chosen in zip(views, which, strict=True) if chosen]
         if names:
-            far = f"{strays.times:,.0f} times as far away as the other photos reach"
+            far = f"{_times_text(strays.times)} as far away as the other photos reach"
             lines.append(f"{shortened(names)} {'stand' if len(names) > 1 else 'stands'} {far}, {fate}")
     return lines

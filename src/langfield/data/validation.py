@@ -15,7 +15,7 @@ from jaxtyping import Float64, UInt8
 
 from langfield.core.cameras import Camera
 from langfield.core.errors import DataError
-from langfield.core.json_files import MAX_COORDINATE, MAX_SIDE_PX, short_text
+from langfield.core.json_files import MAX_COORDINATE, MAX_SIDE_PX, ends_as_pose, short_text
 from langfield.core.transforms import Matrix4
 from langfield.data.views import Points
 
@@ -83,12 +83,16 @@ def check_unique(names: Sequence[str], file: Path) -> None:
 def checked_pose(matrix: Matrix4, file: Path, where: str) -> Matrix4:
     """A rigid pose, its rotation made exactly orthonormal.
 
-    Raises CameraFault if numbers are not finite or the axes are off from orthonormal by more than 1e-2, or mirrored.
+    Raises CameraFault if numbers are not finite, the last row is not 0, 0, 0, 1, or the axes are mirrored or off from
+    orthonormal by more than 1e-2.
     """
     if not np.isfinite(matrix).all() or np.abs(matrix).max() > MAX_COORDINATE:
         raise CameraFault(
             f"{where} holds numbers that are not finite or beyond {MAX_COORDINATE:g}: solve it again", file
         )
+    if not ends_as_pose(matrix):
+        row = ", ".join(f"{number:g}" for number in matrix[3])
+        raise CameraFault(f"{where} must end in the row 0, 0, 0, 1, found {row}: solve it again", file)
     rotation = matrix[:3, :3]
     error = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
     if error > _ROTATION_TOLERANCE:

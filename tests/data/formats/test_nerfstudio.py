@@ -368,6 +368,10 @@ FAULTS = {
         "transform_matrix is no camera pose: its axes are off from unit length and right angles by 3, "
         "at most 0.01 is allowed: write rotations without scale or shear",
     ),
+    "all zero": (
+        lambda f: f.update(transform_matrix=np.zeros((4, 4)).tolist()),
+        "transform_matrix must end in the row 0, 0, 0, 1, found 0, 0, 0, 0: solve it again",
+    ),
     "mirrored": (
         lambda f: f.update(transform_matrix=np.diag([1.0, 1, -1, 1]).tolist()),
         "transform_matrix mirrors (its determinant is negative): write a rotation, not a reflection",

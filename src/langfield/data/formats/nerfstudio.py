@@ -147,7 +147,7 @@ def _camera(frame: Json, meta: Json, picture: tuple[int, int]) -> Camera:
     centre = [next((n.number() for s in (frame, meta) if (n := s.get(key))), None) for key in ("cx", "cy")]
     pose_node = frame.need("transform_matrix")
     camera = Camera(
-        world_from_camera=opencv_from_opengl(checked_pose(pose_node.matrix(), meta.file, pose_node.where)),
+        world_from_camera=opencv_from_opengl(checked_pose(pose_node.matrix_4x4(), meta.file, pose_node.where)),
         width_px=width,
         height_px=height,
         fx_px=fx,
