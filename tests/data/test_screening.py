@@ -164,6 +164,14 @@ def test_one_photo_twice_is_no_scene(tmp_path: Path):
         open_scene(tmp_path)
 
 
+def test_a_split_that_trains_on_strays_only_is_refused(tmp_path: Path):
+    names = write_ball_scene(tmp_path, n_views=9).names
+    move(tmp_path, [4, 6], 500)
+    rewrite(tmp_path, lambda meta: meta.update(train_filenames=[names[4], names[6]]))
+    with pytest.raises(DataError, match=r"leaves no photo to train on"):
+        open_scene(tmp_path)
+
+
 def test_points_that_are_none_are_a_note(tmp_path: Path):
     write_ball_scene(tmp_path, n_views=4)
     path = tmp_path / "points3D.ply"

@@ -19,8 +19,8 @@ def repeated_views(views: Sequence[View]) -> dict[int, int]:
     poses = _comparable([view.camera.world_from_camera for view in views])
     alike: dict[tuple[int, str], list[int]] = {}
     for size_bytes, members in _by_size(views).items():
-        nearest = KDTree(poses[members]).query(poses[members], k=2)[0][:, 1]
-        for i in (member for member, distance in zip(members, nearest, strict=True) if distance <= _SAME):
+        nearest = KDTree(poses[members]).query(poses[members], k=2, distance_upper_bound=_SAME)[0][:, 1]
+        for i in (member for member, distance in zip(members, nearest, strict=True) if np.isfinite(distance)):
             alike.setdefault((size_bytes, views[i].digest()), []).append(i)
     copies: dict[int, int] = {}
     for members in alike.values():

@@ -54,6 +54,8 @@ def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outsid
     screened = screen(parsed)
     views = screened.views
     train, test, how = _split(parsed, views)
+    if not train:
+        raise DataError("leaves no photo to train on, without those that are left out: check its split", parsed.root)
     summary = f"{parsed.kind}: {len(views)} views, {len(train)} to train on, {len(test)} to test ({how})"
     points = f"{len(parsed.points)} points" if parsed.points is not None else "no point cloud"
     unknown = unknown_places(_poses([views[i] for i in train]), None if parsed.points is None else parsed.points.xyz)

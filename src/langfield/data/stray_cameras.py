@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from langfield.core.cameras import Camera
+from langfield.core.sampling import subsample_evenly
 
 # A camera is a stray if it stands this many times as far away as the others reach, and is not the end of a chain of
 # cameras that leads there: nobody stands between. A walk through a house from a desk that most photos are of, close-ups
@@ -31,7 +32,7 @@ _GROUP_LEAST = 3
 _SEEN_SHARE = 0.02
 _SEEN_BY = 0.5  # of the others' lines of sight that a stray sees a part of
 _DEEPEST = 30.0  # reaches away, things show next to no parallax
-_POINTS = 2000  # that are tested
+_POINTS, _LINES = 2000, 200  # that are tested
 _PARALLEL = 0.01  # of the directions' spread: lines of sight with less meet nowhere
 _MISS = 0.25  # of the distance, that lines of sight may pass the place they meet at
 
@@ -171,7 +172,8 @@ def _targets(
     if points is not None and len(points):
         within = points[np.linalg.norm(points - place.anchor, axis=1) <= _FAR * place.reach]
         return within[:: -(-len(within) // _POINTS)][:, None]
-    poses = np.stack([camera.world_from_camera for camera in cameras])[others]
+    chosen = subsample_evenly(np.flatnonzero(others).tolist(), _LINES)
+    poses = np.stack([cameras[i].world_from_camera for i in chosen])
     centres, axes = poses[:, :3, 3], poses[:, :3, 2]
     if place.target is not None:
         depths = np.linalg.norm(place.target - centres, axis=1)[:, None] * np.array([0.5, 1.0, 1.5])

@@ -15,8 +15,10 @@ from tests.data.scenes import arc_cameras, draw, surface_points
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.errors import DataError
+from langfield.core.transforms import Similarity
 from langfield.data.formats.colmap_files import read_cameras, read_images, read_points
 from langfield.data.scene import open_scene
+from langfield.features.photos import TrainingPhotos
 
 WIDTH, HEIGHT = 32, 24
 
@@ -229,6 +231,23 @@ def test_an_image_whose_camera_cannot_be_is_left_out_and_named(tmp_path, cameras
     write(tmp_path / "sparse/0", Model(model.cameras, images, model.xyz, model.rgb))
     with pytest.raises(DataError, match=r"found nan pixels \(left/photo 0.png, the first of 3 such photos of 9\)"):
         open_scene(tmp_path)
+
+
+@pytest.mark.parametrize("write", [write_binary, write_text])
+def test_a_scene_in_utm_coordinates_is_the_same_in_the_scene_frame(tmp_path, cameras, write):
+    utm = Similarity(np.eye(3), np.array([448262.25, 5411932.5, 412.0]))
+    scenes = []
+    for name, moved in (("near", Similarity.identity()), ("far", utm)):
+        write_photos(tmp_path / name, cameras, NAMES)
+        model = model_of([camera.moved(moved) for camera in cameras], NAMES)
+        write(tmp_path / name / "sparse/0", Model(model.cameras, model.images, moved.points(model.xyz), model.rgb))
+        scenes.append(open_scene(tmp_path / name))
+    near, far = ([camera.world_from_camera for camera in scene.cameras_scene()] for scene in scenes)
+    np.testing.assert_allclose(far, near, rtol=0, atol=2e-8)
+    near, far = (TrainingPhotos(scene, scene.train).points() for scene in scenes)
+    assert near is not None
+    assert far is not None
+    np.testing.assert_allclose(far[0], near[0], rtol=0, atol=2e-8)
 
 
 @pytest.mark.parametrize("write", [write_binary, write_text])
