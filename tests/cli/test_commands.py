@@ -177,6 +177,19 @@ def run_to(arguments: list[str], run: Path, preset: str) -> list[str]:
     return changed
 
 
+def test_a_run_of_few_photos_says_with_its_answers_that_places_are_guesses(trained: Trained, tmp_path: Path, capsys):
+    write_ball_scene(tmp_path / "scene", n_views=3, width_px=48, height_px=36)
+    file = tmp_path / "scene/transforms.json"
+    meta = json.loads(file.read_text())
+    file.write_text(json.dumps({key: value for key, value in meta.items() if not key.endswith("_filenames")}))
+    arguments = [str(tmp_path / "scene") if word == str(trained.scene) else word for word in trained.arguments]
+    printed_json(capsys, [*run_to(arguments, tmp_path / "run", preset="nano"), "--max-steps", "2", "--no-progress"])
+    warning = "only 3 photos to train on: positions and sizes are guesses, add photos"
+    assert printed_json(capsys, ["query", str(tmp_path / "run"), "red ball"])["warnings"] == [warning]
+    printed_json(capsys, [*run_to(arguments, tmp_path / "run", preset="nano"), "--max-steps", "3", "--no-progress"])
+    assert langfield.open(tmp_path / "run").info.warnings == (warning,)
+
+
 def test_query_answers_in_the_contracts_form(trained: Trained, tmp_path: Path, capsys):
     result = printed_json(capsys, ["query", str(trained.run), "red ball", "[b]", "--out", str(tmp_path)])
     assert [answer["phrase"] for answer in result["answers"]] == ["red ball", "[b]"]

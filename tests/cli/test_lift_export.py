@@ -103,6 +103,29 @@ def test_gaussians_come_out_as_they_went_in(lifted: Lifted, tmp_path: Path, caps
     np.testing.assert_allclose(langfield.open(lifted.run, device="cpu").splats().means, ours.means, rtol=0, atol=1e-6)
 
 
+UTM = np.array([448262.25, 5411932.5, 412.0])
+
+
+def test_gaussians_in_large_coordinates_keep_their_digits_there_and_back(lifted: Lifted, tmp_path: Path, capsys):
+    scene = write_ball_scene(tmp_path / "scene", n_views=9, width_px=48, height_px=36).folder
+    meta = json.loads((scene / "transforms.json").read_text())
+    for frame in meta["frames"]:
+        for row, moved in zip(frame["transform_matrix"], UTM.tolist(), strict=False):
+            row[3] += moved
+    (scene / "transforms.json").write_text(json.dumps(meta))
+    theirs = ball_splats(2000)
+    there = columns_of(theirs) | {axis: theirs.means[:, i] + UTM[i] for i, axis in enumerate("xyz")}
+    first, again = (str(tmp_path / name) for name in ("first.ply", "again.ply"))
+    write_rows(Path(first), there, dict.fromkeys("xyz", "<f8"))
+    for splat, out in ((first, again), (again, str(tmp_path / "last.ply"))):
+        run = str(tmp_path / Path(out).stem)
+        lift = ["lift", str(scene), "--splat", splat, "--out", run, *lifted.arguments[-2:], "--no-progress"]
+        assert printed_json(capsys, lift)["psnr"] == pytest.approx(lifted.printed["psnr"], abs=0.1)
+        offset = printed_json(capsys, ["export", run, "--format", "splat", "--out", out])["offset"]
+        np.testing.assert_allclose(offset, UTM, atol=1)
+        np.testing.assert_allclose(read_splat_ply(out)[0].means - UTM, theirs.means, atol=1e-5)
+
+
 def test_an_objects_gaussians_and_the_others_are_all(lifted: Lifted, tmp_path: Path, capsys, monkeypatch):
     # Its encoder is random.
     monkeypatch.setattr(PresenceCalibration, "presence", lambda self, score: np.full(len(score), 0.9))

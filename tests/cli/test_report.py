@@ -68,6 +68,16 @@ def test_a_report_is_a_page_and_figures(trained: Trained, tmp_path: Path, capsys
     assert str(trained.scene.parent) not in out.read_text()
 
 
+def test_a_report_says_that_places_are_guesses(trained: Trained, few: str, tmp_path: Path, capsys):
+    run, out = tmp_path / "run", tmp_path / "page.html"
+    shutil.copytree(trained.run, run)
+    document = json.loads((run / "run.json").read_text())
+    document["scene"]["warnings"] = ["all photos were taken from <one place>"]
+    (run / "run.json").write_text(json.dumps(document))
+    printed_json(capsys, ["report", str(run), "--out", str(out), "--queries", few, "--max-side", "24"])
+    assert "all photos were taken from <one place>" in "".join(parsed(out).itertext())
+
+
 def test_asked_phrases_are_shown_and_escaped(trained: Trained, few: str, tmp_path: Path, capsys):
     out = tmp_path / "page.html"
     arguments = ["report", str(trained.run), "--out", str(out), "--queries", few]

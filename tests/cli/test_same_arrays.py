@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.cli.conftest import Trained, printed_json
 from tests.query.fake_session import session
 
 import langfield
+from langfield.cli.main import main
 from langfield.core.cameras import Camera
 from langfield.data.scene import open_scene
 from langfield.evaluation.evaluator import evaluate
@@ -35,6 +37,21 @@ def run(monkeypatch) -> Session:
 def pixels(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image)
+
+
+def test_warnings_of_a_run_go_with_its_answers(monkeypatch, tmp_path: Path, capsys):
+    warned = session()
+    warning = "all photos were taken from one place: positions and sizes are guesses"
+    warned.info = replace(warned.info, warnings=(warning,))
+    monkeypatch.setattr("langfield.open", lambda *args, **kwargs: warned)
+    assert printed_json(capsys, ["query", "run", "thing", "--no-progress"])["warnings"] == [warning]
+    assert main(["query", "run", "thing", "--no-progress"]) == 0
+    assert capsys.readouterr().err.splitlines() == [f"warning: {warning}"]
+    export = ["export", "run", "--format", "json", "--phrase", "thing", "--out", str(tmp_path / "a.json")]
+    assert printed_json(capsys, [*export, "--no-progress"])["warnings"] == [warning]
+    assert json.loads((tmp_path / "a.json").read_text())["warnings"] == [warning]
+    monkeypatch.setattr("langfield.open", lambda *args, **kwargs: session())
+    assert printed_json(capsys, ["query", "run", "thing", "--no-progress"])["warnings"] == []
 
 
 def test_query_writes_what_python_gives(run: Session, tmp_path: Path, capsys):

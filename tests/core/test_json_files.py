@@ -24,8 +24,8 @@ def test_json_is_read_strictly(tmp_path):
     assert said(tmp_path, '{"w": 1, "h": {"w": 2, "w": 3}}') == (
         'is no valid JSON: the key "w" stands twice in one object: correct it'
     )
-    assert said(tmp_path, '{"w": NaN}') == "is no valid JSON: NaN is no number a scene can use: correct it"
-    assert said(tmp_path, '{"w": -Infinity}').startswith("is no valid JSON: -Infinity is no number")
+    assert said(tmp_path, '{"w": NaN}') == "w is NaN, which is no number that can be used: correct it"
+    assert said(tmp_path, '{"a": [1, {"b": [0, -Infinity]}]}').startswith("a[1].b[1] is -Infinity, which is no number")
     assert said(tmp_path, '{"w": 1,\n "h": }') == (
         "is no valid JSON: line 2, column 7: Expecting value: correct it there"
     )
@@ -69,6 +69,16 @@ def test_getters_know_where_they_stand(tmp_path):
         with pytest.raises(DataError) as caught:
             get()
         assert caught.value.message == message
+
+
+def test_numbers_that_are_none_may_be_left_to_the_reader(tmp_path):
+    path = tmp_path / "t.json"
+    path.write_text('{"frames": [{"p": [1, 2]}, {"p": [[0, 1], [2, NaN]], "q": "NaN"}, {"p": [0, null]}, {"p": 1e13}]}')
+    frames = list(read_json(path, faults_kept_in="frames").need("frames").items())
+    places = [None if (bad := frame.unusable_number()) is None else bad.where for frame in frames]
+    assert places == [None, "frames[1].p[1][1]", "frames[2].p[1]", "frames[3].p"]
+    with pytest.raises(DataError, match=r"frames\[1\].p\[1\]\[1\] is NaN"):
+        read_json(path, faults_kept_in="poses")
 
 
 plain = st.recursive(

@@ -25,6 +25,14 @@ def test_the_document_round_trips_bit_for_bit(numbers, seed, path):
     assert again.document() == info.document()
 
 
+def test_warnings_are_kept_and_older_runs_have_none():
+    warnings = ("all photos were taken from one place", "only 2 photos")
+    document = an_info(warnings=warnings).document()
+    assert RunInfo.from_document(json.loads(json.dumps(document)), FILE).warnings == warnings
+    del document["scene"]["warnings"]
+    assert RunInfo.from_document(document, FILE).warnings == ()
+
+
 def test_a_newer_schema_is_refused():
     with pytest.raises(RunError) as caught:
         RunInfo.from_document(an_info().document() | {"schema_version": 3}, FILE)

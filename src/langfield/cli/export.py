@@ -95,17 +95,20 @@ class ExportCommand(RunOptions):
             raise DataError(f"is a folder: give the file to write, such as {ending}", self.out)
 
     def _scene(self, session: "Session", console: Console) -> dict[str, Any]:
+        from langfield.cli.export_answers import said_offset
         from langfield.cli.files import make_folder
-        from langfield.export.ply import write_points_ply, write_splat_ply
+        from langfield.export.ply import float32_offset, write_points_ply, write_splat_ply
 
         if self.format == "splat":
             splats = session.splats()
             make_folder(self.out.parent)
             count, what = write_splat_ply(self.out, splats), "Gaussians"
+            offset = float32_offset(splats.means)
         else:
+            offset = None
             make_folder(self.out.parent)
             xyz, rgb = session.surface(voxel_size_world=self.cube, progress=console.progress)
             write_points_ply(self.out, xyz, rgb)
             count, what = len(xyz), "points" if self.cube is None else f"points, one a cube of {self.cube:.3g}"
         console.say(f"{self.out}: {count:,} {what}")
-        return {"format": self.format, "files": [str(self.out)], "count": count}
+        return {"format": self.format, "files": [str(self.out)], "count": count} | said_offset(offset, console)

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from langfield.cli.answer_warnings import said_warnings
 from langfield.cli.console import Console
 from langfield.cli.files import make_folder, numbered_slugs, write_array, write_picture
 from langfield.cli.view_selection import chosen_views
 from langfield.export.answers import CocoDocument, elements_of, phrases_in_photos, write_elements
+from langfield.export.ply import float32_offset
 from langfield.query.answers import Answer
 from langfield.query.pictures import relevancy_picture
 from langfield.query.session import Session
@@ -76,6 +78,8 @@ def export_answers(
     chosen = chosen_views(session, views) if views else None
     asked = list(dict.fromkeys(phrases))
     answers = session.query(asked, negatives=negatives, min_presence=min_presence, progress=console.progress)
+    warnings = said_warnings(session, console)
+    said = {"warnings": warnings} if warnings else {}
     for answer in answers:
         if not answer.present:
             console.say(f"not there: {answer.phrase} (presence {answer.presence:.2f})")
@@ -86,7 +90,7 @@ def export_answers(
     facts: dict[str, Any] = {}
     if kind == "json":
         make_folder(out.parent)
-        write_json(out, {"answers": [answer.to_json() for answer in answers]})
+        write_json(out, {"answers": [answer.to_json() for answer in answers], "warnings": warnings})
         files = [out]
     elif request.present:
         files, facts = _WRITERS[kind](request, console)
@@ -95,7 +99,7 @@ def export_answers(
     else:
         console.say("nothing was written: none of the phrases is there")
     absent = [answer.phrase for answer in answers if not answer.present]
-    return {"format": kind, "files": [str(file) for file in files], "absent": absent} | facts
+    return {"format": kind, "files": [str(file) for file in files], "absent": absent} | facts | said
 
 
 _FilesAndFacts = tuple[list[Path], dict[str, Any]]
@@ -153,7 +157,7 @@ def _object(request: ExportRequest, console: Console) -> _FilesAndFacts:
             continue
         count += write_elements(request.session, path, chosen)
         files.append(path)
-    return files, {"count": count}
+    return files, {"count": count} | _offset(request, console)
 
 
 def _hide(request: ExportRequest, console: Console) -> _FilesAndFacts:
@@ -162,7 +166,23 @@ def _hide(request: ExportRequest, console: Console) -> _FilesAndFacts:
     assert chosen is not None
     make_folder(request.out.parent)
     console.say(f"{chosen.sum():,} of {len(chosen):,} left out")
-    return [request.out], {"count": write_elements(request.session, request.out, ~chosen)}
+    count = write_elements(request.session, request.out, ~chosen)
+    return [request.out], {"count": count} | _offset(request, console)
+
+
+def _offset(request: ExportRequest, console: Console) -> dict[str, Any]:
+    """What is to be added to the positions of the Gaussians that were written; nothing for points."""
+    offset = float32_offset(request.session.splats().means) if request.session.has_splats else None
+    return said_offset(offset, console)
+
+
+def said_offset(offset: tuple[float, float, float] | None, console: Console) -> dict[str, Any]:
+    """What is to be added to positions in a file of Gaussians, said, and as what `--json` prints; {} for nothing."""
+    if offset is None:
+        return {}
+    x, y, z = offset
+    console.say(f"positions are relative to {x:.12g} {y:.12g} {z:.12g} (comment offset): floats have too few digits")
+    return {"offset": list(offset)}
 
 
 _WRITERS: Mapping[str, Callable[[ExportRequest, Console], _FilesAndFacts]] = {

@@ -1,9 +1,9 @@
 """`langfield query`: where things are."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from langfield.cli.answer_warnings import said_warnings
 from langfield.cli.console import Console
 from langfield.cli.options import MinPresence, OptionalPath, Phrases, RunOptions, Texts, flat
 from langfield.core.errors import UsageError
@@ -46,7 +46,8 @@ class QueryCommand(RunOptions):
         least = 0.5 if self.min_presence is None else self.min_presence
         answers = session.query(self.phrases, negatives=negatives, min_presence=least, progress=console.progress)
         console.table(("phrase", "there", "presence", "score", "position", "box size"), [_row(a) for a in answers])
-        result: dict[str, Any] = {"answers": [answer.to_json() for answer in answers]}
+        warnings = said_warnings(session, console)
+        result: dict[str, Any] = {"answers": [answer.to_json() for answer in answers], "warnings": warnings}
         if self.out is not None:
             from langfield.cli.answer_files import write_answers
 
@@ -57,12 +58,6 @@ class QueryCommand(RunOptions):
 
 
 def _row(answer: "Answer") -> tuple[str, ...]:
-    box = answer.hits[0].box if answer.hits else None
-    size = "" if box is None else _numbers([high - low for low, high in zip(box.low, box.high, strict=True)], " x ")
-    position = "" if answer.position is None else _numbers(answer.position, ", ")
+    size = "" if answer.box is None else " x ".join(f"{side:.3g}" for side in answer.box.size)
     there, score = ("yes", f"{answer.score:.2f}") if answer.present else ("no", "")
-    return answer.phrase, there, f"{answer.presence:.2f}", score, position, size
-
-
-def _numbers(values: Sequence[float], between: str) -> str:
-    return between.join(f"{value:.3g}" for value in values)
+    return answer.phrase, there, f"{answer.presence:.2f}", score, answer.position_text, size

@@ -87,7 +87,7 @@ class ReportCommand(RunOptions):
             phrase_pictures=phrase_pictures(session, list(zip(shown, in_views, strict=True)), console.progress),
             package_version=version.package_version(),
             made=pages.now(),
-            notes=self._notes(measured, len(shown)),
+            notes=[*session.info.warnings, *self._notes(measured, len(shown))],
         )
         written = pages.write_page(out, report_page(content))
         console.say(f"{written['page']}: {written['bytes'] / 2**20:.1f} MB; open it in a browser")

@@ -265,8 +265,8 @@ def _print_results(
 
     rows = []
     for question, answer in zip(asked, answers, strict=True):
-        position = "" if answer.position is None else ", ".join(f"{value:.3g}" for value in answer.position)
-        rows.append((question.phrase, question.group, verdict(answer), f"{answer.presence:.2f}", position))
+        presence = f"{answer.presence:.2f}"
+        rows.append((question.phrase, question.group, verdict(answer), presence, answer.position_text))
     console.table(("phrase", "of", "answer", "presence", "position"), rows)
     same = {figure["protocol"] for figure in result["published"] if figure["measured_percent"] is not None}
     reports = [

@@ -11,6 +11,8 @@ sampling         fewer of many
 voxels           points in the voxels of a grid
 config           configurations as JSON
 checks           what configurations check of their fields
+number_text      world coordinates as text
+listing          lists of names for people
 choices          names to choose from, and errors about mistyped ones
 json_files       JSON files, read strictly
 files            digests of files

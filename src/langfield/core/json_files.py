@@ -1,11 +1,13 @@
 """JSON files, read strictly, for they may come from anywhere.
 
 `parse_json` refuses what JSON's standard leaves open (a key twice in one object, NaN, Infinity). `read_json` reads a
-whole file and hands out its values as `Json`, which know where they stand in it, so that an error can say so.
+whole file and hands out its values as `Json`, which know where they stand in it, so that an error can say so: also
+where a number is none.
 """
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,15 +37,19 @@ class StrictJsonError(ValueError):
         self.name = name
 
 
-def parse_json(text: str | bytes) -> Any:
+def parse_json(text: str | bytes, *, not_finite: bool = False) -> Any:
     """The value of a JSON text; bytes are UTF-8, with or without a byte order mark.
+
+    Args:
+        not_finite: take NaN, Infinity and -Infinity as Python does, so that their places can be told.
 
     Raises StrictJsonError, json.JSONDecodeError or UnicodeDecodeError, which all are ValueErrors.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
     try:
-        return json.loads(text, object_pairs_hook=_unique_members, parse_constant=_no_constant)
+        constant = float if not_finite else _no_constant
+        return json.loads(text, object_pairs_hook=_unique_members, parse_constant=constant)
     except RecursionError as error:
         raise StrictJsonError("too deep", "", "it is nested too deep") from error
 
@@ -92,6 +98,11 @@ class Json:
             raise DataError(f"{self.where + '.' if self.where else ''}{key} is missing: {advice}", self.file)
         return child
 
+    def unusable_number(self) -> "Json | None":
+        """The first number in this value, at any depth, that is not finite or beyond `MAX_COORDINATE`; None if all can
+        be used. JSON has no NaN, and many programs write null for it: a null in a list counts, too."""
+        return _first(self, lambda value: value is None or (_is_number(value) and not abs(value) <= MAX_COORDINATE))
+
     def items(self) -> Iterator["Json"]:
         """The entries of this list."""
         if not isinstance(self.value, list):
@@ -100,7 +111,7 @@ class Json:
 
     def number(self, low: float = -MAX_COORDINATE, high: float = MAX_COORDINATE) -> float:
         """A finite number within [low, high]."""
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+        if not _is_number(self.value):
             raise self.error(f"must be a number, found {short_text(self.value)}")
         if not low <= self.value <= high:
             raise self.error(f"must be a number between {low:g} and {high:g}, found {short_text(self.value)}")
@@ -126,19 +137,32 @@ class Json:
         return self.value
 
     def matrix(self) -> Matrix4:
-        """A 4×4 matrix, or a 3×4 one completed by (0, 0, 0, 1)."""
+        """A 4×4 matrix that ends in the row (0, 0, 0, 1), or a 3×4 one completed by it."""
+        out = self.matrix_4x4()
+        if not ends_as_pose(out):
+            raise self.error(f"must end in the row 0, 0, 0, 1, found {short_text(out[3].tolist())}")
+        return out
+
+    def matrix_4x4(self) -> Matrix4:
+        """A 4×4 matrix, whatever its last row, or a 3×4 one completed by (0, 0, 0, 1)."""
         rows = [[entry.number() for entry in row.items()] for row in self.items()]
         if len(rows) not in (3, 4) or any(len(row) != 4 for row in rows):
             raise self.error(f"must be a 4x4 or 3x4 matrix, found rows of {[len(row) for row in rows][:8]} numbers")
         out = np.eye(4)
         out[: len(rows)] = rows
-        if not np.allclose(out[3], (0, 0, 0, 1), atol=1e-6):
-            raise self.error(f"must end in the row 0, 0, 0, 1, found {short_text(rows[3])}")
         return out
 
 
-def read_json(path: Path) -> Json:
+def ends_as_pose(matrix: Matrix4) -> bool:
+    """Whether a matrix's last row is (0, 0, 0, 1)."""
+    return bool(np.allclose(matrix[3], (0, 0, 0, 1), atol=1e-6))
+
+
+def read_json(path: Path, *, faults_kept_in: str = "") -> Json:
     """Read a JSON object strictly.
+
+    Args:
+        faults_kept_in: a member in which NaN and Infinity are left to whoever reads its parts (`unusable_number`).
 
     Raises DataError for more than 64 MiB, nesting deeper than 32, duplicate keys, NaN or Infinity, and no object.
     """
@@ -146,7 +170,8 @@ def read_json(path: Path) -> Json:
         size_bytes = path.stat().st_size
         if size_bytes > MAX_JSON_BYTES:
             raise DataError(f"has {size_bytes} bytes, at most {MAX_JSON_BYTES} are read: split the scene", path)
-        value = parse_json(path.read_bytes())
+        content = path.read_bytes()
+        value = parse_json(content, not_finite=True)
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror}): check the path", path) from error
     except ValueError as error:
@@ -155,7 +180,32 @@ def read_json(path: Path) -> Json:
         raise DataError(f"must hold one JSON object {{…}}, found {short_text(value)}", path)
     if _depth(value) > MAX_JSON_DEPTH:
         raise DataError(_TOO_DEEP, path)
+    if b"NaN" in content or b"Infinity" in content:
+        _check_finite(value, faults_kept_in, path)
     return Json(path, "", value)
+
+
+def _check_finite(document: dict[str, Any], left_out: str, path: Path) -> None:
+    """Raise DataError for the first NaN or infinite number outside of the member `left_out`."""
+    checked = Json(path, "", {key: value for key, value in document.items() if key != left_out})
+    bad = _first(checked, lambda value: isinstance(value, float) and not math.isfinite(value))
+    if bad is not None:
+        raise bad.error(f"is {short_text(bad.value)}, which is no number that can be used: correct it")
+
+
+def _first(node: Json, is_wanted: Callable[[Any], bool]) -> Json | None:
+    """The first value in a node, at any depth, that is neither list nor object and is wanted."""
+    if isinstance(node.value, dict):
+        children = (child for key in node.value if (child := node.get(key)) is not None)
+    elif isinstance(node.value, list):
+        children = node.items()
+    else:
+        return node if is_wanted(node.value) else None
+    return next((found for child in children if (found := _first(child, is_wanted)) is not None), None)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 _TOO_DEEP = f"is nested deeper than {MAX_JSON_DEPTH} levels: it is no scene description"
@@ -171,8 +221,6 @@ def _why_refused(error: ValueError) -> str:
             return _TOO_DEEP
         case StrictJsonError(kind="repeated key"):
             return f"is no valid JSON: the key {short_text(error.name)} stands twice in one object: correct it"
-        case StrictJsonError():
-            return f"is no valid JSON: {error.name} is no number a scene can use: correct it"
     return f"is no valid JSON: {error}: correct it"
 
 

@@ -10,6 +10,7 @@ NORMAL_NAMES = ("nx", "ny", "nz")
 DC_NAMES = ("f_dc_0", "f_dc_1", "f_dc_2")
 OPACITY_NAME = "opacity"
 SCALE_NAMES = ("scale_0", "scale_1", "scale_2")
+OFFSET_COMMENT = "comment offset "  # begins a line of a PLY header: what is to be added to the positions, x y z
 ROTATION_NAMES = ("rot_0", "rot_1", "rot_2", "rot_3")
 # How many coefficients there are beside those of degree 0, of all three colours, for harmonics up to degree 0 to 3.
 REST_COUNTS = (0, 9, 24, 45)

@@ -2,6 +2,9 @@
 
 scene       `open_scene`: a folder → a `Scene`
 views       what a `Scene` is
+screening   which views are used, and which the scale follows: poses and photos checked against each other, by
+            `stray_cameras` (far from all others) and `duplicates` (the same photo twice)
+unknown_places  when photos cannot tell where things are
 formats     the files that scenes are read from, a module for each format
 validation  checks on what files say
 lenses      whether a lens can be undistorted

@@ -1,15 +1,19 @@
 """`open_scene`: a folder goes in, a checked `Scene` comes out."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
 
 from langfield.core.errors import DataError, UsageError
 from langfield.core.transforms import normalising_similarity
 from langfield.data.formats.base import ParsedScene
 from langfield.data.formats.registry import formats_for_people, known_but_not_read, matching_formats
-from langfield.data.views import Scene, View
+from langfield.data.screening import screen
+from langfield.data.unknown_places import FEW_VIEWS, unknown_places
+from langfield.data.views import Points, Scene, View
 
 TEST_EVERY = 8
 
@@ -24,7 +28,12 @@ def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outsid
       in `images`. Of several sub-models the one with most photos is taken.
 
     The world frame is the files' own. Cameras have OpenCV axes (x right, y down, z forward), whatever the files have.
-    Photos to test with are those that the files name; where they name none, every eighth by name.
+    Photos to test with are those that the files name; where they name none, every eighth by name, or, of up to three
+    photos, none.
+
+    Poses are checked against each other. Cameras that stand far from all others do not count for the scene's scale, and
+    are left out where they see nothing of what the others see; photos that are there twice are taken once. Where the
+    photos cannot tell where things are, `warnings` says so.
 
     Args:
         path: the scene's folder, a `transforms.json`, or the folder of a COLMAP model inside the scene.
@@ -32,7 +41,7 @@ def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outsid
         allow_outside: also accept photos and other files that lie outside the scene's folder.
 
     Returns the scene: `views` (photo, camera, mask, depth; sorted by name), `train` and `test` (indices into them),
-    `points` (or None), and `notes`, lines that say what was found, chosen, left out and resized.
+    `points` (or None), `notes`, lines that say what was found, chosen, left out and resized, and `warnings`.
 
     Raises:
         DataError: the path is no scene, or something in its files is missing, damaged or impossible. One line: the
@@ -42,10 +51,15 @@ def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outsid
     if max_side_px is not None and max_side_px < 1:
         raise UsageError(f"max_side_px must be at least 1 (or None), found {max_side_px}")
     parsed = _parse(Path(path), max_side_px, allow_outside)
-    views = tuple(sorted(parsed.views, key=lambda view: view.name))
+    screened = screen(parsed)
+    views = screened.views
     train, test, how = _split(parsed, views)
+    if not train:
+        raise DataError("leaves no photo to train on, without those that are left out: check its split", parsed.root)
     summary = f"{parsed.kind}: {len(views)} views, {len(train)} to train on, {len(test)} to test ({how})"
     points = f"{len(parsed.points)} points" if parsed.points is not None else "no point cloud"
+    unknown = unknown_places(_poses([views[i] for i in train]), None if parsed.points is None else parsed.points.xyz)
+    warnings = (*screened.warnings, *unknown)
     return Scene(
         root=parsed.root,
         kind=parsed.kind,
@@ -53,9 +67,20 @@ def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outsid
         train=train,
         test=test,
         points=parsed.points,
-        scene_from_world=normalising_similarity(np.stack([view.camera.world_from_camera for view in views])),
-        notes=(f"{summary}, {points}", *parsed.notes),
+        scene_from_world=normalising_similarity(_poses(screened.of_scale)),
+        notes=(f"{summary}, {points}", *parsed.notes, *_point_notes(parsed.points), *screened.notes, *unknown),
+        warnings=warnings,
     )
+
+
+def _poses(views: Sequence[View]) -> Float64[np.ndarray, "n 4 4"]:
+    return np.stack([view.camera.world_from_camera for view in views])
+
+
+def _point_notes(points: Points | None) -> list[str]:
+    if points is None or not points.left_out:
+        return []
+    return [f"{points.left_out} of {points.left_out + len(points)} points are not finite and are left out"]
 
 
 def _parse(path: Path, max_side_px: int | None, allow_outside: bool) -> ParsedScene:
@@ -83,6 +108,8 @@ def _no_scene(path: Path) -> DataError:
 
 def _split(parsed: ParsedScene, views: tuple[View, ...]) -> tuple[tuple[int, ...], tuple[int, ...], str]:
     """Indices of the views to train on and to test on, and how they were chosen."""
+    if parsed.split is None and len(views) <= FEW_VIEWS:
+        return tuple(range(len(views))), (), "photos are few"
     if parsed.split is None:
         everyone = range(len(views))
         train = tuple(i for i in everyone if i % TEST_EVERY)

@@ -11,15 +11,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, UInt8
 
 from langfield.core.cameras import Camera
 from langfield.core.errors import DataError
-from langfield.core.json_files import MAX_COORDINATE, MAX_SIDE_PX, short_text
+from langfield.core.json_files import MAX_COORDINATE, MAX_SIDE_PX, ends_as_pose, short_text
 from langfield.core.transforms import Matrix4
+from langfield.data.views import Points
 
 MAX_PATH_CHARS = 1024
+MAX_FAULTY_SHARE = 0.25  # of a scene's cameras or points that may be impossible; beyond it the whole file is wrong
 _ROTATION_TOLERANCE = 1e-2
+
+
+class CameraFault(DataError):
+    """One photo's pose or lens cannot be: the photo is left out where most others can be used."""
 
 
 def safe_path(root: Path, name: str, file: Path, where: str, *, allow_outside: bool = False) -> Path:
@@ -77,20 +83,26 @@ def check_unique(names: Sequence[str], file: Path) -> None:
 def checked_pose(matrix: Matrix4, file: Path, where: str) -> Matrix4:
     """A rigid pose, its rotation made exactly orthonormal.
 
-    Raises DataError if numbers are not finite or the axes are off from orthonormal by more than 1e-2, or mirrored.
+    Raises CameraFault if numbers are not finite, the last row is not 0, 0, 0, 1, or the axes are mirrored or off from
+    orthonormal by more than 1e-2.
     """
     if not np.isfinite(matrix).all() or np.abs(matrix).max() > MAX_COORDINATE:
-        raise DataError(f"{where} holds numbers that are not finite or beyond {MAX_COORDINATE:g}: solve it again", file)
+        raise CameraFault(
+            f"{where} holds numbers that are not finite or beyond {MAX_COORDINATE:g}: solve it again", file
+        )
+    if not ends_as_pose(matrix):
+        row = ", ".join(f"{number:g}" for number in matrix[3])
+        raise CameraFault(f"{where} must end in the row 0, 0, 0, 1, found {row}: solve it again", file)
     rotation = matrix[:3, :3]
     error = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
     if error > _ROTATION_TOLERANCE:
-        raise DataError(
+        raise CameraFault(
             f"{where} is no camera pose: its axes are off from unit length and right angles by {error:.2g}, "
             f"at most {_ROTATION_TOLERANCE:g} is allowed: write rotations without scale or shear",
             file,
         )
     if np.linalg.det(rotation) <= 0:
-        raise DataError(f"{where} mirrors (its determinant is negative): write a rotation, not a reflection", file)
+        raise CameraFault(f"{where} mirrors (its determinant is negative): write a rotation, not a reflection", file)
     left, _, right = np.linalg.svd(rotation)
     out = np.eye(4)
     out[:3, :3] = left @ right
@@ -99,26 +111,33 @@ def checked_pose(matrix: Matrix4, file: Path, where: str) -> Matrix4:
 
 
 def checked_camera(camera: Camera, file: Path, where: str) -> Camera:
-    """A camera with a possible size, positive finite focal lengths, and finite other numbers; else DataError."""
+    """A camera with a possible size, positive finite focal lengths, and finite other numbers; else CameraFault."""
     for side in (camera.width_px, camera.height_px):
         if not 1 <= side <= MAX_SIDE_PX:
-            raise DataError(f"{where}: a picture's side must be 1 to {MAX_SIDE_PX} pixels, found {side}", file)
+            raise CameraFault(f"{where}: a picture's side must be 1 to {MAX_SIDE_PX} pixels, found {side}", file)
     for focal in (camera.fx_px, camera.fy_px):
         if not 0 < focal <= MAX_COORDINATE:
-            raise DataError(f"{where}: the focal length must be positive and finite, found {focal:g} pixels", file)
+            raise CameraFault(f"{where}: the focal length must be positive and finite, found {focal:g} pixels", file)
     others = (camera.cx_px, camera.cy_px, *camera.distortion)
     bad = next((x for x in others if not math.isfinite(x) or abs(x) > MAX_COORDINATE), None)
     if bad is not None:
-        raise DataError(f"{where}: principal point and distortion must be finite, found {bad:g}", file)
+        raise CameraFault(f"{where}: principal point and distortion must be finite, found {bad:g}", file)
     return camera
 
 
-def check_points(xyz: Float64[np.ndarray, "n 3"], file: Path) -> None:
-    """Raise DataError if a point is not finite or too far away to be one."""
-    bad = ~(np.abs(xyz) <= MAX_COORDINATE).all(axis=1)
-    if bad.any():
+def sound_points(xyz: Float64[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"], file: Path) -> Points:
+    """The points of a file without those that are not finite or too far away to be one.
+
+    Raises DataError if more than a quarter would be left out.
+    """
+    sound = (np.abs(xyz) <= MAX_COORDINATE).all(axis=1)
+    bad = int((~sound).sum())
+    if not bad:
+        return Points(xyz, rgb)
+    if bad > MAX_FAULTY_SHARE * len(xyz):
         raise DataError(
-            f"holds {int(bad.sum())} of {len(xyz)} points that are not finite or beyond {MAX_COORDINATE:g} "
-            f"(first: point {int(bad.argmax())}): remove them",
+            f"holds {bad} of {len(xyz)} points that are not finite or beyond {MAX_COORDINATE:g} "
+            f"(first: point {int((~sound).argmax())}): remove them",
             file,
         )
+    return Points(xyz[sound], rgb[sound], left_out=bad)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float64, UInt8
 
 from langfield.core.cameras import Camera
 from langfield.core.errors import DataError, UsageError
@@ -56,16 +56,23 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """A coloured point cloud in the world frame, as structure from motion leaves it."""
+    """A coloured point cloud in the world frame, as structure from motion leaves it.
 
-    xyz: Float32[np.ndarray, "n 3"]
+    Attributes:
+        xyz: in float64, for world coordinates may be large.
+        rgb: their colours.
+        left_out: how many points of the file are not among them, because they are not finite.
+    """
+
+    xyz: Float64[np.ndarray, "n 3"]
     rgb: UInt8[np.ndarray, "n 3"]
+    left_out: int = 0
 
     def __len__(self) -> int:
         return self.xyz.shape[0]
 
     def digest(self) -> str:
-        """sha256 (hex) of places and colours, in their order, whatever file they were read from."""
+        """sha256 (hex) of places (rounded to float32) and colours, in their order, whatever file they are from."""
         total = hashlib.sha256(f"{len(self)}".encode())
         total.update(self.xyz.astype("<f4").tobytes())
         total.update(self.rgb.tobytes())
@@ -84,7 +91,8 @@ class Scene:
         test: indices into `views` of those to test on.
         points: in the world frame.
         scene_from_world: the similarity from the world frame to the scene frame, the normalised one that is trained in.
-        notes: lines for a person: what was found, chosen, left out, resized.
+        notes: lines for a person: what was found, chosen, left out, resized; also the warnings.
+        warnings: why positions and sizes in this scene are not known, or only guesses; they belong to every answer.
     """
 
     root: Path
@@ -95,6 +103,7 @@ class Scene:
     points: Points | None
     scene_from_world: Similarity
     notes: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = field(default=())
 
     def cameras_scene(self) -> list[Camera]:
         """Every view's camera, moved into the scene frame."""

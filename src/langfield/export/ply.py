@@ -1,5 +1,6 @@
 """PLY files: Gaussians for viewers and editors of splats, and coloured points for everything else."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from langfield.core.splats import (
     DC_NAMES,
     MEAN_NAMES,
     NORMAL_NAMES,
+    OFFSET_COMMENT,
     OPACITY_NAME,
     ROTATION_NAMES,
     SCALE_NAMES,
@@ -19,14 +21,16 @@ from langfield.core.splats import (
 from langfield.runs.atomic import write_bytes
 
 _ROWS_AT_ONCE = 2**13  # of 248 bytes: they stay in a cache while their columns are put in
-_TYPE_NAMES = {"<f4": "float", "|u1": "uchar"}
+_TYPE_NAMES = {"<f4": "float", "<f8": "double", "|u1": "uchar"}
+_MAX_ROUNDING = 1e-5  # by which float32 may move a point, of the extent of what is written: a hundredth of its spacing
 
 
 def write_splat_ply(path: str | Path, splats: Splats, selection: Bool[np.ndarray, " n"] | None = None) -> int:
     """Write Gaussians in the form that 3D Gaussian splatting made common: binary little endian, all floats.
 
     `langfield.data.formats.splat_ply.read_splat_ply` reads it again. Normals are written as 0, for there are readers
-    that count columns instead of reading their names.
+    that count columns instead of reading their names, and positions as floats: far from the origin (`float32_offset`)
+    they are written relative to an offset, which the header states as `comment offset x y z`. `read_splat_ply` adds it.
 
     Args:
         path: the file to make or replace, all or nothing.
@@ -38,8 +42,10 @@ def write_splat_ply(path: str | Path, splats: Splats, selection: Bool[np.ndarray
     chosen = splats if selection is None else splats.chosen(selection)
     rest = rest_names(3 * (chosen.harmonics.shape[1] - 1))
     names = (*MEAN_NAMES, *NORMAL_NAMES, *DC_NAMES, *rest, OPACITY_NAME, *SCALE_NAMES, *ROTATION_NAMES)
-    content, table = _room([(name, "<f4") for name in names], len(chosen))
-    _fill(table, MEAN_NAMES, chosen.means)
+    offset = float32_offset(splats.means)  # of all of them, so that parts of a scene fit together
+    comments = [] if offset is None else [OFFSET_COMMENT + " ".join(f"{value!r}" for value in offset)]
+    content, table = _room([(name, "<f4") for name in names], len(chosen), comments)
+    _fill(table, MEAN_NAMES, chosen.means if offset is None else chosen.means - offset)
     _fill(table, NORMAL_NAMES, np.zeros((len(chosen), 3)))
     _fill(table, DC_NAMES, chosen.harmonics[:, 0])
     _fill(table, rest, chosen.harmonics[:, 1:].transpose(0, 2, 1).reshape(len(chosen), len(rest)))
@@ -51,21 +57,44 @@ def write_splat_ply(path: str | Path, splats: Splats, selection: Bool[np.ndarray
 
 
 def write_points_ply(path: str | Path, xyz: Float64[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"]) -> None:
-    """Write coloured points (binary little endian, positions as floats), all or nothing; `read_ply` reads them again.
+    """Write coloured points (binary little endian), all or nothing; `read_ply` reads them again.
+
+    Positions are floats; doubles where floats would lose digits, far from the origin (`float32_offset`).
 
     Raises RunError if the file cannot be written.
     """
     colours = ("red", "green", "blue")
-    fields = [*((name, "<f4") for name in MEAN_NAMES), *((name, "|u1") for name in colours)]
+    kind = "<f4" if float32_offset(xyz) is None else "<f8"
+    fields = [*((name, kind) for name in MEAN_NAMES), *((name, "|u1") for name in colours)]
     content, table = _room(fields, len(xyz))
     _fill(table, MEAN_NAMES, xyz)
     _fill(table, colours, rgb)
     write_bytes(Path(path), content.data)
 
 
-def _room(fields: Sequence[tuple[str, str]], count: int) -> tuple[UInt8[np.ndarray, " b"], np.ndarray]:
+def float32_offset(xyz: Float64[np.ndarray, "n 3"]) -> tuple[float, float, float] | None:
+    """A round position near the middle of points that are so far from the origin that float32 would lose their digits;
+    None for others.
+
+    The outermost points do not count: a few that are far away have digits enough.
+    """
+    if len(xyz) < 2:
+        return None
+    middle = np.median(xyz, axis=0)
+    low, high = np.percentile(xyz, (2, 98), axis=0)
+    extent = float((high - low).max())
+    if not extent > 0 or float(np.abs(middle).max()) * 2.0**-24 <= _MAX_ROUNDING * extent:
+        return None
+    digits = -math.floor(math.log10(extent))
+    x, y, z = (round(float(value), digits) for value in middle)
+    return x, y, z
+
+
+def _room(
+    fields: Sequence[tuple[str, str]], count: int, comments: Sequence[str] = ()
+) -> tuple[UInt8[np.ndarray, " b"], np.ndarray]:
     """The bytes of a whole file with its header written, and the table of its vertices within them."""
-    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {count}"]
+    lines = ["ply", "format binary_little_endian 1.0", *comments, f"element vertex {count}"]
     lines += [f"property {_TYPE_NAMES[kind]} {name}" for name, kind in fields]
     header = ("\n".join([*lines, "end_header"]) + "\n").encode()
     dtype = np.dtype(list(fields))

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
+from langfield.core.number_text import position_text
+
 _BOX_PERCENTILES = (2, 98)  # of the points along each axis; the outermost 2 % on either side are left out
 
 
@@ -16,6 +18,12 @@ class Box:
 
     low: tuple[float, float, float]
     high: tuple[float, float, float]
+
+    @property
+    def size(self) -> tuple[float, float, float]:
+        """Lengths of the edges along x, y and z."""
+        x, y, z = (high - low for low, high in zip(self.low, self.high, strict=True))
+        return x, y, z
 
     def to_json(self) -> list[list[float]]:
         """The two corners."""
@@ -140,6 +148,11 @@ class Answer:
     def position(self) -> tuple[float, float, float] | None:
         """World position of the best hit."""
         return self.hits[0].position if self.hits else None
+
+    @property
+    def position_text(self) -> str:
+        """The position for a table, with the digits that the thing's size needs; "" for what is not there."""
+        return position_text(self.hits[0].position, self.hits[0].box.size) if self.hits else ""
 
     @property
     def box(self) -> Box | None:

@@ -133,17 +133,12 @@ def _verdict(result: PhraseResult | None) -> Markup | None:
         judged = tag("span", f"✗ wrongly said {words}", class_="bad")
     parts = [f"presence {answer.presence:.2f}"]
     if answer.position is not None:
-        parts.append(f"score {answer.score:.2f} at ({position_text(answer.position)})")
+        parts.append(f"score {answer.score:.2f} at ({answer.position_text})")
     if result.views:
         parts.append(f"{result.hits} of {len(result.views)} views hit")
     if result.miou is not None:
         parts.append(f"mIoU {result.miou:.2f}")
     return joined(judged, tag("span", ", ".join(parts), class_="soft"))
-
-
-def position_text(position: Sequence[float]) -> str:
-    """A position in the input files' frame and units."""
-    return ", ".join(f"{value:.3g}" for value in position)
 
 
 def presence_section(phrases: Sequence[PhraseResult], measured: Mapping[str, Any]) -> Markup | None:
@@ -234,5 +229,5 @@ def _phrase_cells(result: PhraseResult) -> list[Cell]:
         Cell(hits, "" if result.hit_share is None else result.hit_share),
         numeric_cell(result.miou, ".2f"),
         numeric_cell(answer.score if answer.hits else None, ".2f"),
-        Cell("" if answer.position is None else position_text(answer.position)),
+        Cell(answer.position_text),
     ]

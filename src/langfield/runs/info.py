@@ -65,6 +65,8 @@ class RunInfo:
         fingerprint_version: by which rule it was made; 1 if the run does not say, as those of langfield 0.1.0.
         scene_from_world: the similarity from the input's frame to the one trained in.
         views: the photos' names, splits and cameras in the input's frame, so that answers need no photos.
+        warnings: why positions and sizes in this scene are not known, or only guesses: lines that belong to every
+            answer.
         steps_done: training steps behind the saved state.
         created: when the run began (ISO 8601, UTC).
         package_version: the langfield that began it.
@@ -84,6 +86,7 @@ class RunInfo:
     created: str = field(default_factory=_now)
     package_version: str = field(default_factory=version.package_version)
     fingerprint_version: int = 1
+    warnings: Sequence[str] = ()
 
     def document(self) -> Document:
         """As JSON data (tuples become lists)."""
@@ -106,6 +109,7 @@ class RunInfo:
                     "fingerprint": self.scene_fingerprint,
                     "fingerprint_version": self.fingerprint_version,
                     "scene_from_world": self.scene_from_world.tolist(),
+                    "warnings": list(self.warnings),
                     "views": [view.document() for view in self.views],
                 },
             }
@@ -145,6 +149,7 @@ class RunInfo:
             created=_take(document, "created", str, file),
             package_version=_take(document, "package_version", str, file),
             fingerprint_version=_take(document, "scene.fingerprint_version", int, file, missing=1),
+            warnings=tuple(str(line) for line in _take(document, "scene.warnings", list, file, missing=[])),
         )
 
 

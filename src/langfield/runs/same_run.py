@@ -54,7 +54,7 @@ def _identity(info: RunInfo, path: Path, training_defaults: Mapping[str, Any]) -
     document["training"] = dict(training_defaults) | document["training"]
     for key in FREE_TRAINING_KEYS:
         document["training"].pop(key, None)
-    for key in ("path", "views"):  # the fingerprint stands for the views
+    for key in ("path", "views", "warnings"):  # the fingerprint stands for the views and what follows from them
         del document["scene"][key]
     for card in document["encoders"].values():  # the weights' digest stands for the path
         card.pop("spec", None)

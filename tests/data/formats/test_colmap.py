@@ -15,8 +15,10 @@ from tests.data.scenes import arc_cameras, draw, surface_points
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.errors import DataError
+from langfield.core.transforms import Similarity
 from langfield.data.formats.colmap_files import read_cameras, read_images, read_points
 from langfield.data.scene import open_scene
+from langfield.features.photos import TrainingPhotos
 
 WIDTH, HEIGHT = 32, 24
 
@@ -62,7 +64,7 @@ def test_what_was_written_comes_back(tmp_path, cameras, write, place):
         np.testing.assert_allclose(view.camera.world_from_camera, camera.world_from_camera, atol=1e-12)
         assert (view.camera.fx_px, view.camera.cx_px) == (camera.fx_px, camera.cx_px)
     assert scene.points is not None
-    np.testing.assert_allclose(scene.points.xyz, model.xyz, atol=1e-6)
+    np.testing.assert_array_equal(scene.points.xyz, model.xyz)
     np.testing.assert_array_equal(scene.points.rgb, model.rgb)
 
 
@@ -166,7 +168,7 @@ def test_projection_agrees_with_colmaps_formula(tmp_path, cameras):
     write_binary(tmp_path / "sparse/0", model)
     scene = open_scene(tmp_path)
     assert scene.points is not None
-    xy, z = Cameras.from_list([v.camera for v in scene.views]).project(1, torch.from_numpy(scene.points.xyz))
+    xy, z = Cameras.from_list([v.camera for v in scene.views]).project(1, torch.from_numpy(scene.points.xyz).float())
     camera_from_world = np.linalg.inv(cameras[1].world_from_camera)
     local = model.xyz @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
     expected = local[:, :2] / local[:, 2:] * cameras[1].fx_px + [cameras[1].cx_px, cameras[1].cy_px]
@@ -181,9 +183,6 @@ def with_first(model: Model, **change) -> Model:
 
 
 MISTAKES = {
-    "NaN pose": ({"q": [float("nan")] * 4}, "has a quaternion of length nan, 1 is right: export the model again"),
-    "long quaternion": ({"q": [9.0, 0, 0, 0]}, "has a quaternion of length 9, 1 is right: export the model again"),
-    "NaN place": ({"t": [float("inf"), 0, 0]}, "holds numbers that are not finite or beyond 1e+12: solve it again"),
     "traversal": (
         {"name": "../../../etc/passwd"},
         'image 1 leaves {folder}/images, found "../../../etc/passwd": '
@@ -203,6 +202,77 @@ def test_hostile_images_get_one_clear_line(tmp_path, cameras, mistake, write):
         open_scene(tmp_path)
     assert str(caught.value).endswith(message.replace("{folder}", str(tmp_path)))
     assert "\n" not in str(caught.value)
+
+
+FAULTS = {
+    "NaN pose": ({"q": [float("nan")] * 4}, "has a quaternion of length nan, 1 is right: export the model again"),
+    "long quaternion": ({"q": [9.0, 0, 0, 0]}, "has a quaternion of length 9, 1 is right: export the model again"),
+    "infinite place": (
+        {"t": [float("inf"), 0, 0]},
+        "holds numbers that are not finite or beyond 1e+12: solve it again",
+    ),
+    "NaN focal length": ({"camera": 8}, "the focal length must be positive and finite, found nan pixels"),
+}
+
+
+@pytest.mark.parametrize("write", [write_binary, write_text])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_image_whose_camera_cannot_be_is_left_out_and_named(tmp_path, cameras, fault, write):
+    change, message = FAULTS[fault]
+    write_photos(tmp_path, cameras, NAMES)
+    model = model_of(cameras, NAMES)
+    model.cameras[8] = ("PINHOLE", WIDTH, HEIGHT, [float("nan"), 30.0, 16.0, 12.0])
+    write(tmp_path / "sparse/0", with_first(model, **change))
+    scene = open_scene(tmp_path)
+    assert [view.name for view in scene.views] == NAMES[1:]
+    assert scene.notes[1].startswith(f"image 1 ({NAMES[0]}) is left out: ")
+    assert scene.notes[1].endswith(message)
+    images = [(name, 8 if i < 3 else 7, q, t) for i, (name, _, q, t) in enumerate(model.images)]
+    write(tmp_path / "sparse/0", Model(model.cameras, images, model.xyz, model.rgb))
+    with pytest.raises(DataError, match=r"found nan pixels \(left/photo 0.png, the first of 3 such photos of 9\)"):
+        open_scene(tmp_path)
+
+
+@pytest.mark.parametrize("write", [write_binary, write_text])
+def test_a_scene_in_utm_coordinates_is_the_same_in_the_scene_frame(tmp_path, cameras, write):
+    utm = Similarity(np.eye(3), np.array([448262.25, 5411932.5, 412.0]))
+    scenes = []
+    for name, moved in (("near", Similarity.identity()), ("far", utm)):
+        write_photos(tmp_path / name, cameras, NAMES)
+        model = model_of([camera.moved(moved) for camera in cameras], NAMES)
+        write(tmp_path / name / "sparse/0", Model(model.cameras, model.images, moved.points(model.xyz), model.rgb))
+        scenes.append(open_scene(tmp_path / name))
+    near, far = ([camera.world_from_camera for camera in scene.cameras_scene()] for scene in scenes)
+    np.testing.assert_allclose(far, near, rtol=0, atol=2e-8)
+    near, far = (TrainingPhotos(scene, scene.train).points() for scene in scenes)
+    assert near is not None
+    assert far is not None
+    np.testing.assert_allclose(far[0], near[0], rtol=0, atol=2e-8)
+
+
+@pytest.mark.parametrize("write", [write_binary, write_text])
+def test_an_image_that_is_listed_twice_with_one_pose_is_used_once(tmp_path, cameras, write):
+    write_photos(tmp_path, cameras, NAMES)
+    model = model_of(cameras, NAMES)
+    write(tmp_path / "sparse/0", Model(model.cameras, [*model.images, model.images[3]], model.xyz, model.rgb))
+    scene = open_scene(tmp_path)
+    assert [view.name for view in scene.views] == NAMES
+    assert scene.notes[1] == f"listed more than once with the same pose, used once: {NAMES[3]}"
+
+
+@pytest.mark.parametrize("write", [write_binary, write_text])
+def test_points_keep_their_digits_and_those_that_are_none_are_left_out(tmp_path, write):
+    xyz = np.array([448262.25, 5411932.5, 412.0]) + 1e-3 * np.arange(24).reshape(8, 3)
+    xyz[5, 1] = np.nan
+    write(tmp_path, Model({}, [], xyz, np.full((8, 3), 7, np.uint8)))
+    points = read_points(tmp_path)
+    assert points is not None
+    np.testing.assert_array_equal(points.xyz, np.delete(xyz, 5, axis=0))
+    assert (len(points.rgb), points.left_out) == (7, 1)
+    xyz[:3] = np.inf
+    write(tmp_path, Model({}, [], xyz, np.full((8, 3), 7, np.uint8)))
+    with pytest.raises(DataError, match=r"holds 4 of 8 points that are not finite or beyond 1e\+12 \(first: point 0\)"):
+        read_points(tmp_path)
 
 
 def test_unknown_lenses_and_torn_files_are_named(tmp_path, cameras):
@@ -234,7 +304,7 @@ def test_many_points_are_read_fast(tmp_path):
     points = read_points(tmp_path)
     seconds = time.perf_counter() - start
     assert points is not None
-    np.testing.assert_array_equal(points.xyz, record["xyz"].astype(np.float32))
+    np.testing.assert_array_equal(points.xyz, record["xyz"])
     np.testing.assert_array_equal(points.rgb, record["rgb"])
     assert seconds < 6
 

@@ -72,7 +72,7 @@ def test_points_fall_on_their_colours(tmp_path):
     for i, view in enumerate(scene.views):
         rgb = decode_image(view.image_path)
         _, ids, depth = draw(balls.cameras[i])
-        xy, z = cameras.project(i, torch.from_numpy(scene.points.xyz))
+        xy, z = cameras.project(i, torch.from_numpy(scene.points.xyz).float())
         column, row = xy.floor().long().numpy().T
         inside = (column >= 0) & (column < 320) & (row >= 0) & (row < 240)
         column, row, z = column[inside], row[inside], z.numpy()[inside]
@@ -307,13 +307,13 @@ MISTAKES = {
         lambda meta: meta["frames"][1].update(transform_matrix=[[1, 2], [3, 4]]),
         "frames[1].transform_matrix must be a 4x4 or 3x4 matrix, found rows of [2, 2] numbers",
     ),
-    "scaled pose": (
-        lambda meta: meta["frames"][0].update(transform_matrix=np.diag([2.0, 2, 2, 1]).tolist()),
+    "scaled poses": (
+        lambda meta: [f.update(transform_matrix=np.diag([2.0, 2, 2, 1]).tolist()) for f in meta["frames"]],
         "frames[0].transform_matrix is no camera pose: its axes are off from unit length and right angles by 3, "
         "at most 0.01 is allowed: write rotations without scale or shear",
     ),
-    "mirrored pose": (
-        lambda meta: meta["frames"][0].update(transform_matrix=np.diag([1.0, 1, -1, 1]).tolist()),
+    "mirrored poses": (
+        lambda meta: [f.update(transform_matrix=np.diag([1.0, 1, -1, 1]).tolist()) for f in meta["frames"]],
         "frames[0].transform_matrix mirrors (its determinant is negative): write a rotation, not a reflection",
     ),
     "other shape": (
@@ -326,7 +326,7 @@ MISTAKES = {
         "images/frame_00001.jpg is 64x48 pixels but its camera is for 48x64: undo the photo's rotation",
     ),
     "twice": (
-        lambda meta: meta["frames"].append(meta["frames"][0]),
+        lambda meta: meta["frames"].append(meta["frames"][0] | {"transform_matrix": np.eye(4).tolist()}),
         'lists the photo "images/frame_00001.jpg" twice: every photo needs its own name',
     ),
     "case": (
@@ -346,6 +346,84 @@ def test_common_mistakes_get_one_clear_line(balls, mistake):
     change, message = MISTAKES[mistake]
     expected = message.replace("{folder}", str(balls.folder))
     assert refused(balls.folder, change) == f"{balls.folder}/transforms.json: {expected}"
+
+
+NAN, INF = float("nan"), float("inf")
+FAULTS = {
+    "NaN": (lambda f: put(f, 0, 3, NAN), "transform_matrix[0][3] must be a finite number, found NaN"),
+    "infinite": (lambda f: put(f, 2, 1, -INF), "transform_matrix[2][1] must be a finite number, found -Infinity"),
+    "null": (lambda f: put(f, 1, 3, None), "transform_matrix[1][3] must be a finite number, found null"),
+    "beyond all": (
+        lambda f: put(f, 1, 3, 1e13),
+        "transform_matrix[1][3] must be a finite number, found 10000000000000.0",
+    ),
+    "focal": (lambda f: f.update(fl_x=NAN), "fl_x must be a finite number, found NaN"),
+    "centre": (lambda f: f.update(cy=INF), "cy must be a finite number, found Infinity"),
+    "distortion": (
+        lambda f: f.update(distortion_params=[0, 0, 0, 0, 0, NAN]),
+        "distortion_params[5] must be a finite number, found NaN",
+    ),
+    "scaled": (
+        lambda f: f.update(transform_matrix=np.diag([2.0, 2, 2, 1]).tolist()),
+        "transform_matrix is no camera pose: its axes are off from unit length and right angles by 3, "
+        "at most 0.01 is allowed: write rotations without scale or shear",
+    ),
+    "all zero": (
+        lambda f: f.update(transform_matrix=np.zeros((4, 4)).tolist()),
+        "transform_matrix must end in the row 0, 0, 0, 1, found 0, 0, 0, 0: solve it again",
+    ),
+    "mirrored": (
+        lambda f: f.update(transform_matrix=np.diag([1.0, 1, -1, 1]).tolist()),
+        "transform_matrix mirrors (its determinant is negative): write a rotation, not a reflection",
+    ),
+}
+
+
+def put(frame: dict, row: int, column: int, value: float | None) -> None:
+    frame["transform_matrix"][row][column] = value
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_frame_whose_camera_cannot_be_is_left_out_and_named(balls, fault):
+    change, message = FAULTS[fault]
+    rewrite(balls.folder, lambda meta: change(meta["frames"][3]))
+    scene = open_scene(balls.folder)
+    assert [view.name for view in scene.views] == [*balls.names[:3], *balls.names[4:]]
+    assert scene.notes[1:] == (f"frames[3] ({balls.names[3]}) is left out: {message}",)
+    assert [scene.views[i].name for i in scene.test] == [balls.names[0], balls.names[8]]
+
+
+def test_many_frames_whose_cameras_cannot_be_are_named_as_far_as_there_is_room(tmp_path):
+    balls = write_ball_scene(tmp_path, n_views=20)
+    rewrite(tmp_path, lambda meta: [put(frame, 0, 3, NAN) for frame in meta["frames"][4:9]])
+    scene = open_scene(tmp_path)
+    assert len(scene.views) == 15
+    assert scene.notes[1:] == (
+        f"frames[4] ({balls.names[4]}) is left out: transform_matrix[0][3] must be a finite number, found NaN; "
+        f"left out likewise: frames[5] ({balls.names[5]}), frames[6] ({balls.names[6]}) and 2 more",
+    )
+    rewrite(tmp_path, lambda meta: put(meta["frames"][12], 0, 3, NAN))
+    with pytest.raises(DataError) as caught:
+        open_scene(tmp_path)
+    assert caught.value.message == (
+        "frames[4].transform_matrix[0][3] must be a finite number, found NaN "
+        f"({balls.names[4]}, the first of 6 such photos of 20)"
+    )
+
+
+def test_a_number_that_is_none_elsewhere_is_refused_with_its_place(balls):
+    assert refused(balls.folder, lambda meta: meta.update(fl_x=NAN)) == (
+        f"{balls.folder}/transforms.json: fl_x is NaN, which is no number that can be used: correct it"
+    )
+
+
+def test_a_frame_that_is_listed_twice_with_one_pose_is_used_once(balls):
+    rewrite(balls.folder, lambda meta: meta["frames"].extend([meta["frames"][2], meta["frames"][5]]))
+    scene = open_scene(balls.folder)
+    assert [view.name for view in scene.views] == balls.names
+    assert scene.notes[1:] == (
+        f"listed more than once with the same pose, used once: {balls.names[2]} and {balls.names[5]}",
+    )
 
 
 def test_a_missing_point_cloud_is_said(balls):

@@ -64,6 +64,15 @@ def test_no_colours_is_grey_and_no_points_is_empty(tmp_path):
         assert len(read_ply(tmp_path / "a.ply")) == 0
 
 
+def test_doubles_keep_their_digits_and_points_that_are_none_are_left_out(tmp_path):
+    rows = [f"{448262.25 + i / 1000} 0 5411932.5 {'nan' if i == 2 else 412} 0.1 0.2 0.3" for i in range(5)]
+    text = ASCII.replace("vertex 2", "vertex 5").replace("1 9 2 3 0.0 0.5 1.0\n4 9 5 6 1.0 2.0 -1.0", "\n".join(rows))
+    (tmp_path / "a.ply").write_text(text)
+    points = read_ply(tmp_path / "a.ply")
+    np.testing.assert_array_equal(points.xyz[:, 0], [448262.25 + i / 1000 for i in (0, 1, 3, 4)])
+    assert (len(points.rgb), points.left_out) == (4, 1)
+
+
 MISTAKES = {
     "x 1\nend": ("is no PLY file", "x 1\nend"),
     "big endian": (
@@ -82,7 +91,7 @@ MISTAKES = {
     "odd count": ("has an element with the count '-2'", ASCII.replace("vertex 2", "vertex -2")),
     "short": ("must have 4 vertex lines of 7 numbers each, found others", ASCII.replace("vertex 2", "vertex 4")),
     "word": ("must have 2 vertex lines of 7 numbers each, found others", ASCII.replace("1 9 2", "1 nine 2")),
-    "nan": (
+    "half of them nan": (
         "holds 1 of 2 points that are not finite or beyond 1e+12 (first: point 0)",
         ASCII.replace("1 9 2", "nan 9 2"),
     ),

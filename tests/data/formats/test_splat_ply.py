@@ -44,6 +44,14 @@ def test_doubles_keep_their_digits(tmp_path: Path):
     np.testing.assert_array_equal(found.means[:, 0], 500_000 + splats.means[:, 0])
 
 
+@pytest.mark.parametrize("words", ["1 2", "1 2 x", "nan 0 0", "1e13 0 0", ""])
+def test_an_offset_that_is_none_is_refused(tmp_path: Path, words: str):
+    path = write_rows(tmp_path / "a.ply", columns_of(random_splats(3, 0)))
+    path.write_bytes(path.read_bytes().replace(b"ply\n", f"ply\ncomment offset {words}\n".encode(), 1))
+    with pytest.raises(DataError, match=r"has the offset '.*': three numbers x y z are needed"):
+        read_splat_ply(path)
+
+
 def test_bad_rows_are_left_out_and_counted(tmp_path: Path):
     splats = random_splats(20, 1)
     columns = {name: np.array(values, dtype=np.float32) for name, values in columns_of(splats).items()}

@@ -5,6 +5,7 @@ COLMAP's axes are OpenCV's and its pixel centres are at +0.5, as here; its world
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ import torch
 from langfield.core.camera_checks import Distortion
 from langfield.core.cameras import NO_DISTORTION, Camera, LensModel
 from langfield.core.errors import DataError
+from langfield.core.listing import shortened
 from langfield.core.quaternions import rotation_from_unit_quaternion
 from langfield.core.transforms import Matrix4
 from langfield.data.formats.base import ParsedScene, SceneFormat
+from langfield.data.formats.camera_faults import sound_views
 from langfield.data.formats.colmap_files import (
     ColmapCamera,
     ColmapImage,
@@ -26,9 +29,17 @@ from langfield.data.formats.colmap_files import (
     read_images,
     read_points,
 )
-from langfield.data.formats.photo_files import fit_to_pictures, picture_sizes, present_photos
+from langfield.data.formats.photo_files import fit_to_pictures, listed_once, picture_sizes, present_photos
 from langfield.data.lenses import check_lenses
-from langfield.data.validation import check_unique, checked_camera, checked_pose, is_file, plain_name, safe_path
+from langfield.data.validation import (
+    CameraFault,
+    check_unique,
+    checked_camera,
+    checked_pose,
+    is_file,
+    plain_name,
+    safe_path,
+)
 from langfield.data.views import View
 
 _PLACES = ("sparse", "colmap/sparse")
@@ -66,7 +77,11 @@ def read_colmap(path: Path, *, max_side_px: int | None, allow_outside: bool) -> 
     model, notes = _largest(find_models(path))
     photos = _photo_folder(path)
     images_file = model_file(model, "images") or model
-    images = read_images(model)
+    listed = read_images(model)
+    once, repeat_notes = listed_once(
+        [plain_name(image.name) for image in listed], [str((*i.quaternion_wxyz, *i.translation)) for i in listed]
+    )
+    images = [listed[i] for i in once]
     names = [plain_name(image.name) for image in images]
     check_unique(names, images_file)
     paths = [
@@ -76,9 +91,12 @@ def read_colmap(path: Path, *, max_side_px: int | None, allow_outside: bool) -> 
     present, missing_notes = present_photos(paths, images_file)
     sizes = picture_sizes([paths[i] for i in present])
     cameras = read_cameras(model)
-    views = [View(names[i], paths[i], _camera(images[i], cameras, model)) for i in present]
+    makers = [partial(_view, names[i], paths[i], images[i], cameras, model) for i in present]
+    sound, views, fault_notes = sound_views(
+        makers, [names[i] for i in present], [f"image {once[i] + 1}" for i in present]
+    )
     cameras_file = model_file(model, "cameras") or model
-    fitted, size_notes = fit_to_pictures(views, sizes, max_side_px, cameras_file)
+    fitted, size_notes = fit_to_pictures(views, [sizes[i] for i in sound], max_side_px, cameras_file)
     check_lenses(fitted, cameras_file)
     split, split_notes = _split(photos.parent / _TO_TRAIN_ON, [view.name for view in fitted])
     return ParsedScene(
@@ -87,7 +105,7 @@ def read_colmap(path: Path, *, max_side_px: int | None, allow_outside: bool) -> 
         views=fitted,
         points=read_points(model),
         split=split,
-        notes=(*notes, *missing_notes, *size_notes, *split_notes),
+        notes=(*notes, *repeat_notes, *missing_notes, *fault_notes, *size_notes, *split_notes),
     )
 
 
@@ -101,7 +119,7 @@ def _largest(models: Sequence[Path]) -> tuple[Path, list[str]]:
         return models[0], []
     counts = {model: count_images(model) for model in models}
     best = max(models, key=lambda model: counts[model])
-    others = ", ".join(f"{model.name} has {counts[model]}" for model in models if model != best)
+    others = shortened([f"{model.name} has {counts[model]}" for model in models if model != best])
     return best, [
         f"{len(models)} sub-models: {best.name} is taken, it registers most photos ({counts[best]}; {others})"
     ]
@@ -130,6 +148,10 @@ def _split(
     return (train, test), ()
 
 
+def _view(name: str, path: Path, image: ColmapImage, cameras: dict[int, ColmapCamera], model: Path) -> View:
+    return View(name, path, _camera(image, cameras, model))
+
+
 def _camera(image: ColmapImage, cameras: dict[int, ColmapCamera], model: Path) -> Camera:
     images_file = model_file(model, "images") or model
     if image.camera_id not in cameras:
@@ -156,7 +178,7 @@ def _world_from_camera(image: ColmapImage, file: Path) -> Matrix4:
     quaternion = np.array(image.quaternion_wxyz)
     norm = math.hypot(*image.quaternion_wxyz)
     if not 0.5 <= norm <= 2.0:
-        raise DataError(
+        raise CameraFault(
             f"{image.name!a} has a quaternion of length {norm:.3g}, 1 is right: export the model again", file
         )
     camera_from_world = rotation_from_unit_quaternion(torch.from_numpy(quaternion / norm)[None])[0].numpy()

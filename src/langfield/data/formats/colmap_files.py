@@ -16,7 +16,7 @@ from jaxtyping import Float64, UInt8
 
 from langfield.core.errors import DataError
 from langfield.core.json_files import MAX_SIDE_PX
-from langfield.data.validation import check_points
+from langfield.data.validation import sound_points
 from langfield.data.views import Points
 
 # Number: (name, how many parameters). COLMAP's src/colmap/sensor/models.h.
@@ -104,8 +104,7 @@ def read_points(folder: Path) -> Points | None:
     if path is None:
         return None
     xyz, rgb = _binary_points(path) if path.suffix == ".bin" else _text_points(path)
-    check_points(xyz, path)
-    return Points(xyz.astype(np.float32), rgb)
+    return sound_points(xyz, rgb, path)
 
 
 def _need(folder: Path, stem: str) -> Path:

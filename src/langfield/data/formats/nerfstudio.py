@@ -8,6 +8,7 @@ them; both are already moved, so nothing is applied or undone here, and position
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +16,33 @@ import numpy as np
 from langfield.core.camera_checks import Distortion
 from langfield.core.cameras import NO_DISTORTION, Camera, LensModel
 from langfield.core.errors import DataError
-from langfield.core.json_files import Json, read_json
+from langfield.core.json_files import Json, read_json, short_text
 from langfield.core.transforms import opencv_from_opengl
 from langfield.data.formats.base import ParsedScene, SceneFormat
-from langfield.data.formats.photo_files import fit_to_pictures, picture_sizes, present_photos
+from langfield.data.formats.camera_faults import sound_views
+from langfield.data.formats.photo_files import fit_to_pictures, listed_once, picture_sizes, present_photos
 from langfield.data.formats.ply import read_ply
 from langfield.data.lenses import check_lenses
-from langfield.data.validation import check_unique, checked_camera, checked_pose, is_file, plain_name, safe_path
+from langfield.data.validation import (
+    CameraFault,
+    check_unique,
+    checked_camera,
+    checked_pose,
+    is_file,
+    plain_name,
+    safe_path,
+)
 from langfield.data.views import Points, View
 
 CAMERA_MODELS = ("OPENCV", "OPENCV_FISHEYE", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
 _FILE_NAME = "transforms.json"
+_FRAMES = "frames"
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 _COEFFICIENTS = ("k1", "k2", "k3", "k4", "p1", "p2")
+_CAMERA_NUMBERS = (
+    "transform_matrix", "w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y", "distortion_params",
+    *_COEFFICIENTS,
+)  # fmt: skip
 _OTHER_LENSES = ("equirectangular", "latlong", "orthographic", "ftheta_p0")
 
 
@@ -61,19 +76,22 @@ def read_nerfstudio(path: Path, *, max_side_px: int | None, allow_outside: bool)
     """
     file = path if path.is_file() else path / _FILE_NAME
     root = file.parent.resolve()
-    meta = read_json(file)
-    every = [_frame(entry, root, allow_outside) for entry in meta.need("frames", "it must list the photos").items()]
+    meta = read_json(file, faults_kept_in=_FRAMES)
+    listed = [_frame(entry, root, allow_outside) for entry in meta.need(_FRAMES, "it must list the photos").items()]
+    once, repeat_notes = listed_once([frame.name for frame in listed], [_pose_text(frame.json) for frame in listed])
+    every = [listed[i] for i in once]
     check_unique([frame.name for frame in every], file)
-    present, notes = present_photos([frame.path for frame in every], file)
+    present, missing_notes = present_photos([frame.path for frame in every], file)
     frames = [every[i] for i in present]
     sizes = picture_sizes([frame.path for frame in frames])
-    views = [_view(frame, meta, size, root, allow_outside) for frame, size in zip(frames, sizes, strict=True)]
-    fitted, size_notes = fit_to_pictures(views, sizes, max_side_px, file)
+    makers = [partial(_view, f, meta, size, root, allow_outside) for f, size in zip(frames, sizes, strict=True)]
+    sound, views, fault_notes = sound_views(makers, [f.name for f in frames], [f.json.where for f in frames])
+    fitted, size_notes = fit_to_pictures(views, [sizes[i] for i in sound], max_side_px, file)
     check_lenses(fitted, file)
-    split, split_notes = _split(meta, every, {frame.name for frame in frames})
+    split, split_notes = _split(meta, every, {view.name for view in fitted})
     points, point_notes = _points(meta, root, allow_outside)
     kind = "instant-ngp" if meta.get("aabb_scale") else "nerfstudio"
-    notes = [*notes, *size_notes, *split_notes, *point_notes, *_moved_notes(meta)]
+    notes = [*repeat_notes, *missing_notes, *fault_notes, *size_notes, *split_notes, *point_notes, *_moved_notes(meta)]
     return ParsedScene(root, kind, fitted, points, split, tuple(notes))
 
 
@@ -114,6 +132,7 @@ def _side_file(frame: _Frame, key: str, root: Path, allow_outside: bool) -> Path
 
 def _camera(frame: Json, meta: Json, picture: tuple[int, int]) -> Camera:
     """The camera at the size the file is written for. What a frame says wins over what the file says for all."""
+    _check_numbers(frame)
     lens = _lens(frame, meta)
     declared = next((s for s in (frame, meta) if s.get("w") or s.get("h")), None)
     width, height = (declared.need("w").side_px(), declared.need("h").side_px()) if declared else picture
@@ -128,7 +147,7 @@ def _camera(frame: Json, meta: Json, picture: tuple[int, int]) -> Camera:
     centre = [next((n.number() for s in (frame, meta) if (n := s.get(key))), None) for key in ("cx", "cy")]
     pose_node = frame.need("transform_matrix")
     camera = Camera(
-        world_from_camera=opencv_from_opengl(checked_pose(pose_node.matrix(), meta.file, pose_node.where)),
+        world_from_camera=opencv_from_opengl(checked_pose(pose_node.matrix_4x4(), meta.file, pose_node.where)),
         width_px=width,
         height_px=height,
         fx_px=fx,
@@ -139,6 +158,18 @@ def _camera(frame: Json, meta: Json, picture: tuple[int, int]) -> Camera:
         lens=lens,
     )
     return checked_camera(camera, meta.file, frame.where)
+
+
+def _check_numbers(frame: Json) -> None:
+    """Raise CameraFault for a number of the frame's own camera that is none."""
+    for key in _CAMERA_NUMBERS:
+        if (node := frame.get(key)) is not None and (bad := node.unusable_number()) is not None:
+            raise CameraFault(f"{bad.where} must be a finite number, found {short_text(bad.value)}", frame.file)
+
+
+def _pose_text(frame: Json) -> str:
+    """A frame's pose as it stands in the file: equal for equal poses."""
+    return str(frame.value.get("transform_matrix"))
 
 
 def _focal(source: Json, key: str, angle_key: str, side_px: int) -> float | None:

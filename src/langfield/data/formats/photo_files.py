@@ -6,12 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from langfield.core.errors import DataError
+from langfield.core.listing import shortened
 from langfield.data.images import image_size, same_shape
 from langfield.data.validation import is_file
 from langfield.data.views import View
 
 MIN_VIEWS = 2
 _HEADER_READERS = 8
+
+
+def listed_once(names: Sequence[str], poses: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Which entries of a list of photos to take, and a note: one that is listed again with the same pose is not."""
+    first = {entry: i for i, entry in reversed(list(enumerate(zip(names, poses, strict=True))))}
+    once = sorted(first.values())
+    taken = set(once)
+    repeated = [name for i, name in enumerate(names) if i not in taken]
+    if not repeated:
+        return once, []
+    return once, [f"listed more than once with the same pose, used once: {shortened(list(dict.fromkeys(repeated)))}"]
 
 
 def present_photos(paths: Sequence[Path], file: Path) -> tuple[list[int], list[str]]:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from langfield.core.errors import DataError
-from langfield.data.validation import check_points
+from langfield.data.validation import sound_points
 from langfield.data.views import Points
 
 MAX_HEADER_BYTES = 1 << 16
@@ -39,9 +39,11 @@ class _Header:
 def read_ply(path: str | Path) -> Points:
     """Read the `vertex` element: x y z, and red green blue if they are there (uint8, or floats in [0, 1]).
 
-    Points without colours are grey. Other properties, and elements after the vertices, are ignored.
+    Points without colours are grey, those that are not finite are left out. Other properties, and elements after the
+    vertices, are ignored.
 
-    Raises DataError for big-endian files, torn or hostile headers, missing coordinates, and numbers not finite.
+    Raises DataError for big-endian files, torn or hostile headers, missing coordinates, and too many points that are
+    not finite.
     """
     path = Path(path)
     table = read_vertices(path)
@@ -49,8 +51,7 @@ def read_ply(path: str | Path) -> Points:
     if missing := [axis for axis in "xyz" if axis not in names]:
         raise DataError(f"has vertices without {', '.join(missing)}: x, y and z are needed", path)
     xyz = np.stack([table[axis].astype(np.float64) for axis in "xyz"], axis=-1)
-    check_points(xyz, path)
-    return Points(xyz.astype(np.float32), _colours(table))
+    return sound_points(xyz, _colours(table), path)
 
 
 def read_vertices(path: str | Path) -> np.ndarray:

@@ -19,6 +19,7 @@ from langfield.core.splats import (
     rest_names,
 )
 from langfield.data.formats.ply import read_vertices
+from langfield.data.formats.ply_offset import stated_offset
 
 _NEEDED = (*MEAN_NAMES, *DC_NAMES, OPACITY_NAME, *SCALE_NAMES, *ROTATION_NAMES)
 _PACKED = "packed_position"  # of SuperSplat's compressed form
@@ -31,6 +32,8 @@ _ROWS_AT_ONCE = 2**13  # of 248 bytes: they stay in a cache while their columns 
 
 def read_splat_ply(path: str | Path) -> tuple[Splats, int]:
     """The Gaussians of a PLY file, in the file's own frame, and how many others were left out.
+
+    An offset that the header states is added to their positions (`ply_offset`).
 
     Left out are Gaussians with numbers that are not finite, not possible (a rotation of length 0), or beyond all
     measure. Opacities that are 0 or 1 exactly, whose logits are infinite, are kept. Other properties (normals, say) and
@@ -46,7 +49,7 @@ def read_splat_ply(path: str | Path) -> tuple[Splats, int]:
     rest = _rest(names, path)
     if not len(table):
         raise DataError("holds no Gaussian: export the scene again", path)
-    means = np.stack([table[name].astype(np.float64) for name in MEAN_NAMES], axis=1)
+    means = np.stack([table[name].astype(np.float64) for name in MEAN_NAMES], axis=1) + stated_offset(path)
     logits = np.nan_to_num(_columns(table, [OPACITY_NAME])[:, 0], nan=np.nan, posinf=_MAX_LOGIT, neginf=-_MAX_LOGIT)
     dc = _columns(table, DC_NAMES)
     higher = _columns(table, rest_names(rest)).reshape(len(table), 3, rest // 3).transpose(0, 2, 1)
