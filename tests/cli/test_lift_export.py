@@ -15,7 +15,7 @@ from tests.data.splats import ball_splats, columns_of, write_rows
 import langfield
 from langfield.cli.main import main
 from langfield.data.formats.ply import read_ply
-from langfield.data.formats.splat_ply import read_splat_ply
+from langfield.data.formats.splat_files import read_splats
 from langfield.features.pyramid import PyramidRecipe
 from langfield.models.gaussians.splat import LiftingConfig, SplatConfig
 from langfield.models.presets import PRESETS
@@ -95,8 +95,9 @@ def test_gaussians_come_out_as_they_went_in(lifted: Lifted, tmp_path: Path, caps
     out = tmp_path / "new" / "mine.ply"
     printed = printed_json(capsys, ["export", str(lifted.run), "--format", "splat", "--out", str(out)])
     assert printed == {"format": "splat", "files": [str(out)], "count": 2000}
-    ours, left_out = read_splat_ply(out)
-    theirs, _ = read_splat_ply(lifted.splat)
+    read = read_splats(out)
+    ours, left_out = read.splats, read.left_out
+    theirs = read_splats(lifted.splat).splats
     assert left_out == 0
     for name in ("means", "rotations", "log_scales", "opacity_logits", "harmonics"):
         np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=0, atol=1e-5)
@@ -122,7 +123,8 @@ def test_an_objects_gaussians_and_the_others_are_all(lifted: Lifted, tmp_path: P
         arguments = ["export", str(lifted.run), "--format", kind, "--phrase", "red ball", "--out", str(out)]
         printed = printed_json(capsys, [*arguments, "--no-progress"])
         assert printed == {"format": kind, "files": [str(out)], "absent": [], "count": int(mask.sum())}
-        found, left_out = read_splat_ply(out)
+        read = read_splats(out)
+        found, left_out = read.splats, read.left_out
         assert left_out == 0
         for name in ("means", "rotations", "log_scales", "opacity_logits", "harmonics"):
             np.testing.assert_array_equal(getattr(found, name), getattr(whole, name)[mask].astype(np.float32))

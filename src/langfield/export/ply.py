@@ -25,7 +25,7 @@ _TYPE_NAMES = {"<f4": "float", "|u1": "uchar"}
 def write_splat_ply(path: str | Path, splats: Splats, selection: Bool[np.ndarray, " n"] | None = None) -> int:
     """Write Gaussians in the form that 3D Gaussian splatting made common: binary little endian, all floats.
 
-    `langfield.data.formats.splat_ply.read_splat_ply` reads it again. Normals are written as 0, for there are readers
+    `langfield.data.formats.splat_files.read_splats` reads it again. Normals are written as 0, for there are readers
     that count columns instead of reading their names.
 
     Args:

@@ -43,6 +43,12 @@ class SplatFit:
         """Whether the Gaussians are nearer to the photos than the photos' mean colours are."""
         return self.error < self.flat_error
 
+    @property
+    def explained(self) -> float:
+        """Squared difference from the photos' mean colours that the Gaussians take away, over all unmasked pixels;
+        negative where they add some, and worst where they cover nothing."""
+        return self.covered * (self.flat_error - self.error) if self.covered else -math.inf
+
 
 @torch.no_grad()
 def splat_fit(model: Model, scene: Scene, view_indices: Sequence[int], progress: Progress = silent) -> SplatFit:

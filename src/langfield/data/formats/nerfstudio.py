@@ -19,7 +19,7 @@ from langfield.core.json_files import Json, read_json
 from langfield.core.transforms import opencv_from_opengl
 from langfield.data.formats.base import ParsedScene, SceneFormat
 from langfield.data.formats.photo_files import fit_to_pictures, picture_sizes, present_photos
-from langfield.data.formats.ply import read_ply
+from langfield.data.formats.ply import read_point_cloud
 from langfield.data.lenses import check_lenses
 from langfield.data.validation import check_unique, checked_camera, checked_pose, is_file, plain_name, safe_path
 from langfield.data.views import Points, View
@@ -229,7 +229,7 @@ def _points(meta: Json, root: Path, allow_outside: bool) -> tuple[Points | None,
     path = safe_path(root, node.text(), node.file, node.where, allow_outside=allow_outside)
     if not is_file(path):
         return None, [f"the point cloud {path.name} is not there: going on without points"]
-    return read_ply(path), []
+    return read_point_cloud(path)
 
 
 def _moved_notes(meta: Json) -> list[str]:
