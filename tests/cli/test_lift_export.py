@@ -10,10 +10,12 @@ from PIL import Image
 from safetensors.numpy import load_file
 from tests.cli.conftest import Trained, failure, printed_json
 from tests.data.scenes import BallScene, write_ball_scene
+from tests.data.splat_writers import write_spz
 from tests.data.splats import ball_splats, columns_of, write_rows
 
 import langfield
 from langfield.cli.main import main
+from langfield.core.splats import half_turned
 from langfield.data.formats.ply import read_ply
 from langfield.data.formats.splat_files import read_splats
 from langfield.features.pyramid import PyramidRecipe
@@ -76,6 +78,19 @@ def test_the_same_lift_again_is_the_same_run(lifted: Lifted, capsys):
     again = printed_json(capsys, [*lifted.arguments, "--no-progress"])
     assert again["crops_per_second"] == 0  # in the cache since the first time
     assert (lifted.run / "model.safetensors").read_bytes() == model
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_spz_lies_where_the_photos_are_whether_its_writer_turned_it_or_not(lifted: Lifted, tmp_path, turned: bool):
+    splats = ball_splats(2000)
+    packed = write_spz(tmp_path / "theirs.spz", half_turned(splats) if turned else splats)
+    run, said = tmp_path / "run", []
+    langfield.lift(lifted.scene.folder, packed, run, encoder=lifted.arguments[-1], device="cpu", log=said.append)
+    note = "turned from SPZ's axes to those of a PLY" if turned else "its axes are taken as they stand"
+    assert sum(line.startswith(f"{packed}: {note}") for line in said) == 1
+    assert not any("warning" in line for line in said)
+    found = langfield.open(run, device="cpu").splats()
+    np.testing.assert_allclose(found.means, splats.means, atol=1 / 4096)
 
 
 def test_black_photos_leave_a_run_of_finite_numbers(lifted: Lifted, tmp_path: Path, capsys):

@@ -10,12 +10,14 @@ from langfield.core.transforms import normalising_similarity
 from langfield.data.formats.base import ParsedScene
 from langfield.data.formats.registry import formats_for_people, known_but_not_read, matching_formats
 from langfield.data.views import Scene, View
+from langfield.data.white_levels import with_white_levels
 
 TEST_EVERY = 8
 
 
 def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outside: bool = False) -> Scene:
-    """Open posed photos and check everything that their files say. Only the photos' headers are read.
+    """Open posed photos and check everything that their files say. Only the photos' headers are read; but of those
+    with more than 8 bits a colour, a few are decoded to find which value is white.
 
     What is read:
 
@@ -42,7 +44,7 @@ def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outsid
     if max_side_px is not None and max_side_px < 1:
         raise UsageError(f"max_side_px must be at least 1 (or None), found {max_side_px}")
     parsed = _parse(Path(path), max_side_px, allow_outside)
-    views = tuple(sorted(parsed.views, key=lambda view: view.name))
+    views, white_notes = with_white_levels(sorted(parsed.views, key=lambda view: view.name))
     train, test, how = _split(parsed, views)
     summary = f"{parsed.kind}: {len(views)} views, {len(train)} to train on, {len(test)} to test ({how})"
     points = f"{len(parsed.points)} points" if parsed.points is not None else "no point cloud"
@@ -54,7 +56,7 @@ def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outsid
         test=test,
         points=parsed.points,
         scene_from_world=normalising_similarity(np.stack([view.camera.world_from_camera for view in views])),
-        notes=(f"{summary}, {points}", *parsed.notes),
+        notes=(f"{summary}, {points}", *parsed.notes, *white_notes),
     )
 
 

@@ -62,7 +62,7 @@ def splat_fit(model: Model, scene: Scene, view_indices: Sequence[int], progress:
         rendered = model.render(camera.moved(scene.scene_from_world))
         assert rendered.rgb is not None
         assert rendered.alpha is not None
-        photo = decode_image(view.image_path, size) / 255.0
+        photo = decode_image(view.image_path, size, view.white_level) / 255.0
         used = np.ones(photo.shape[:2], bool) if view.mask_path is None else decode_mask(view.mask_path, size)
         alpha = rendered.alpha.cpu().numpy()
         covered = used & (alpha > _COVERED_ALPHA)
