@@ -12,7 +12,8 @@ from tests.data.scenes import write_ball_scene
 
 import langfield
 from langfield.core.errors import DataError
-from langfield.data.deep_pictures import deep_values
+from langfield.data import deep_pictures
+from langfield.data.deep_pictures import deep_bands
 from langfield.data.images import decode_image, deep_kind
 from langfield.data.scene import open_scene
 from langfield.data.views import Scene
@@ -26,12 +27,14 @@ def values_of(channels: int, high: int = 4095) -> np.ndarray:
     return RNG.integers(0, high + 1, (*SHAPE, channels))
 
 
+@pytest.mark.parametrize("band_pixels", [1, 20, 1000])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_all_bits_of_a_png(tmp_path: Path, channels: int):
+def test_all_bits_of_a_png(tmp_path: Path, channels: int, band_pixels: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(deep_pictures, "_BAND_PIXELS", band_pixels)
     values = values_of(channels, 65535)
     write_deep_png(tmp_path / "a.png", values)
     with Image.open(tmp_path / "a.png") as image:
-        np.testing.assert_array_equal(deep_values(image).reshape(values.shape), values)
+        np.testing.assert_array_equal(np.concatenate([*deep_bands(image)]).reshape(values.shape), values)
     assert deep_kind(tmp_path / "a.png") == "16 bits"
 
 
@@ -40,7 +43,7 @@ def test_all_bits_of_a_tiff(tmp_path: Path, order: str):
     values = values_of(3, 65535)
     write_deep_tiff(tmp_path / "a.tif", values, order)
     with Image.open(tmp_path / "a.tif") as image:
-        np.testing.assert_array_equal(deep_values(image), values)
+        np.testing.assert_array_equal(np.concatenate([*deep_bands(image)]), values)
     write_deep_tiff(tmp_path / "b.tif", values, order, planes=True)
     with pytest.raises(DataError, match=r"b.tif: has more than 8 bits a colour, stored plane by plane: save it as a"):
         deep_kind(tmp_path / "b.tif")

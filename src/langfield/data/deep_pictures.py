@@ -5,12 +5,13 @@ swapped, they give the lower one.
 """
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
-from PIL import Image
+from PIL import Image, ImageFile
 
 from langfield.core.errors import DataError
 
@@ -29,6 +30,9 @@ _OTHER_BYTE = {
     "RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B", "RGB;16N": "RGB;16B",
     "RGBA;16B": "RGBA;16L", "RGBA;16L": "RGBA;16B", "RGBA;16N": "RGBA;16B",
 }  # fmt: skip
+_MOST = 65535
+_BAND_PIXELS = 1 << 20
+_NO_HIGHLIGHTS = 0.999
 _GREY_AND_ALPHA = "LA;16B"  # of which Pillow makes RGBA; its four bytes fit in one pixel of that
 
 Values = Integer[np.ndarray, "h w *c"] | Float[np.ndarray, "h w *c"]
@@ -63,32 +67,69 @@ def kind_of(image: Image.Image, path: Path) -> Kind | None:
     return None
 
 
-def deep_values(image: Image.Image) -> Values:
-    """The values of a deep picture that was opened, and not loaded yet: grey, grey and alpha, RGB, or RGBA."""
+def deep_bands(image: Image.Image) -> Iterator[Values]:
+    """The values of a deep picture that was opened, and not loaded yet: grey, grey and alpha, RGB, or RGBA.
+
+    They come in bands of rows from the top on, for all values of a large picture at once would take much memory.
+    """
+    rows = max(1, _BAND_PIXELS // image.width)
+    starts = range(0, image.height, rows)
     if image.mode in _GREY_MODES:
-        return np.asarray(image)
-    raw = _raw_mode(image)
+        whole = np.asarray(image)
+        yield from (whole[start : start + rows] for start in starts)
+        return
+    high, low = _bytes_of_colours(image)
+    for start in starts:
+        part = slice(start, start + rows)
+        yield high[part].astype(np.uint16) << 8 | low[part]
+
+
+def in_8_bits(image: Image.Image, white_level: float) -> UInt8[np.ndarray, "h w *c"]:
+    """A deep picture that was opened, and not loaded yet, in 8 bits a colour.
+
+    It is white for `white_level` and what is beyond it, black for what is not positive or no number.
+    """
+    table = np.minimum(np.arange(_MOST + 1), white_level).astype(np.int64) * 256 // (int(white_level) + 1)
+    parts = []
+    for band in deep_bands(image):
+        if band.dtype.kind == "f":
+            shares = np.nan_to_num(band / np.float32(white_level), nan=0.0, posinf=1.0, neginf=0.0)
+            parts.append((np.clip(shares, 0, 1) * 255 + 0.5).astype(np.uint8))
+        else:
+            parts.append(table.astype(np.uint8)[band if band.dtype.kind == "u" else np.clip(band, 0, _MOST)])
+    return np.concatenate(parts)
+
+
+def largest_colour(image: Image.Image) -> float:
+    """The largest colour of a deep picture that was opened, and not loaded yet, as it stands in the file.
+
+    Of floats it is the one that about one in a thousand exceeds, for they may have highlights of any height; 0 if none
+    is finite.
+    """
+    step = max(1, image.width * image.height // _BAND_PIXELS)
+    floats, largest = [], 0.0
+    for band in deep_bands(image):
+        if band.dtype.kind == "f":
+            some = band.ravel()[::step]
+            floats.append(some[np.isfinite(some)])
+        else:
+            colours = band[..., :-1] if band.ndim == 3 and band.shape[2] in (2, 4) else band
+            largest = max(largest, float(colours.max()))
+    numbers = np.concatenate(floats) if floats else np.empty(0)
+    return float(np.quantile(numbers, _NO_HIGHLIGHTS)) if numbers.size else largest
+
+
+def _bytes_of_colours(image: Image.Image) -> tuple[UInt8[np.ndarray, "h w c"], UInt8[np.ndarray, "h w c"]]:
+    """The upper and the lower bytes of a picture of 16-bit colours."""
+    assert isinstance(image, ImageFile.ImageFile)
     assert image.fp is not None
+    raw = _raw_mode(image)
     image.fp.seek(0)
     content = image.fp.read()
     if raw == _GREY_AND_ALPHA:
         pairs = _decoded(content, "RGBA").reshape(image.height, image.width, 2, 2)
-        return pairs[..., 0].astype(np.uint16) << 8 | pairs[..., 1]
-    return _decoded(content, raw).astype(np.uint16) << 8 | _decoded(content, _OTHER_BYTE[raw])
-
-
-def colours_of(values: Values) -> Values:
-    """The same without alpha."""
-    return values[..., :-1] if values.ndim == 3 and values.shape[2] in (2, 4) else values
-
-
-def in_8_bits(values: Values, white_level: float) -> UInt8[np.ndarray, "h w *c"]:
-    """Values of 8 bits, white for `white_level` and what is beyond it, black for what is not positive or no number."""
-    if values.dtype.kind == "f":
-        shares = np.nan_to_num(values / np.float32(white_level), nan=0.0, posinf=1.0, neginf=0.0)
-        return (np.clip(shares, 0, 1) * 255 + 0.5).astype(np.uint8)
-    whole = np.clip(values, 0, int(white_level)).astype(np.uint32)
-    return (whole * 256 // (int(white_level) + 1)).astype(np.uint8)
+        return pairs[..., 0], pairs[..., 1]
+    return _decoded(content, raw), _decoded(content, _OTHER_BYTE[raw])
 
 
 def _raw_mode(image: Image.Image) -> str:
@@ -102,8 +143,7 @@ def _raw_mode(image: Image.Image) -> str:
 def _decoded(content: bytes, raw: str) -> UInt8[np.ndarray, "h w c"]:
     """A picture's pixels, its tiles read as if they were of another raw mode of as many bits."""
     with Image.open(io.BytesIO(content), formats=("PNG", "TIFF")) as image:
-        if not isinstance(image.tile[0].args, tuple):
-            image.tile = [tile._replace(args=raw) for tile in image.tile]
-        else:
-            image.tile = [tile._replace(args=(raw, *tile.args[1:])) for tile in image.tile]
+        image.tile = [
+            tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw) for tile in image.tile
+        ]
         return np.asarray(image)

@@ -9,12 +9,11 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from langfield.core.errors import DataError, LangfieldError
-from langfield.data.deep_pictures import Kind, colours_of, deep_values, in_8_bits, kind_of
+from langfield.data.deep_pictures import Kind, in_8_bits, kind_of, largest_colour
 
 # From here on Pillow itself suspects a decompression bomb; its warning is an error here.
 MAX_PIXELS = 89_478_485
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
-_NO_HIGHLIGHTS = 0.999
 _GREY_16_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 
 Rgb = UInt8[np.ndarray, "h w 3"]
@@ -100,17 +99,9 @@ def deep_kind(path: Path) -> Kind | None:
 
 
 def largest_deep_value(path: Path) -> float:
-    """The largest colour of a picture of more than 8 bits a colour, as it stands in the file.
-
-    Of floats it is the one that one in a thousand exceeds, for they may have highlights of any height. Raises DataError
-    as `decode_image` does.
-    """
+    """`largest_colour` of a file. Raises DataError as `decode_image` does."""
     with _opened(path) as image:
-        colours = colours_of(deep_values(image))
-    if colours.dtype.kind != "f":
-        return float(colours.max())
-    finite = colours[np.isfinite(colours)]
-    return float(np.quantile(finite, _NO_HIGHLIGHTS)) if finite.size else 0.0
+        return largest_colour(image)
 
 
 def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -147,7 +138,7 @@ def _first_line(error: Exception) -> str:
 
 def _as_rgb(image: Image.Image, path: Path, ground: str = "white", white_level: float | None = None) -> Image.Image:
     if white_level is not None and kind_of(image, path) is not None:
-        image = Image.fromarray(in_8_bits(deep_values(image), white_level))
+        image = Image.fromarray(in_8_bits(image, white_level))
     if image.mode in _GREY_16_BIT:
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):

@@ -1,11 +1,12 @@
 """PLY files, ascii or binary of either byte order: their elements as tables, and point clouds with colours."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 
 from langfield.core.errors import DataError
 from langfield.data.formats.colours import rgb_from_numbers
@@ -83,7 +84,7 @@ def read_point_cloud(path: str | Path) -> tuple[Points, list[str]]:
     names = table.dtype.names or ()
     if missing := [axis for axis in "xyz" if axis not in names]:
         raise DataError(f"has vertices without {', '.join(missing)}: x, y and z are needed", path)
-    xyz = np.stack([table[axis].astype(np.float64) for axis in "xyz"], axis=-1)
+    xyz = _as_doubles(table, "xyz")
     check_points(xyz, path)
     rgb = vertex_colours(table)
     notes = [f"{path.name} has points without colours: they are taken as grey"] if rgb is None and len(xyz) else []
@@ -112,7 +113,12 @@ def vertex_colours(table: np.ndarray) -> UInt8[np.ndarray, "n 3"] | None:
     if names is None:
         return None
     whole = all(table.dtype[name].kind != "f" for name in names)
-    return rgb_from_numbers(np.stack([table[name].astype(np.float64) for name in names], -1), whole=whole)
+    return rgb_from_numbers(_as_doubles(table, names), whole=whole)
+
+
+def _as_doubles(table: np.ndarray, names: Sequence[str]) -> Float64[np.ndarray, "n c"]:
+    with np.errstate(invalid="ignore"):  # some NaN make numpy warn
+        return np.stack([table[name].astype(np.float64) for name in names], axis=-1)
 
 
 def parse_ply(content: bytes, path: Path) -> Ply:
