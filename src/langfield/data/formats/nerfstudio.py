@@ -24,7 +24,10 @@ from langfield.data.lenses import check_lenses
 from langfield.data.validation import check_unique, checked_camera, checked_pose, is_file, plain_name, safe_path
 from langfield.data.views import Points, View
 
-CAMERA_MODELS = ("OPENCV", "OPENCV_FISHEYE", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
+CAMERA_MODELS = (
+    "OPENCV", "OPENCV_FISHEYE", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "SIMPLE_RADIAL_FISHEYE",
+    "RADIAL_FISHEYE", "SIMPLE_FISHEYE", "FISHEYE",
+)  # fmt: skip
 _FILE_NAME = "transforms.json"
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 _COEFFICIENTS = ("k1", "k2", "k3", "k4", "p1", "p2")
@@ -168,7 +171,7 @@ def _lens(frame: Json, meta: Json) -> LensModel:
         raise model.error(
             f"is {name[:40]!a}, lenses that are read are {', '.join(CAMERA_MODELS)}: undistort the photos"
         )
-    return "fisheye" if name == "OPENCV_FISHEYE" else "opencv"
+    return "fisheye" if name.endswith("FISHEYE") else "opencv"
 
 
 def _distortion(frame: Json, meta: Json, lens: LensModel) -> Distortion:
