@@ -133,7 +133,9 @@ class _Crop:
 
 
 def _perfect_crops(view: View, labels: Labels) -> list[_Crop]:
-    photo = torch.from_numpy(decode_image(view.image_path, view.size_px)).permute(2, 0, 1).float() / 255
+    photo = (
+        torch.from_numpy(decode_image(view.image_path, view.size_px, view.white_level)).permute(2, 0, 1).float() / 255
+    )
     crops = []
     for label in _asked(labels, view):
         if label.kind == "object" and len(label.boxes) == 1:

@@ -83,7 +83,7 @@ class TestViews:
         self._views = []
         for view in (scene.views[index] for index in scene.test):
             mask = None if view.mask_path is None else decode_mask(view.mask_path, view.size_px)
-            photo = torch.from_numpy(decode_image(view.image_path, view.size_px)).to(device)
+            photo = torch.from_numpy(decode_image(view.image_path, view.size_px, view.white_level)).to(device)
             used = None if mask is None else torch.from_numpy(mask).to(device)
             self._views.append((view.camera.moved(scene.scene_from_world), photo, used))
 

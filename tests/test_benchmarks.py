@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
+from random import Random
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -76,6 +77,44 @@ def benchmark(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         return found
 
     return run
+
+
+def test_fuzzing_readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Sound files are read by all readers; damage follows from its number; and some of it is refused, none fails."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import fuzz_readers  # pyright: ignore[reportMissingImports]
+    from fuzz_mutations import mutated  # pyright: ignore[reportMissingImports]
+    from fuzz_targets import targets  # pyright: ignore[reportMissingImports]
+
+    found = targets(tmp_path / "files")
+    assert len({target.name for target in found}) == 22
+    sound = [target.path.read_bytes() for target in found]
+    counts = fuzz_readers.Counts()
+    for number, (target, content) in enumerate(zip(found, sound, strict=True)):
+        target.read()
+        assert mutated(content, Random(number), target.others) == mutated(content, Random(number), target.others)
+        for case in range(number, number + 300, 100):
+            fuzz_readers.count(counts, case, *fuzz_readers.outcome(case, target, content))
+        target.path.write_bytes(content)
+    assert counts.inputs == 3 * len(found)
+    assert counts.refused > counts.read > 0
+    assert counts.failures == []
+
+
+def test_fuzzing_tells_of_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import fuzz_readers  # pyright: ignore[reportMissingImports]
+    from fuzz_targets import Target  # pyright: ignore[reportMissingImports]
+
+    def fails() -> None:
+        raise KeyError("x")
+
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    kind, why, _ = fuzz_readers.outcome(1, Target("a", path, fails, [b"abc"]), b"abc")
+    assert (kind, why.split("(")[0]) == ("failure", "KeyError: 'x' ")
+    monkeypatch.setattr(fuzz_readers, "SLOW_S", -1.0)
+    assert fuzz_readers.outcome(1, Target("a", path, list, [b"abc"]), b"abc")[0] == "failure"
 
 
 @pytest.fixture

@@ -10,12 +10,14 @@ from PIL import Image
 from safetensors.numpy import load_file
 from tests.cli.conftest import Trained, failure, printed_json
 from tests.data.scenes import BallScene, write_ball_scene
+from tests.data.splat_writers import write_spz
 from tests.data.splats import ball_splats, columns_of, write_rows
 
 import langfield
 from langfield.cli.main import main
+from langfield.core.splats import half_turned
 from langfield.data.formats.ply import read_ply
-from langfield.data.formats.splat_ply import read_splat_ply
+from langfield.data.formats.splat_files import read_splats
 from langfield.features.pyramid import PyramidRecipe
 from langfield.models.gaussians.splat import LiftingConfig, SplatConfig
 from langfield.models.presets import PRESETS
@@ -78,6 +80,19 @@ def test_the_same_lift_again_is_the_same_run(lifted: Lifted, capsys):
     assert (lifted.run / "model.safetensors").read_bytes() == model
 
 
+@pytest.mark.parametrize("turned", [True, False])
+def test_spz_lies_where_the_photos_are_whether_its_writer_turned_it_or_not(lifted: Lifted, tmp_path, turned: bool):
+    splats = ball_splats(2000)
+    packed = write_spz(tmp_path / "theirs.spz", half_turned(splats) if turned else splats)
+    run, said = tmp_path / "run", []
+    langfield.lift(lifted.scene.folder, packed, run, encoder=lifted.arguments[-1], device="cpu", log=said.append)
+    note = "turned from SPZ's axes to those of a PLY" if turned else "its axes are taken as they stand"
+    assert sum(line.startswith(f"{packed}: {note}") for line in said) == 1
+    assert not any("warning" in line for line in said)
+    found = langfield.open(run, device="cpu").splats()
+    np.testing.assert_allclose(found.means, splats.means, atol=1 / 4096)
+
+
 def test_black_photos_leave_a_run_of_finite_numbers(lifted: Lifted, tmp_path: Path, capsys):
     scene, run = write_ball_scene(tmp_path / "scene", n_views=5, width_px=48, height_px=36).folder, tmp_path / "run"
     for path in (scene / "images").iterdir():
@@ -95,8 +110,9 @@ def test_gaussians_come_out_as_they_went_in(lifted: Lifted, tmp_path: Path, caps
     out = tmp_path / "new" / "mine.ply"
     printed = printed_json(capsys, ["export", str(lifted.run), "--format", "splat", "--out", str(out)])
     assert printed == {"format": "splat", "files": [str(out)], "count": 2000}
-    ours, left_out = read_splat_ply(out)
-    theirs, _ = read_splat_ply(lifted.splat)
+    read = read_splats(out)
+    ours, left_out = read.splats, read.left_out
+    theirs = read_splats(lifted.splat).splats
     assert left_out == 0
     for name in ("means", "rotations", "log_scales", "opacity_logits", "harmonics"):
         np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=0, atol=1e-5)
@@ -123,7 +139,7 @@ def test_gaussians_in_large_coordinates_keep_their_digits_there_and_back(lifted:
         assert printed_json(capsys, lift)["psnr"] == pytest.approx(lifted.printed["psnr"], abs=0.1)
         offset = printed_json(capsys, ["export", run, "--format", "splat", "--out", out])["offset"]
         np.testing.assert_allclose(offset, UTM, atol=1)
-        np.testing.assert_allclose(read_splat_ply(out)[0].means - UTM, theirs.means, atol=1e-5)
+        np.testing.assert_allclose(read_splats(out).splats.means - UTM, theirs.means, atol=1e-5)
 
 
 def test_an_objects_gaussians_and_the_others_are_all(lifted: Lifted, tmp_path: Path, capsys, monkeypatch):
@@ -145,7 +161,8 @@ def test_an_objects_gaussians_and_the_others_are_all(lifted: Lifted, tmp_path: P
         arguments = ["export", str(lifted.run), "--format", kind, "--phrase", "red ball", "--out", str(out)]
         printed = printed_json(capsys, [*arguments, "--no-progress"])
         assert printed == {"format": kind, "files": [str(out)], "absent": [], "count": int(mask.sum())}
-        found, left_out = read_splat_ply(out)
+        read = read_splats(out)
+        found, left_out = read.splats, read.left_out
         assert left_out == 0
         for name in ("means", "rotations", "log_scales", "opacity_logits", "harmonics"):
             np.testing.assert_array_equal(getattr(found, name), getattr(whole, name)[mask].astype(np.float32))

@@ -30,12 +30,13 @@ def ball_splats(n: int = 3000) -> Splats:
 
 
 def write_rows(path: Path, columns: dict[str, np.ndarray], kinds: dict[str, str] | None = None) -> Path:
-    """A binary PLY of these vertex properties, floats where `kinds` has no other numpy type."""
+    """A binary PLY of these vertex properties, floats where `kinds` has no other numpy type (all of one byte order)."""
     types = {name: (kinds or {}).get(name, "<f4") for name in columns}
-    words = {"<f4": "float", "<f8": "double", "|u1": "uchar"}
+    words = {"f4": "float", "f8": "double", "u1": "uchar"}
     count = len(next(iter(columns.values())))
-    header = f"ply\nformat binary_little_endian 1.0\nelement vertex {count}\n"
-    header += "".join(f"property {words[kind]} {name}\n" for name, kind in types.items()) + "end_header\n"
+    order = "big" if any(kind[0] == ">" for kind in types.values()) else "little"
+    header = f"ply\nformat binary_{order}_endian 1.0\nelement vertex {count}\n"
+    header += "".join(f"property {words[kind[1:]]} {name}\n" for name, kind in types.items()) + "end_header\n"
     rows = np.zeros(count, dtype=list(types.items()))
     for name, values in columns.items():
         rows[name] = values

@@ -137,7 +137,9 @@ def test_many_large_photos_need_the_budget_and_a_few_photos(tmp_path, monkeypatc
     base = ball_scene(tmp_path, 2)
     views = [replace(view, camera=view.camera.resized(800, 600)) for view in base.views]
     scene = replace(base, views=tuple(views[i % 2] for i in range(2000)), train=tuple(range(2000)), test=())
-    monkeypatch.setattr(pixels_module, "decode_image", lambda path, size: np.ones((size[1], size[0], 3), np.uint8))
+    monkeypatch.setattr(
+        pixels_module, "decode_image", lambda path, size, white_level: np.ones((size[1], size[0], 3), np.uint8)
+    )
     photo_bytes = 800 * 600 * 3
     budget = 20 * photo_bytes
     tracemalloc.start()

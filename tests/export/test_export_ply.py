@@ -11,7 +11,7 @@ from tests.data.splats import columns_of, random_splats, write_rows
 
 from langfield.core.errors import RunError
 from langfield.data.formats.ply import read_ply, read_vertices
-from langfield.data.formats.splat_ply import read_splat_ply
+from langfield.data.formats.splat_files import read_splats
 from langfield.export.ply import float32_offset, write_points_ply, write_splat_ply
 
 FIELDS = ("means", "rotations", "log_scales", "opacity_logits", "harmonics")
@@ -25,10 +25,11 @@ def test_what_is_written_is_read_again(tmp_path_factory, n: int, degree: int, se
     selection = np.random.default_rng(seed).random(n) < 0.7
     selection[seed % n] = True
     assert write_splat_ply(path, splats) == n
-    whole, left_out = read_splat_ply(path)
+    read = read_splats(path)
+    whole, left_out = read.splats, read.left_out
     assert left_out == 0
     assert write_splat_ply(path, splats, selection) == selection.sum()
-    some, _ = read_splat_ply(path)
+    some = read_splats(path).splats
     for name in FIELDS:
         expected = getattr(splats, name).astype(np.float32)
         np.testing.assert_array_equal(getattr(whole, name), expected)
@@ -55,7 +56,7 @@ def test_properties_are_where_readers_that_count_columns_look_for_them(tmp_path:
 def test_many_are_in_their_places(tmp_path: Path):
     splats = random_splats(20_001, 1)
     write_splat_ply(tmp_path / "a.ply", splats)
-    found, _ = read_splat_ply(tmp_path / "a.ply")
+    found = read_splats(tmp_path / "a.ply").splats
     for name in FIELDS:
         np.testing.assert_array_equal(getattr(found, name), getattr(splats, name).astype(np.float32))
 
@@ -114,7 +115,7 @@ def test_far_gaussians_are_floats_relative_to_an_offset_that_reading_adds(tmp_pa
         x, y, z = offset
         assert f"comment offset {x!r} {y!r} {z!r}\n".encode() in (tmp_path / name).read_bytes()
         assert read_vertices(tmp_path / name).dtype["x"] == np.float32
-        found, _ = read_splat_ply(tmp_path / name)
+        found = read_splats(tmp_path / name).splats
         expected = splats.means if selection is None else splats.means[selection]
         np.testing.assert_allclose(found.means, expected, rtol=0, atol=1e-6)
 
@@ -145,4 +146,4 @@ def test_a_path_may_be_text(tmp_path: Path):
     points, splats = str(tmp_path / "points.ply"), str(tmp_path / "splats.ply")
     write_points_ply(points, np.zeros((2, 3)), np.full((2, 3), 7, dtype=np.uint8))
     assert len(read_ply(points)) == len(read_vertices(points)) == 2
-    assert write_splat_ply(splats, random_splats(3, 0)) == len(read_splat_ply(splats)[0]) == 3
+    assert write_splat_ply(splats, random_splats(3, 0)) == len(read_splats(splats).splats) == 3

@@ -1,8 +1,11 @@
 import threading
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from langfield.core.errors import DataError, WeightsError
 from langfield.features.bank import build_features
@@ -35,6 +38,28 @@ def test_a_bank_holds_each_photos_pyramid(make_scene, colours, cache):
         assert torch.equal(bank.pyramid.rows[first : first + len(rows)], rows)
         first += len(rows)
     torch.testing.assert_close(bank.pyramid.rows.float().norm(dim=1), torch.ones(first), atol=1e-3, rtol=0)
+
+
+def test_which_value_is_white_makes_other_features(make_scene, colours, cache):
+    """Of photos that were stored with 16 bits; those of 8 bits keep the address that they had."""
+    scene = make_scene(*SIZES)
+    for view in scene.views:
+        with Image.open(view.image_path) as photo:
+            grey = np.asarray(photo.convert("L")).astype(np.uint16)
+        Image.fromarray(grey << 4).save(view.image_path.with_suffix(".png"))
+    deep = [replace(view, image_path=view.image_path.with_suffix(".png")) for view in scene.views]
+    dark, bright = (
+        build_features(
+            replace(scene, views=tuple(replace(v, white_level=white) for v in deep)),
+            [0],
+            colours(),
+            None,
+            cache_dir=cache,
+        )
+        for white in (None, 4095.0)
+    )
+    assert bright.report.reused_photos == 0
+    assert (dark.pyramid.rows - bright.pyramid.rows).abs().max() > 0.01
 
 
 def test_dense_features_are_the_cells_a_pixel_lies_in(make_scene, colours, cells, cache):

@@ -18,7 +18,8 @@ class LiftCommand(OutputOptions):
     """A folder with transforms.json (nerfstudio, instant-ngp) or with a COLMAP model and its photos."""
 
     splat: Path
-    """A PLY file of 3D Gaussians, in the frame of the photos' poses."""
+    """A file of 3D Gaussians, in the frame of the photos' poses: PLY (of 3DGS, 2DGS, SuperSplat's compressed one),
+    SPZ or .splat."""
 
     out: Path
     """The run directory to write. Ask, render, measure or export it like any other."""

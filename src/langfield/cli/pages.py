@@ -45,7 +45,7 @@ def photo_views(scene: Scene, labels: Labels | None) -> dict[str, PhotoView]:
 
 def _photo_view(view: View, labels: Labels | None) -> PhotoView:
     def read_photo(size: tuple[int, int]) -> Rgb:
-        return decode_image(view.image_path, size)
+        return decode_image(view.image_path, size, view.white_level)
 
     def read_labels() -> ViewLabels | None:
         return None if labels is None else labels.of_view(view)

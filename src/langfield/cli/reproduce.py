@@ -152,10 +152,11 @@ def _ask_and_draw(
 
     make_folder(path.parent)
     answers = session.query([question.phrase for question in asked], progress=console.progress)
-    paths, start = {view.name: view.image_path for view in photos.views}, time.monotonic()
+    photo_views, start = {view.name: view for view in photos.views}, time.monotonic()
 
     def read_photo(name: str, size: tuple[int, int]) -> Rgb:
-        return decode_image(paths[name], size)
+        view = photo_views[name]
+        return decode_image(view.image_path, size, view.white_level)
 
     rows: list[SheetRow] = []
     views = best_view_indices(session, answers)

@@ -19,9 +19,14 @@ class LangfieldError(Exception):
     exit_code = 2
 
     def __init__(self, message: str, file: str | Path | None = None) -> None:
-        self.message = " ".join(message.split())
+        self.message = _printable(" ".join(message.split()))
         self.file = None if file is None else str(file)
-        super().__init__(f"{self.file}: {self.message}" if self.file else self.message)
+        super().__init__(_printable(f"{self.file}: {self.message}" if self.file else self.message))
+
+
+def _printable(line: str) -> str:
+    """A line with escapes for what would not be seen, or turn the line round: files may have any names."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 class DataError(LangfieldError):

@@ -1,5 +1,6 @@
 """Gaussians as files exchange them: plain arrays, with the names that their PLY files give them (Kerbl et al. 2023)."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ OFFSET_COMMENT = "comment offset "  # begins a line of a PLY header: what is to 
 ROTATION_NAMES = ("rot_0", "rot_1", "rot_2", "rot_3")
 # How many coefficients there are beside those of degree 0, of all three colours, for harmonics up to degree 0 to 3.
 REST_COUNTS = (0, 9, 24, 45)
+# The harmonic of degree 0, which is constant: a colour is ½ and this times its coefficient.
+SH_C0 = math.sqrt(1 / (4 * math.pi))
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,24 @@ class Splats:
             self.opacity_logits[selection],
             self.harmonics[selection],
         )
+
+
+def half_turned(splats: Splats) -> Splats:
+    """The same Gaussians turned by half a turn about the x axis: y and z change their signs.
+
+    It takes a frame whose axes are right, up, back into one of right, down, forward, and back again.
+    """
+    axes = np.array([1, -1, -1])
+    quaternion_signs = np.array([1, 1, -1, -1], dtype=np.float32)
+    orders = [(degree, m) for degree in range(splats.degree + 1) for m in range(-degree, degree + 1)]
+    signs = np.array([(-1) ** (degree - abs(m) + (m < 0)) for degree, m in orders], dtype=np.float32)
+    return Splats(
+        means=splats.means * axes,
+        rotations=splats.rotations * quaternion_signs,
+        log_scales=splats.log_scales,
+        opacity_logits=splats.opacity_logits,
+        harmonics=splats.harmonics * signs[:, None],
+    )
 
 
 def rest_names(count: int) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from langfield.core.errors import DataError, LangfieldError
+from langfield.data.deep_pictures import Kind, in_8_bits, kind_of, largest_colour
 
 # From here on Pillow itself suspects a decompression bomb; its warning is an error here.
 MAX_PIXELS = 89_478_485
@@ -24,15 +25,16 @@ def image_size(path: str | Path) -> tuple[int, int]:
         return image.size
 
 
-def decode_image(path: str | Path, size: tuple[int, int] | None = None) -> Rgb:
+def decode_image(path: str | Path, size: tuple[int, int] | None = None, white_level: float | None = None) -> Rgb:
     """Decode a photo to 8-bit sRGB.
 
     Poses belong to the pixels as stored, so EXIF orientation is not applied. Transparent pixels are laid on white.
-    16-bit grey keeps its upper 8 bits.
 
     Args:
         path: a JPEG, PNG, WebP or TIFF file of at most 89 megapixels.
         size: width and height to resize to (Lanczos, antialiased); None keeps the picture's.
+        white_level: the value that is white in pictures of more than 8 bits a colour; 8-bit ones are as they are. None
+            keeps the upper 8 of 16 bits.
 
     Raises DataError naming the file if it is missing, torn, too large, or of another kind.
     """
@@ -41,7 +43,7 @@ def decode_image(path: str | Path, size: tuple[int, int] | None = None) -> Rgb:
         resize = size is not None and size != image.size
         # A JPEG can be decoded at 1/2, 1/4 or 1/8 at once; `box` is the picture's exact extent on that raster.
         drafted = image.draft("RGB", size) if resize else None
-        rgb = _as_rgb(image, path)
+        rgb = _as_rgb(image, path, white_level=white_level)
         if resize and size is not None:
             rgb = rgb.resize(size, Image.Resampling.LANCZOS, box=drafted[1] if drafted else None)
         return np.array(rgb)
@@ -87,6 +89,21 @@ def decode_black_and_white(path: str | Path) -> Bool[np.ndarray, "h w"]:
     return grey >= 128
 
 
+def deep_kind(path: Path) -> Kind | None:
+    """What a picture of more than 8 bits a colour holds, by its header; None for one of 8 bits.
+
+    Raises DataError as `image_size` does, and for bits that are stored in a way that cannot be read.
+    """
+    with _opened(path) as image:
+        return kind_of(image, path)
+
+
+def largest_deep_value(path: Path) -> float:
+    """`largest_colour` of a file. Raises DataError as `decode_image` does."""
+    with _opened(path) as image:
+        return largest_colour(image)
+
+
 def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
     """Whether two sizes can be the same picture at two resolutions (each side within a pixel's rounding)."""
     if one[0] > other[0]:
@@ -119,7 +136,9 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
-def _as_rgb(image: Image.Image, path: Path, ground: str = "white") -> Image.Image:
+def _as_rgb(image: Image.Image, path: Path, ground: str = "white", white_level: float | None = None) -> Image.Image:
+    if white_level is not None and kind_of(image, path) is not None:
+        image = Image.fromarray(in_8_bits(image, white_level))
     if image.mode in _GREY_16_BIT:
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):

@@ -247,7 +247,7 @@ def _load(views: Sequence[View], group: tuple[int, ...], stop: threading.Event, 
 
 def _decode_into(view: View, rgb: np.ndarray, place: np.ndarray | None) -> int:
     """Write a photo's usable pixels to the beginning of its part; return how many there are."""
-    picture = decode_image(view.image_path, view.size_px).reshape(-1, 3)
+    picture = decode_image(view.image_path, view.size_px, view.white_level).reshape(-1, 3)
     if place is None or view.mask_path is None:
         rgb[:] = picture
         if place is not None:

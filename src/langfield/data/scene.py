@@ -14,12 +14,14 @@ from langfield.data.formats.registry import formats_for_people, known_but_not_re
 from langfield.data.screening import screen
 from langfield.data.unknown_places import FEW_VIEWS, unknown_places
 from langfield.data.views import Points, Scene, View
+from langfield.data.white_levels import with_white_levels
 
 TEST_EVERY = 8
 
 
 def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outside: bool = False) -> Scene:
-    """Open posed photos and check everything that their files say. Only the photos' headers are read.
+    """Open posed photos and check everything that their files say. Only the photos' headers are read; but of those
+    with more than 8 bits a colour, a few are decoded to find which value is white.
 
     What is read:
 
@@ -52,7 +54,7 @@ def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outsid
         raise UsageError(f"max_side_px must be at least 1 (or None), found {max_side_px}")
     parsed = _parse(Path(path), max_side_px, allow_outside)
     screened = screen(parsed)
-    views = screened.views
+    views, white_notes = with_white_levels(screened.views)
     train, test, how = _split(parsed, views)
     if not train:
         raise DataError("leaves no photo to train on, without those that are left out: check its split", parsed.root)
@@ -68,7 +70,14 @@ def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outsid
         test=test,
         points=parsed.points,
         scene_from_world=normalising_similarity(_poses(screened.of_scale)),
-        notes=(f"{summary}, {points}", *parsed.notes, *_point_notes(parsed.points), *screened.notes, *unknown),
+        notes=(
+            f"{summary}, {points}",
+            *parsed.notes,
+            *_point_notes(parsed.points),
+            *screened.notes,
+            *white_notes,
+            *unknown,
+        ),
         warnings=warnings,
     )
 

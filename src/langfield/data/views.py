@@ -35,6 +35,8 @@ class View:
         mask_path: a picture that is nonzero where the photo may be used.
         depth_path: z-depth, as 16-bit PNG or .npy.
         depth_unit: world units per unit of the depth file.
+        white_level: the value in the photo's file that is white, where it is not the largest that its numbers can be:
+            of 12 bits in a 16-bit file, say, or of floats. None for most photos.
     """
 
     name: str
@@ -43,6 +45,7 @@ class View:
     mask_path: Path | None = None
     depth_path: Path | None = None
     depth_unit: float = 1e-3
+    white_level: float | None = None
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -130,7 +133,8 @@ class Scene:
         for view, files in zip(self.views, files_of_view, strict=True):
             words = ["-" if path is None else digests[path] for path in files]
             unit = [f"{view.depth_unit:.9g}"] if version == 1 else []
-            line = [view.name, *words, *unit, *_camera_words(view.camera)]
+            white = [] if view.white_level is None else [f"white {view.white_level:g}"]
+            line = [view.name, *words, *unit, *_camera_words(view.camera), *white]
             total.update(("\0".join(line) + "\n").encode())
         total.update(f"train {self.train} test {self.test}".encode())
         if version != 1:

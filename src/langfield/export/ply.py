@@ -28,9 +28,9 @@ _MAX_ROUNDING = 1e-5  # by which float32 may move a point, of the extent of what
 def write_splat_ply(path: str | Path, splats: Splats, selection: Bool[np.ndarray, " n"] | None = None) -> int:
     """Write Gaussians in the form that 3D Gaussian splatting made common: binary little endian, all floats.
 
-    `langfield.data.formats.splat_ply.read_splat_ply` reads it again. Normals are written as 0, for there are readers
+    `langfield.data.formats.splat_files.read_splats` reads it again. Normals are written as 0, for there are readers
     that count columns instead of reading their names, and positions as floats: far from the origin (`float32_offset`)
-    they are written relative to an offset, which the header states as `comment offset x y z`. `read_splat_ply` adds it.
+    they are written relative to an offset, which the header states as `comment offset x y z`. `read_splats` adds it.
 
     Args:
         path: the file to make or replace, all or nothing.

@@ -132,8 +132,10 @@ def _photos(
     photos: list[PhotoToEncode] = []
     first_row, start = 0, time.monotonic()
     for view in views:
-        key = entry_key(view.digest(), view.size_px, recipe, card.identity())
-        photos.append(PhotoToEncode(view.image_path, view.size_px, key, first_row, rows_of(view.size_px)))
+        white = {} if view.white_level is None else {"white_level": view.white_level}
+        key = entry_key(view.digest(), view.size_px, recipe | white, card.identity())
+        rows = rows_of(view.size_px)
+        photos.append(PhotoToEncode(view.image_path, view.size_px, view.white_level, key, first_row, rows))
         first_row += photos[-1].rows
         progress(ProgressEvent("photo digests", len(photos), len(views), "photos", time.monotonic() - start))
     return photos

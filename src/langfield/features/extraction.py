@@ -36,6 +36,7 @@ class PhotoToEncode:
     Attributes:
         path: of the photo's file.
         size_px: width and height that it is used at.
+        white_level: the value in the file that is white; see `View`.
         key: of its features in the cache.
         first_row: index of its first row in the table of all photos' features.
         rows: number of its rows.
@@ -43,6 +44,7 @@ class PhotoToEncode:
 
     path: Path
     size_px: tuple[int, int]
+    white_level: float | None
     key: str
     first_row: int
     rows: int
@@ -164,7 +166,9 @@ def _decoded(
 ) -> Generator[tuple[PhotoToEncode, Picture], None, None]:
     """The photos in order, decoded ahead by other threads, on the device."""
     with ThreadPoolExecutor(_DECODERS) as pool:
-        upcoming = ((photo, pool.submit(decode_image, photo.path, photo.size_px)) for photo in photos)
+        upcoming = (
+            (photo, pool.submit(decode_image, photo.path, photo.size_px, photo.white_level)) for photo in photos
+        )
         jobs = deque(islice(upcoming, _DECODED_AHEAD))
         while jobs:
             photo, job = jobs.popleft()

@@ -30,7 +30,7 @@ class TrainingPhotos:
     def rgb(self, view_index: int, size_px: tuple[int, int] | None = None) -> UInt8[np.ndarray, "h w 3"]:
         """A photo's pixels, at another size (width, height) if one is given."""
         view = self.scene.views[view_index]
-        return decode_image(view.image_path, view.size_px if size_px is None else size_px)
+        return decode_image(view.image_path, view.size_px if size_px is None else size_px, view.white_level)
 
     def mask(self, view_index: int, size_px: tuple[int, int] | None = None) -> Bool[np.ndarray, "h w"] | None:
         """Which pixels of a photo may be used, at another size (width, height) if one is given; None for all."""

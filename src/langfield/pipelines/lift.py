@@ -11,9 +11,9 @@ import torch
 from langfield.core.devices import resolve_device
 from langfield.core.files import file_sha256
 from langfield.core.progress import Progress, silent
-from langfield.core.splats import Splats
+from langfield.core.splats import Splats, half_turned
 from langfield.core.transforms import Similarity
-from langfield.data.formats.splat_ply import read_splat_ply
+from langfield.data.formats.splat_files import SplatFile, read_splats
 from langfield.data.scene import Scene
 from langfield.features.bank import FeatureBank
 from langfield.features.photos import TrainingPhotos
@@ -28,7 +28,7 @@ from langfield.pipelines.run_making import (
     chosen_recipe,
     make_run,
 )
-from langfield.pipelines.splat_fit import check_fit, splat_fit
+from langfield.pipelines.splat_fit import SplatFit, check_fit, splat_fit
 from langfield.pipelines.stages import Log, Stopwatch, fresh_model, open_with_fingerprint
 from langfield.runs.info import RunInfo
 from langfield.training.checkpoints import Checkpoints
@@ -58,7 +58,7 @@ def lift(
 
     Args:
         scene: a folder as `langfield.open_scene` reads it.
-        splat: a PLY file of 3D Gaussians, in the frame of the photos' poses.
+        splat: a file of 3D Gaussians (PLY of several kinds, SPZ, .splat), in the frame of the photos' poses.
         out: the run directory.
         encoder: spec of the image-text encoder; None for that of the preset splat, whose recipe is used.
         allow_outside: also read files that lie outside the scene's folder.
@@ -67,7 +67,7 @@ def lift(
         log: gets lines for people about what was found.
 
     Raises:
-        DataError: bad photos, a PLY file without Gaussians, or Gaussians that no camera of the scene sees.
+        DataError: bad photos, a file without Gaussians, or Gaussians that no camera of the scene sees.
         WeightsError: bad weights of the encoder.
         UsageError: options that do not fit together.
         RunError: `out` cannot be written, or holds another run.
@@ -76,15 +76,15 @@ def lift(
     name, recipe = chosen_recipe("auto", _PRESET, where, encoder, "none", log)
     file, watch = Path(splat), Stopwatch()
     with watch.stage("splat"):
-        splats = _read_splats(file, log)
+        read = _read_splats(file, log)
         digest = file_sha256(file)
     photos, fingerprint = open_with_fingerprint(scene, allow_outside, watch, progress, log)
-    recipe = replace(recipe, config=recipe.config.with_capacity(len(splats), splats.degree))
+    recipe = replace(recipe, config=recipe.config.with_capacity(len(read.splats), read.splats.degree))
     if where.type == "cuda":
         with watch.stage("kernels"):
             recipe.config.prepare_device(where, Path(out) / KERNEL_LOG, progress, log)
     with watch.stage("splat"):
-        _check_splats(splats, photos, file, recipe.config, where, progress, log)
+        splats = _checked_splats(read, photos, file, recipe.config, where, progress, log)
     config, source = TrainingConfig(steps=0), {"splat_sha256": digest}
     spec = RunSpec(Path(out), "lifting", Path(scene), photos, fingerprint, name, recipe, config, where, source=source)
     return make_run(spec, _lifting(splats, photos.scene_from_world, where), watch, progress, log)
@@ -106,26 +106,43 @@ def _lifting(splats: Splats, scene_from_world: Similarity, device: torch.device)
     return fit_model
 
 
-def _read_splats(path: Path, log: Log) -> Splats:
-    """The Gaussians of a PLY file, in its frame; logs how many there are, and how many were left out."""
-    splats, left_out = read_splat_ply(path)
-    omitted = f"; {left_out:,} left out, whose numbers are not finite or not possible" if left_out else ""
-    log(f"{path}: {len(splats):,} Gaussians with harmonics of degree {splats.degree}{omitted}")
-    return splats
+def _read_splats(path: Path, log: Log) -> SplatFile:
+    """The Gaussians of a file; logs how many there are, how many were left out, and what was guessed."""
+    read = read_splats(path)
+    omitted = f"; {read.left_out:,} left out, whose numbers are not finite or not possible" if read.left_out else ""
+    log(f"{path}: {len(read.splats):,} Gaussians with harmonics of degree {read.splats.degree}{omitted}")
+    for note in read.notes:
+        log(f"{path}: {note}")
+    return read
 
 
-def _check_splats(
-    splats: Splats,
+def _checked_splats(
+    read: SplatFile,
     scene: Scene,
     path: Path,
     config: ModelConfig,
     device: torch.device,
     progress: Progress,
     log: Log,
-) -> None:
-    """Log warnings about Gaussians of the world frame that fit the scene's photos badly; DataError if they cover
-    none."""
-    model = create_model(config.model, config, ModelContext(photos=len(scene.train))).to(device)
-    model.load_splats(splats, scene.scene_from_world)
-    for note in check_fit(splat_fit(model, scene, scene.train, progress), path):
+) -> Splats:
+    """The Gaussians in the world frame, of the frames that they may be in the one that fits the scene's photos better.
+
+    Logs warnings about Gaussians that fit badly; DataError if they cover none of the photos.
+    """
+
+    def fit_of(splats: Splats) -> SplatFit:
+        model = create_model(config.model, config, ModelContext(photos=len(scene.train))).to(device)
+        model.load_splats(splats, scene.scene_from_world)
+        return splat_fit(model, scene, scene.train, progress)
+
+    splats, fit = read.splats, fit_of(read.splats)
+    if read.frame_unsure:
+        other = half_turned(splats)
+        if (fit_of_other := fit_of(other)).explained > fit.explained:
+            splats, fit = other, fit_of_other
+            log(f"{path}: its axes are taken as they stand, which fits the photos better than to turn SPZ's to PLY's")
+        else:
+            log(f"{path}: turned from SPZ's axes to those of a PLY (y and z change their signs), which fits the photos")
+    for note in check_fit(fit, path):
         log(note)
+    return splats

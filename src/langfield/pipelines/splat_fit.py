@@ -43,6 +43,12 @@ class SplatFit:
         """Whether the Gaussians are nearer to the photos than the photos' mean colours are."""
         return self.error < self.flat_error
 
+    @property
+    def explained(self) -> float:
+        """Squared difference from the photos' mean colours that the Gaussians take away, over all unmasked pixels;
+        negative where they add some, and worst where they cover nothing."""
+        return self.covered * (self.flat_error - self.error) if self.covered else -math.inf
+
 
 @torch.no_grad()
 def splat_fit(model: Model, scene: Scene, view_indices: Sequence[int], progress: Progress = silent) -> SplatFit:
@@ -56,7 +62,7 @@ def splat_fit(model: Model, scene: Scene, view_indices: Sequence[int], progress:
         rendered = model.render(camera.moved(scene.scene_from_world))
         assert rendered.rgb is not None
         assert rendered.alpha is not None
-        photo = decode_image(view.image_path, size) / 255.0
+        photo = decode_image(view.image_path, size, view.white_level) / 255.0
         used = np.ones(photo.shape[:2], bool) if view.mask_path is None else decode_mask(view.mask_path, size)
         alpha = rendered.alpha.cpu().numpy()
         covered = used & (alpha > _COVERED_ALPHA)

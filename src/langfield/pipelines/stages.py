@@ -231,7 +231,7 @@ def quick_psnr(model: Model, scene: Scene, device: torch.device, progress: Progr
         assert rgb is not None
         used = None if view.mask_path is None else decode_mask(view.mask_path, size)
         if used is None or used.any():
-            values.append(_psnr(to_uint8(rgb), decode_image(view.image_path, size), used))
+            values.append(_psnr(to_uint8(rgb), decode_image(view.image_path, size, view.white_level), used))
         progress(ProgressEvent("test views", done, len(views), "views", time.monotonic() - start))
     mean = float(np.mean(values)) if values else None
     return mean if mean is not None and np.isfinite(mean) else None

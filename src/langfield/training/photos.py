@@ -114,7 +114,7 @@ class PhotoSource:
     def _decoded(self, index: int) -> _Pixels:
         view = self._views[index]
         mask = None if view.mask_path is None else decode_mask(view.mask_path, view.size_px)
-        rgb, mask = undistorted_photo(decode_image(view.image_path, view.size_px), mask, view.camera)
+        rgb, mask = undistorted_photo(decode_image(view.image_path, view.size_px, view.white_level), mask, view.camera)
         return torch.from_numpy(rgb), None if mask is None else torch.from_numpy(mask)
 
 

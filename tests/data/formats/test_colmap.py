@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from tests.data.colmap_writer import Model, quaternion_wxyz, write_binary, write_text
-from tests.data.scenes import arc_cameras, draw, surface_points
+from tests.data.scenes import arc_cameras, draw, surface_points, write_ply
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.errors import DataError
 from langfield.core.transforms import Similarity
-from langfield.data.formats.colmap_files import read_cameras, read_images, read_points
+from langfield.data.formats.colmap_files import count_images, read_cameras, read_images, read_points
 from langfield.data.scene import open_scene
 from langfield.features.photos import TrainingPhotos
 
@@ -117,9 +117,43 @@ LENSES = {
         (0.1, 0.2, 0, 0, 0.3, 0.4, 0, 0),
         "fisheye",
     ),
+    "SIMPLE_FISHEYE": ([30.0, 15, 11], (30, 30, 15, 11), (0, 0, 0, 0, 0, 0, 0, 0), "fisheye"),
+    "FISHEYE": ([30.0, 31, 15, 11], (30, 31, 15, 11), (0, 0, 0, 0, 0, 0, 0, 0), "fisheye"),
     "SIMPLE_RADIAL_FISHEYE": ([30.0, 15, 11, 0.1], (30, 30, 15, 11), (0.1, 0, 0, 0, 0, 0, 0, 0), "fisheye"),
     "RADIAL_FISHEYE": ([30.0, 15, 11, 0.1, 0.2], (30, 30, 15, 11), (0.1, 0.2, 0, 0, 0, 0, 0, 0), "fisheye"),
 }
+
+
+# COLMAP 4's other models, and how many parameters they have.
+NOT_READ = {
+    "FOV": 5, "THIN_PRISM_FISHEYE": 12, "RAD_TAN_THIN_PRISM_FISHEYE": 16, "SIMPLE_DIVISION": 4, "DIVISION": 5,
+    "EUCM": 6, "EQUIRECTANGULAR": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lens", NOT_READ)
+@pytest.mark.parametrize("write", [write_binary, write_text])
+def test_a_lens_that_is_not_read_is_named_where_a_photo_uses_it(tmp_path, cameras, lens, write):
+    """A lone camera of two parameters, which is a short file; and one that no photo uses stops nothing."""
+    write_photos(tmp_path, cameras[:2], NAMES[:2])
+    params = [float(i + 1) for i in range(NOT_READ[lens])]
+    write(tmp_path / "sparse/0", model_of(cameras[:2], NAMES[:2], lens, params))
+    way_out = "cut the panoramas into perspective pictures" if lens == "EQUIRECTANGULAR" else "run `colmap image_undist"
+    with pytest.raises(
+        DataError, match=rf"cameras\.\w+: has the camera model {lens}, read are SIMPLE_PINHO.*{way_out}"
+    ):
+        open_scene(tmp_path)
+    used = model_of(cameras[:2], NAMES[:2])
+    unused = {3: (lens, WIDTH, HEIGHT, params)}
+    write(tmp_path / "sparse/0", Model(unused | used.cameras, used.images, used.xyz, used.rgb))
+    assert open_scene(tmp_path).views[0].camera.fx_px == cameras[0].fx_px
+
+
+def test_a_lens_of_another_program_is_named(tmp_path, cameras):
+    write_photos(tmp_path, cameras[:2], NAMES[:2])
+    write_text(tmp_path / "sparse/0", model_of(cameras[:2], NAMES[:2], "SPHERE", [1.0, 2.0]))
+    with pytest.raises(DataError, match=r"has the camera model 'SPHERE', read are SIMPLE_PINHOLE"):
+        open_scene(tmp_path)
 
 
 @pytest.mark.parametrize("lens", LENSES)
@@ -132,6 +166,93 @@ def test_every_lens_goes_to_its_places(tmp_path, cameras, lens, write):
     assert (camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px) == pinhole
     assert camera.distortion == distortion
     assert camera.lens == kind
+
+
+HEADERS = [f"{i + 1} 1 0 0 0 {i} 0 0 7 {name}" for i, name in enumerate(["a.jpg", "b c.jpg", "12", "13 14 15"])]
+POINTS = "10.5 20 -1 30 40 5 50 60 70"
+NUMBERED = "10 20 -1 30 40 5 50 60 70 80 90 6"  # it could be a pose but for its quaternion
+LAYOUTS = {
+    "pairs": "\n".join(f"{header}\n{POINTS}" for header in HEADERS),
+    "pairs of whole numbers": "\n".join(f"{header}\n{NUMBERED}" for header in HEADERS),
+    "empty second lines": "\n\n".join(HEADERS) + "\n\n",
+    "one line a photo": "\n".join(HEADERS),
+    "some second lines": f"{HEADERS[0]}\n{POINTS}\n{HEADERS[1]}\n{HEADERS[2]}\n\n{HEADERS[3]}",
+    "empty lines anywhere": "\n\n\n".join(HEADERS) + "\n\n\n\n",
+    "comments anywhere": "# 1\n" + "\n# 2\n".join(f"{header}\n# 3\n{POINTS}" for header in HEADERS) + "\n# 4",
+}
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_of_images_txt_gives_every_photo_once(tmp_path, layout, newline):
+    (tmp_path / "images.txt").write_bytes(LAYOUTS[layout].replace("\n", newline).encode())
+    images = read_images(tmp_path)
+    assert [image.name for image in images] == ["a.jpg", "b c.jpg", "12", "13 14 15"]
+    assert [image.translation[0] for image in images] == [0, 1, 2, 3]
+    assert count_images(tmp_path) == 4
+
+
+@pytest.mark.parametrize("line", ["2 1 0 0 0 1 0 0 seven b.jpg", "2 1 0 0 0 1 0 0", "10.5 20 -1 30", "what is this"])
+def test_a_damaged_line_of_images_txt_is_named_wherever_it_stands(tmp_path, line):
+    for before in ("", f"{HEADERS[0]}\n"):
+        (tmp_path / "images.txt").write_text(f"{before}{line}\n{HEADERS[3]}\n")
+        with pytest.raises(DataError, match=rf"images.txt: has the line '{line}', expected is IMAGE_ID QW") as caught:
+            read_images(tmp_path)
+        assert ("X Y POINT3D_ID" in str(caught.value)) == bool(before)
+
+
+def test_numbers_of_text_files_may_have_decimals(tmp_path):
+    (tmp_path / "cameras.txt").write_text("1 PINHOLE 640.0 480.0 500 500 320 240\n")
+    assert read_cameras(tmp_path)[1].width_px == 640
+    for size in ("640.5", "-640", "nan", "1e9"):
+        (tmp_path / "cameras.txt").write_text(f"1 PINHOLE {size} 480 500 500 320 240\n")
+        with pytest.raises(DataError, match="expected is CAMERA_ID MODEL WIDTH HEIGHT PARAMS"):
+            read_cameras(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("colours", "expected"),
+    [
+        (["200 0 255", "1 1 1"], [[200, 0, 255], [1, 1, 1]]),
+        (["200.0 0.0 255.0", "99.6 1.0 1"], [[200, 0, 255], [100, 1, 1]]),
+        (["0.2 0.0 1.0", "1.0 0.5 0"], [[51, 0, 255], [255, 128, 0]]),
+        (["51400 0 65535", "257 257 257"], [[200, 0, 255], [1, 1, 1]]),
+    ],
+)
+def test_colours_of_points_txt_are_of_the_range_that_they_show(tmp_path, colours, expected):
+    """Error and track may be anything, or missing."""
+    lines = [f"7 1 2 3 {colours[0]}", f"8 4 5 6 {colours[1]} -1 1 0"]
+    (tmp_path / "points3D.txt").write_text("\n".join(lines))
+    points = read_points(tmp_path)
+    assert points is not None
+    np.testing.assert_array_equal(points.rgb, expected)
+    np.testing.assert_array_equal(points.xyz, [[1, 2, 3], [4, 5, 6]])
+
+
+@pytest.mark.parametrize("colour", ["-1", "nan", "70000", "red", ""])
+def test_colours_that_are_none_are_named(tmp_path, colour):
+    (tmp_path / "points3D.txt").write_text(f"7 1 2 3 0 0 {colour}")
+    with pytest.raises(DataError, match=r"points3D.txt: has the line '7 1 2 3 0 0"):
+        read_points(tmp_path)
+
+
+@pytest.mark.parametrize(("own", "lacking"), [(None, "no points3D.bin or points3D.txt"), (0, "no points of its own")])
+def test_a_ply_gives_points_where_the_model_has_none(tmp_path, cameras, own, lacking):
+    write_photos(tmp_path, cameras, NAMES)
+    model = model_of(cameras, NAMES)
+    folder = tmp_path / "sparse/0"
+    write_binary(folder, Model(model.cameras, model.images, model.xyz[:0], model.rgb[:0]))
+    if own is None:
+        (folder / "points3D.bin").unlink()
+    write_ply(folder / "points3D.ply", model.xyz, model.rgb)
+    scene = open_scene(tmp_path)
+    assert scene.points is not None
+    np.testing.assert_allclose(scene.points.xyz, model.xyz, atol=1e-6)
+    assert scene.notes[1] == f"the points of points3D.ply are used: the model has {lacking}"
+    write_binary(folder, Model(model.cameras, model.images, model.xyz[:7], model.rgb[:7]))
+    scene = open_scene(tmp_path)
+    assert len(scene.points or ()) == 7
+    assert not any("points3D.ply" in note for note in scene.notes)
 
 
 def test_the_largest_sub_model_is_taken_and_said(tmp_path, cameras):
@@ -278,9 +399,9 @@ def test_points_keep_their_digits_and_those_that_are_none_are_left_out(tmp_path,
 def test_unknown_lenses_and_torn_files_are_named(tmp_path, cameras):
     write_photos(tmp_path, cameras, NAMES)
     folder = tmp_path / "sparse/0"
-    write_binary(folder, model_of(cameras, NAMES, "FOV", [1.0, 2, 3, 4, 5]))
+    write_binary(folder, model_of(cameras, NAMES, "OF THE FUTURE", [1.0, 2, 3, 4, 5]))
     with pytest.raises(
-        DataError, match=r"cameras.bin: has the camera model number 7, read are SIMPLE_PINHOLE, .*undist"
+        DataError, match=r"cameras.bin: has the camera model number 18, read are SIMPLE_PINHOLE, .*undist"
     ):
         open_scene(tmp_path)
     write_binary(folder, model_of(cameras, NAMES))

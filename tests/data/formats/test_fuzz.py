@@ -1,5 +1,6 @@
 """Whatever bytes a scene's files hold, the readers return or raise one-line DataErrors, and take little memory."""
 
+import gzip
 import json
 import tracemalloc
 from pathlib import Path
@@ -9,10 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.data.colmap_writer import Model, quaternion_wxyz, write_binary, write_text
+from tests.data.deep_writers import write_deep_png, write_deep_tiff
 from tests.data.scenes import surface_points, write_ball_scene, write_ply
+from tests.data.splat_writers import spz_body, write_compressed_ply, write_records, write_spz
+from tests.data.splats import columns_of, random_splats, write_rows
 
 from langfield.core.errors import DataError
 from langfield.data.formats.ply import read_ply
+from langfield.data.formats.splat_files import read_splats
+from langfield.data.images import decode_image, deep_kind, largest_deep_value
 from langfield.data.scene import open_scene
 
 FUZZ = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -141,3 +147,62 @@ def test_mutated_ply(tmp_path, data, ascii_form):
         content = header + "\n".join(rows).encode()
     path.write_bytes(data.draw(mutations(content)))
     reads_or_refuses(read_ply, path)
+
+
+@pytest.fixture(scope="module")
+def splat_contents(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("splats")
+    splats = random_splats(20, 1)
+    flat = {name: values for name, values in columns_of(splats).items() if name != "scale_2"}
+    paths = [
+        write_rows(folder / "a.ply", columns_of(splats)),
+        write_rows(folder / "flat.ply", flat),
+        write_compressed_ply(folder / "c.ply", splats),
+        write_spz(folder / "2.spz", splats, 2),
+        write_spz(folder / "3.spz", splats, 3),
+        write_records(folder / "a.splat", splats),
+    ]
+    return [path.read_bytes() for path in paths]
+
+
+@given(data=st.data())
+@settings(FUZZ, max_examples=200)
+def test_mutated_gaussians(tmp_path, splat_contents, data):
+    path = tmp_path / "gaussians"
+    path.write_bytes(data.draw(mutations(data.draw(st.sampled_from(splat_contents)))))
+    reads_or_refuses(read_splats, path)
+
+
+@given(data=st.data(), version=st.sampled_from([2, 3]))
+@FUZZ
+def test_mutated_within_gzip(tmp_path, data, version):
+    path = tmp_path / "a.spz"
+    path.write_bytes(gzip.compress(data.draw(mutations(spz_body(random_splats(20, 1), version)))))
+    reads_or_refuses(read_splats, path)
+
+
+@given(data=st.data(), kind=st.sampled_from([".png", ".tif"]))
+@FUZZ
+def test_mutated_deep_pictures(tmp_path, data, kind):
+    path = tmp_path / f"a{kind}"
+    values = np.arange(6 * 5 * 3).reshape(6, 5, 3) * 700
+    (write_deep_png if kind == ".png" else write_deep_tiff)(path, values)
+    content = path.read_bytes()
+    path.write_bytes(data.draw(mutations(content)))
+    reads_or_refuses(deep_kind, path)
+    reads_or_refuses(lambda path: decode_image(path, (3, 2), white_level=4095.0), path)
+    reads_or_refuses(lambda path: largest_deep_value(path) if deep_kind(path) else 0, path)
+
+
+@pytest.mark.parametrize("stem", ["images", "points3D", "cameras"])
+@given(data=st.data())
+@FUZZ
+def test_lines_of_colmaps_texts_in_any_order(colmap_folder, stem, data):
+    path = colmap_folder / "txt" / "sparse" / "0" / f"{stem}.txt"
+    original = path.read_bytes()
+    lines = st.sampled_from([*original.split(b"\n"), b"", b"# a", b"1 1 0 0 0 0 0 0 1 2", b"1 2 -1 4 5 6 7 8 9 1 2 3"])
+    try:
+        path.write_bytes(data.draw(st.sampled_from([b"\n", b"\r\n"])).join(data.draw(st.lists(lines, max_size=9))))
+        reads_or_refuses(open_scene, colmap_folder / "txt")
+    finally:
+        path.write_bytes(original)

@@ -158,6 +158,13 @@ def test_distortion_goes_to_its_places(balls):
     assert camera.distortion == (0.1, 0.2, 0, 0, 0.3, 0.4, 0, 0)
 
 
+@pytest.mark.parametrize("name", ["SIMPLE_FISHEYE", "FISHEYE", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE"])
+def test_colmaps_other_fisheyes_are_read_by_their_names(balls, name):
+    rewrite(balls.folder, lambda meta: meta.update(camera_model=name, k1=0.1))
+    camera = open_scene(balls.folder).views[0].camera
+    assert (camera.lens, camera.distortion) == ("fisheye", (0.1, 0, 0, 0, 0, 0, 0, 0))
+
+
 def test_instant_ngp_names_without_suffix(balls):
     def change(meta):
         for frame in meta["frames"]:
@@ -282,7 +289,8 @@ MISTAKES = {
     "lens": (
         lambda meta: meta.update(camera_model="EQUIRECTANGULAR"),
         "camera_model is 'EQUIRECTANGULAR', lenses that are read are OPENCV, OPENCV_FISHEYE, PINHOLE, "
-        "SIMPLE_PINHOLE, SIMPLE_RADIAL, RADIAL: undistort the photos",
+        "SIMPLE_PINHOLE, SIMPLE_RADIAL, RADIAL, SIMPLE_RADIAL_FISHEYE, RADIAL_FISHEYE, SIMPLE_FISHEYE, FISHEYE: "
+        "undistort the photos",
     ),
     "r8": (
         lambda meta: meta.update(k4=0.1),

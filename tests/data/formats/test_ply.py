@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.data.scenes import write_ply
 
 from langfield.core.errors import DataError
-from langfield.data.formats.ply import read_ply
+from langfield.data.formats.ply import read_ply, read_point_cloud
 
 XYZ = np.array([[1.0, 2, 3], [-4, 5.5, 6], [0, 0, 1e6]], dtype=np.float32)
 RGB = np.array([[0, 128, 255], [1, 2, 3], [9, 8, 7]], dtype=np.uint8)
@@ -53,6 +53,65 @@ def test_ascii_with_other_elements_and_float_colours(tmp_path):
     np.testing.assert_array_equal(points.rgb, [[0, 128, 255], [255, 255, 0]])
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_either_byte_order_is_read(tmp_path, order):
+    fields = [("id", "u2"), *((axis, "f8") for axis in "xyz"), *((name, "u2") for name in ("red", "green", "blue"))]
+    rows = np.zeros(3, dtype=[(name, order + kind) for name, kind in fields])
+    for i, axis in enumerate("xyz"):
+        rows[axis] = XYZ[:, i]
+    for i, name in enumerate(("red", "green", "blue")):
+        rows[name] = RGB[:, i].astype(int) * 257
+    words = {"u2": "ushort", "f8": "double"}
+    kind = {"<": "little", ">": "big"}[order]
+    header = f"ply\r\nformat binary_{kind}_endian 1.0\r\ncomment its end_header is below\r\nelement vertex 3\r\n"
+    header += "".join(f"property {words[kind]} {name}\r\n" for name, kind in fields) + "end_header\r\n"
+    (tmp_path / "a.ply").write_bytes(header.encode() + rows.tobytes())
+    points = read_ply(tmp_path / "a.ply")
+    np.testing.assert_array_equal(points.xyz, XYZ)
+    np.testing.assert_array_equal(points.rgb, RGB)
+
+
+def ascii_cloud(names: str, kind: str, rows: list[str]) -> str:
+    properties = "".join(f"property {kind} {name}\n" for name in names.split())
+    places = "".join(f"property float {axis}\n" for axis in "xyz")
+    header = f"ply\nformat ascii 1.0\nelement vertex {len(rows)}\n{places}{properties}end_header\n"
+    return header + "".join(f"1 2 3 {row}\n" for row in rows)
+
+
+@pytest.mark.parametrize("names", ["red green blue", "r g b", "diffuse_red diffuse_green diffuse_blue"])
+@pytest.mark.parametrize(
+    ("kind", "rows"),
+    [
+        ("uchar", ["0 51 255", "1 1 1"]),
+        ("int", ["0 51 255", "1 1 1"]),
+        ("float", ["0 0.2 1.0", "0.004 0.004 0.004"]),
+        ("float", ["0 51 255.0", "1 1 1"]),
+        ("double", ["0 0.2 1.5", "0.004 0.004 0.004"]),
+        ("ushort", ["0 13107 65535", "257 257 257"]),
+        ("float", ["0 13107 65535", "257 257 257"]),
+        ("ushort", ["0 51 255", "1 1 1"]),
+    ],
+)
+def test_colours_are_of_the_range_that_they_show(tmp_path, names, kind, rows):
+    (tmp_path / "a.ply").write_text(ascii_cloud(names, kind, rows))
+    points, notes = read_point_cloud(tmp_path / "a.ply")
+    np.testing.assert_array_equal(points.rgb, [[0, 51, 255], [1, 1, 1]])
+    assert notes == []
+
+
+def test_one_bright_point_darkens_no_others(tmp_path):
+    rows = ["0.5 0.5 0.5"] * 400 + ["9 0 nan"]
+    (tmp_path / "a.ply").write_text(ascii_cloud("red green blue", "float", rows))
+    np.testing.assert_array_equal(read_ply(tmp_path / "a.ply").rgb[[0, -1]], [[128, 128, 128], [255, 0, 0]])
+
+
+def test_points_without_colours_are_grey_and_it_is_said(tmp_path):
+    (tmp_path / "a.ply").write_text(ascii_cloud("red green nx", "float", ["1 1 1"]))
+    points, notes = read_point_cloud(tmp_path / "a.ply")
+    np.testing.assert_array_equal(points.rgb, [[127, 127, 127]])
+    assert notes == ["a.ply has points without colours: they are taken as grey"]
+
+
 def test_no_colours_is_grey_and_no_points_is_empty(tmp_path):
     text = (
         "ply\nformat ascii 1.0\nelement vertex {}\nproperty float x\nproperty float y\nproperty float z\nend_header\n"
@@ -75,9 +134,9 @@ def test_doubles_keep_their_digits_and_points_that_are_none_are_left_out(tmp_pat
 
 MISTAKES = {
     "x 1\nend": ("is no PLY file", "x 1\nend"),
-    "big endian": (
-        "has the format 'binary_big_endian 1.0': ascii and binary_little_endian are read",
-        ASCII.replace("ascii", "binary_big_endian"),
+    "odd form": (
+        "has the format 'binary_middle_endian 1.0': ascii, binary_little_endian and binary_big_endian are read",
+        ASCII.replace("ascii", "binary_middle_endian"),
     ),
     "no format": ("does not say its format", ASCII.replace("format ascii 1.0\n", "")),
     "no vertices": ("has no element `vertex`", ASCII.replace("element vertex", "element point")),

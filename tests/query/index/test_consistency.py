@@ -10,7 +10,9 @@ from langfield.query.index.consistency import consistent
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.floats(0.2, 3.0), st.integers(1, 5), st.integers(0, 5), st.integers(0, 3), st.integers(1, 3), st.integers(1, 4))
+@given(
+    st.floats(0.2, 3.0), st.integers(1, 5), st.integers(0, 5), st.integers(0, 3), st.integers(1, 3), st.integers(1, 4)
+)
 def test_a_point_stays_if_so_many_times_more_views_see_it_than_look_through_it(
     z: float, see: int, through: int, hidden: int, least: int, times: int
 ):

@@ -20,8 +20,6 @@ from langfield.core.transforms import Matrix4
 from langfield.data.formats.base import ParsedScene, SceneFormat
 from langfield.data.formats.camera_faults import sound_views
 from langfield.data.formats.colmap_files import (
-    ColmapCamera,
-    ColmapImage,
     count_images,
     is_model,
     model_file,
@@ -29,7 +27,9 @@ from langfield.data.formats.colmap_files import (
     read_images,
     read_points,
 )
+from langfield.data.formats.colmap_records import ColmapCamera, ColmapImage, check_readable
 from langfield.data.formats.photo_files import fit_to_pictures, listed_once, picture_sizes, present_photos
+from langfield.data.formats.ply import read_point_cloud
 from langfield.data.lenses import check_lenses
 from langfield.data.validation import (
     CameraFault,
@@ -40,10 +40,11 @@ from langfield.data.validation import (
     plain_name,
     safe_path,
 )
-from langfield.data.views import View
+from langfield.data.views import Points, View
 
 _PLACES = ("sparse", "colmap/sparse")
 _TO_TRAIN_ON = "images_train"
+_PLY_POINTS = "points3D.ply"
 
 
 def find_models(path: Path) -> list[Path]:
@@ -99,13 +100,14 @@ def read_colmap(path: Path, *, max_side_px: int | None, allow_outside: bool) -> 
     fitted, size_notes = fit_to_pictures(views, [sizes[i] for i in sound], max_side_px, cameras_file)
     check_lenses(fitted, cameras_file)
     split, split_notes = _split(photos.parent / _TO_TRAIN_ON, [view.name for view in fitted])
+    points, point_notes = _points(model)
     return ParsedScene(
         root=photos.parent,
         kind="colmap",
         views=fitted,
-        points=read_points(model),
+        points=points,
         split=split,
-        notes=(*notes, *repeat_notes, *missing_notes, *fault_notes, *size_notes, *split_notes),
+        notes=(*notes, *repeat_notes, *missing_notes, *fault_notes, *size_notes, *split_notes, *point_notes),
     )
 
 
@@ -134,6 +136,16 @@ def _photo_folder(path: Path) -> Path:
     raise DataError("holds a COLMAP model but no folder `images`: put the photos there", path)
 
 
+def _points(model: Path) -> tuple[Points | None, list[str]]:
+    """The model's own points, or those of a PLY file beside it where it has none."""
+    points, ply = read_points(model), model / _PLY_POINTS
+    if points or not is_file(ply):
+        return points, []
+    lacking = "has no points3D.bin or points3D.txt" if points is None else "has no points of its own"
+    points, notes = read_point_cloud(ply)
+    return points, [f"the points of {ply.name} are used: the model {lacking}", *notes]
+
+
 def _split(
     to_train_on: Path, names: Sequence[str]
 ) -> tuple[tuple[frozenset[str], frozenset[str]] | None, tuple[str, ...]]:
@@ -158,6 +170,7 @@ def _camera(image: ColmapImage, cameras: dict[int, ColmapCamera], model: Path) -
         message = f"{image.name!a} has camera {image.camera_id}, which is not in the model's cameras: export it again"
         raise DataError(message, images_file)
     entry = cameras[image.camera_id]
+    check_readable(entry, model_file(model, "cameras") or model)
     fx, fy, cx, cy, distortion, lens = _intrinsics(entry)
     camera = Camera(
         world_from_camera=_world_from_camera(image, images_file),
@@ -207,9 +220,13 @@ def _intrinsics(camera: ColmapCamera) -> tuple[float, float, float, float, Disto
             return *_four(p), (*_four(p[4:]), *_four(p[8:])), "opencv"
         case "OPENCV_FISHEYE":
             return *_four(p), _lens(k1=p[4], k2=p[5], k3=p[6], k4=p[7]), "fisheye"
+        case "SIMPLE_FISHEYE":
+            return p[0], p[0], p[1], p[2], NO_DISTORTION, "fisheye"
+        case "FISHEYE":
+            return *_four(p), NO_DISTORTION, "fisheye"
         case "SIMPLE_RADIAL_FISHEYE":
             return p[0], p[0], p[1], p[2], _lens(k1=p[3]), "fisheye"
-        case _:  # RADIAL_FISHEYE; the file's reader lets no other through
+        case _:  # RADIAL_FISHEYE; `check_readable` lets no other through
             return p[0], p[0], p[1], p[2], _lens(k1=p[3], k2=p[4]), "fisheye"
 
 

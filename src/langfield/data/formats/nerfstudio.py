@@ -21,7 +21,7 @@ from langfield.core.transforms import opencv_from_opengl
 from langfield.data.formats.base import ParsedScene, SceneFormat
 from langfield.data.formats.camera_faults import sound_views
 from langfield.data.formats.photo_files import fit_to_pictures, listed_once, picture_sizes, present_photos
-from langfield.data.formats.ply import read_ply
+from langfield.data.formats.ply import read_point_cloud
 from langfield.data.lenses import check_lenses
 from langfield.data.validation import (
     CameraFault,
@@ -34,7 +34,10 @@ from langfield.data.validation import (
 )
 from langfield.data.views import Points, View
 
-CAMERA_MODELS = ("OPENCV", "OPENCV_FISHEYE", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
+CAMERA_MODELS = (
+    "OPENCV", "OPENCV_FISHEYE", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "SIMPLE_RADIAL_FISHEYE",
+    "RADIAL_FISHEYE", "SIMPLE_FISHEYE", "FISHEYE",
+)  # fmt: skip
 _FILE_NAME = "transforms.json"
 _FRAMES = "frames"
 _SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -199,7 +202,7 @@ def _lens(frame: Json, meta: Json) -> LensModel:
         raise model.error(
             f"is {name[:40]!a}, lenses that are read are {', '.join(CAMERA_MODELS)}: undistort the photos"
         )
-    return "fisheye" if name == "OPENCV_FISHEYE" else "opencv"
+    return "fisheye" if name.endswith("FISHEYE") else "opencv"
 
 
 def _distortion(frame: Json, meta: Json, lens: LensModel) -> Distortion:
@@ -260,7 +263,7 @@ def _points(meta: Json, root: Path, allow_outside: bool) -> tuple[Points | None,
     path = safe_path(root, node.text(), node.file, node.where, allow_outside=allow_outside)
     if not is_file(path):
         return None, [f"the point cloud {path.name} is not there: going on without points"]
-    return read_ply(path), []
+    return read_point_cloud(path)
 
 
 def _moved_notes(meta: Json) -> list[str]:

@@ -134,6 +134,6 @@ def measure_picture(
     used = None if view.mask_path is None else decode_mask(view.mask_path, size)
     if used is not None and not used.any():
         return
-    photo = decode_image(view.image_path, size)
+    photo = decode_image(view.image_path, size, view.white_level)
     result.psnr, result.ssim = psnr(picture, photo, used), ssim(picture, photo, used, device)
     result.lpips = lpips(picture, photo, used)
