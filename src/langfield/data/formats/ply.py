@@ -75,10 +75,10 @@ def read_point_cloud(path: str | Path) -> tuple[Points, list[str]]:
     """Read the `vertex` element: x y z, and its colours if they are there; and notes for a person.
 
     Colours are red green blue, r g b, or diffuse_red diffuse_green diffuse_blue, of any type; whether they are of 0–1,
-    0–255 or 0–65535 shows in their values. Points without colours are grey, those that are not finite are left out. Other properties and elements are ignored.
+    0–255 or 0–65535 shows in their values. Points without colours are grey, those that are not finite are left out.
+    Other properties and elements are ignored.
 
-    Raises DataError for torn or hostile headers, missing coordinates, and too many points
-    that are not finite.
+    Raises DataError for torn or hostile headers, missing coordinates, and too many points that are not finite.
     """
     path = Path(path)
     table = read_vertices(path)
