@@ -61,7 +61,6 @@ def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outsid
     summary = f"{parsed.kind}: {len(views)} views, {len(train)} to train on, {len(test)} to test ({how})"
     points = f"{len(parsed.points)} points" if parsed.points is not None else "no point cloud"
     unknown = unknown_places(_poses([views[i] for i in train]), None if parsed.points is None else parsed.points.xyz)
-    warnings, point_notes = (*screened.warnings, *unknown), _point_notes(parsed.points)
     return Scene(
         root=parsed.root,
         kind=parsed.kind,
@@ -78,7 +77,7 @@ def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outsid
             *white_notes,
             *unknown,
         ),
-        warnings=warnings,
+        warnings=(*screened.warnings, *unknown),
     )
 
 
