@@ -244,6 +244,7 @@ def _run_info(spec: RunSpec, photos: TrainingPhotos, encoders: Encoders) -> RunI
         fingerprint_version=FINGERPRINT_VERSION,
         scene_from_world=scene.scene_from_world.matrix,
         views=_run_views(scene),
+        test_every=scene.test_every,
     )
 
 

@@ -65,6 +65,8 @@ class RunInfo:
         fingerprint_version: by which rule it was made; 1 if the run does not say, as those of langfield 0.1.0.
         scene_from_world: the similarity from the input's frame to the one trained in.
         views: the photos' names, splits and cameras in the input's frame, so that answers need no photos.
+        test_every: every how many-th photo by name is tested on; 0 for none, None for the split that the scene's files
+            have, or for every eighth in runs that do not say.
         steps_done: training steps behind the saved state.
         created: when the run began (ISO 8601, UTC).
         package_version: the langfield that began it.
@@ -84,6 +86,7 @@ class RunInfo:
     created: str = field(default_factory=_now)
     package_version: str = field(default_factory=lambda: importlib.metadata.version("langfield"))
     fingerprint_version: int = 1
+    test_every: int | None = None
 
     def document(self) -> Document:
         """As JSON data (tuples become lists)."""
@@ -106,6 +109,7 @@ class RunInfo:
                     "fingerprint": self.scene_fingerprint,
                     "fingerprint_version": self.fingerprint_version,
                     "scene_from_world": self.scene_from_world.tolist(),
+                    **({} if self.test_every is None else {"test_every": self.test_every}),
                     "views": [view.document() for view in self.views],
                 },
             }
@@ -145,6 +149,7 @@ class RunInfo:
             created=_take(document, "created", str, file),
             package_version=_take(document, "package_version", str, file),
             fingerprint_version=_take(document, "scene.fingerprint_version", int, file, missing=1),
+            test_every=_test_every(document, file),
         )
 
 
@@ -165,6 +170,16 @@ def _take(document: Document, name: str, kind: type, file: Path, missing: Any = 
     if not isinstance(value, kind) or isinstance(value, bool):
         raise RunError(f"{name} is {str(value)[:80]!r}; {kind.__name__} is needed", file)
     return value
+
+
+def _test_every(document: Document, file: Path) -> int | None:
+    """What the run says of it, if anything."""
+    if document["scene"].get("test_every") is None:
+        return None
+    every = _take(document, "scene.test_every", int, file)
+    if every < 0 or every == 1:
+        raise RunError(f"scene.test_every is {every}; it is 0 or at least 2", file)
+    return every
 
 
 def _matrix(rows: list[Any], file: Path) -> Matrix4:
