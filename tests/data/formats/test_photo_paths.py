@@ -173,7 +173,7 @@ def test_two_names_never_mean_one_file(tmp_path):
 
 def test_a_photo_that_could_be_several_is_none(tmp_path):
     write(tmp_path, ["images/a1.jpg", "images/A2.jpg", "images/a2.JPG", "images/b1.png", "images/b1.webp"])
-    located = find(tmp_path, ["images/a1.jpg", "images/a2.jpg", "images/b1.jpg"])
+    located = find(tmp_path, ["images/a1.jpg", "images/a2.jpg", "images/b1.jpeg"])
     assert shown(tmp_path, located) == ["images/a1.jpg", "", ""]
     assert located.notes == (
         "2 photos could be several files and are not taken "
@@ -200,6 +200,20 @@ def test_folders_that_hold_the_photos_alike_are_named(tmp_path):
     )
     write(tmp_path, FOUR)
     assert shown(tmp_path, find(tmp_path, [Path(name).name for name in FOUR])) == FOUR  # the usual folder
+
+
+def test_a_photo_that_is_gone_is_not_the_mask_beside_it(tmp_path):
+    write(tmp_path, [*FOUR, *(name.replace(".jpg", ".png") for name in FOUR)])
+    (tmp_path / FOUR[2]).unlink()
+    for names in (FOUR, moved("C:/x/")):
+        located = find(tmp_path, names)
+        assert shown(tmp_path, located) == [*FOUR[:2], "", FOUR[3]]
+        assert not any(".png" in note for note in located.notes)
+
+
+def test_one_photo_may_be_called_jpeg(tmp_path):
+    write(tmp_path, [*FOUR[:3], "images/b2.jpeg"])
+    assert shown(tmp_path, find(tmp_path, FOUR)) == [*FOUR[:3], "images/b2.jpeg"]
 
 
 @pytest.mark.parametrize("folder", ["masks", "depth", "thumbnails", "images/masks", "gt_labels"])
@@ -322,6 +336,19 @@ def test_masks_may_be_shared_and_lie_at_a_quarter(tmp_path):
     located = find(tmp_path, ["masks/a1.png", "masks/a2.png"], MASKS)
     assert shown(tmp_path, located) == ["masks_4/a1.png", "masks_4/a2.PNG"]
     assert shown(tmp_path, find(tmp_path, ["F:\\x\\mask.png"] * 3, MASKS)) == ["mask.png"] * 3
+
+
+def test_a_photo_is_no_mask_though_it_is_called_so(tmp_path):
+    """A file's own name is all that is left of a path whose folder is gone."""
+    write(tmp_path, ["a1.png", "a2.png"])
+    photos = [tmp_path.resolve() / name for name in ("a1.png", "a2.png")]
+    listed = [Listed(f"masks/{path.name}", FILE, "frames[0].mask_path") for path in photos]
+    files = SceneFiles(tmp_path.resolve())
+    located = locate(listed, files, MASKS, allow_outside=False, others=photos)
+    assert shown(tmp_path, located) == ["", ""]
+    assert shown(tmp_path, find(tmp_path, ["masks/b1.png"], MASKS)) == [""]
+    write(tmp_path, ["images/b1.jpg"])
+    assert shown(tmp_path, find(tmp_path, ["masks/b1.png"], MASKS)) == [""]
 
 
 @pytest.mark.parametrize("name", ["C:\\d\\1.png", "/home/other/d/1.png", "../d/1.png", "d/1.png"])

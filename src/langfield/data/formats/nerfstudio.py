@@ -157,7 +157,9 @@ def _side_files(
 ) -> tuple[list[Path | None], list[str]]:
     """Where the files lie, or would lie, that frames name by a key; None for frames that name none."""
     nodes = {i: node for i, frame in enumerate(frames) if (node := frame.json.get(key))}
-    located = locate([_listed(node) for node in nodes.values()], files, kind, allow_outside=allow_outside)
+    photos = [frame.path for frame in frames]
+    listed = [_listed(node) for node in nodes.values()]
+    located = locate(listed, files, kind, allow_outside=allow_outside, others=photos)
     paths = dict(zip(nodes, located.paths, strict=True))
     return [paths.get(i) for i in range(len(frames))], list(located.notes)
 

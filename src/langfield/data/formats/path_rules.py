@@ -28,7 +28,7 @@ class FileKind:
 
     Attributes:
         word: what they are called.
-        pictures: whether they are pictures, which may have another ending than the file says.
+        pictures: whether they are photos, which may have another ending than the file says.
         folders: a regular expression of the folders in which they may lie without being named.
         needed: "yes" if a name must not lead out of the scene; "if here" if it may, to where this computer has no file;
             "no" if it may lead anywhere.

@@ -33,7 +33,7 @@ PHOTOS = FileKind(
     folders=r"images?(_\d+)?|imgs?|photos?|pictures?|frames?|inputs?|rgb|colou?rs?|keyframes|corrected_images"
     r"|train|val|test",
 )
-MASKS = FileKind("masks", pictures=True, folders=r"masks?(_\d+)?")
+MASKS = FileKind("masks", pictures=False, folders=r"masks?(_\d+)?")
 DEPTHS = FileKind("depth files", pictures=False, folders=r"depths?(_\d+)?", needed="no")
 POINT_CLOUDS = FileKind("point clouds", pictures=False, folders="", needed="if here")
 _LEFT_OUT_SUFFIXES = (".png", ".jpg", ".jpeg")  # that instant-ngp and Blender leave out, in the order they are tried
@@ -69,13 +69,18 @@ class Located:
     notes: tuple[str, ...] = ()
 
 
-def locate(listed: Sequence[Listed], files: SceneFiles, kind: FileKind, *, allow_outside: bool) -> Located:
+def locate(
+    listed: Sequence[Listed], files: SceneFiles, kind: FileKind, *, allow_outside: bool, others: Sequence[Path] = ()
+) -> Located:
     """Where the files lie that a scene names.
+
+    Args:
+        others: files of another kind, which a name means only if it is their very path.
 
     Raises DataError for names that no file can have, for those that lead out of the scene's folder (unless
     `allow_outside`) and are no file's in it, and where several folders hold the files alike.
     """
-    search = _Search(listed, files, kind, allow_outside)
+    search = _Search(listed, files, kind, allow_outside, others)
     search.take_as_they_are()
     for rooted in (False, True):
         search.take_by_rule(rooted)
@@ -92,8 +97,16 @@ class _Search:
         endings: that its name leaves out.
     """
 
-    def __init__(self, listed: Sequence[Listed], files: SceneFiles, kind: FileKind, allow_outside: bool) -> None:
-        self._listed, self._files, self._kind, self._allow_outside = listed, files, kind, allow_outside
+    def __init__(
+        self,
+        listed: Sequence[Listed],
+        files: SceneFiles,
+        kind: FileKind,
+        allow_outside: bool,
+        others: Sequence[Path],
+    ) -> None:
+        self._listed, self._files, self._kind = listed, files, kind
+        self._allow_outside, self._others = allow_outside, others
         self.paths = [files.root] * len(listed)
         self.endings = [""] * len(listed)
         self._there = [False] * len(listed)
@@ -139,7 +152,8 @@ class _Search:
         if rule is None:
             return
         self._rules[rooted] = rule
-        for i, found in without_clashes(taken.by(rule, names), names).items():
+        clear = without_clashes(taken.by(rule, names), names)
+        for i, found in self._with_usual_endings(clear).items():
             if len(found) == 1:
                 self._take(i, found[0])
             else:
@@ -148,6 +162,19 @@ class _Search:
             self._outside.pop(i, None)  # the rule says where it would lie, and there it is not, or another name's
             path = self._files.root.joinpath(*rule.under, *rule.kept(names[i]))
             self.paths[i] = self._as_written(i) if is_file(path) else path
+
+    def _with_usual_endings(self, found: dict[int, list[Found]]) -> dict[int, list[Found]]:
+        """What names lead to, without files of another ending where some names of that ending are right about it: of a
+        photo that is gone, the mask beside it is no substitute."""
+        right = {i for i, there in enumerate(self._there) if there}
+        right |= {i for i, files in found.items() if files[0].how != "suffix"}
+        endings = {picture_suffix(self._listed[i].name).lower() for i in right} - {""}
+
+        def is_odd(i: int, files: list[Found]) -> bool:
+            ending, other = (picture_suffix(n).lower() for n in (self._listed[i].name, files[0].parts[-1]))
+            return files[0].how == "suffix" and ending in endings and _format(ending) != _format(other)
+
+        return {i: files for i, files in found.items() if not is_odd(i, files)}
 
     def _as_written(self, i: int) -> Path:
         return self._files.root / self._listed[i].name.replace("\\", "/").lstrip("/")
@@ -161,8 +188,8 @@ class _Search:
 
     def _taken_already(self) -> frozenset[Parts]:
         root = self._files.root
-        inside = [path for path, there in zip(self.paths, self._there, strict=True) if there]
-        return frozenset(path.relative_to(root).parts for path in inside if path.is_relative_to(root))
+        there = [*self._others, *(path for path, there in zip(self.paths, self._there, strict=True) if there)]
+        return frozenset(path.relative_to(root).parts for path in there if path.is_relative_to(root))
 
     def check_outside(self) -> None:
         """Raise DataError for the first name that leads out of the scene and means no file in it."""
@@ -197,11 +224,11 @@ class _Search:
         )
 
     def _alike(self, name: str) -> str:
-        """The files of the scene that are called so, in a few words; "" for none."""
+        """The photos of the scene that are called so, in a few words; "" for none."""
         parts, _ = path_parts(name)
-        files = self._files.with_name(parts[-1], pictures=self._kind.pictures) if parts else []
-        if self._kind.word == PHOTOS.word:
-            files = [file for file in files if not lies_with_no_photos(file)]
+        if not parts or not self._kind.pictures:
+            return ""
+        files = [file for file in self._files.with_name(parts[-1], pictures=True) if not lies_with_no_photos(file)]
         return printable(shortened(["/".join(file) for file in files])) if files else ""
 
     def _safe(self, entry: Listed, name: str) -> Path:
@@ -257,6 +284,10 @@ class _Search:
     def _shown(self, i: int) -> str:
         name = printable(self._listed[i].name)
         return name if len(name) <= 60 else f"…{name[-57:]}"
+
+
+def _format(ending: str) -> str:
+    return {".jpeg": ".jpg", ".tiff": ".tif"}.get(ending, ending)
 
 
 def path_parts(name: str) -> tuple[Parts, bool]:
