@@ -1,5 +1,6 @@
 """Pictures of more pixels than are held at once: the same as whole ones, in little memory, without warnings."""
 
+import contextlib
 import struct
 import subprocess
 import sys
@@ -7,7 +8,10 @@ import zlib
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from tests.data.formats.test_fuzz import mutations
 
 from langfield.core.errors import DataError
 from langfield.data import images, large_pictures
@@ -107,6 +111,18 @@ def test_torn_ones_are_named(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(content[:middle] + bytes(40) + content[middle + 40 :])
     with pytest.raises(DataError, match=r"a\.png: cannot be decoded \("):
         decode_image(tmp_path / "a.png", (20, 20))
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_mutated_ones_are_read_or_refused(tmp_path, monkeypatch, data):
+    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(large_pictures, "_BAND_PIXELS", 320)
+    path = tmp_path / "a.png"
+    Image.fromarray(waves(40, 40, 3)).quantize(8).save(path)
+    path.write_bytes(data.draw(mutations(path.read_bytes())))
+    with contextlib.suppress(DataError):
+        assert decode_image(path, (10, 10)).shape == (10, 10, 3)
 
 
 @pytest.mark.filterwarnings("error")
