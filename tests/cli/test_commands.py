@@ -51,6 +51,38 @@ def test_training_again_goes_on_and_keeps_the_features(trained: Trained, tmp_pat
     )
 
 
+def test_a_run_on_all_photos_is_asked_and_reported_but_not_measured(trained: Trained, tmp_path: Path, capsys):
+    arguments = [str(tmp_path) if word == str(trained.run) else word for word in trained.arguments]
+    report = printed_json(capsys, [*arguments, "--max-steps", "2", "--test-every", "0"])
+    assert report["psnr"] is None
+    document = json.loads((tmp_path / "run.json").read_text())
+    assert document["scene"]["test_every"] == 0
+    assert {view["split"] for view in document["scene"]["views"]} == {"train"}
+    assert failure(capsys, [*arguments, "--max-steps", "4"]) == (
+        f"{tmp_path}: holds a run with 0 of 9 photos kept for testing, but 2 are asked for; give --test-every 0, "
+        "or choose another folder"
+    )
+    assert printed_json(capsys, [*arguments, "--max-steps", "3", "--test-every", "0"])["steps"] == 3
+    assert failure(capsys, ["eval", str(tmp_path)]) == (
+        f"{trained.scene}: has no test views, so nothing can be measured: all of its photos were trained on; train "
+        "another run with --test-every 8"
+    )
+    assert printed_json(capsys, ["eval", str(tmp_path), "--protocol", "presence"])["views"] == 0
+    written = printed_json(capsys, ["report", str(tmp_path), "--phrase", "red ball"])
+    assert written["evaluation"] is None
+    assert "no test views" in (tmp_path / "report.html").read_text()
+
+
+def test_a_run_is_measured_on_the_photos_that_it_kept(trained: Trained, tmp_path: Path, capsys):
+    """Not on those that the scene's files keep."""
+    arguments = [str(tmp_path) if word == str(trained.run) else word for word in trained.arguments]
+    assert printed_json(capsys, [*arguments, "--max-steps", "2", "--test-every", "4"])["psnr"] is not None
+    assert printed_json(capsys, ["eval", str(tmp_path), "--max-side", "24"])["views"] == 3
+    assert failure(capsys, [*arguments, "--test-every", "1"]) == (
+        "test_every must be at least 2, or 0 to train on all photos, found 1: of every one none is left to train on"
+    )
+
+
 def test_time_adds_up_over_calls_and_a_finished_run_is_left_alone(trained: Trained, tmp_path: Path, capsys):
     arguments = [str(tmp_path) if word == str(trained.run) else word for word in trained.arguments]
     first = printed_json(capsys, [*arguments, "--max-steps", "2"])

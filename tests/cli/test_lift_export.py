@@ -73,6 +73,13 @@ def test_a_lift_leaves_a_run_of_no_steps_that_answers(lifted: Lifted, tmp_path: 
     assert printed_json(capsys, ["render", run, "--out", str(tmp_path / "seen")])["files"]
 
 
+def test_a_lift_may_look_at_all_photos(lifted: Lifted, tmp_path: Path, capsys):
+    arguments = [str(tmp_path) if word == str(lifted.run) else word for word in lifted.arguments]
+    assert printed_json(capsys, [*arguments, "--test-every", "0", "--no-progress"])["psnr"] is None
+    scene = json.loads((tmp_path / "run.json").read_text())["scene"]
+    assert [view["split"] for view in scene["views"]] == ["train"] * 9
+
+
 def test_the_same_lift_again_is_the_same_run(lifted: Lifted, capsys):
     model = (lifted.run / "model.safetensors").read_bytes()
     again = printed_json(capsys, [*lifted.arguments, "--no-progress"])

@@ -163,7 +163,8 @@ def test_wrong_input_is_one_line(trained: Trained, other: Path, tmp_path: Path, 
     ours = json.loads((trained.run / "run.json").read_text())["scene"]
     assert line == (
         f"runs of different scenes cannot be compared: {run} is of {ours['path']} ({ours['fingerprint'][:12]}), "
-        f"{changed} of /kitchen (0123456789ab); give runs of one scene, its photos, poses and points unchanged"
+        f"{changed} of /kitchen (0123456789ab); give runs of one scene, its photos, poses and points unchanged, "
+        "and the same ones kept for testing"
     )
 
 

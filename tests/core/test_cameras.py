@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langfield.core.cameras import NO_DISTORTION, Camera, Cameras, distort, undistort
+from langfield.core.errors import UsageError
 from langfield.core.transforms import Similarity
 
 LENSES = {
@@ -195,3 +196,56 @@ def test_a_camera_that_fits_stays_as_it_is():
     camera = camera_of("opencv", np.random.default_rng(0))
     assert camera.fit_within(None) is camera
     assert camera.fit_within(max(camera.width_px, camera.height_px)) is camera
+
+
+# -- the circle that a fisheye shows
+
+CIRCLE = Camera(np.eye(4), 120, 90, 70.0, 70.0, 58.0, 47.0, lens="fisheye", valid_radius_px=40.0)
+
+
+def test_a_circle_is_kept_scaled_and_written_only_where_there_is_one():
+    assert "valid_radius_px" not in CIRCLE.undistorted().to_json()
+    assert Camera.from_json(json.loads(json.dumps(CIRCLE.to_json()))).valid_radius_px == 40.0
+    assert CIRCLE.resized(60, 45).valid_radius_px == 20.0
+    assert CIRCLE.fit_within(40).valid_radius_px == pytest.approx(40 / 3)
+    assert CIRCLE.moved(Similarity(np.eye(3), np.ones(3), 2.0)).valid_radius_px == 40.0
+    assert CIRCLE.undistorted().valid_radius_px is None  # straightened, it is no circle any more
+    assert CIRCLE.optics != replace(CIRCLE, valid_radius_px=41.0).optics
+
+
+@cases
+@given(st.floats(5, 60), st.integers(20, 120))
+def test_valid_pixels_lie_wholly_within_the_circle(radius, longest_px):
+    camera = replace(CIRCLE, valid_radius_px=radius).fit_within(longest_px)
+    valid = camera.valid_pixels()
+    assert valid is not None
+    assert valid.shape == (camera.height_px, camera.width_px)
+    corners = [
+        np.hypot(
+            np.arange(camera.width_px)[None] + x - camera.cx_px, np.arange(camera.height_px)[:, None] + y - camera.cy_px
+        )
+        for x in (0, 1)
+        for y in (0, 1)
+    ]
+    assert camera.valid_radius_px is not None
+    assert (np.max(corners, axis=0)[valid] <= camera.valid_radius_px + 1e-9).all()
+    inside = np.max(corners, axis=0) <= camera.valid_radius_px - np.sqrt(0.5)
+    assert valid[inside].all()
+    assert CIRCLE.undistorted().valid_pixels() is None
+
+
+@pytest.mark.parametrize("radius", [0.0, -3.0, np.nan])
+def test_a_radius_that_is_none_is_refused(radius):
+    with pytest.raises(UsageError, match="valid_radius_px must be a number of pixels, positive and finite, or None"):
+        replace(CIRCLE, valid_radius_px=radius).checked()
+
+
+def test_rays_meet_the_points_of_their_own_branch_only():
+    """θ − 0.3 θ³ rises until θ = 1.054, where it is 0.703: points further to the side fall back into the picture."""
+    camera = replace(CIRCLE, distortion=(-0.3, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0), valid_radius_px=49.0)
+    theta = torch.tensor([0.2, 0.6, 0.95, 1.2, 1.5])
+    points = torch.stack([theta.sin(), torch.zeros(5), theta.cos()], dim=-1) * 3
+    cameras, index = Cameras.from_list([camera]), torch.zeros(5, dtype=torch.int64)
+    xy, _ = cameras.project(0, points)
+    assert bool(((xy[:, 0] - 58.0).abs() < 49.3).all())
+    assert cameras.rays_meet(index, xy, points).tolist() == [True, True, True, False, False]

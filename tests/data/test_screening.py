@@ -20,6 +20,7 @@ def plain_scene(folder: Path, n_views: int) -> BallScene:
     """A scene without a split of its own and without points."""
     written = write_ball_scene(folder, n_views=n_views)
     rewrite(folder, lambda meta: [meta.pop(key) for key in SPLIT_KEYS])
+    (folder / "points3D.ply").unlink()
     return written
 
 

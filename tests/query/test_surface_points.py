@@ -146,3 +146,19 @@ def test_a_bent_lens_is_unbent():
     np.testing.assert_allclose(middle[:2], 0, rtol=0, atol=1e-4)
     straight = 2.0 * (63.5 - 32) / camera.fx_px  # a fisheye sees further to the side
     assert local[24, 63, 0] > straight * 1.05
+
+
+def test_pixels_that_a_lens_does_not_show_make_no_points():
+    """Beyond the circle the depth is wrong, as it is where a fisheye's polynomial has no inverse."""
+    balls = Balls()
+    balls.cameras = [dataclasses.replace(camera, valid_radius_px=30.0) for camera in balls.cameras]
+
+    def picture(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+        rgb, depth = balls.picture(camera)
+        valid = camera.valid_pixels()
+        assert valid is not None
+        return rgb, np.where(valid, depth, 0.3 * depth).astype(np.float32)
+
+    found = surface_points(balls.cameras, picture, side_px=160)
+    assert len(found) > 500
+    assert np.quantile(distance_to_surface(found.xyz), 0.99) < 0.03

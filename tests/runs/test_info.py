@@ -33,6 +33,14 @@ def test_warnings_are_kept_and_older_runs_have_none():
     assert RunInfo.from_document(document, FILE).warnings == ()
 
 
+@pytest.mark.parametrize("test_every", [None, 0, 2, 8])
+def test_how_photos_were_split_is_kept(test_every):
+    document = an_info(test_every=test_every).document()
+    assert RunInfo.from_document(json.loads(json.dumps(document)), FILE).test_every == test_every
+    assert document["scene"].get("test_every") == test_every
+    assert ("test_every" in document["scene"]) == (test_every is not None)  # older runs do not say
+
+
 def test_a_newer_schema_is_refused():
     with pytest.raises(RunError) as caught:
         RunInfo.from_document(an_info().document() | {"schema_version": 3}, FILE)
@@ -51,6 +59,8 @@ def test_a_newer_schema_is_refused():
         (("model",), "lerf", "has no key 'model.name'; it is not a whole run.json"),
         (("scene", "fingerprint"), ["x"], "scene.fingerprint is \"['x']\"; str is needed"),
         (("scene", "scene_from_world"), [[1, 2], [3]], "scene.scene_from_world is no 4 by 4 matrix of finite numbers"),
+        (("scene", "test_every"), 1, "scene.test_every is 1; it is 0 or at least 2"),
+        (("scene", "test_every"), "8", "scene.test_every is '8'; int is needed"),
         (
             ("scene", "scene_from_world"),
             [["a"] * 4] * 4,

@@ -3,13 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from run_states import an_info
 
+from langfield.core.cameras import Camera
 from langfield.core.config import config_to_json
 from langfield.core.errors import RunError
 from langfield.models.presets import PRESETS
-from langfield.runs.info import RunInfo
+from langfield.runs.info import RunInfo, RunView
 from langfield.runs.same_run import check_same_run
 
 FILE = Path("somewhere/run.json")
@@ -63,6 +65,32 @@ def test_another_scene_is_refused():
         "out: holds a run of another scene, or of 'photos/shelf' before its photos, poses or points "
         "changed (fingerprint abababababab, now cdcdcdcdcdcd); choose another folder"
     )
+
+
+def views_tested_on(*tested: int) -> tuple[RunView, ...]:
+    camera = Camera(np.eye(4), 4, 3, 5.0, 5.0, 2.0, 1.5)
+    return tuple(RunView(f"{i}.jpg", "test" if i in tested else "train", camera) for i in range(9))
+
+
+@pytest.mark.parametrize(("every", "same"), [(8, "give --test-every 8"), (None, "leave --test-every out")])
+def test_another_split_of_the_same_photos_is_said(every, same):
+    saved = an_info(test_every=every, views=views_tested_on(0, 8))
+    wanted = an_info(test_every=0, views=views_tested_on()[::-1], scene_fingerprint="cd" * 32)
+    with pytest.raises(RunError) as caught:
+        check_same_run(saved, wanted, Path("out"), DEFAULTS)
+    assert str(caught.value) == (
+        f"out: holds a run with 2 of 9 photos kept for testing, but 0 are asked for; {same}, or choose another folder"
+    )
+    other = replace(wanted, views=views_tested_on()[1:])  # a photo less: another scene
+    with pytest.raises(RunError, match="holds a run of another scene"):
+        check_same_run(saved, other, Path("out"), DEFAULTS)
+
+
+def test_the_same_split_may_be_asked_for_in_words_or_not():
+    """A run that does not say how it is split, as older ones, goes on with every eighth, which it had."""
+    saved = RunInfo.from_document(an_info().document(), FILE)
+    check_same_run(saved, an_info(test_every=8), Path("out"), DEFAULTS)
+    check_same_run(an_info(test_every=8), saved, Path("out"), DEFAULTS)
 
 
 def test_a_setting_of_the_training_that_is_newer_than_the_run_has_its_default():

@@ -114,7 +114,7 @@ class CompareCommand(OutputOptions):
                 raise UsageError(
                     f"runs of different scenes cannot be compared: {self.runs[0]} is of {first['path']} "
                     f"({first['fingerprint'][:12]}), {path} of {scene['path']} ({scene['fingerprint'][:12]}); "
-                    "give runs of one scene, its photos, poses and points unchanged"
+                    "give runs of one scene, its photos, poses and points unchanged, and the same ones kept for testing"
                 )
 
     def _opened(self, path: Path, console: Console) -> "OpenedToMeasure":

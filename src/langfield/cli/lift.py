@@ -7,7 +7,7 @@ from typing import Any
 import tyro
 
 from langfield.cli.console import Console, duration
-from langfield.cli.options import Device, EncoderSpec, Flag, OutputOptions
+from langfield.cli.options import Device, EncoderSpec, Flag, OptionalInt, OutputOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,10 @@ class LiftCommand(OutputOptions):
     allow_outside: Flag = False
     """Also read photos that lie outside the scene's folder."""
 
+    test_every: OptionalInt = None
+    """Keep every N-th photo by name for testing, whatever the scene's files say; 0 trains on all.
+    The files' own split, if not given, or every 8th photo where they have none."""
+
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
 
@@ -44,6 +48,7 @@ class LiftCommand(OutputOptions):
             self.out,
             encoder=self.encoder,
             allow_outside=self.allow_outside,
+            test_every=self.test_every,
             device=self.device,
             progress=console.progress,
             log=console.say,

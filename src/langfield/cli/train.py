@@ -37,6 +37,10 @@ class TrainCommand(OutputOptions):
     allow_outside: Flag = False
     """Also read photos that lie outside the scene's folder."""
 
+    test_every: OptionalInt = None
+    """Keep every N-th photo by name for testing, whatever the scene's files say; 0 trains on all.
+    The files' own split, if not given, or every 8th photo where they have none."""
+
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
 
@@ -64,6 +68,7 @@ class TrainCommand(OutputOptions):
             encoder=self.encoder,
             dense=self.dense,
             allow_outside=self.allow_outside,
+            test_every=self.test_every,
             device=self.device,
             max_steps=self.max_steps,
             rays=self.rays,

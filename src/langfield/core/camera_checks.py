@@ -83,6 +83,14 @@ def checked_focal(value: Any, name: str) -> float:
     return focal
 
 
+def checked_radius(value: Any, name: str) -> float:
+    """A radius in pixels."""
+    radius = _number(value)
+    if not 0 < radius <= MAX_COORDINATE:
+        raise UsageError(f"{name} must be a number of pixels, positive and finite, or None, found {value!r}")
+    return radius
+
+
 def checked_number(value: Any, name: str) -> float:
     """Any other number of a camera."""
     number = _number(value)

@@ -26,6 +26,7 @@ from langfield.core.camera_checks import (
     checked_focal,
     checked_number,
     checked_pose,
+    checked_radius,
     checked_side,
     intrinsic_numbers,
     look_at_pose,
@@ -40,6 +41,8 @@ Matrix = np.ndarray | Sequence[Sequence[float]]  # as people give one
 Vector = np.ndarray | Sequence[float]
 NO_DISTORTION: Distortion = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 _NEWTON_STEPS = 6
+_SAME_RAY_COSINE = 0.9999  # rounding is far below this angle, another branch of a polynomial far above it
+_HALF_DIAGONAL_PX = 0.5 * 2**0.5  # of a pixel
 _HOW_TO_MAKE_ONE = "make one by Camera.looking_at, Camera.from_intrinsics or Camera.from_opengl"
 
 
@@ -58,6 +61,8 @@ class Camera:
         cy_px: y of the principal point, in pixels.
         distortion: (k1, k2, p1, p2, k3, k4, k5, k6) for "opencv"; (k1, k2, 0, 0, k3, k4, 0, 0) for "fisheye".
         lens: the lens model.
+        valid_radius_px: how far from the principal point the lens shows anything, in pixels: a circular fisheye's
+            picture is black beyond, and its polynomial may have no inverse there. None for the whole picture.
     """
 
     world_from_camera: Matrix4
@@ -69,6 +74,7 @@ class Camera:
     cy_px: float
     distortion: Distortion = NO_DISTORTION
     lens: LensModel = "opencv"
+    valid_radius_px: float | None = None
 
     @property
     def frame_from_camera(self) -> Matrix4:
@@ -166,6 +172,8 @@ class Camera:
             checked_focal(getattr(self, name), name)
         for name in ("cx_px", "cy_px"):
             checked_number(getattr(self, name), name)
+        if self.valid_radius_px is not None:
+            checked_radius(self.valid_radius_px, "valid_radius_px")
         k = all_coefficients(self.distortion, self.lens)
         return replace(self, world_from_camera=pose, distortion=k, **sides)
 
@@ -182,6 +190,7 @@ class Camera:
             fy_px=self.fy_px * sy,
             cx_px=self.cx_px * sx,
             cy_px=self.cy_px * sy,
+            valid_radius_px=None if self.valid_radius_px is None else self.valid_radius_px * min(sx, sy),
         )
 
     def fit_within(self, longest_px: int | None) -> "Camera":
@@ -208,7 +217,7 @@ class Camera:
 
     def undistorted(self) -> "Camera":
         """The pinhole of the same pose, size, focal lengths and principal point."""
-        return replace(self, distortion=NO_DISTORTION, lens="opencv")
+        return replace(self, distortion=NO_DISTORTION, lens="opencv", valid_radius_px=None)
 
     def moved(self, target_from_source: Similarity) -> "Camera":
         """The same camera in another frame, in most cases from the world to the scene frame (`scene_from_world`)."""
@@ -217,6 +226,8 @@ class Camera:
     def to_json(self) -> dict[str, Any]:
         """The camera as plain JSON values; `from_json` gives it back bit for bit."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
+        if self.valid_radius_px is None:  # of nearly all cameras: their JSON is as it was before there was one
+            del values["valid_radius_px"]
         return values | {
             "world_from_camera": self.world_from_camera.tolist(),
             "distortion": list(self.distortion),
@@ -228,6 +239,14 @@ class Camera:
         k = [float(v) for v in values["distortion"]]
         distortion = (k[0], k[1], k[2], k[3], k[4], k[5], k[6], k[7])
         return cls(**{**values, "world_from_camera": pose, "distortion": distortion})
+
+    def valid_pixels(self) -> Bool[np.ndarray, "h w"] | None:
+        """Which pixels lie wholly within `valid_radius_px`; None for all. Those that its rim crosses do not."""
+        if self.valid_radius_px is None:
+            return None
+        x = np.arange(self.width_px) + 0.5 - self.cx_px
+        y = np.arange(self.height_px) + 0.5 - self.cy_px
+        return np.hypot(x[None, :], y[:, None]) <= self.valid_radius_px - _HALF_DIAGONAL_PX
 
     def pixel_centres(self, device: torch.device | str = "cpu") -> Float[Tensor, "h w 2"]:
         """(x, y) of every pixel's centre."""
@@ -345,6 +364,18 @@ class Cameras:
         plane = (xy_px - self.centre_px[camera_index]) / self.focal_px[camera_index]
         again = self._distorted_plane(self._unproject(plane, camera_index), camera_index)
         return ((again - plane) * self.focal_px[camera_index]).norm(dim=-1)
+
+    def rays_meet(
+        self, camera_index: Int64[Tensor, " p"], xy_px: Float[Tensor, "p 2"], points: Float[Tensor, "p 3"]
+    ) -> Bool[Tensor, " p"]:
+        """Whether the rays through `xy_px` go to `points` (in the cameras' frame), to within 0.8 degrees.
+
+        Beyond the circle that a fisheye shows (`Camera.valid_radius_px`) its polynomial may fall again: `project` puts
+        points there on pixels that show something else.
+        """
+        rays = self.rays(camera_index, xy_px)
+        towards = torch.nn.functional.normalize(points - rays.origins, dim=-1)
+        return (rays.directions * towards).sum(dim=-1) > _SAME_RAY_COSINE
 
     def _distorted_plane(self, local: Float[Tensor, "p 3"], camera_index: Int64[Tensor, " p"]) -> Float[Tensor, "p 2"]:
         """Points in camera axes on the plane z = 1, distorted by the lens: the inverse of `_unproject`."""

@@ -8,9 +8,12 @@ unknown_places  when photos cannot tell where things are
 formats         the files that scenes are read from, a module for each format
 validation      checks on what files say
 lenses          whether a lens can be undistorted
+split           which photos are kept for testing
 images          photos and masks decoded
 deep_pictures   pictures of more than 8 bits a colour
 white_levels    which of their values is white, in all photos of a scene
+large_pictures  pictures of more pixels than are held at once
+masks           which pixels of a photo may be used
 undistort       photos as a pinhole would have taken them
 pixels          random pixels of many photos, for training
 queries         a scene's phrases and true places: `queries.json`

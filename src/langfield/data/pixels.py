@@ -21,7 +21,8 @@ from torch import Tensor
 
 from langfield.core.errors import DataError, UsageError
 from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.data.images import decode_image, decode_mask
+from langfield.data.images import decode_image
+from langfield.data.masks import used_pixels
 from langfield.data.views import Scene, View
 
 RGB_BYTES = 3
@@ -189,7 +190,7 @@ class _Groups:
     """
 
     def __init__(self, views: Sequence[View], indices: tuple[int, ...], budget_bytes: int, seed: int) -> None:
-        masked = any(views[i].mask_path is not None for i in indices)
+        masked = any(views[i].is_masked for i in indices)
         self._bytes_per_pixel = RGB_BYTES + (PLACE_BYTES if masked else 0)
         self._indices = indices
         self._costs = [views[i].size_px[0] * views[i].size_px[1] * self._bytes_per_pixel for i in indices]
@@ -218,7 +219,7 @@ class _Groups:
 
 def _load(views: Sequence[View], group: tuple[int, ...], stop: threading.Event, progress: Progress) -> _Subset:
     """Decode a group of photos into one flat array on the host; a few threads write into their own parts of it."""
-    masked = any(views[i].mask_path is not None for i in group)
+    masked = any(views[i].is_masked for i in group)
     sizes = [views[i].size_px[0] * views[i].size_px[1] for i in group]
     begins = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     rgb = np.empty((int(begins[-1]), 3), dtype=np.uint8)
@@ -248,12 +249,13 @@ def _load(views: Sequence[View], group: tuple[int, ...], stop: threading.Event, 
 def _decode_into(view: View, rgb: np.ndarray, place: np.ndarray | None) -> int:
     """Write a photo's usable pixels to the beginning of its part; return how many there are."""
     picture = decode_image(view.image_path, view.size_px, view.white_level).reshape(-1, 3)
-    if place is None or view.mask_path is None:
+    mask = used_pixels(view)
+    if place is None or mask is None:
         rgb[:] = picture
         if place is not None:
             place[:] = np.arange(len(picture), dtype=np.int32)
         return len(picture)
-    used = np.flatnonzero(decode_mask(view.mask_path, view.size_px))
+    used = np.flatnonzero(mask)
     rgb[: len(used)] = picture[used]
     place[: len(used)] = used
     return len(used)
@@ -271,8 +273,7 @@ def _packed(
     ends = np.cumsum(counts)
     total = int(ends[-1])
     if total == 0:
-        masks = [path for i in group if (path := views[i].mask_path) is not None]
-        raise DataError("leaves no pixel to train on: a mask is nonzero where the photo may be used", masks[0])
+        raise _nothing_left(views[group[0]])
     for begin, count, end in zip(begins[:-1], counts, ends, strict=True):
         if begin != end - count:
             rgb[end - count : end] = rgb[begin : begin + count]
@@ -285,4 +286,15 @@ def _packed(
         ends=torch.from_numpy(ends),
         width_px=torch.tensor([views[i].size_px[0] for i in group]),
         view_index=torch.tensor(group),
+    )
+
+
+def _nothing_left(view: View) -> DataError:
+    """The error for a view of which no pixel may be used, naming the file that says so."""
+    if view.mask_path is not None:
+        return DataError("leaves no pixel to train on: a mask is nonzero where the photo may be used", view.mask_path)
+    if view.ignored_path is not None:
+        return DataError("leaves no pixel to train on: it is nonzero where the photo is ignored", view.ignored_path)
+    return DataError(
+        "has no pixel within fisheye_crop_radius: give it in pixels of the file's w and h", view.image_path
     )

@@ -12,22 +12,28 @@ from langfield.core.transforms import normalising_similarity
 from langfield.data.formats.base import ParsedScene
 from langfield.data.formats.registry import formats_for_people, known_but_not_read, matching_formats
 from langfield.data.screening import screen
-from langfield.data.unknown_places import FEW_VIEWS, unknown_places
+from langfield.data.split import check_test_every, split_views
+from langfield.data.unknown_places import unknown_places
 from langfield.data.views import Points, Scene, View
 from langfield.data.white_levels import with_white_levels
 
-TEST_EVERY = 8
 
-
-def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outside: bool = False) -> Scene:
+def open_scene(
+    path: str | Path, *, max_side_px: int | None = 1600, allow_outside: bool = False, test_every: int | None = None
+) -> Scene:
     """Open posed photos and check everything that their files say. Only the photos' headers are read; but of those
     with more than 8 bits a colour, a few are decoded to find which value is white.
 
     What is read:
 
-    * `transforms.json` of nerfstudio and instant-ngp, with its lens models, masks, depths, point cloud and split;
+    * `transforms.json` of nerfstudio and instant-ngp, with its lens models, masks, depths, point cloud and split, and
+      instant-ngp's masks of moving things (`dynamic_mask_NAME.png` beside a photo);
     * a COLMAP model, binary or text, in `sparse/0`, `sparse`, `colmap/sparse/0` or the folder itself, with the photos
-      in `images`. Of several sub-models the one with most photos is taken.
+      in `images` (or only in `images_2`, `_4`, `_8`) and masks in `masks`. Of several sub-models the one with most
+      photos is taken.
+
+    Paths may be spelled otherwise than on disk, or be those of another computer: what lies in the scene's folder is
+    found, and a note says how (`langfield.data.formats.photo_paths`).
 
     The world frame is the files' own. Cameras have OpenCV axes (x right, y down, z forward), whatever the files have.
     Photos to test with are those that the files name; where they name none, every eighth by name, or, of up to three
@@ -41,6 +47,8 @@ def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outsid
         path: the scene's folder, a `transforms.json`, or the folder of a COLMAP model inside the scene.
         max_side_px: photos whose longest side is longer are used resized to it; None uses them as they are.
         allow_outside: also accept photos and other files that lie outside the scene's folder.
+        test_every: test on every so many-th photo by name, whatever the files say; 0 trains on all photos. None is
+            the files' own split, or every eighth.
 
     Returns the scene: `views` (photo, camera, mask, depth; sorted by name), `train` and `test` (indices into them),
     `points` (or None), `notes`, lines that say what was found, chosen, left out and resized, and `warnings`.
@@ -48,29 +56,32 @@ def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outsid
     Raises:
         DataError: the path is no scene, or something in its files is missing, damaged or impossible. One line: the
             file, the place in it, what was found, what to do.
-        UsageError: `max_side_px` is less than 1.
+        UsageError: `max_side_px` is less than 1, `test_every` is 1 or negative.
     """
     if max_side_px is not None and max_side_px < 1:
         raise UsageError(f"max_side_px must be at least 1 (or None), found {max_side_px}")
+    check_test_every(test_every)
     parsed = _parse(Path(path), max_side_px, allow_outside)
     screened = screen(parsed)
     views, white_notes = with_white_levels(screened.views)
-    train, test, how = _split(parsed, views)
-    if not train:
+    split = split_views([view.name for view in views], parsed.split, test_every)
+    if not split.train:
         raise DataError("leaves no photo to train on, without those that are left out: check its split", parsed.root)
-    summary = f"{parsed.kind}: {len(views)} views, {len(train)} to train on, {len(test)} to test ({how})"
+    counts = f"{len(split.train)} to train on, {len(split.test)} to test ({split.how})"
     points = f"{len(parsed.points)} points" if parsed.points is not None else "no point cloud"
-    unknown = unknown_places(_poses([views[i] for i in train]), None if parsed.points is None else parsed.points.xyz)
+    unknown = unknown_places(
+        _poses([views[i] for i in split.train]), None if parsed.points is None else parsed.points.xyz
+    )
     return Scene(
         root=parsed.root,
         kind=parsed.kind,
         views=views,
-        train=train,
-        test=test,
+        train=split.train,
+        test=split.test,
         points=parsed.points,
         scene_from_world=normalising_similarity(_poses(screened.of_scale)),
         notes=(
-            f"{summary}, {points}",
+            f"{parsed.kind}: {len(views)} views, {counts}, {points}",
             *parsed.notes,
             *_point_notes(parsed.points),
             *screened.notes,
@@ -78,6 +89,7 @@ def open_scene(path: str | Path, *, max_side_px: int | None = 1600, allow_outsid
             *unknown,
         ),
         warnings=(*screened.warnings, *unknown),
+        test_every=split.test_every,
     )
 
 
@@ -112,16 +124,3 @@ def _no_scene(path: Path) -> DataError:
     if known := known_but_not_read(path):
         return DataError(f"is a {known}, which is not read: {supported}", path)
     return DataError(f"holds no scene: {supported}", path)
-
-
-def _split(parsed: ParsedScene, views: tuple[View, ...]) -> tuple[tuple[int, ...], tuple[int, ...], str]:
-    """Indices of the views to train on and to test on, and how they were chosen."""
-    if parsed.split is None and len(views) <= FEW_VIEWS:
-        return tuple(range(len(views))), (), "photos are few"
-    if parsed.split is None:
-        everyone = range(len(views))
-        train = tuple(i for i in everyone if i % TEST_EVERY)
-        return train, tuple(i for i in everyone if i % TEST_EVERY == 0), f"every {TEST_EVERY}th by name"
-    train_names, test_names = parsed.split
-    train = tuple(i for i, view in enumerate(views) if view.name in train_names)
-    return train, tuple(i for i, view in enumerate(views) if view.name in test_names), "the files' own split"

@@ -25,7 +25,8 @@ def undistorted_photo(
     pixels = here.undistorted().pixel_centres().reshape(-1, 2)
     plane = (pixels - torch.tensor([camera.cx_px, camera.cy_px])) / torch.tensor([camera.fx_px, camera.fy_px])
     points = torch.cat([plane, torch.ones_like(plane[:, :1])], dim=-1).float()
-    xy, _ = Cameras.from_list([here]).project(0, points)
+    cameras = Cameras.from_list([here])
+    xy, _ = cameras.project(0, points)
     size = torch.tensor([camera.width_px, camera.height_px])
     grid = (xy / size * 2 - 1).reshape(1, camera.height_px, camera.width_px, 2)
     allowed = np.ones(photo.shape[:2], bool) if used is None else used
@@ -33,4 +34,7 @@ def undistorted_photo(
     given = torch.from_numpy(layers).permute(2, 0, 1)[None].float()
     read = torch.nn.functional.grid_sample(given, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
     inside = ((grid[0].abs() < 1).all(dim=-1) & (read[3] > 254)).numpy()
+    if camera.valid_radius_px is not None:
+        which = torch.zeros(len(xy), dtype=torch.int64)
+        inside &= cameras.rays_meet(which, xy, points).reshape(inside.shape).numpy()
     return read[:3].round().byte().permute(1, 2, 0).numpy(), inside

@@ -28,6 +28,10 @@ class CameraFault(DataError):
     """One photo's pose or lens cannot be: the photo is left out where most others can be used."""
 
 
+class OutsideSceneError(DataError):
+    """A path that leads out of the scene's folder, where it may not."""
+
+
 def safe_path(root: Path, name: str, file: Path, where: str, *, allow_outside: bool = False) -> Path:
     """Where `name` lies, links followed, relative to `root`; a Windows backslash counts as a slash.
 
@@ -36,20 +40,21 @@ def safe_path(root: Path, name: str, file: Path, where: str, *, allow_outside: b
         file, where: what to name in the error.
         allow_outside: also accept absolute paths and such that leave the folder.
 
-    Raises DataError for names that are empty, too long, hold control characters, or leave `root`.
+    Raises DataError for names that are empty, too long, or hold control characters, OutsideSceneError for such that
+    leave `root`.
     """
     shown = short_text(name)
     if not name.strip() or len(name) > MAX_PATH_CHARS or re.search(r"[\x00-\x1f\x7f]|[\ud800-\udfff]", name):
         raise DataError(f"{where} is no usable path: found {shown}, give the file's path inside {root}", file)
     slashed = name.replace("\\", "/")
     if not allow_outside and (slashed.startswith("/") or re.match(r"[A-Za-z]:", slashed)):
-        raise DataError(f"{where} must be a path inside {root}, found {shown}: {_OUTSIDE_ADVICE}", file)
+        raise OutsideSceneError(f"{where} must be a path inside {root}, found {shown}: {_OUTSIDE_ADVICE}", file)
     try:
         resolved = (root / slashed).resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise DataError(f"{where} cannot be followed, found {shown}: check its links", file) from error
     if not allow_outside and not resolved.is_relative_to(root):
-        raise DataError(f"{where} leaves {root}, found {shown}: {_OUTSIDE_ADVICE}", file)
+        raise OutsideSceneError(f"{where} leaves {root}, found {shown}: {_OUTSIDE_ADVICE}", file)
     return resolved
 
 
@@ -62,6 +67,11 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:
         return False
+
+
+def printable(text: str | Path) -> str:
+    """A name or path as a message shows it: what cannot be printed is written as Python escapes it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def plain_name(name: str) -> str:

@@ -33,6 +33,8 @@ class View:
         image_path: the photo on disk.
         camera: in the world frame, for the size the photo is used at (it may be larger on disk).
         mask_path: a picture that is nonzero where the photo may be used.
+        ignored_path: one that is nonzero where it may not, as instant-ngp's masks of moving things are. What is left by
+            both and by the camera's `valid_radius_px`: `langfield.data.masks.used_pixels`.
         depth_path: z-depth, as 16-bit PNG or .npy.
         depth_unit: world units per unit of the depth file.
         white_level: the value in the photo's file that is white, where it is not the largest that its numbers can be:
@@ -46,6 +48,12 @@ class View:
     depth_path: Path | None = None
     depth_unit: float = 1e-3
     white_level: float | None = None
+    ignored_path: Path | None = None
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether some of its pixels may not be used."""
+        return any(part is not None for part in (self.mask_path, self.ignored_path, self.camera.valid_radius_px))
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -96,6 +104,7 @@ class Scene:
         scene_from_world: the similarity from the world frame to the scene frame, the normalised one that is trained in.
         notes: lines for a person: what was found, chosen, left out, resized; also the warnings.
         warnings: why positions and sizes in this scene are not known, or only guesses; they belong to every answer.
+        test_every: every how many-th view by name is in `test`; 0 for none, None for the files' own split.
     """
 
     root: Path
@@ -107,6 +116,7 @@ class Scene:
     scene_from_world: Similarity
     notes: tuple[str, ...] = field(default=())
     warnings: tuple[str, ...] = field(default=())
+    test_every: int | None = None
 
     def cameras_scene(self) -> list[Camera]:
         """Every view's camera, moved into the scene frame."""
@@ -128,13 +138,16 @@ class Scene:
         files_of_view = [(view.image_path, view.mask_path) for view in self.views]
         if version == 1:
             files_of_view = [(*files, view.depth_path) for files, view in zip(files_of_view, self.views, strict=True)]
-        digests = _digests([path for files in files_of_view for path in files if path is not None], progress)
+        ignored = [view.ignored_path for view in self.views if view.ignored_path is not None]
+        digests = _digests([*(p for files in files_of_view for p in files if p is not None), *ignored], progress)
         total = hashlib.sha256()
         for view, files in zip(self.views, files_of_view, strict=True):
             words = ["-" if path is None else digests[path] for path in files]
             unit = [f"{view.depth_unit:.9g}"] if version == 1 else []
-            white = [] if view.white_level is None else [f"white {view.white_level:g}"]
-            line = [view.name, *words, *unit, *_camera_words(view.camera), *white]
+            # What few scenes have stands at the end, so that others keep the fingerprint they had before there was it.
+            extra = [] if view.ignored_path is None else [f"ignored {digests[view.ignored_path]}"]
+            extra += [] if view.white_level is None else [f"white {view.white_level:g}"]
+            line = [view.name, *words, *unit, *_camera_words(view.camera), *extra]
             total.update(("\0".join(line) + "\n").encode())
         total.update(f"train {self.train} test {self.test}".encode())
         if version != 1:
@@ -147,7 +160,8 @@ def _camera_words(camera: Camera) -> list[str]:
     intrinsics = (camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px, *camera.distortion)
     pose = camera.world_from_camera[:3].ravel()
     numbers = [f"{round(float(x), 9) + 0.0:.9f}" for x in (*intrinsics, *pose)]
-    return [camera.lens, str(camera.width_px), str(camera.height_px), *numbers]
+    circle = [] if camera.valid_radius_px is None else [f"within {camera.valid_radius_px:.9f}"]
+    return [camera.lens, str(camera.width_px), str(camera.height_px), *numbers, *circle]
 
 
 def file_digest(path: Path) -> str:

@@ -135,6 +135,12 @@ class _Evaluation:
         return self.labels(self.scene.views if self.path is not None and self.path.is_dir() else ())
 
     def test_views(self) -> list[View]:
+        if not self.scene.test and self.scene.test_every == 0:
+            raise DataError(
+                "has no test views, so nothing can be measured: all of its photos were trained on; train another run "
+                "with --test-every 8",
+                self.scene.root,
+            )
         if not self.scene.test:
             raise DataError(
                 "has no test views, so nothing can be measured: name some in test_filenames, or drop the split lists",

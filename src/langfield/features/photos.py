@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
 from langfield.core.cameras import Camera
-from langfield.data.images import decode_image, decode_mask
+from langfield.data.images import decode_image
+from langfield.data.masks import used_pixels
 from langfield.data.views import Scene
 
 
@@ -34,13 +35,12 @@ class TrainingPhotos:
 
     def mask(self, view_index: int, size_px: tuple[int, int] | None = None) -> Bool[np.ndarray, "h w"] | None:
         """Which pixels of a photo may be used, at another size (width, height) if one is given; None for all."""
-        view = self.scene.views[view_index]
-        return None if view.mask_path is None else decode_mask(view.mask_path, size_px or view.size_px)
+        return used_pixels(self.scene.views[view_index], size_px)
 
     def optics(self, view_index: int) -> tuple[object, ...]:
-        """The optics of a photo's camera, and its mask; equal if pixels have the same rays in camera axes and mask."""
+        """The optics of a photo's camera, and its masks: equal if pixels have the same rays in camera axes."""
         view = self.scene.views[view_index]
-        return (view.camera.optics, view.mask_path)
+        return (view.camera.optics, view.mask_path, view.ignored_path)
 
     def points(self) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]] | None:
         """The scene's point cloud in the scene frame, and its colours; None if it has none."""

@@ -47,6 +47,7 @@ def lift(
     *,
     encoder: str | None = None,
     allow_outside: bool = False,
+    test_every: int | None = None,
     device: str = "auto",
     progress: Progress = silent,
     log: Callable[[str], None] = _log.info,
@@ -62,6 +63,8 @@ def lift(
         out: the run directory.
         encoder: spec of the image-text encoder; None for that of the preset splat, whose recipe is used.
         allow_outside: also read files that lie outside the scene's folder.
+        test_every: keep every so many-th photo by name for testing, 0 to train on all; None for the split of the
+            scene's files, or every eighth where they have none. The run remembers it.
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:N".
         progress: gets the stages "splat", "features", "lifting" and more.
         log: gets lines for people about what was found.
@@ -78,7 +81,7 @@ def lift(
     with watch.stage("splat"):
         read = _read_splats(file, log)
         digest = file_sha256(file)
-    photos, fingerprint = open_with_fingerprint(scene, allow_outside, watch, progress, log)
+    photos, fingerprint = open_with_fingerprint(scene, allow_outside, test_every, watch, progress, log)
     recipe = replace(recipe, config=recipe.config.with_capacity(len(read.splats), read.splats.degree))
     if where.type == "cuda":
         with watch.stage("kernels"):

@@ -69,8 +69,11 @@ def open_to_measure(
         raise UsageError(f"max_side_px must be at least 16, got {max_side_px}")
     where = resolve_device(device)
     session = open_run(run, device=str(where), encoder=encoder)
-    photos = open_scene(session.info.scene_path if scene is None else scene, allow_outside=allow_outside)
-    if photos.fingerprint(progress, session.info.fingerprint_version) != session.info.scene_fingerprint:
+    info = session.info
+    photos = open_scene(
+        info.scene_path if scene is None else scene, allow_outside=allow_outside, test_every=info.test_every
+    )
+    if photos.fingerprint(progress, info.fingerprint_version) != info.scene_fingerprint:
         raise RunError(
             f"was trained on another scene than {photos.root}, or its photos, poses or points changed since; "
             "give the one it was trained on (--scene), or train again",

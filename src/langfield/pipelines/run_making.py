@@ -245,6 +245,7 @@ def _run_info(spec: RunSpec, photos: TrainingPhotos, encoders: Encoders) -> RunI
         scene_from_world=scene.scene_from_world.matrix,
         views=_run_views(scene),
         warnings=scene.warnings,
+        test_every=scene.test_every,
     )
 
 

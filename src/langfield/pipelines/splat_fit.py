@@ -12,7 +12,8 @@ import torch
 from langfield.core.errors import DataError
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.sampling import subsample_evenly
-from langfield.data.images import decode_image, decode_mask
+from langfield.data.images import decode_image
+from langfield.data.masks import used_pixels
 from langfield.data.views import Scene
 from langfield.models.base import Model
 
@@ -63,7 +64,8 @@ def splat_fit(model: Model, scene: Scene, view_indices: Sequence[int], progress:
         assert rendered.rgb is not None
         assert rendered.alpha is not None
         photo = decode_image(view.image_path, size, view.white_level) / 255.0
-        used = np.ones(photo.shape[:2], bool) if view.mask_path is None else decode_mask(view.mask_path, size)
+        mask = used_pixels(view, size)
+        used = np.ones(photo.shape[:2], bool) if mask is None else mask
         alpha = rendered.alpha.cpu().numpy()
         covered = used & (alpha > _COVERED_ALPHA)
         here = photo[covered]

@@ -18,7 +18,8 @@ from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.randomness import stream_seed
 from langfield.core.sampling import subsample_evenly
 from langfield.core.threads import RAYS_PER_THREAD_RENDERED, torch_threads
-from langfield.data.images import decode_image, decode_mask
+from langfield.data.images import decode_image
+from langfield.data.masks import used_pixels
 from langfield.data.pixels import PixelPool
 from langfield.data.scene import Scene, open_scene
 from langfield.encoders.base import DenseEncoder, ImageTextEncoder
@@ -93,11 +94,11 @@ class Stopwatch:
 
 
 def open_with_fingerprint(
-    scene: str | Path, allow_outside: bool, watch: Stopwatch, progress: Progress, log: Log
+    scene: str | Path, allow_outside: bool, test_every: int | None, watch: Stopwatch, progress: Progress, log: Log
 ) -> tuple[Scene, str]:
     """A scene and its fingerprint; the notes of its reader are logged."""
     with watch.stage("scene"):
-        photos = open_scene(scene, allow_outside=allow_outside)
+        photos = open_scene(scene, allow_outside=allow_outside, test_every=test_every)
         for note in photos.notes:
             log(note)
         return photos, photos.fingerprint(progress)
@@ -229,7 +230,7 @@ def quick_psnr(model: Model, scene: Scene, device: torch.device, progress: Progr
         with torch_threads(model.config.rays_at_once // RAYS_PER_THREAD_RENDERED, device):
             rgb = model.render(camera.moved(scene.scene_from_world), ["rgb"]).rgb
         assert rgb is not None
-        used = None if view.mask_path is None else decode_mask(view.mask_path, size)
+        used = used_pixels(view, size)
         if used is None or used.any():
             values.append(_psnr(to_uint8(rgb), decode_image(view.image_path, size, view.white_level), used))
         progress(ProgressEvent("test views", done, len(views), "views", time.monotonic() - start))

@@ -33,6 +33,7 @@ def train(
     encoder: str | None = None,
     dense: str | None = None,
     allow_outside: bool = False,
+    test_every: int | None = None,
     device: str = "auto",
     max_steps: int | None = None,
     rays: int | None = None,
@@ -53,6 +54,8 @@ def train(
         encoder: spec of the image-text encoder; None for the preset's.
         dense: spec of the dense encoder, "none" for none; None for the preset's.
         allow_outside: also read files that lie outside the scene's folder.
+        test_every: keep every so many-th photo by name for testing, 0 to train on all; None for the split of the
+            scene's files, or every eighth where they have none. The run remembers it.
         device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:N".
         max_steps: training steps; None for the preset's.
         rays: rays in a step, not for models that learn from whole photos; None for the preset's.
@@ -79,7 +82,7 @@ def train(
         seed=option("seed", seed, 0, minimum=0),
     )
     watch = Stopwatch()
-    photos, fingerprint = open_with_fingerprint(scene, allow_outside, watch, progress, log)
+    photos, fingerprint = open_with_fingerprint(scene, allow_outside, test_every, watch, progress, log)
     spec = RunSpec(
         Path(out), "training", Path(scene), photos, fingerprint, name, recipe, config, where, tensorboard=tensorboard
     )

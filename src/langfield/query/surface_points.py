@@ -95,7 +95,9 @@ def surface_points(
     for done, camera in enumerate(chosen, start=1):
         rgb, depth = picture(camera)
         depths.append(depth)
-        kept = on_one_surface(depth)
+        kept, valid = on_one_surface(depth), camera.valid_pixels()
+        if valid is not None:
+            kept &= valid
         xyz = backprojected(camera, depth)[kept]
         if len(xyz):
             if sums is None:

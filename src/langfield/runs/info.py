@@ -67,6 +67,8 @@ class RunInfo:
         views: the photos' names, splits and cameras in the input's frame, so that answers need no photos.
         warnings: why positions and sizes in this scene are not known, or only guesses: lines that belong to every
             answer.
+        test_every: every how many-th photo by name is tested on; 0 for none, None for the split that the scene's files
+            have, or for every eighth in runs that do not say.
         steps_done: training steps behind the saved state.
         created: when the run began (ISO 8601, UTC).
         package_version: the langfield that began it.
@@ -87,6 +89,7 @@ class RunInfo:
     package_version: str = field(default_factory=version.package_version)
     fingerprint_version: int = 1
     warnings: Sequence[str] = ()
+    test_every: int | None = None
 
     def document(self) -> Document:
         """As JSON data (tuples become lists)."""
@@ -110,6 +113,7 @@ class RunInfo:
                     "fingerprint_version": self.fingerprint_version,
                     "scene_from_world": self.scene_from_world.tolist(),
                     "warnings": list(self.warnings),
+                    **({} if self.test_every is None else {"test_every": self.test_every}),
                     "views": [view.document() for view in self.views],
                 },
             }
@@ -150,6 +154,7 @@ class RunInfo:
             package_version=_take(document, "package_version", str, file),
             fingerprint_version=_take(document, "scene.fingerprint_version", int, file, missing=1),
             warnings=tuple(str(line) for line in _take(document, "scene.warnings", list, file, missing=[])),
+            test_every=_test_every(document, file),
         )
 
 
@@ -170,6 +175,16 @@ def _take(document: Document, name: str, kind: type, file: Path, missing: Any = 
     if not isinstance(value, kind) or isinstance(value, bool):
         raise RunError(f"{name} is {str(value)[:80]!r}; {kind.__name__} is needed", file)
     return value
+
+
+def _test_every(document: Document, file: Path) -> int | None:
+    """What the run says of it, if anything."""
+    if document["scene"].get("test_every") is None:
+        return None
+    every = _take(document, "scene.test_every", int, file)
+    if every < 0 or every == 1:
+        raise RunError(f"scene.test_every is {every}; it is 0 or at least 2", file)
+    return every
 
 
 def _matrix(rows: list[Any], file: Path) -> Matrix4:

@@ -27,6 +27,7 @@ def check_same_run(saved: RunInfo, wanted: RunInfo, path: Path, training_default
         training_defaults: default settings of a training, as JSON data.
     """
     if saved.scene_fingerprint != wanted.scene_fingerprint:
+        _check_split(saved, wanted, path)
         raise RunError(
             f"holds a run of another scene, or of {saved.scene_path!r} before its photos, poses or points "
             f"changed (fingerprint {saved.scene_fingerprint[:12]}, now {wanted.scene_fingerprint[:12]}); "
@@ -45,6 +46,20 @@ def check_same_run(saved: RunInfo, wanted: RunInfo, path: Path, training_default
             )
 
 
+def _check_split(saved: RunInfo, wanted: RunInfo, path: Path) -> None:
+    """Raise RunError if the photos are those of the saved run, but other ones of them are kept for testing."""
+    names, other_names = ({view.name for view in info.views} for info in (saved, wanted))
+    kept, asked = ({view.name for view in info.views if view.split == "test"} for info in (saved, wanted))
+    if names != other_names or kept == asked:
+        return
+    same = "leave --test-every out" if saved.test_every is None else f"give --test-every {saved.test_every}"
+    raise RunError(
+        f"holds a run with {len(kept)} of {len(names)} photos kept for testing, but {len(asked)} are "
+        f"asked for; {same}, or choose another folder",
+        path,
+    )
+
+
 def _identity(info: RunInfo, path: Path, training_defaults: Mapping[str, Any]) -> Document:
     """All that must be equal, with defaults filled in."""
     document = info.document()
@@ -54,8 +69,9 @@ def _identity(info: RunInfo, path: Path, training_defaults: Mapping[str, Any]) -
     document["training"] = dict(training_defaults) | document["training"]
     for key in FREE_TRAINING_KEYS:
         document["training"].pop(key, None)
-    for key in ("path", "views", "warnings"):  # the fingerprint stands for the views and what follows from them
-        del document["scene"][key]
+    # The fingerprint stands for the views, how they are split, and what follows from them.
+    for key in ("path", "views", "warnings", "test_every"):
+        document["scene"].pop(key, None)
     for card in document["encoders"].values():  # the weights' digest stands for the path
         card.pop("spec", None)
     return document

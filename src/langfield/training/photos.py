@@ -12,7 +12,8 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera
 from langfield.core.errors import UsageError
-from langfield.data.images import decode_image, decode_mask
+from langfield.data.images import decode_image
+from langfield.data.masks import used_pixels
 from langfield.data.undistort import undistorted_photo
 from langfield.data.views import Scene
 from langfield.models.batches import Photo, PhotoBatch
@@ -113,8 +114,8 @@ class PhotoSource:
 
     def _decoded(self, index: int) -> _Pixels:
         view = self._views[index]
-        mask = None if view.mask_path is None else decode_mask(view.mask_path, view.size_px)
-        rgb, mask = undistorted_photo(decode_image(view.image_path, view.size_px, view.white_level), mask, view.camera)
+        rgb = decode_image(view.image_path, view.size_px, view.white_level)
+        rgb, mask = undistorted_photo(rgb, used_pixels(view), view.camera)
         return torch.from_numpy(rgb), None if mask is None else torch.from_numpy(mask)
 
 

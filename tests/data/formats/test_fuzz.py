@@ -105,6 +105,7 @@ KEYS = [
     "frames", "fl_x", "fl_y", "cx", "cy", "w", "h", "k1", "k4", "p1", "camera_model", "camera_angle_x", "ply_file_path",
     "train_filenames", "test_filenames", "applied_transform", "applied_scale", "depth_unit_scale_factor", "is_fisheye",
     "distortion_params", "aabb_scale", "file_path", "transform_matrix", "mask_path", "depth_file_path",
+    "fisheye_crop_radius",
 ]  # fmt: skip
 
 

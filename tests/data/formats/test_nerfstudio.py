@@ -139,8 +139,54 @@ def test_what_a_frame_says_wins(balls):
     rewrite(balls.folder, change)
     first, third = open_scene(balls.folder).views[0].camera, open_scene(balls.folder).views[2].camera
     assert (third.fx_px, third.fy_px, third.cx_px, third.cy_px) == (70, 71, 30, 20)
-    assert third.distortion == (0.1, 0, 0, 0.02, 0, 0, 0, 0)
+    assert third.distortion == (0.1, 0.3, 0, 0.02, 0, 0, 0, 0)  # each key by itself: k2 stands in the file only
     assert first.distortion == (0, 0.3, 0, 0, 0, 0, 0, 0)
+
+
+@given(st.lists(st.sampled_from(["frame", "file", "both", "neither"]), min_size=7, max_size=7))
+@settings(deadline=None, max_examples=25)
+def test_each_key_of_a_camera_is_looked_for_by_itself(tmp_path_factory, places):
+    """In the frame first, then in the file."""
+    folder = tmp_path_factory.mktemp("keys")
+    keys = {"fl_y": (71.0, 81.0), "cx": (30.0, 31.0), "cy": (20.0, 21.0), "k1": (0.01, 0.02), "k2": (0.03, 0.04),
+            "p1": (1e-3, 2e-3), "k3": (3e-3, 4e-3)}  # fmt: skip
+    meta = json.loads((write_ball_scene(folder, n_views=2).folder / "transforms.json").read_text())
+    expected = {"fl_y": 70.0, "cx": 32.0, "cy": 24.0, "k1": 0.0, "k2": 0.0, "p1": 0.0, "k3": 0.0}
+    for key, place in zip(keys, places, strict=True):
+        meta.pop(key, None)
+        if place in ("file", "both"):
+            meta[key] = expected[key] = keys[key][1]
+        if place in ("frame", "both"):
+            meta["frames"][0][key] = expected[key] = keys[key][0]
+    meta["frames"][0]["fl_x"], meta["fl_x"] = 70.0, 60.0
+    (folder / "transforms.json").write_text(json.dumps(meta))
+    camera = open_scene(folder).views[0].camera
+    k1, k2, p1, _, k3, *_ = camera.distortion
+    found = {"fl_y": camera.fy_px, "cx": camera.cx_px, "cy": camera.cy_px, "k1": k1, "k2": k2, "p1": p1, "k3": k3}
+    assert found == expected
+    assert camera.fx_px == 70.0
+
+
+def test_a_size_may_stand_in_two_places(balls):
+    def change(meta):
+        del meta["w"]
+        for frame in meta["frames"]:
+            frame["w"] = 64
+
+    rewrite(balls.folder, change)
+    assert open_scene(balls.folder).views[0].size_px == (64, 48)
+
+
+@pytest.mark.parametrize(("in_file", "in_frame", "radius"), [(20.0, None, 20.0), (None, 15, 15.0), (20.0, 15.0, 15.0)])
+def test_a_fisheyes_circle_is_of_the_file_or_the_frame(balls, in_file, in_frame, radius):
+    def change(meta):
+        meta["fisheye_crop_radius"] = in_file
+        meta["frames"][1]["fisheye_crop_radius"] = in_frame
+
+    rewrite(balls.folder, change)
+    scene = open_scene(balls.folder, max_side_px=32)
+    assert scene.views[1].camera.valid_radius_px == radius / 2
+    assert scene.views[0].camera.valid_radius_px == (None if in_file is None else in_file / 2)
 
 
 def test_distortion_goes_to_its_places(balls):
@@ -342,6 +388,19 @@ MISTAKES = {
         'lists the photo "images/FRAME_00001.jpg" beside "images/frame_00001.jpg", which differs only in case: '
         "every photo needs its own name",
     ),
+    "no circle": (
+        lambda meta: meta.update(fisheye_crop_radius=0),
+        "fisheye_crop_radius must be positive (pixels), found 0",
+    ),
+    "r8 of a frame": (
+        lambda meta: meta["frames"][1].update(k4=0.1),
+        "frames[1] has k4 = 0.1 (r⁸), which lenses other than OPENCV_FISHEYE lack: undistort the photos",
+    ),
+    "masks": (
+        lambda meta: [frame.update(mask_path=f"masks/{i}.png") for i, frame in enumerate(meta["frames"])],
+        "frames[0].mask_path names a file that is not there ({folder}/masks/0.png) (and so 9 more): restore it, or "
+        "take the entry out",
+    ),
     "mask": (
         lambda meta: meta["frames"][0].update(mask_path="masks/1.png"),
         "frames[0].mask_path names a file that is not there ({folder}/masks/1.png): restore it, or take the entry out",
@@ -432,6 +491,74 @@ def test_a_frame_that_is_listed_twice_with_one_pose_is_used_once(balls):
     assert scene.notes[1:] == (
         f"listed more than once with the same pose, used once: {balls.names[2]} and {balls.names[5]}",
     )
+
+
+def test_depths_that_are_gone_are_said_and_not_missed(tmp_path):
+    balls = write_ball_scene(tmp_path, n_views=4, depths=True)
+    whole = open_scene(balls.folder)
+    (tmp_path / "depths" / "frame_00002.png").unlink()
+    rewrite(balls.folder, lambda meta: meta["frames"][3].update(depth_file_path="C:\\d\\4.png"))
+    scene = open_scene(balls.folder)
+    assert [view.depth_path is None for view in scene.views] == [False, True, False, True]
+    assert scene.notes[1:-1] == ("2 depth files are not there (first: frame_00002.png): nothing needs them",)
+    assert scene.fingerprint() == whole.fingerprint()
+
+
+def test_paths_of_another_computer_open_with_their_masks_and_points(tmp_path):
+    balls = write_ball_scene(tmp_path, n_views=4, masks=True, depths=True)
+    whole = open_scene(balls.folder)
+
+    def change(meta):
+        for frame in meta["frames"]:
+            for key in ("file_path", "mask_path", "depth_file_path"):
+                frame[key] = "C:\\Users\\me\\table\\" + frame[key].replace("/", "\\")
+        for part in ("train", "val", "test"):
+            names = meta[f"{part}_filenames"]
+            meta[f"{part}_filenames"] = [f"c:/Users/me/table/{name}".replace("/", "\\") for name in names]
+        meta["ply_file_path"] = "C:/Users/me/table/points3D.ply"
+
+    rewrite(balls.folder, change)
+    scene = open_scene(balls.folder)
+    for view, before in zip(scene.views, whole.views, strict=True):
+        assert view.name == f"C:/Users/me/table/{before.name}"
+        assert (view.image_path, view.mask_path, view.depth_path) == (
+            before.image_path,
+            before.mask_path,
+            before.depth_path,
+        )
+    assert (scene.train, scene.test) == (whole.train, whole.test)
+    assert scene.points is not None
+    assert len(scene.notes) == 6  # one a kind of file, after the summary, before that photos are few
+
+
+def test_the_notes_of_a_messy_scene_fit_on_a_screen(tmp_path):
+    """Every kind of fault at once, in many photos: a line each, none longer than two rows of a terminal."""
+    balls = write_ball_scene(tmp_path, n_views=40, depths=True)
+    for i, name in enumerate(balls.names):
+        (tmp_path / name).rename((tmp_path / name).with_suffix(".JPG"))
+        (tmp_path / "depths" / f"frame_{i + 1:05d}.png").unlink()
+        Image.new("L", (64, 48)).save(tmp_path / "images" / f"dynamic_mask_frame_{i + 2:05d}.png")
+    (tmp_path / balls.names[5]).with_suffix(".JPG").unlink()
+
+    def change(meta):
+        for i, frame in enumerate(meta["frames"]):
+            frame["file_path"] = f"/home/somebody/photos/kitchen/{frame['file_path']}"
+            frame[f"key_{i}"] = 1
+        for part in ("train", "val", "test"):
+            del meta[f"{part}_filenames"]
+        del meta["ply_file_path"]
+        meta |= {f"more_{i}": i for i in range(50)}
+
+    rewrite(balls.folder, change)
+    notes = open_scene(balls.folder, max_side_px=32).notes
+    assert 8 <= len(notes) <= 12
+    assert max(map(len, notes)) <= 180
+
+
+def test_names_that_cannot_be_printed_are_escaped(balls):
+    line = refused(balls.folder, lambda meta: meta["frames"][0].update(mask_path="masks/\x801\u2028.png"))
+    assert "masks/\\x801\\u2028.png" in line
+    assert line.isprintable()
 
 
 def test_a_missing_point_cloud_is_said(balls):

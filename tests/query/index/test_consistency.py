@@ -1,5 +1,7 @@
 """What views agree on: counted view by view."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from hypothesis import given, settings
@@ -31,3 +33,12 @@ def test_a_view_that_shows_nothing_there_looks_through():
     point = torch.tensor([[0.0, 0.0, 2.0]])
     assert consistent(point, [camera] * 2, [wall, nothing]).tolist() == [True]
     assert consistent(point, [camera] * 3, [wall, nothing, nothing]).tolist() == [False]
+
+
+def test_a_view_says_nothing_of_what_its_lens_does_not_show():
+    camera = Camera(np.eye(4), 16, 12, 15.0, 15.0, 8.0, 6.0)
+    round_one = replace(camera, valid_radius_px=3.0)
+    nothing, wall = torch.full((12, 16), torch.inf), torch.full((12, 16), 2.0)
+    points = torch.tensor([[0.0, 0.0, 2.0], [0.6, 0.0, 2.0]])  # in the middle, and 4.5 pixels beside it
+    assert consistent(points, [camera] * 3, [wall, nothing, nothing]).tolist() == [False, False]
+    assert consistent(points, [camera, round_one, round_one], [wall, nothing, nothing]).tolist() == [False, True]

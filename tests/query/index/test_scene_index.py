@@ -62,6 +62,14 @@ def test_where_views_leave_nothing_of_each_other_all_is_kept():
     assert [len(raster.kept) for raster in without_what_others_look_through(lost)] == [32 * 24] * 3
 
 
+def test_a_raster_keeps_what_the_lens_shows():
+    camera = replace(camera_at(0, 0, 32, 24), valid_radius_px=8.0)
+    raster = RasterSurface.from_view(Wall().view(camera), 1)
+    valid = camera.valid_pixels()
+    assert valid is not None
+    assert sorted(raster.pixels[raster.kept].tolist()) == np.flatnonzero(valid).tolist()
+
+
 def test_scales_that_no_photo_had_are_not_asked():
     """Where LERF's search takes the bait: see `test_scale_search`."""
     view = Wall().view(camera_at(0, 0))

@@ -5,6 +5,7 @@ COLMAP's axes are OpenCV's and its pixel centres are at +0.5, as here; its world
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,22 +30,18 @@ from langfield.data.formats.colmap_files import (
 )
 from langfield.data.formats.colmap_records import ColmapCamera, ColmapImage, check_readable
 from langfield.data.formats.photo_files import fit_to_pictures, listed_once, picture_sizes, present_photos
+from langfield.data.formats.photo_paths import PHOTOS, Listed, locate
 from langfield.data.formats.ply import read_point_cloud
+from langfield.data.formats.scene_files import SceneFiles
+from langfield.data.formats.side_files import photo_folder, with_dynamic_masks, with_folder_masks
 from langfield.data.lenses import check_lenses
-from langfield.data.validation import (
-    CameraFault,
-    check_unique,
-    checked_camera,
-    checked_pose,
-    is_file,
-    plain_name,
-    safe_path,
-)
+from langfield.data.validation import CameraFault, check_unique, checked_camera, checked_pose, is_file, plain_name
 from langfield.data.views import Points, View
 
 _PLACES = ("sparse", "colmap/sparse")
 _TO_TRAIN_ON = "images_train"
 _PLY_POINTS = "points3D.ply"
+_PHOTOS = replace(PHOTOS, own_folder=True)
 
 
 def find_models(path: Path) -> list[Path]:
@@ -76,7 +73,7 @@ def read_colmap(path: Path, *, max_side_px: int | None, allow_outside: bool) -> 
         allow_outside: accept photos outside the folder `images`.
     """
     model, notes = _largest(find_models(path))
-    photos = _photo_folder(path)
+    scene, photos, folder_notes = _photo_folder(path)
     images_file = model_file(model, "images") or model
     listed = read_images(model)
     once, repeat_notes = listed_once(
@@ -85,29 +82,33 @@ def read_colmap(path: Path, *, max_side_px: int | None, allow_outside: bool) -> 
     images = [listed[i] for i in once]
     names = [plain_name(image.name) for image in images]
     check_unique(names, images_file)
-    paths = [
-        safe_path(photos, image.name, images_file, f"image {i + 1}", allow_outside=allow_outside)
-        for i, image in enumerate(images)
-    ]
-    present, missing_notes = present_photos(paths, images_file)
-    sizes = picture_sizes([paths[i] for i in present])
+    files = SceneFiles(photos, allow_outside=allow_outside)
+    listed = [Listed(image.name, images_file, f"image {i + 1}") for i, image in enumerate(images)]
+    located = locate(listed, files, _PHOTOS, allow_outside=allow_outside)
+    present, missing_notes = present_photos(located.paths, images_file)
+    sizes = picture_sizes([located.paths[i] for i in present])
     cameras = read_cameras(model)
-    makers = [partial(_view, names[i], paths[i], images[i], cameras, model) for i in present]
+    makers = [partial(_view, names[i], located.paths[i], images[i], cameras, model) for i in present]
     sound, views, fault_notes = sound_views(
         makers, [names[i] for i in present], [f"image {once[i] + 1}" for i in present]
     )
     cameras_file = model_file(model, "cameras") or model
     fitted, size_notes = fit_to_pictures(views, [sizes[i] for i in sound], max_side_px, cameras_file)
     check_lenses(fitted, cameras_file)
-    split, split_notes = _split(photos.parent / _TO_TRAIN_ON, [view.name for view in fitted])
+    masked, mask_notes = with_folder_masks(fitted, scene, photos, allow_outside=allow_outside)
+    masked, dynamic_notes = with_dynamic_masks(masked)
+    split, split_notes = _split(photos.parent / _TO_TRAIN_ON, [view.name for view in fitted], images_file)
     points, point_notes = _points(model)
     return ParsedScene(
         root=photos.parent,
         kind="colmap",
-        views=fitted,
+        views=tuple(masked),
         points=points,
         split=split,
-        notes=(*notes, *repeat_notes, *missing_notes, *fault_notes, *size_notes, *split_notes, *point_notes),
+        notes=(
+            *(*notes, *folder_notes, *located.notes, *repeat_notes, *missing_notes, *fault_notes),
+            *(*mask_notes, *dynamic_notes, *size_notes, *split_notes, *point_notes),
+        ),
     )
 
 
@@ -127,13 +128,14 @@ def _largest(models: Sequence[Path]) -> tuple[Path, list[str]]:
     ]
 
 
-def _photo_folder(path: Path) -> Path:
-    """`images` in the scene; for a path to the model itself, up to three folders above."""
-    folders = [path, *path.parents[:3]] if is_model(path) else [path]
-    for folder in folders:
-        if (folder / "images").is_dir():
-            return (folder / "images").resolve()
-    raise DataError("holds a COLMAP model but no folder `images`: put the photos there", path)
+def _photo_folder(path: Path) -> tuple[Path, Path, list[str]]:
+    """The scene's folder, that of its photos, both resolved, and notes. For a path to the model itself they are looked
+    for up to three folders above."""
+    found = photo_folder([path, *path.parents[:3]] if is_model(path) else [path])
+    if found is None:
+        raise DataError("holds a COLMAP model but no folder `images`: put the photos there", path)
+    photos, notes = found
+    return photos.parent.resolve(), photos.resolve(), notes
 
 
 def _points(model: Path) -> tuple[Points | None, list[str]]:
@@ -147,12 +149,14 @@ def _points(model: Path) -> tuple[Points | None, list[str]]:
 
 
 def _split(
-    to_train_on: Path, names: Sequence[str]
+    to_train_on: Path, names: Sequence[str], images_file: Path
 ) -> tuple[tuple[frozenset[str], frozenset[str]] | None, tuple[str, ...]]:
     """The data set's own split, None without one, and a note about one that is none."""
     if not to_train_on.is_dir():
         return None, ()
-    train = frozenset(name for name in names if is_file(to_train_on / name))
+    listed = [Listed(name, images_file, name) for name in names]
+    located = locate(listed, SceneFiles(to_train_on.resolve()), _PHOTOS, allow_outside=True)
+    train = frozenset(name for name, path in zip(names, located.paths, strict=True) if is_file(path))
     test = frozenset(names) - train
     if not train or not test:
         share = "all" if train else "none"

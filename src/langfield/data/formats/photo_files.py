@@ -8,7 +8,7 @@ from pathlib import Path
 from langfield.core.errors import DataError
 from langfield.core.listing import shortened
 from langfield.data.images import image_size, same_shape
-from langfield.data.validation import is_file
+from langfield.data.validation import is_file, printable
 from langfield.data.views import View
 
 MIN_VIEWS = 2
@@ -34,7 +34,7 @@ def present_photos(paths: Sequence[Path], file: Path) -> tuple[list[int], list[s
     present = [i for i, path in enumerate(paths) if is_file(path)]
     missing = [path for path in paths if not is_file(path)] if len(present) < len(paths) else []
     if len(present) < MIN_VIEWS:
-        first = f" (first missing: {missing[0]})" if missing else ""
+        first = f" (first missing: {printable(missing[0])})" if missing else ""
         raise DataError(
             f"lists {len(paths)} photos, of which {len(present)} are there{first}: a scene needs at least {MIN_VIEWS}",
             file,
@@ -42,7 +42,7 @@ def present_photos(paths: Sequence[Path], file: Path) -> tuple[list[int], list[s
     if not missing:
         return present, []
     note = f"{len(missing)} of {len(paths)} photos listed in {file.name} are not there and are left out"
-    return present, [f"{note} (first: {missing[0].name})"]
+    return present, [f"{note} (first: {printable(missing[0].name)})"]
 
 
 def picture_sizes(paths: Sequence[Path]) -> list[tuple[int, int]]:

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from langfield.data.images import decode_image, decode_mask
+from langfield.data.images import decode_image
+from langfield.data.masks import used_pixels
 from langfield.data.views import View
 from langfield.evaluation.askable import AnswerProtocol, AskableSession, ask_view_in_batches
 from langfield.evaluation.labels.base import Label, Labels, ViewLabels
@@ -131,7 +132,7 @@ def measure_picture(
     Pixels that the photo's mask forbids do not count; where it forbids all, nothing is measured.
     """
     size = (picture.shape[1], picture.shape[0])
-    used = None if view.mask_path is None else decode_mask(view.mask_path, size)
+    used = used_pixels(view, size)
     if used is not None and not used.any():
         return
     photo = decode_image(view.image_path, size, view.white_level)

@@ -214,8 +214,11 @@ def _photo_group(photos: TrainingPhotos, indices: list[int], side_px: int, devic
     )
     photo, mask = photos.camera(indices[0]), photos.mask(indices[0])
     size_px = photo.width_px, photo.height_px
-    xy, _ = Cameras.from_list([photo], device).project(0, rays.origins + rays.directions)
+    lens, points = Cameras.from_list([photo], device), rays.origins + rays.directions
+    xy, _ = lens.project(0, points)
     used = ((xy >= 0) & (xy < torch.tensor(size_px, device=device))).all(dim=-1)
+    if photo.valid_radius_px is not None:
+        used &= lens.rays_meet(torch.zeros(len(xy), dtype=torch.int64, device=device), xy, points)
     if mask is not None:
         column, row = (xy[:, axis].long().clamp(0, side - 1) for axis, side in enumerate(size_px))
         used &= torch.from_numpy(mask).to(device)[row, column]

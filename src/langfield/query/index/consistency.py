@@ -27,13 +27,15 @@ def consistent(
 
     A view is a camera, of the points' frame, with its z-depth (not finite where nothing is), on the points' device. It
     sees a point that is less than six pixels nearer or farther than what it shows there; one that sees something in
-    front says nothing. Cost: a projection of all points into each view.
+    front says nothing, nor does one whose lens shows nothing there. Cost: a projection of all points into each view.
     """
     sees, looks_through = torch.zeros(2, len(points), device=points.device)
     for camera, depth in zip(cameras, depths, strict=True):
         view = Cameras.from_list([camera], points.device)
         xy, z = view.project(0, points)
         inside = (z > 0) & (xy >= 0).all(dim=-1) & (xy < view.size_px[0]).all(dim=-1)
+        if camera.valid_radius_px is not None:
+            inside &= (xy - view.centre_px[0]).norm(dim=-1) <= camera.valid_radius_px
         column, row = xy[inside].long().unbind(-1)
         beyond = depth[row, column] - z[inside]
         slack = SLACK_PX * z[inside] / camera.fy_px

@@ -103,7 +103,11 @@ class RasterSurface:
         every_point = view.points_scene.reshape(camera.height_px, camera.width_px, 3).cpu().numpy()
         eye = camera.frame_from_camera[:3, 3].astype(every_point.dtype)
         normals = normals_towards_camera(every_point, eye).reshape(-1, 3)
-        kept = torch.nonzero(view.points_scene[pixels].isfinite().all(dim=-1))[:, 0]
+        shown = view.points_scene[pixels].isfinite().all(dim=-1)
+        valid = camera.valid_pixels()
+        if valid is not None:
+            shown &= torch.from_numpy(valid).to(shown.device).reshape(-1)[pixels]
+        kept = torch.nonzero(shown)[:, 0]
         flat = pixels[kept]
         rgb = view.rendered.rgb.reshape(-1, 3)[flat].float().cpu().numpy()
         spacing = view.distance_scene[flat].cpu().numpy() * stride / camera.fy_px
