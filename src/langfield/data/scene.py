@@ -118,9 +118,6 @@ def _parse(path: Path, max_side_px: int | None, allow_outside: bool) -> ParsedSc
 
 
 def _no_scene(path: Path) -> DataError:
-    supported = f"supported are {formats_for_people()}"
-    if not path.is_dir():
-        return DataError(f"is no scene: {supported}", path)
     if known := known_but_not_read(path):
-        return DataError(f"is a {known}, which is not read: {supported}", path)
-    return DataError(f"holds no scene: {supported}", path)
+        return DataError(f"is {known}", path)
+    return DataError(f"{'holds' if path.is_dir() else 'is'} no scene: supported are {formats_for_people()}", path)

@@ -100,6 +100,72 @@ def test_what_is_no_scene_is_told_what_every_format_looks_for(tmp_path, request)
     assert refusal(tmp_path).endswith(f"{LOOKED_FOR}, or arc.txt with the number of photos in shots")
 
 
+AS_COLMAP = "export the cameras in COLMAP's format"
+METASHAPE = b'<?xml version="1.0"?>\n<document version="2.0.0">\n  <chunk label="Chunk 1" enabled="true">'
+REALITYSCAN = b"#name,x,y,alt,heading,pitch,roll,f,px,py,k1,k2,k3,k4,t1,t2\n"
+RECORD3D = b'{"h": 960, "K": [1], "poses": []}'
+TRAINED = "point_cloud/iteration_30000/point_cloud.ply"
+LEFT_BY_OTHERS = [  # name, content, what it is called, the way out
+    (
+        "cameras.xml", METASHAPE, "Metashape's list of cameras",
+        f"{AS_COLMAP}, or convert it with `ns-process-data metashape`",
+    ),
+    (
+        "cams.csv", REALITYSCAN, "RealityScan's list of cameras",
+        f"{AS_COLMAP}, or convert it with `ns-process-data realitycapture`",
+    ),
+    ("bundle.out", b"# Bundle file v0.3\n2 0\n", "a Bundler model", AS_COLMAP),
+    ("keyframes/corrected_cameras", None, "Polycam's raw data", "convert it with `ns-process-data polycam`"),
+    ("metadata.json", RECORD3D, "a Record3D recording", "convert it with `ns-process-data record3d`"),
+    ("metadata", RECORD3D, "a Record3D recording", "convert it with `ns-process-data record3d`"),
+    (
+        "a.r3d", b"PK", "a Record3D recording",
+        "export it as EXR and JPG, and convert that with `ns-process-data record3d`",
+    ),
+    (
+        TRAINED, b"ply", "what 3D Gaussian splatting has trained",
+        "give the folder of its photos, and this file to `langfield lift --splat`",
+    ),
+    ("a.psht", b"", "a Postshot project", "export its splats as PLY, for `langfield lift --splat`"),
+    ("a.psx", b"", "a Metashape project", AS_COLMAP),
+    ("a.rcproj", b"", "a RealityScan project", AS_COLMAP),
+    ("a.rsproj", b"", "a RealityScan project", AS_COLMAP),
+    (
+        "database.db", b"SQLite", "a COLMAP database without a model",
+        "run `colmap mapper`, which writes the model into sparse/0",
+    ),
+    ("a.zip", b"PK", "a zip file", "unpack it, and give the folder"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "content", "what", "way_out"), LEFT_BY_OTHERS, ids=[row[0] for row in LEFT_BY_OTHERS])
+def test_what_other_programs_leave_is_named_with_the_way_out(tmp_path, name, content, what, way_out):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    assert refusal(tmp_path) == f"is {what} ({name}), which is not read: {way_out}"
+    if path.suffix not in ("", ".json", ".ply"):
+        assert refusal(path) == f"is {what} ({path.name}), which is not read: {way_out}"
+
+
+def test_files_are_not_what_others_leave_by_their_names_alone(tmp_path):
+    for name in ("notes.xml", "table.csv", "program.out", "metadata.json"):
+        (tmp_path / name).write_text("something else")
+    (tmp_path / "folder.xml").mkdir()
+    assert refusal(tmp_path) == f"holds no scene: supported are {LOOKED_FOR}"
+    assert refusal(tmp_path / "notes.xml") == f"is no scene: supported are {LOOKED_FOR}"
+
+
+def test_a_scene_beside_what_others_leave_is_read(tmp_path):
+    write_ball_scene(tmp_path, n_views=3)
+    (tmp_path / "cameras.xml").write_bytes(METASHAPE)
+    (tmp_path / "database.db").write_bytes(b"SQLite")
+    assert len(open_scene(tmp_path).views) == 3
+
+
 def test_without_its_entry_the_format_is_not_read(tmp_path):
     write_arc(tmp_path)
     assert refusal(tmp_path).startswith("holds no scene")
