@@ -47,8 +47,8 @@ _FILE_NAME = "transforms.json"
 _FRAMES = "frames"
 _COEFFICIENTS = ("k1", "k2", "k3", "k4", "p1", "p2")
 _CAMERA_NUMBERS = (
-    "transform_matrix", "w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y", "distortion_params",
-    *_COEFFICIENTS,
+    "transform_matrix", "w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y", "fisheye_crop_radius",
+    "distortion_params", *_COEFFICIENTS,
 )  # fmt: skip
 _OTHER_LENSES = ("equirectangular", "latlong", "orthographic", "ftheta_p0")
 
