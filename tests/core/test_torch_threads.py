@@ -69,6 +69,35 @@ def test_regions_of_several_python_threads_do_not_mix():
     assert torch.get_num_threads() == 3
 
 
+def test_what_torch_had_outlasts_regions_that_overlap():
+    entered, left = threading.Event(), threading.Event()
+    within: list[int] = []
+
+    def first() -> None:
+        with torch_threads(1, CPU):
+            entered.set()
+            left.wait(10)
+        within.append(torch.get_num_threads())
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    entered.wait(10)
+
+    def second() -> None:
+        with torch_threads(9, CPU):
+            within.append(torch.get_num_threads())
+            left.set()
+            thread.join()
+
+    other = threading.Thread(target=second)  # begins with the one thread that torch has in the first's region
+    other.start()
+    other.join()
+    fresh = threading.Thread(target=lambda: within.append(torch.get_num_threads()))
+    fresh.start()
+    fresh.join()
+    assert within == [3, 3, 3]
+
+
 SHOW = "import os; from langfield.cli.main import main; main(['methods']); print(os.environ.get('GOMP_SPINCOUNT'))"
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.data.scenes import write_ball_scene
 
-from langfield.core.errors import UsageError
+from langfield.core.errors import DataError, UsageError
 from langfield.data.scene import open_scene
 from langfield.data.split import split_views
 
@@ -67,7 +67,26 @@ def test_a_scene_says_how_it_is_split(tmp_path, test_every, note):
             assert scene.notes[0] == f"nerfstudio: 10 views, {expected}, 300 points"
 
 
-@pytest.mark.parametrize(("test_every", "more"), [(1, ": of every one none is left to train on"), (-1, ""), (-8, "")])
+def test_what_is_wrong_with_the_files_own_split_is_said_only_where_it_is_used(tmp_path):
+    names = write_ball_scene(tmp_path, 10).names
+    file = tmp_path / "transforms.json"
+    meta = json.loads(file.read_text())
+    file.write_text(json.dumps(meta | {"train_filenames": names[:5], "test_filenames": names[4:8]}))
+    notes = open_scene(tmp_path).notes
+    assert any("in both train_filenames" in note for note in notes)
+    assert any("in no list of the split" in note for note in notes)
+    asked = open_scene(tmp_path, test_every=3).notes
+    assert not any("train_filenames" in note or "in no list" in note for note in asked)
+    file.write_text(json.dumps(meta | {"train_filenames": []}))
+    with pytest.raises(DataError, match=r"its own split leaves no photo to train on"):
+        open_scene(tmp_path)
+    assert len(open_scene(tmp_path, test_every=0).train) == 10
+
+
+@pytest.mark.parametrize(
+    ("test_every", "more"),
+    [(1, ": of every one none is left to train on"), (-1, ""), (-8, ""), (True, ""), (False, "")],
+)
 def test_splits_that_leave_nothing_are_refused(tmp_path, test_every, more):
     write_ball_scene(tmp_path, 3)
     with pytest.raises(UsageError) as caught:

@@ -53,6 +53,18 @@ def test_too_many_far_away_are_groups(n: int, share: float, seed: int):
     assert found.apart.sum() in (far, n - far)
 
 
+@pytest.mark.parametrize("n", [5, 6, 7])
+def test_two_far_away_of_few_are_groups(n: int):
+    rng = np.random.default_rng(0)
+    cameras = ring(rng, n)
+    for i in (0, 3):
+        place = cameras[i].world_from_camera[:3, 3] + np.array([500.0, 0, 0])
+        cameras[i] = looking(place, cameras[i].world_from_camera[:3, 2], rng)
+    found = find_strays(anywhere(cameras, rng), None)
+    assert found.groups
+    assert np.flatnonzero(found.apart).tolist() == [0, 3]
+
+
 def far_view(direction: tuple[float, float, float], rng: np.random.Generator) -> Camera:
     return looking(np.array([20.0, 0, 0]), np.array(direction), rng, wobble=0)
 

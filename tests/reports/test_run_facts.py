@@ -96,6 +96,13 @@ def test_what_others_read_names_no_folder_of_this_machine():
     assert report == ["langfield", "report", "my run"]
 
 
+def test_a_run_with_a_split_of_its_own_is_made_again_with_it():
+    split = DOCUMENT | {"scene": dict(DOCUMENT["scene"]) | {"test_every": 0}}
+    assert "--test-every 0" in commands(RunFacts("my run", split, {}, {}, 0))[0]
+    lifted = split | {"training": dict(DOCUMENT["training"]) | {"splat_sha256": "0"}}
+    assert "--test-every 0" in commands(RunFacts("my run", lifted, {}, {}, 0))[0]
+
+
 def test_figures_for_others_name_no_folder_and_are_no_tables():
     evaluation = {"psnr": 24.5, "labels": "/home/ann/kitchen/queries.json", "per_view": [1], "questions": [2]}
     assert without_listings(evaluation) == {"psnr": 24.5, "labels": "queries.json"}

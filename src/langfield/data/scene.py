@@ -56,7 +56,7 @@ def open_scene(
     Raises:
         DataError: the path is no scene, or something in its files is missing, damaged or impossible. One line: the
             file, the place in it, what was found, what to do.
-        UsageError: `max_side_px` is less than 1, `test_every` is 1 or negative.
+        UsageError: `max_side_px` is less than 1, `test_every` is 1, negative or no whole number.
     """
     if max_side_px is not None and max_side_px < 1:
         raise UsageError(f"max_side_px must be at least 1 (or None), found {max_side_px}")
@@ -66,7 +66,10 @@ def open_scene(
     views, white_notes = with_white_levels(screened.views)
     split = split_views([view.name for view in views], parsed.split, test_every)
     if not split.train:
-        raise DataError("leaves no photo to train on, without those that are left out: check its split", parsed.root)
+        raise DataError(
+            "its own split leaves no photo to train on: check its lists, or choose another split (--test-every 8)",
+            parsed.root,
+        )
     counts = f"{len(split.train)} to train on, {len(split.test)} to test ({split.how})"
     points = f"{len(parsed.points)} points" if parsed.points is not None else "no point cloud"
     unknown = unknown_places(
@@ -83,6 +86,7 @@ def open_scene(
         notes=(
             f"{parsed.kind}: {len(views)} views, {counts}, {points}",
             *parsed.notes,
+            *(parsed.split_notes if split.test_every is None else ()),
             *_point_notes(parsed.points),
             *screened.notes,
             *white_notes,

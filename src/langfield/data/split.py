@@ -27,10 +27,13 @@ class Split:
 
 
 def check_test_every(test_every: int | None) -> None:
-    """Raise UsageError for numbers that leave nothing to train on."""
-    if test_every is not None and (test_every < 0 or test_every == 1):
-        none_left = ": of every one none is left to train on" if test_every == 1 else ""
-        raise UsageError(f"test_every must be at least 2, or 0 to train on all photos, found {test_every}{none_left}")
+    """Raise UsageError for what is no whole number, and for numbers that leave nothing to train on."""
+    if test_every is None:
+        return
+    whole = isinstance(test_every, int) and not isinstance(test_every, bool)
+    if not whole or test_every < 0 or test_every == 1:
+        none_left = ": of every one none is left to train on" if whole and test_every == 1 else ""
+        raise UsageError(f"test_every must be at least 2, or 0 to train on all photos, found {test_every!r}{none_left}")
 
 
 def split_views(

@@ -157,6 +157,7 @@ def _training(facts: RunFacts, name: str) -> list[str]:
         ("--preset", facts.text("training.preset")),
         ("--encoder", spec_without_folder(facts.text("encoders.image_text.spec") or "") or None),
         ("--dense", spec_without_folder(facts.text("encoders.dense.spec") or "none")),
+        ("--test-every", facts.text("scene.test_every")),
         ("--max-steps", facts.text("training.steps")),
         ("--rays", None if whole_photos else facts.text("training.rays")),
         ("--seed", facts.text("seed")),
@@ -167,8 +168,9 @@ def _training(facts: RunFacts, name: str) -> list[str]:
 
 def _lifting(facts: RunFacts) -> list[str]:
     spec = spec_without_folder(facts.text("encoders.image_text.spec") or "")
-    encoder = ["--encoder", spec] if spec else []
-    return ["langfield", "lift", facts.scene_name, "--splat", "GAUSSIANS.ply", "--out", facts.name, *encoder]
+    given = [("--encoder", spec or None), ("--test-every", facts.text("scene.test_every"))]
+    options = [word for option, value in given if value is not None for word in (option, value)]
+    return ["langfield", "lift", facts.scene_name, "--splat", "GAUSSIANS.ply", "--out", facts.name, *options]
 
 
 def differences(documents: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

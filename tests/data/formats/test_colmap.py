@@ -192,6 +192,16 @@ def test_every_layout_of_images_txt_gives_every_photo_once(tmp_path, layout, new
     assert count_images(tmp_path) == 4
 
 
+def test_texts_may_begin_with_a_byte_order_mark(tmp_path, cameras):
+    write_photos(tmp_path, cameras[:2], NAMES[:2])
+    write_text(tmp_path / "sparse/0", model_of(cameras[:2], NAMES[:2]))
+    plain = open_scene(tmp_path)
+    for file in (tmp_path / "sparse/0").iterdir():
+        lines = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+        file.write_text("\n".join(lines), encoding="utf-8-sig")
+    assert open_scene(tmp_path).fingerprint() == plain.fingerprint()
+
+
 @pytest.mark.parametrize("line", ["2 1 0 0 0 1 0 0 seven b.jpg", "2 1 0 0 0 1 0 0", "10.5 20 -1 30", "what is this"])
 def test_a_damaged_line_of_images_txt_is_named_wherever_it_stands(tmp_path, line):
     for before in ("", f"{HEADERS[0]}\n"):

@@ -425,6 +425,10 @@ FAULTS = {
         "transform_matrix[1][3] must be a finite number, found 10000000000000.0",
     ),
     "focal": (lambda f: f.update(fl_x=NAN), "fl_x must be a finite number, found NaN"),
+    "fisheye's circle": (
+        lambda f: f.update(fisheye_crop_radius=NAN),
+        "fisheye_crop_radius must be a finite number, found NaN",
+    ),
     "centre": (lambda f: f.update(cy=INF), "cy must be a finite number, found Infinity"),
     "distortion": (
         lambda f: f.update(distortion_params=[0, 0, 0, 0, 0, NAN]),

@@ -1,6 +1,7 @@
 """What lies beside photos: masks by the conventions of COLMAP and instant-ngp, smaller photos, point clouds."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -122,13 +123,40 @@ def test_instant_ngps_masks_say_what_is_ignored(tmp_path, colmap):
     assert used[:, : WIDTH // 4].all() == colmap  # the other scene's own masks count as well
     assert set(scene.notes) - set(before.notes) == {
         "1 photos have a dynamic_mask_NAME.png beside them: what is not black in it is not used",
-        "1 dynamic_mask_*.png are of no photo, or of another shape, and are not used (first: dynamic_mask_nobody.png)",
+        "1 dynamic_mask_*.png are of no photo, of another shape, or lead out of the scene, and are not used "
+        "(first: dynamic_mask_nobody.png)",
     }
     assert scene.fingerprint() != before.fingerprint()
     half_black(mask, (WIDTH, WIDTH))
     scene = open_scene(root)
     assert scene.views[1].ignored_path is None
     assert scene.fingerprint() == before.fingerprint()
+
+
+def test_a_link_to_a_mask_of_moving_things_outside_needs_leave(tmp_path):
+    root = colmap_scene(tmp_path / "scene")
+    half_black(tmp_path / "elsewhere.png")
+    mask = root / "images/left/dynamic_mask_a.png"
+    mask.symlink_to(tmp_path / "elsewhere.png")
+    scene = open_scene(root)
+    assert scene.views[0].ignored_path is None
+    assert "lead out of the scene" in told(scene)[-1]
+    assert open_scene(root, allow_outside=True).views[0].ignored_path == mask
+
+
+@pytest.mark.parametrize("where", ["", "images/left"])
+def test_links_to_themselves_and_pipes_beside_the_photos_do_no_harm(tmp_path, where):
+    root = colmap_scene(tmp_path)
+    half_black(root / "images/left/dynamic_mask_a.png")
+    half_black(root / "masks/right/a.png.png")
+    (root / where / "loop").symlink_to("loop")
+    os.mkfifo(root / "images/left/dynamic_mask_b.png")  # would be waited for without end
+    os.mkfifo(root / "masks/b.png")
+    (root / "images/left/b.png").rename(root / "images/left/B.PNG")  # so that the folders are listed
+    scene = open_scene(root)
+    assert [view.name for view in scene.views] == NAMES
+    assert [view.ignored_path is not None for view in scene.views] == [True, False, False]
+    assert [view.mask_path is not None for view in scene.views] == [False, False, True]
 
 
 @pytest.mark.parametrize(

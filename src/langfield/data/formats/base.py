@@ -20,6 +20,7 @@ class ParsedScene:
         points: in the same frame; None where the files bring none.
         split: names of the views to train on and to test on; None where the files name none.
         notes: lines for a person: what was found, chosen, left out, resized.
+        split_notes: those about `split`, for where no other one is asked for.
     """
 
     root: Path
@@ -28,6 +29,7 @@ class ParsedScene:
     points: Points | None
     split: tuple[frozenset[str], frozenset[str]] | None
     notes: tuple[str, ...]
+    split_notes: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -96,7 +96,7 @@ def read_colmap(path: Path, *, max_side_px: int | None, allow_outside: bool) -> 
     fitted, size_notes = fit_to_pictures(views, [sizes[i] for i in sound], max_side_px, cameras_file)
     check_lenses(fitted, cameras_file)
     masked, mask_notes = with_folder_masks(fitted, scene, photos, allow_outside=allow_outside)
-    masked, dynamic_notes = with_dynamic_masks(masked)
+    masked, dynamic_notes = with_dynamic_masks(masked, photos.parent, allow_outside=allow_outside)
     split, split_notes = _split(photos.parent / _TO_TRAIN_ON, [view.name for view in fitted], images_file)
     points, point_notes = _points(model)
     return ParsedScene(

@@ -1,9 +1,10 @@
 """COLMAP's model files as text. Each line is taken for what it says, not for where it stands.
 
 Layouts: https://colmap.github.io/format.html. People write these files by hand and by scripts, so numbers may be
-written as 640 or 640.0, lines may end in CRLF, and comments may stand anywhere.
+written as 640 or 640.0, files may begin with a byte order mark, lines may end in CRLF, and comments may stand anywhere.
 """
 
+import codecs
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +83,8 @@ def decoded_name(name: bytes, path: Path) -> str:
 def _lines(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:
+            if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+                file.seek(0)
             while line := file.readline(_LINE_BYTES):
                 if len(line) == _LINE_BYTES:
                     raise DataError(f"has a line of more than {_LINE_BYTES} bytes: it is no COLMAP model", path)

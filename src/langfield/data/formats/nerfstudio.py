@@ -47,8 +47,8 @@ _FILE_NAME = "transforms.json"
 _FRAMES = "frames"
 _COEFFICIENTS = ("k1", "k2", "k3", "k4", "p1", "p2")
 _CAMERA_NUMBERS = (
-    "transform_matrix", "w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y", "distortion_params",
-    *_COEFFICIENTS,
+    "transform_matrix", "w", "h", "fl_x", "fl_y", "cx", "cy", "camera_angle_x", "camera_angle_y", "fisheye_crop_radius",
+    "distortion_params", *_COEFFICIENTS,
 )  # fmt: skip
 _OTHER_LENSES = ("equirectangular", "latlong", "orthographic", "ftheta_p0")
 
@@ -100,7 +100,7 @@ def read_nerfstudio(path: Path, *, max_side_px: int | None, allow_outside: bool)
     sound, views, fault_notes = sound_views(makers, [f.name for f in frames], [f.json.where for f in frames])
     fitted, size_notes = fit_to_pictures(views, [sizes[i] for i in sound], max_side_px, file)
     check_lenses(fitted, file)
-    masked, mask_notes = with_dynamic_masks(fitted)
+    masked, mask_notes = with_dynamic_masks(fitted, root, allow_outside=allow_outside)
     if all(view.mask_path is None for view in masked):
         mask_notes += folder_masks_note(root)
     split, split_notes = _split(meta, every, {view.name for view in fitted})
@@ -108,9 +108,9 @@ def read_nerfstudio(path: Path, *, max_side_px: int | None, allow_outside: bool)
     kind = "instant-ngp" if meta.get("aabb_scale") else "nerfstudio"
     notes = [
         *(*path_notes, *repeat_notes, *missing_notes, *fault_notes, *side_notes, *mask_notes, *size_notes),
-        *(*split_notes, *point_notes, *_moved_notes(meta), *unused_keys_note(meta, entries)),
+        *(*point_notes, *_moved_notes(meta), *unused_keys_note(meta, entries)),
     ]
-    return ParsedScene(root, kind, tuple(masked), points, split, tuple(notes))
+    return ParsedScene(root, kind, tuple(masked), points, split, tuple(notes), tuple(split_notes))
 
 
 NERFSTUDIO = SceneFormat(
@@ -318,8 +318,6 @@ def _split(
     test = lists.get("test") or lists.get("val") or frozenset()
     if not lists.keys() & {"test", "val"}:
         test = frozenset(kept - train)
-    if not train:
-        raise DataError("its split leaves no photo to train on: check train_filenames", meta.file)
     notes = []
     if both := train & test:
         notes.append(f"{len(both)} photos are in both train_filenames and the test list: their scores flatter")

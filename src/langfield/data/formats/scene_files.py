@@ -110,9 +110,9 @@ class SceneFiles:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if not entry.is_dir():
+            if is_plain_file(entry):
                 yield (*parts, entry.name)
-            elif len(parts) < MAX_DEPTH and self._may_enter(entry, seen):
+            elif is_folder(entry) and len(parts) < MAX_DEPTH and self._may_enter(entry, seen):
                 yield from self._walk(Path(entry.path), (*parts, entry.name), seen)
 
     def _may_enter(self, entry: os.DirEntry[str], seen: set[str]) -> bool:
@@ -143,6 +143,22 @@ class SceneFiles:
     @cached_property
     def _by_name_stem(self) -> dict[str, list[Parts]]:
         return _grouped(self._pictures, lambda parts: _stem_spelling(parts[-1]))
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; False for links that cannot be followed."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, say, or through a folder that may not be read
+        return False
+
+
+def is_plain_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file or a link to one: no pipe, which would never end, and no link to nowhere."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _as_it_is(name: str) -> str:

@@ -3,13 +3,20 @@ copies of the photos, point clouds. It is used, or a note names it."""
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from langfield.core.listing import shortened
 from langfield.data.formats.photo_files import picture_sizes
-from langfield.data.formats.scene_files import Parts, SceneFiles, picture_suffix, spelling
+from langfield.data.formats.scene_files import (
+    Parts,
+    SceneFiles,
+    is_folder,
+    is_plain_file,
+    picture_suffix,
+    spelling,
+)
 from langfield.data.images import same_shape
 from langfield.data.validation import printable
 from langfield.data.views import View
@@ -112,17 +119,22 @@ def _inside(root: Path, parts: Parts) -> Path | None:
     return path if path.is_relative_to(root) else None
 
 
-def with_dynamic_masks(views: Sequence[View]) -> tuple[list[View], list[str]]:
+def with_dynamic_masks(views: Sequence[View], folder: Path, *, allow_outside: bool) -> tuple[list[View], list[str]]:
     """Views with instant-ngp's masks, `dynamic_mask_NAME.png` beside a photo NAME.jpg: nonzero is not used.
 
-    Returns also a note about those that are used, and about such files that belong to no photo or are of another shape.
+    Args:
+        folder: the scene's, resolved. Links that lead out of it are not followed, unless `allow_outside`.
+
+    Returns also a note about those that are used, and about such files that are not.
     """
-    by_folder = {folder: _dynamic_masks(folder) for folder in dict.fromkeys(view.image_path.parent for view in views)}
+    by_folder = {place: _dynamic_masks(place) for place in dict.fromkeys(view.image_path.parent for view in views)}
     found: dict[int, Path] = {}
     for i, view in enumerate(views):
         masks = by_folder[view.image_path.parent]
         if name := masks.get(spelling(f"{_DYNAMIC_MASK}{view.image_path.stem}.png")):
-            found[i] = view.image_path.with_name(name)
+            path = view.image_path.with_name(name)
+            if allow_outside or path.resolve().is_relative_to(folder):
+                found[i] = path
     fitting = _fitting(views, found)
     notes = []
     if fitting:
@@ -130,11 +142,12 @@ def with_dynamic_masks(views: Sequence[View]) -> tuple[list[View], list[str]]:
             f"{len(fitting)} photos have a {_DYNAMIC_MASK}NAME.png beside them: what is not black in it is not used"
         )
     used = set(fitting.values())
-    unused = [
-        folder / name for folder, masks in by_folder.items() for name in masks.values() if folder / name not in used
-    ]
+    unused = [place / name for place, masks in by_folder.items() for name in masks.values() if place / name not in used]
     if unused:
-        notes.append(f"{len(unused)} {_DYNAMIC_MASK}*.png are of no photo, or of another shape, and are not used")
+        notes.append(
+            f"{len(unused)} {_DYNAMIC_MASK}*.png are of no photo, of another shape, or lead out of the scene, "
+            "and are not used"
+        )
         notes[-1] += f" (first: {printable(unused[0].name)})"
     return [replace(view, ignored_path=fitting.get(i)) for i, view in enumerate(views)], notes
 
@@ -168,17 +181,17 @@ def point_cloud_note(folder: Path) -> list[str]:
 
 
 def _folders_in(folder: Path) -> list[str]:
-    return sorted(name for name, is_folder in _entries(folder) if is_folder)
+    return _names_in(folder, is_folder)
 
 
 def _files_in(folder: Path) -> list[str]:
-    return sorted(name for name, is_folder in _entries(folder) if not is_folder)
+    return _names_in(folder, is_plain_file)
 
 
-def _entries(folder: Path) -> list[tuple[str, bool]]:
-    """Names in a folder, and whether they are folders; none where it cannot be read."""
+def _names_in(folder: Path, is_wanted: Callable[[os.DirEntry[str]], bool]) -> list[str]:
+    """Names in a folder, sorted; none where it cannot be read."""
     try:
         with os.scandir(folder) as entries:
-            return [(entry.name, entry.is_dir()) for entry in entries]
+            return sorted(entry.name for entry in entries if is_wanted(entry))
     except OSError:
         return []
