@@ -245,6 +245,13 @@ def test_a_baked_run_took_as_long_as_its_field_and_the_baking():
     assert rows["training, seconds"].best == 3600
 
 
+def test_the_page_of_several_runs_says_once_that_places_are_guesses():
+    warned = DOCUMENT | {"scene": DOCUMENT["scene"] | {"warnings": ["all photos were taken from one place", HOSTILE]}}
+    runs = [ComparedRun(replace(FACTS, name=name, document=warned), EVALUATION, []) for name in "ab"]
+    page = parsed(compare_page(CompareContent(runs, [], [], "0.1", "today")))
+    assert texts(page, ".//header/p")[1:3] == ["all photos were taken from one place", SHOWN]
+
+
 def test_the_page_of_several_runs_is_safe_too():
     phrases = [result(HOSTILE, 0.9, hits=(True,)), result("mug", 0.9)]
     runs = [ComparedRun(replace(FACTS, name=HOSTILE), EVALUATION, phrases), compared("b", *phrases)]

@@ -79,6 +79,8 @@ class CompareCommand(OutputOptions):
             del opened  # never more than one run in memory
             compared.append(ComparedRun(fact, measured.evaluation, measured.phrases))
             labels.append(measured.labels)
+        for line in dict.fromkeys(line for fact in facts for line in fact.warnings):
+            console.say(line)
         _print(compared, console)
         documents = [fact.document for fact in facts]
         result = _as_json(self.runs, compared) | {"differences": differences(documents), "page": None}

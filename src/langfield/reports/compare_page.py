@@ -56,9 +56,10 @@ def compare_page(content: CompareContent) -> str:
     runs = content.runs
     names = [run.facts.name for run in runs]
     title = f"{runs[0].facts.scene_name}: {len(names)} runs"
+    warnings = dict.fromkeys(line for run in runs for line in run.facts.warnings)
     return document(
         f"{title}: langfield compare",
-        tag("header", tag("h1", title), lines(f"{', '.join(names[1:])} against {names[0]}")),
+        tag("header", tag("h1", title), lines(f"{', '.join(names[1:])} against {names[0]}", *warnings)),
         tag(
             "main",
             section("Figures", _figure_table(runs)),

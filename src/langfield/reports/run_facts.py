@@ -40,6 +40,12 @@ class RunFacts:
         return None if value is None or isinstance(value, dict | list) else str(value)
 
     @property
+    def warnings(self) -> list[str]:
+        """Why positions and sizes in its scene are not known, or only guesses."""
+        found = value_at(self.document, "scene.warnings")
+        return [str(line) for line in found] if isinstance(found, list) else []
+
+    @property
     def scene_name(self) -> str:
         return PurePath(self.text("scene.path") or "scene").name
 
