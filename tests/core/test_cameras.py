@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langfield.core.cameras import NO_DISTORTION, Camera, Cameras, distort, undistort
+from langfield.core.cameras import NO_DISTORTION, Camera, Cameras
+from langfield.core.distortion import distort, undistort
 from langfield.core.errors import UsageError
 from langfield.core.transforms import Similarity
 

@@ -1,6 +1,7 @@
 """What every other package stands on. It knows nothing of photos, models or phrases.
 
 cameras          cameras with any lens
+distortion       how lenses bend, and back
 camera_checks    what a camera must be, checked where one is given
 rays             rays through pixels
 transforms       rigid motions, similarities, other programs' axes

@@ -32,6 +32,7 @@ from langfield.core.camera_checks import (
     look_at_pose,
     one_focal,
 )
+from langfield.core.distortion import distort, fisheye_direction, fisheye_radius, undistort
 from langfield.core.errors import UsageError
 from langfield.core.rays import Rays
 from langfield.core.transforms import Matrix4, Similarity, opencv_from_opengl
@@ -40,7 +41,6 @@ LensModel = Literal["opencv", "fisheye"]
 Matrix = np.ndarray | Sequence[Sequence[float]]  # as people give one
 Vector = np.ndarray | Sequence[float]
 NO_DISTORTION: Distortion = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-_NEWTON_STEPS = 6
 _SAME_RAY_COSINE = 0.9999  # rounding is far below this angle, another branch of a polynomial far above it
 _HALF_DIAGONAL_PX = 0.5 * 2**0.5  # of a pixel
 _HOW_TO_MAKE_ONE = "make one by Camera.looking_at, Camera.from_intrinsics or Camera.from_opengl"
@@ -336,7 +336,7 @@ class Cameras:
             return direction
         if coefficients is None:
             coefficients = self.distortion[camera_index]
-        return torch.where(self.fisheye[camera_index, None], _fisheye_direction(plane, coefficients), direction)
+        return torch.where(self.fisheye[camera_index, None], fisheye_direction(plane, coefficients), direction)
 
     def project(
         self, camera_index: int | Int64[Tensor, " p"], points: Float[Tensor, "p 3"]
@@ -389,73 +389,5 @@ class Cameras:
             return plane
         radius = local[:, :2].norm(dim=-1).clamp_min(1e-9)
         theta = torch.atan2(radius, depth)
-        round_plane = local[:, :2] / radius[:, None] * _fisheye_radius(theta, coefficients)[:, None]
+        round_plane = local[:, :2] / radius[:, None] * fisheye_radius(theta, coefficients)[:, None]
         return torch.where(self.fisheye[camera_index, None], round_plane, plane)
-
-
-def distort(xy: Float[Tensor, "p 2"], coefficients: Float[Tensor, "p 8"]) -> Float[Tensor, "p 2"]:
-    """OpenCV's rational lens model on the plane z = 1: undistorted points → distorted ones."""
-    x, y = xy.unbind(-1)
-    _, _, p1, p2 = coefficients[:, :4].unbind(-1)
-    r2 = x * x + y * y
-    radial, _ = _radial(r2, coefficients)
-    return torch.stack(
-        [
-            x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
-            y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
-        ],
-        dim=-1,
-    )
-
-
-def undistort(xy: Float[Tensor, "p 2"], coefficients: Float[Tensor, "p 8"]) -> Float[Tensor, "p 2"]:
-    """The inverse of `distort`, by Newton's method with its exact Jacobian (which is symmetric)."""
-    _, _, p1, p2 = coefficients[:, :4].unbind(-1)
-    guess = xy
-    for _ in range(_NEWTON_STEPS):
-        x, y = guess.unbind(-1)
-        radial, slope = _radial(x * x + y * y, coefficients)
-        dxx = radial + 2 * x * x * slope + 2 * p1 * y + 6 * p2 * x
-        dxy = 2 * x * y * slope + 2 * p1 * x + 2 * p2 * y
-        dyy = radial + 2 * y * y * slope + 6 * p1 * y + 2 * p2 * x
-        error = distort(guess, coefficients) - xy
-        determinant = dxx * dyy - dxy * dxy
-        determinant = torch.where(determinant.abs() < 1e-6, torch.ones_like(determinant), determinant)
-        step = torch.stack(
-            [
-                (dyy * error[:, 0] - dxy * error[:, 1]) / determinant,
-                (dxx * error[:, 1] - dxy * error[:, 0]) / determinant,
-            ],
-            dim=-1,
-        )
-        guess = guess - step
-    return guess
-
-
-def _radial(r2: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor]:
-    """The radial factor and its derivative with respect to r²."""
-    k1, k2, _, _, k3, k4, k5, k6 = coefficients.unbind(-1)
-    top = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    bottom = 1 + r2 * (k4 + r2 * (k5 + r2 * k6))
-    top_slope = k1 + r2 * (2 * k2 + 3 * r2 * k3)
-    bottom_slope = k4 + r2 * (2 * k5 + 3 * r2 * k6)
-    return top / bottom, (top_slope * bottom - top * bottom_slope) / bottom**2
-
-
-def _fisheye_radius(theta: Tensor, coefficients: Tensor) -> Tensor:
-    k1, k2, _, _, k3, k4, _, _ = coefficients.unbind(-1)
-    t2 = theta * theta
-    return theta * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4))))
-
-
-def _fisheye_direction(plane: Tensor, coefficients: Tensor) -> Tensor:
-    """Solve OpenCV's equidistant model for the angle θ to the axis, then turn the axis by it."""
-    k1, k2, _, _, k3, k4, _, _ = coefficients.unbind(-1)
-    radius = plane.norm(dim=-1)
-    theta = radius
-    for _ in range(_NEWTON_STEPS):
-        t2 = theta * theta
-        slope = 1 + t2 * (3 * k1 + t2 * (5 * k2 + t2 * (7 * k3 + t2 * 9 * k4)))
-        theta = theta - (_fisheye_radius(theta, coefficients) - radius) / slope
-    unit = plane / radius.clamp_min(1e-9)[:, None]
-    return torch.cat([unit * theta.sin()[:, None], theta.cos()[:, None]], dim=-1)
