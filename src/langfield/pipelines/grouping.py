@@ -1,0 +1,135 @@
+"""Masks of photos → groups of a trained run's surface: what belongs together, without a phrase.
+
+Each photo's masks become sets of small voxels of the surface that the run shows there. Masks of different photos that
+agree on what both see are of one thing (`langfield.groups`). Nothing is trained.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from langfield.core.cameras import Camera
+from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.core.sampling import subsample_evenly
+from langfield.core.threads import RAYS_PER_THREAD_RENDERED, torch_threads
+from langfield.encoders.base import ImageTextEncoder
+from langfield.encoders.registry import load_masks
+from langfield.features.mask_bank import MaskBank, build_masks
+from langfield.groups.base import PhotoVoxels
+from langfield.groups.consensus import GroupSettings, find_groups
+from langfield.groups.counts import count_mask_voxels
+from langfield.groups.embeddings import mean_group_embeddings
+from langfield.groups.scene_groups import SceneGroups
+from langfield.groups.surface import GroupSurface, PixelSizedVoxels, SurfaceSums
+from langfield.data.scene import Scene
+from langfield.models.base import Model
+from langfield.models.geometry import distance_and_points
+from langfield.query.surface_points import on_one_surface
+
+MAX_PHOTOS = 200  # evenly spread over the training photos
+SIDE_PX = {"cuda": 640, "cpu": 320}  # longest side of what is rendered to see where a mask lies
+_PIXELS_PER_VOXEL = 1.5
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Groups of a scene, and what they cost.
+
+    Attributes:
+        groups: that were found.
+        masks: how many masks of photos they were found from.
+        photos: of how many photos.
+        seconds: duration of the stages "masks", "surface" and "groups".
+    """
+
+    groups: SceneGroups
+    masks: int
+    photos: int
+    seconds: dict[str, float]
+
+    def describe(self, card: dict[str, Any]) -> dict[str, Any]:
+        """What run.json says of the groups. Args: card: of the mask encoder."""
+        return {"masks": card, "groups": len(self.groups), "photos": self.photos, "seconds": self.seconds}
+
+
+def grouped_photos(scene: Scene) -> list[int]:
+    """The training photos whose masks are looked at, by index."""
+    return subsample_evenly(scene.train, MAX_PHOTOS)
+
+
+def find_scene_groups(
+    model: Model,
+    scene: Scene,
+    masks: MaskBank,
+    settings: GroupSettings = GroupSettings(),
+    progress: Progress = silent,
+) -> SceneGroups:
+    """Groups of the surface that a trained model shows to the photos of `masks`.
+
+    Cost: a depth map of each photo, at most 640 pixels wide, and what `find_groups` costs. Memory: the voxel of each
+    pixel of all these depth maps.
+
+    Args:
+        masks: of photos of the scene.
+    """
+    cameras = [scene.views[index].camera.moved(scene.scene_from_world) for index in masks.view_indices]
+    surface, voxels_of_pixels = observe_surface(model, cameras, progress)
+    photos = []
+    start = time.monotonic()
+    for number, voxel_of_pixel in enumerate(voxels_of_pixels):
+        of_photo = masks[number].dense(voxel_of_pixel.device)
+        shares, seen = count_mask_voxels(at_size(of_photo, voxel_of_pixel.shape), voxel_of_pixel, len(surface))
+        photos.append(PhotoVoxels(shares, seen, masks[number].predicted_iou))
+        progress(ProgressEvent("masks on the surface", number + 1, len(cameras), "photos", time.monotonic() - start))
+    groups = find_groups(photos, settings, progress)
+    embeddings = None
+    if all(masks[number].embeddings is not None for number in range(len(cameras))):
+        embeddings = mean_group_embeddings(photos, groups, [masks[n].embeddings for n in range(len(cameras))])
+    return SceneGroups(surface, groups, embeddings)
+
+
+def observe_surface(
+    model: Model, cameras: Sequence[Camera], progress: Progress = silent
+) -> tuple[GroupSurface, list[Int64[Tensor, "_h _w"]]]:
+    """The voxels of the surface that cameras of the scene frame see, and the voxel of each pixel of their pictures,
+    −1 where a pixel shows no surface, or two at once."""
+    side_px = SIDE_PX[model.device.type]
+    small = [camera.fit_within(side_px) for camera in cameras]
+    angle = _PIXELS_PER_VOXEL / float(np.median([camera.fy_px for camera in small]))
+    centres = np.stack([camera.world_from_camera[:3, 3] for camera in small])
+    sums = SurfaceSums(PixelSizedVoxels.seen_from(centres, angle), model.device)
+    keys: list[Int64[Tensor, "_h _w"]] = []
+    start = time.monotonic()
+    for number, camera in enumerate(small, start=1):
+        with torch_threads(model.config.rays_at_once // RAYS_PER_THREAD_RENDERED, model.device):
+            depth = model.render(camera, ("depth",)).depth_scene
+        assert depth is not None
+        _, points = distance_and_points(depth, camera)
+        shown = torch.from_numpy(_shown(depth, camera)).to(points.device).reshape(-1)
+        keys.append(sums.add(points, shown).reshape(depth.shape))
+        progress(ProgressEvent("surface", number, len(small), "photos", time.monotonic() - start))
+    surface = sums.surface()
+    return surface, [torch.where(of_photo >= 0, surface.find(of_photo), -1) for of_photo in keys]
+
+
+def _shown(depth: Float[Tensor, "h w"], camera: Camera) -> Bool[np.ndarray, "h w"]:
+    """Pixels of a camera's depth map that show one surface, within what its lens shows."""
+    shown, valid = on_one_surface(depth.float().cpu().numpy()), camera.valid_pixels()
+    return shown if valid is None else shown & valid
+
+
+def at_size(masks: Bool[Tensor, "m h w"], size: Sequence[int]) -> Bool[Tensor, "m r k"]:
+    """Masks at another size (rows, columns): the value of the nearest pixel."""
+    if tuple(masks.shape[1:]) == tuple(size):
+        return masks
+    for dim, count in ((1, size[0]), (2, size[1])):
+        place = (torch.arange(count, device=masks.device) + 0.5) * masks.shape[dim] / count
+        masks = masks.index_select(dim, place.long())
+    return masks
