@@ -119,7 +119,7 @@ def noisy_masks(scene: MadeScene, shown: np.ndarray, errors: Errors, rng: np.ran
 def _wander(mask: np.ndarray, errors: Errors, rng: np.random.Generator) -> np.ndarray:
     """A mask whose border wanders by some pixels, and that may leak into its surroundings at one place."""
     inside, outside = ndimage.distance_transform_edt(mask), ndimage.distance_transform_edt(~mask)
-    scale = np.sqrt(mask.sum()) / 12 + 1
+    scale = min(np.sqrt(mask.sum()) / 12 + 1, 3.0)
     noise = ndimage.gaussian_filter(rng.standard_normal(mask.shape), 3) * 10
     moved = inside - outside + errors.border * scale * (noise + 0.5 * rng.standard_normal()) > 0
     if rng.random() < errors.leaks:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32
 from scipy import sparse
 
 from ..core.progress import Progress, ProgressEvent, silent
-from .agreement import ROWS_AT_ONCE, MaskTable, agreeing_masks, mask_table, sample_voxels, visible_sizes
+from .agreement import ROWS_AT_ONCE, Agreement, MaskTable, agreeing_masks, mask_table, sample_voxels, visible_sizes
 from .base import SOLID_SHARE, Groups, PhotoVoxels, no_groups
 from .hierarchy import drop_crossing, parents_of
 
@@ -25,7 +25,7 @@ class GroupSettings:
     Attributes:
         min_photos: photos that must have a mask of a group (two of ten photos or fewer, one of one photo).
         min_support: the share of the photos that show a group well which must have a mask of it.
-        seed_iou: from which IoU on two masks of different photos agree. Two masks that are each right by .7 have .5.
+        seed_iou: from which IoU on two masks of different photos agree. Two masks, each right by .7, may have .4.
         match_iou: from which IoU on a mask is one of a group, whose voxels are voted and so better than any mask's.
         same_iou: from which IoU on two groups are one.
         min_visible: a photo shows enough of a group if it shows at least this share of what the best photo shows of it.
@@ -35,9 +35,9 @@ class GroupSettings:
 
     min_photos: int = 3
     min_support: float = 0.25
-    seed_iou: float = 0.5
-    match_iou: float = 0.55
-    same_iou: float = 0.75
+    seed_iou: float = 0.4
+    match_iou: float = 0.4
+    same_iou: float = 0.65
     min_visible: float = 0.25
     min_voxels: int = 5
     sampled_voxels: int = 150
@@ -57,6 +57,10 @@ class _Votes:
 
     def rows(self, keep: np.ndarray) -> "_Votes":
         return _Votes(self.weight[keep], self.fit[keep])
+
+    def and_also(self, others: "_Votes") -> "_Votes":
+        stacked = [sparse.vstack(both, format="csr") for both in ((self.weight, others.weight), (self.fit, others.fit))]
+        return _Votes(*map(sparse.csr_matrix, stacked))
 
     @property
     def score(self) -> Float32[np.ndarray, " k"]:
@@ -93,9 +97,13 @@ def find_groups(
         return no_groups(len(photos[0].seen))
     min_photos = _min_photos(len(photos), settings)
     sample = sample_voxels(table, settings.sampled_voxels)
-    votes = _seeds(sample, settings, min_photos)
+    agreement = agreeing_masks(sample, settings.seed_iou, settings.min_visible)
+    votes = _seeds(agreement, np.ones(len(sample), dtype=bool), sample, settings, min_photos)
     tell(1)
     for step in range(ROUNDS):
+        if 0 < step < ROUNDS - 1:
+            unclaimed = np.diff(votes.fit.tocsc().indptr) == 0
+            votes = votes.and_also(_seeds(agreement, unclaimed, sample, settings, min_photos))
         shares, known = _voted(votes, sample)
         kept = _distinct(shares >= SOLID_SHARE, known, sample, votes.score, settings.same_iou)
         votes = _matching(shares[kept] >= SOLID_SHARE, known[kept], sample, settings, exclusive=step > 0)
@@ -111,10 +119,13 @@ def _min_photos(photo_total: int, settings: GroupSettings) -> int:
     return min(photo_total, enough)
 
 
-def _seeds(sample: MaskTable, settings: GroupSettings, min_photos: int) -> _Votes:
-    """Masks that many photos agree with, without those that agree with a better one, and the masks that agree."""
-    agreement = agreeing_masks(sample, settings.seed_iou, settings.min_visible)
-    near, best = agreement.near, agreement.best
+def _seeds(
+    agreement: Agreement, among: Bool[np.ndarray, " n"], table: MaskTable, settings: GroupSettings, min_photos: int
+) -> _Votes:
+    """Masks that many photos agree with, without those that agree with a better one, and the masks that agree; all of
+    them among some of the masks only."""
+    near, best = agreement.near, sparse.csr_matrix(agreement.best.multiply(among[None, :]).multiply(among[:, None]))
+    best.eliminate_zeros()
     score = np.asarray(best.sum(axis=1)).reshape(-1)
     free = np.diff(best.indptr) >= min_photos
     seeds: list[int] = []
@@ -124,7 +135,7 @@ def _seeds(sample: MaskTable, settings: GroupSettings, min_photos: int) -> _Vote
             row = slice(near.indptr[mask], near.indptr[mask + 1])
             free[near.indices[row][near.data[row] >= settings.same_iou]] = False
     fit = best[np.array(seeds, dtype=np.int64)]
-    return _Votes(_weighted(fit, sample), fit)
+    return _Votes(_weighted(fit, table), fit)
 
 
 def _weighted(fit: sparse.csr_matrix, table: MaskTable) -> sparse.csr_matrix:
