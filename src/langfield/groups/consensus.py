@@ -11,9 +11,11 @@ from scipy import sparse
 from ..core.progress import Progress, ProgressEvent, silent
 from .agreement import ROWS_AT_ONCE, Agreement, MaskTable, agreeing_masks, mask_table, sample_voxels, visible_sizes
 from .base import SOLID_SHARE, Groups, PhotoVoxels, no_groups
+from .selection import needed_groups
 from .hierarchy import drop_crossing, parents_of
 
 ROUNDS = 4
+SHARPNESS = 2  # scores sum this power of the fits, so few good ones beat many poor ones
 FEW_PHOTOS = 10  # up to here two photos with a mask are enough
 RIM_SHARE = 0.1  # voxels with less than this share are not even a group's rim
 
@@ -37,7 +39,8 @@ class GroupSettings:
     min_support: float = 0.25
     seed_iou: float = 0.4
     match_iou: float = 0.4
-    same_iou: float = 0.65
+    same_iou: float = 0.85
+    min_gain: float = 0.08
     min_visible: float = 0.25
     min_voxels: int = 5
     sampled_voxels: int = 150
@@ -58,13 +61,25 @@ class _Votes:
     def rows(self, keep: np.ndarray) -> "_Votes":
         return _Votes(self.weight[keep], self.fit[keep])
 
+    def exclusive(self) -> "_Votes":
+        """Each mask votes only for the candidate that it fits best."""
+        top = np.zeros(self.fit.shape[1], dtype=np.float32)
+        np.maximum.at(top, self.fit.indices, self.fit.data)
+        wins = (self.fit.data >= top[self.fit.indices]).astype(np.float32)
+        both = []
+        for matrix in (self.weight, self.fit):
+            won = sparse.csr_matrix((matrix.data * wins, matrix.indices, matrix.indptr), matrix.shape)
+            won.eliminate_zeros()
+            both.append(won)
+        return _Votes(*both)
+
     def and_also(self, others: "_Votes") -> "_Votes":
         stacked = [sparse.vstack(both, format="csr") for both in ((self.weight, others.weight), (self.fit, others.fit))]
         return _Votes(*map(sparse.csr_matrix, stacked))
 
     @property
     def score(self) -> Float32[np.ndarray, " k"]:
-        return np.asarray(self.fit.sum(axis=1), dtype=np.float32).reshape(-1)
+        return np.asarray(self.fit.power(SHARPNESS).sum(axis=1), dtype=np.float32).reshape(-1)
 
     @property
     def photo_count(self) -> np.ndarray:
@@ -101,12 +116,12 @@ def find_groups(
     votes = _seeds(agreement, np.ones(len(sample), dtype=bool), sample, settings, min_photos)
     tell(1)
     for step in range(ROUNDS):
-        if 0 < step < ROUNDS - 1:
-            unclaimed = np.diff(votes.fit.tocsc().indptr) == 0
-            votes = votes.and_also(_seeds(agreement, unclaimed, sample, settings, min_photos))
         shares, known = _voted(votes, sample)
         kept = _distinct(shares >= SOLID_SHARE, known, sample, votes.score, settings.same_iou)
-        votes = _matching(shares[kept] >= SOLID_SHARE, known[kept], sample, settings, exclusive=step > 0)
+        votes = _matching(shares[kept] >= SOLID_SHARE, known[kept], sample, settings)
+        if step > 0:
+            needed = needed_groups(votes.fit, settings.match_iou, settings.min_gain, min_photos)
+            votes = votes.rows(needed).exclusive()
         votes = votes.rows(votes.photo_count >= min_photos)
         tell(step + 2)
     groups = _supported(_voted_fully(votes, table), votes, table, settings, min_photos)
@@ -126,7 +141,7 @@ def _seeds(
     them among some of the masks only."""
     near, best = agreement.near, sparse.csr_matrix(agreement.best.multiply(among[None, :]).multiply(among[:, None]))
     best.eliminate_zeros()
-    score = np.asarray(best.sum(axis=1)).reshape(-1)
+    score = np.asarray(best.power(SHARPNESS).sum(axis=1)).reshape(-1)
     free = np.diff(best.indptr) >= min_photos
     seeds: list[int] = []
     for mask in np.lexsort((np.arange(len(score)), -score)):
@@ -179,7 +194,6 @@ def _matching(
     known: Bool[np.ndarray, "k v"],
     table: MaskTable,
     settings: GroupSettings,
-    exclusive: bool,
 ) -> _Votes:
     """Of each photo the mask that fits a candidate best, where it fits.
 
@@ -188,7 +202,6 @@ def _matching(
         known: the voxels that its voting photos showed: on others nothing is known of it.
         table: masks on the same voxels.
         settings: from when on a mask fits.
-        exclusive: a mask votes for the candidate it fits best, and for none else.
     """
     fits = [
         _fit_of_block(solid[first : first + ROWS_AT_ONCE], known[first : first + ROWS_AT_ONCE], table, settings)
@@ -198,11 +211,6 @@ def _matching(
         none = sparse.csr_matrix((0, len(table)), dtype=np.float32)
         return _Votes(none, none)
     fit = sparse.csr_matrix(sparse.vstack(fits, format="csr"))
-    if exclusive:
-        top = np.zeros(len(table), dtype=np.float32)
-        np.maximum.at(top, fit.indices, fit.data)
-        fit.data[fit.data < top[fit.indices]] = 0.0
-        fit.eliminate_zeros()
     return _Votes(_weighted(fit, table), fit)
 
 
