@@ -4,11 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float16, Float32
-from scipy.sparse import csr_array
 
-from langfield.groups.base import Groups, PhotoVoxels
+from langfield.groups.base import Groups, PhotoVoxels, solid_part
 
-_MEMBER = 0.5
 _MIN_IOU = 0.5  # of a mask with what its photo shows of a group: below, the mask is of something else
 
 
@@ -24,25 +22,18 @@ def mean_group_embeddings(
         photos: masks as sets of the V voxels of a surface.
         embeddings: of each photo's M masks, (M, D).
     """
-    members = _above(groups.members)
-    whole = np.maximum(members.sum(axis=1), 1)
+    members = groups.solid()
+    whole = np.maximum(np.diff(members.indptr), 1)
     total = np.zeros((len(groups.parent), embeddings[0].shape[1] if embeddings else 0), np.float32)
     for photo, of_masks in zip(photos, embeddings, strict=True):
-        masks = _above(photo.masks)
-        shown = members[:, np.nonzero(photo.seen)[0]].sum(axis=1)
+        masks = solid_part(photo.masks)
+        shown = members @ photo.seen.astype(np.float32)
         common = (members @ masks.T).toarray()
-        union = shown[:, None] + masks.sum(axis=1)[None, :] - common
+        union = shown[:, None] + np.diff(masks.indptr)[None, :] - common
         iou = common / np.maximum(union, 1)
         weight = np.clip((iou - _MIN_IOU) / (1 - _MIN_IOU), 0, None) * (shown / whole)[:, None]
         total += weight.astype(np.float32) @ of_masks.astype(np.float32)
     return _unit(total)
-
-
-def _above(shares: csr_array) -> csr_array:
-    """1 where a share is at least a half; nothing elsewhere."""
-    kept = csr_array((np.float32(shares.data >= _MEMBER), shares.indices, shares.indptr), shape=shares.shape)
-    kept.eliminate_zeros()
-    return kept
 
 
 def _unit(rows: Float32[np.ndarray, "g d"]) -> Float16[np.ndarray, "g d"]:

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float16, Float32
 
-from langfield.groups.base import Groups
+from langfield.groups.base import SOLID_SHARE, Groups
 from langfield.groups.surface import GroupSurface
-
-MEMBER = 0.5  # of the photos that show a voxel and its group: from this share on, the voxel is of the group
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class SceneGroups:
         """(V,) the voxels of a group."""
         row = np.zeros(len(self.surface), dtype=np.bool_)
         start, end = self.groups.members.indptr[group : group + 2]
-        row[self.groups.members.indices[start:end]] = self.groups.members.data[start:end] >= MEMBER
+        row[self.groups.members.indices[start:end]] = self.groups.members.data[start:end] >= SOLID_SHARE
         return row
 
     def shares(self, group: int) -> Float32[np.ndarray, " v"]:

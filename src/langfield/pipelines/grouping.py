@@ -5,10 +5,7 @@ agree on what both see are of one thing (`langfield.groups`). Nothing is trained
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -19,16 +16,14 @@ from langfield.core.cameras import Camera
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.sampling import subsample_evenly
 from langfield.core.threads import RAYS_PER_THREAD_RENDERED, torch_threads
-from langfield.encoders.base import ImageTextEncoder
-from langfield.encoders.registry import load_masks
-from langfield.features.mask_bank import MaskBank, build_masks
+from langfield.data.views import Scene
+from langfield.features.mask_bank import MaskBank
 from langfield.groups.base import PhotoVoxels
 from langfield.groups.consensus import GroupSettings, find_groups
 from langfield.groups.counts import count_mask_voxels
 from langfield.groups.embeddings import mean_group_embeddings
 from langfield.groups.scene_groups import SceneGroups
 from langfield.groups.surface import GroupSurface, PixelSizedVoxels, SurfaceSums
-from langfield.data.scene import Scene
 from langfield.models.base import Model
 from langfield.models.geometry import distance_and_points
 from langfield.query.surface_points import on_one_surface
@@ -38,37 +33,11 @@ SIDE_PX = {"cuda": 640, "cpu": 320}  # longest side of what is rendered to see w
 _PIXELS_PER_VOXEL = 1.5
 
 
-@dataclass(frozen=True)
-class Grouping:
-    """Groups of a scene, and what they cost.
-
-    Attributes:
-        groups: that were found.
-        masks: how many masks of photos they were found from.
-        photos: of how many photos.
-        seconds: duration of the stages "masks", "surface" and "groups".
-    """
-
-    groups: SceneGroups
-    masks: int
-    photos: int
-    seconds: dict[str, float]
-
-    def describe(self, card: dict[str, Any]) -> dict[str, Any]:
-        """What run.json says of the groups. Args: card: of the mask encoder."""
-        return {"masks": card, "groups": len(self.groups), "photos": self.photos, "seconds": self.seconds}
-
-
-def grouped_photos(scene: Scene) -> list[int]:
-    """The training photos whose masks are looked at, by index."""
-    return subsample_evenly(scene.train, MAX_PHOTOS)
-
-
 def find_scene_groups(
     model: Model,
     scene: Scene,
     masks: MaskBank,
-    settings: GroupSettings = GroupSettings(),
+    settings: GroupSettings | None = None,
     progress: Progress = silent,
 ) -> SceneGroups:
     """Groups of the surface that a trained model shows to the photos of `masks`.
@@ -89,9 +58,8 @@ def find_scene_groups(
         photos.append(PhotoVoxels(shares, seen, masks[number].predicted_iou))
         progress(ProgressEvent("masks on the surface", number + 1, len(cameras), "photos", time.monotonic() - start))
     groups = find_groups(photos, settings, progress)
-    embeddings = None
-    if all(masks[number].embeddings is not None for number in range(len(cameras))):
-        embeddings = mean_group_embeddings(photos, groups, [masks[n].embeddings for n in range(len(cameras))])
+    known = [of_photo.embeddings for of_photo in masks if of_photo.embeddings is not None]
+    embeddings = mean_group_embeddings(photos, groups, known) if len(known) == len(photos) else None
     return SceneGroups(surface, groups, embeddings)
 
 

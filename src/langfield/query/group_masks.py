@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from langfield.groups.scene_groups import MEMBER, SceneGroups
+from langfield.groups.base import SOLID_SHARE
+from langfield.groups.scene_groups import SceneGroups
 from langfield.models.base import AskableView
 
 _FILL_PX = 2  # a pixel that shows no voxel takes the mean of those that do, so far away both ways
@@ -51,4 +52,4 @@ class GroupsInView:
         """The masks of K groups: the pixels that belong to each by at least half of the photos."""
         if not groups:
             return torch.zeros((0, *self.size), dtype=torch.bool, device=self.voxel.device)
-        return torch.stack([self.shares(group) >= MEMBER for group in groups])
+        return torch.stack([self.shares(group) >= SOLID_SHARE for group in groups])

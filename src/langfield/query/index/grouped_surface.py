@@ -12,13 +12,13 @@ import numpy as np
 from jaxtyping import Float, Int64
 from scipy.sparse import coo_array, csr_array
 
+from langfield.groups.base import SOLID_SHARE, solid_part
 from langfield.groups.scene_groups import SceneGroups
 from langfield.query.index.regions import Region
 from langfield.query.index.surface_voxels import SurfaceVoxels
 
 _MAX_DISTANCE_VOXELS = 1.5  # sides of an index's voxel: small voxels farther away are of none
 _MIN_FIT = 0.3  # a region that no group explains better than that stays as it is
-_MEMBER = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class GroupedSurface:
         shape = (len(small), len(voxels))
         area = coo_array((small.areas[row], (row, nearest[row])), shape=shape).tocsr()
         whole = np.asarray(area.sum(axis=0)).reshape(-1)
-        members = groups.groups.members
-        chosen = csr_array((np.float64(members.data >= _MEMBER), members.indices, members.indptr), shape=members.shape)
+        chosen = csr_array(solid_part(groups.groups.members), dtype=np.float64)
         per_area = np.divide(1, whole, out=np.zeros_like(whole), where=whole > 0)
         share = (chosen @ area).multiply(per_area[None, :]).tocsr()
         share.eliminate_zeros()
@@ -83,12 +82,13 @@ class GroupedSurface:
                 out.append(region)
             elif best not in taken:
                 taken.add(best)
-                out.append(replace(region, group=best))
+                voxels = self.voxels(best)
+                out.append(replace(region, voxels=voxels, core=voxels, group=best))
         return out
 
     def voxels(self, group: int) -> Int64[np.ndarray, " k"]:
         """The index's voxels of which a group has at least half; of a group smaller than voxels, those it is in."""
         start, end = self.share.indptr[group : group + 2]
         voxels, share = self.share.indices[start:end], self.share.data[start:end]
-        large = voxels[share >= _MEMBER]
+        large = voxels[share >= SOLID_SHARE]
         return np.sort(large if len(large) else voxels).astype(np.int64)
