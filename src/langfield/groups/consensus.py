@@ -11,8 +11,8 @@ from scipy import sparse
 from ..core.progress import Progress, ProgressEvent, silent
 from .agreement import ROWS_AT_ONCE, Agreement, MaskTable, agreeing_masks, mask_table, sample_voxels, visible_sizes
 from .base import SOLID_SHARE, Groups, PhotoVoxels, no_groups
-from .selection import needed_groups
 from .hierarchy import drop_crossing, parents_of
+from .selection import needed_groups
 
 ROUNDS = 4
 SHARPNESS = 2  # scores sum this power of the fits, so few good ones beat many poor ones

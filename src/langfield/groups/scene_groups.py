@@ -1,12 +1,13 @@
 """The groups of a scene as a run keeps them: the surface, which groups its voxels belong to, what groups look like."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float16, Float32
+import torch
+from jaxtyping import Float16, Float32
 
-from langfield.groups.base import SOLID_SHARE, Groups
+from langfield.groups.base import Groups
 from langfield.groups.surface import GroupSurface
 
 
@@ -28,12 +29,9 @@ class SceneGroups:
     def __len__(self) -> int:
         return len(self.groups.parent)
 
-    def members(self, group: int) -> Bool[np.ndarray, " v"]:
-        """(V,) the voxels of a group."""
-        row = np.zeros(len(self.surface), dtype=np.bool_)
-        start, end = self.groups.members.indptr[group : group + 2]
-        row[self.groups.members.indices[start:end]] = self.groups.members.data[start:end] >= SOLID_SHARE
-        return row
+    def to(self, device: torch.device | str) -> "SceneGroups":
+        """The same with the surface on another device."""
+        return replace(self, surface=self.surface.to(device))
 
     def shares(self, group: int) -> Float32[np.ndarray, " v"]:
         """(V,) the share of photos by which each voxel belongs to a group."""

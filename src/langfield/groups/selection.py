@@ -10,7 +10,9 @@ from jaxtyping import Int64
 from scipy import sparse
 
 
-def needed_groups(fit: sparse.csr_matrix, unexplained: float, min_gain: float, min_masks: int) -> Int64[np.ndarray, " g"]:
+def needed_groups(
+    fit: sparse.csr_matrix, unexplained: float, min_gain: float, min_masks: int
+) -> Int64[np.ndarray, " g"]:
     """Indices of the candidates that are left, ascending, when those that add least have gone one after another.
 
     Args:

@@ -36,9 +36,7 @@ class PixelSizedVoxels:
     side_over_distance: float
 
     @classmethod
-    def seen_from(
-        cls, camera_centres_scene: Float[np.ndarray, "c 3"], side_over_distance: float
-    ) -> "PixelSizedVoxels":
+    def seen_from(cls, camera_centres_scene: Float[np.ndarray, "c 3"], side_over_distance: float) -> "PixelSizedVoxels":
         """Of cameras at C places, scene frame."""
         mean = camera_centres_scene.mean(axis=0)
         spread = float(np.sqrt(((camera_centres_scene - mean) ** 2).sum(axis=1).mean()))

@@ -6,6 +6,7 @@ agree on what both see are of one thing (`langfield.groups`). Nothing is trained
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,10 +15,10 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera
 from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.core.sampling import subsample_evenly
 from langfield.core.threads import RAYS_PER_THREAD_RENDERED, torch_threads
 from langfield.data.views import Scene
-from langfield.features.mask_bank import MaskBank
+from langfield.encoders.registry import load_masks
+from langfield.features.mask_bank import MaskBank, build_masks
 from langfield.groups.base import PhotoVoxels
 from langfield.groups.consensus import GroupSettings, find_groups
 from langfield.groups.counts import count_mask_voxels
@@ -26,11 +27,53 @@ from langfield.groups.scene_groups import SceneGroups
 from langfield.groups.surface import GroupSurface, PixelSizedVoxels, SurfaceSums
 from langfield.models.base import Model
 from langfield.models.geometry import distance_and_points
+from langfield.pipelines.stages import Log, Stopwatch
+from langfield.query.session import Session
 from langfield.query.surface_points import on_one_surface
+from langfield.runs.directory import load_run, lock_run, save_groups
 
 MAX_PHOTOS = 200  # evenly spread over the training photos
 SIDE_PX = {"cuda": 640, "cpu": 320}  # longest side of what is rendered to see where a mask lies
 _PIXELS_PER_VOXEL = 1.5
+
+
+def add_groups(
+    run: Path, scene: Scene, spec: str, device: torch.device, watch: Stopwatch, progress: Progress, log: Log
+) -> None:
+    """Find the groups of a trained run's surface by masks of its training photos, and save them with the run.
+
+    A run that has groups by the same mask encoder keeps them.
+
+    Args:
+        run: the run directory.
+        scene: that it was trained on.
+        spec: of the mask encoder.
+        watch: gets the stages "masks" and "groups".
+        log: gets lines for people about what was found.
+
+    Raises:
+        UsageError, WeightsError: see `load_masks`.
+        RunError: another process writes the run, or it cannot be written.
+    """
+    with watch.stage("masks"):
+        proposer = load_masks(spec, device)
+    card = proposer.card.identity()
+    known = load_run(run).info.groups
+    if known is not None and known["made_by"] == card:
+        log(f"{run} has its groups: {known['groups']} of {known['photos']} photos' masks")
+        return
+    session = Session.open(run, device=str(device))
+    with watch.stage("masks"):
+        masks = build_masks(scene, grouped_photos(scene), proposer, session.encoder, progress=progress)
+    del proposer
+    with watch.stage("groups"):
+        groups = find_scene_groups(session.model, scene, masks, progress=progress)
+    described = {"masks": spec, "made_by": card, "groups": len(groups), "photos": len(masks)}
+    tensors = {name: torch.from_numpy(array) for name, array in groups.arrays().items()}
+    with lock_run(run):
+        save_groups(run, tensors, described)
+    count = sum(len(of_photo) for of_photo in masks)
+    log(f"{len(groups)} groups from {count:,} masks of {len(masks)} photos")
 
 
 def find_scene_groups(

@@ -18,6 +18,7 @@ from langfield.query.index.regions import Region
 from langfield.query.index.surface_voxels import SurfaceVoxels
 
 _MAX_DISTANCE_VOXELS = 1.5  # sides of an index's voxel: small voxels farther away are of none
+_SAME = 0.5  # of the smaller of two groups, from which on in both they answer as one
 _MIN_FIT = 0.3  # a region that no group explains better than that stays as it is
 
 
@@ -71,20 +72,26 @@ class GroupedSurface:
         return common / np.maximum(union, 1e-12)
 
     def explained(self, regions: Sequence[Region], relevancy: Float[np.ndarray, " v"]) -> list[Region]:
-        """The regions with those replaced by groups that a group explains, in their order; of two that the same group
-        explains, the first."""
+        """The regions with those replaced by groups that a group explains, in their order. Of two regions whose groups
+        are the same, or one of which is mostly inside the other, the first stays: they are of one thing."""
         out: list[Region] = []
-        taken: set[int] = set()
+        taken: list[int] = []
         for region in regions:
             fits = self.fits(region, relevancy)
             best = int(fits.argmax()) if len(fits) else -1
             if best < 0 or fits[best] < _MIN_FIT:
                 out.append(region)
-            elif best not in taken:
-                taken.add(best)
+            elif all(self._common(best, other) < _SAME for other in taken):
+                taken.append(best)
                 voxels = self.voxels(best)
                 out.append(replace(region, voxels=voxels, core=voxels, group=best))
         return out
+
+    def _common(self, group: int, other: int) -> float:
+        """The share of the smaller of two groups that is in both."""
+        one, two = (self.share[[which]].toarray().reshape(-1) for which in (group, other))
+        smaller = min(float((self.area * one).sum()), float((self.area * two).sum()))
+        return float((self.area * np.minimum(one, two)).sum()) / max(smaller, 1e-12)
 
     def voxels(self, group: int) -> Int64[np.ndarray, " k"]:
         """The index's voxels of which a group has at least half; of a group smaller than voxels, those it is in."""
