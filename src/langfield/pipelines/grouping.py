@@ -37,6 +37,11 @@ SIDE_PX = {"cuda": 640, "cpu": 320}  # longest side of what is rendered to see w
 _PIXELS_PER_VOXEL = 1.5
 
 
+def grouped_photos(scene: Scene) -> list[int]:
+    """The training photos whose masks are looked at, by index."""
+    return subsample_evenly(scene.train, MAX_PHOTOS)
+
+
 def add_groups(
     run: Path, scene: Scene, spec: str, device: torch.device, watch: Stopwatch, progress: Progress, log: Log
 ) -> None:

@@ -149,7 +149,7 @@ def _replace_file(path: Path, name: str, stage: Callable[[Path], FileRecord], ch
     """Replace one file of a run, and some keys of its run.json, all or nothing."""
     settle(path)
     try:
-        described = read_json(path / _INFO) | changes
+        described = read_json(path / _INFO) | dict(changes)
         record = stage(path / name)
         described["files"][name] = {"sha256": record.sha256, "size": record.size}
         stage_bytes(path / _INFO, json_bytes(described))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int64
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import coo_matrix, csr_matrix, diags
 
 from langfield.groups.base import SOLID_SHARE, solid_part
 from langfield.groups.scene_groups import SceneGroups
@@ -31,7 +31,7 @@ class GroupedSurface:
         area: (V,) how much surface each voxel holds, squared scene units.
     """
 
-    share: csr_array
+    share: csr_matrix
     area: Float[np.ndarray, " v"]
 
     @classmethod
@@ -42,11 +42,11 @@ class GroupedSurface:
         known = nearest >= 0
         row = np.nonzero(known)[0]
         shape = (len(small), len(voxels))
-        area = coo_array((small.areas[row], (row, nearest[row])), shape=shape).tocsr()
+        area = csr_matrix(coo_matrix((small.areas[row], (row, nearest[row])), shape=shape))
         whole = np.asarray(area.sum(axis=0)).reshape(-1)
-        chosen = csr_array(solid_part(groups.groups.members), dtype=np.float64)
+        solid = solid_part(groups.groups.members).astype(np.float64)
         per_area = np.divide(1, whole, out=np.zeros_like(whole), where=whole > 0)
-        share = (chosen @ area).multiply(per_area[None, :]).tocsr()
+        share = csr_matrix(solid @ area @ diags(per_area))
         share.eliminate_zeros()
         return cls(share, whole)
 
