@@ -28,7 +28,9 @@ def write_card(folder: Path, figures: Figures, record: Mapping[str, Any]) -> Non
     """Write the three files beside the weights. Args: figures: by the name of what was evaluated on, see `evaluate`.
     record: see `train.RECORD`."""
     (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    (folder / "langfield_card.json").write_text(json.dumps({"licence": "Apache-2.0"}, indent=2) + "\n", encoding="utf-8")
+    (folder / "langfield_card.json").write_text(
+        json.dumps({"licence": "Apache-2.0"}, indent=2) + "\n", encoding="utf-8"
+    )
     size_mb = (folder / WEIGHTS).stat().st_size / 1e6
     (folder / "CARD.md").write_text(_card(figures, record, size_mb), encoding="utf-8")
 
@@ -46,8 +48,8 @@ def _card(figures: Figures, record: Mapping[str, Any], size_mb: float) -> str:
     return f"""# builtin:masks
 
 A small SAM in transformers' format ({size_mb:.1f} MB in float16), trained from scratch by `training/masks/train.py` in
-{total_steps(record):,} steps on {record["pictures"]:,} rendered pictures of {record["scenes"]:,} synthetic scenes of things on
-a table (`langfield_synthetic`). No photograph and no mask from elsewhere was used.
+{total_steps(record):,} steps on {record["pictures"]:,} rendered pictures of {record["scenes"]:,} synthetic scenes of
+things on a table (`langfield_synthetic`). No photograph and no mask from elsewhere was used.
 
 One click gives three candidates, always in this order: the part, the thing, the set of equal things at that place. A
 thing without parts or equals is given by these candidates too. A box, and several clicks, ask for one mask.

@@ -67,7 +67,9 @@ class Drawer:
         upright = self._rand(count) < 0.4
         usual = self._rand(count) < 0.65
         width = torch.where(usual | ~upright, side, (ratio * side).round())
-        height = torch.where(usual, round(side * store.height_px / store.width_px), torch.where(upright, side, (ratio * side).round()))
+        height = torch.where(
+            usual, round(side * store.height_px / store.width_px), torch.where(upright, side, (ratio * side).round())
+        )
         return width.float(), height.float()
 
     def _view(self, count: int, width: Tensor, height: Tensor) -> tuple[Tensor, ...]:
@@ -102,7 +104,8 @@ class Drawer:
         middle_x = store.width_px / 2 + (self._rand(count) - 0.5) * free_x
         middle_y = store.height_px / 2 + (self._rand(count) - 0.5) * free_y
         cos, sin, flip, middle_x, middle_y, width, height = (
-            v[:, None, None] for v in (angle.cos() * scale, angle.sin() * scale, flip, middle_x, middle_y, width, height)
+            v[:, None, None]
+            for v in (angle.cos() * scale, angle.sin() * scale, flip, middle_x, middle_y, width, height)
         )
         right, down = (self._x - width / 2) * flip, self._y - height / 2
         return middle_x + cos * right - sin * down, middle_y + sin * right + cos * down

@@ -64,7 +64,7 @@ def _attend(qkv: Tensor, positions: Weights, heads: int, window: int) -> Tensor:
 
 
 def upscaled_masks(keys: Tensor, hyper: Tensor, weights: Weights, eps: float) -> Tensor:
-    """Logits (Q, k, cells·16) of masks, in the order of `cells_first`. Args: keys: (Q, cells, C). hyper: (Q, k, C/8)."""
+    """Logits (Q, k, cells·16) of masks, in `cells_first`'s order. Args: keys: (Q, cells, C). hyper: (Q, k, C/8)."""
     up1, bias1, norm, bias, up2, bias2 = weights
     count, cells, _ = keys.shape
     x = linear(keys, up1.permute(2, 3, 1, 0).flatten(0, 2), bias1.repeat(4)).view(count, cells, 4, -1)
@@ -102,7 +102,9 @@ class Fast:
             raise ValueError(f"{self.cells} cells a side are no multiple of the window, {vision.window_size}")
         self._offsets, self._place = position_channels(vision.window_size, model.device)
         self._block: Callable[..., Tensor] = torch.compile(block, dynamic=False) if compiled else block
-        self._upscaled: Callable[..., Tensor] = torch.compile(upscaled_masks, dynamic=False) if compiled else upscaled_masks
+        self._upscaled: Callable[..., Tensor] = (
+            torch.compile(upscaled_masks, dynamic=False) if compiled else upscaled_masks
+        )
 
     def _cast(self, *tensors: Tensor) -> Weights:
         return tuple(tensor.to(self.dtype) for tensor in tensors)

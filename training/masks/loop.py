@@ -178,6 +178,9 @@ class Trainer:
         self.warm_up()
         started = noted = saved = time.perf_counter()
         begin, end = args.part
+        seconds = args.seconds
+        if args.until:  # waiting for scenes and compiling took what they took
+            seconds = max(min(seconds or math.inf, args.until - time.time()), 1e-3)
         number = since = 0
         while True:
             if number % _IN_FLIGHT == 0:
@@ -185,7 +188,7 @@ class Trainer:
                     torch.cuda.synchronize()
                 for scene in watcher.arrived() if watcher else ():
                     self.take(scene)
-            by_time = (time.perf_counter() - started) / args.seconds if args.seconds else 0.0
+            by_time = (time.perf_counter() - started) / seconds if seconds else 0.0
             over = max(by_time, number / args.steps if args.steps else 0.0)
             if over >= 1:
                 break

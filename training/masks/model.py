@@ -62,6 +62,8 @@ def build_model(config: SamConfig, seed: int = 0) -> SamModel:
     encoder: Any = model.vision_encoder
     with torch.no_grad():
         for name, parameter in model.named_parameters():
+            if "rel_pos" in name:
+                continue
             if name.startswith("mask_decoder.upscale_conv") and parameter.ndim == 4:
                 nn.init.trunc_normal_(parameter, std=parameter.shape[0] ** -0.5)
             elif parameter.ndim == 2 and any(word in name for word in ("proj", "lin", "qkv", "layers.")):

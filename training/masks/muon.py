@@ -11,14 +11,14 @@ from torch import Tensor
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic iteration; singular values end in about [0.7, 1.2]
 
 
-def orthogonalised(matrices: Tensor, steps: int = 5, dtype: torch.dtype = torch.bfloat16) -> Tensor:
-    """(n, r, c) → the same with all singular values near 1 (Newton-Schulz)."""
+def orthogonalised(matrices: Tensor, steps: int = 5) -> Tensor:
+    """(n, r, c) → the same with all singular values near 1 (Newton-Schulz); on a GPU in bfloat16, which is enough."""
     a, b, c = _COEFFICIENTS
-    x = matrices.to(dtype)
+    x = matrices.bfloat16() if matrices.is_cuda else matrices
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.mT
-    x = x / (x.float().norm(dim=(1, 2), keepdim=True) + 1e-7).to(dtype)
+    x = x / (x.float().norm(dim=(1, 2), keepdim=True) + 1e-7).to(x.dtype)
     for _ in range(steps):
         gram = x @ x.mT
         x = a * x + (b * gram + c * (gram @ gram)) @ x

@@ -86,9 +86,6 @@ def main(given: list[str] | None = None) -> None:
             if count == args.tars:
                 pool.shutdown(wait=False, cancel_futures=True)
                 break
-        for left in args.out.glob("pictures*.tar"):
-            if args.tars and int(left.stem[len("pictures") :]) >= args.tars:
-                left.unlink()  # begun before the count was reached
 
 
 if __name__ == "__main__":

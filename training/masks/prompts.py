@@ -75,7 +75,9 @@ class Prompter:
             deep = torch.where(same, deep * 12, deep)
         deep = deep.flatten(1) * known
         flat = known.float()
-        area, depth = (torch.zeros(len(thing), _LABELS, device=thing.device).scatter_add_(1, label, w) for w in (flat, deep))
+        area, depth = (
+            torch.zeros(len(thing), _LABELS, device=thing.device).scatter_add_(1, label, w) for w in (flat, deep)
+        )
         prior = torch.where(area >= 12, self._prior, 0.0)
         even, middle = (torch.gather(prior / total.clamp(min=1e-6), 1, label) for total in (area, depth))
         return flat * even, deep * middle
@@ -104,13 +106,17 @@ class Prompter:
         counts, side = self.counts, labels.shape[-1]
         even, middle = self.weights(labels[THING])
         single = counts.boxes + counts.several
-        pixels = torch.cat([self._pixels(even, counts.anywhere + single, side), self._pixels(middle, counts.middle, side)], 1)
+        pixels = torch.cat(
+            [self._pixels(even, counts.anywhere + single, side), self._pixels(middle, counts.middle, side)], 1
+        )
         split = (counts.anywhere, counts.boxes, counts.several, counts.middle)
         anywhere, boxed, several, central = pixels.split(split, 1)
         pixels = torch.cat([anywhere, central, boxed, several], 1)
         asked = torch.gather(labels.flatten(2), 2, pixels.expand(3, -1, -1))  # (3, B, P)
         clicks = counts.anywhere + counts.middle
-        level = self._levels[(self._rand(len(even), single) * len(self._levels)).long().clamp(max=len(self._levels) - 1)]
+        level = self._levels[
+            (self._rand(len(even), single) * len(self._levels)).long().clamp(max=len(self._levels) - 1)
+        ]
         truth, chosen = self._truth(labels, asked, clicks, level)
         boxes = self._boxes(labels, asked[:, :, clicks : clicks + counts.boxes], level[:, : counts.boxes])
         more, more_labels = self._more(even, pixels[:, clicks + counts.boxes :], chosen[:, counts.boxes :], side)
@@ -176,9 +182,11 @@ class Prompter:
 def _rows(masks: Tensor, cells: int, side: int) -> Tensor:
     """(B, s, cells²·16) in the order of cells → (B, s, S/2·S/2) in rows, nearest."""
     pictures = as_pictures(masks)
-    again = side // 2 // pictures.shape[-1]
-    if again > 1:
-        pictures = pictures.repeat_interleave(again, -1).repeat_interleave(again, -2)
+    finer, coarser = pictures.shape[-1] // (side // 2), side // 2 // pictures.shape[-1]
+    if finer > 1:
+        pictures = pictures[..., ::finer, ::finer]
+    elif coarser > 1:
+        pictures = pictures.repeat_interleave(coarser, -1).repeat_interleave(coarser, -2)
     return pictures.flatten(-2)
 
 

@@ -25,13 +25,20 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="*", help="folders of NNNNN.npz, or of packed scenes (pack.py)")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--watch", type=Path, nargs="+", default=[], help="folders to take NNNNN.npz from as they appear")
+    parser.add_argument(
+        "--watch", type=Path, nargs="+", default=[], help="folders to take NNNNN.npz from as they appear"
+    )
     parser.add_argument("--first", type=int, default=40, help="with --watch: scenes to wait for before the first step")
     parser.add_argument("--start", type=Path, help="folder of the weights to begin with")
-    parser.add_argument("--ids", type=Path, nargs="+", default=[], help="folders of images/ and gt/*_ids.png to evaluate on")
+    parser.add_argument(
+        "--ids", type=Path, nargs="+", default=[], help="folders of images/ and gt/*_ids.png to evaluate on"
+    )
     parser.add_argument("--seconds", type=float, help="train so long (default 500 if no --steps)")
+    parser.add_argument("--until", type=float, help="end the loop by this time (seconds since 1970) at the latest")
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--part", type=float, nargs=2, default=(0.0, 1.0), help="which part of the schedule this run is")
+    parser.add_argument(
+        "--part", type=float, nargs=2, default=(0.0, 1.0), help="which part of the schedule this run is"
+    )
     parser.add_argument("--batch", type=int, default=32, help="pictures a step")
     counts = Counts()
     for name in ("anywhere", "middle", "boxes", "several"):
@@ -92,6 +99,7 @@ def main(given: list[str] | None = None) -> None:
     started = time.perf_counter()
     torch.manual_seed(args.seed)
     torch.set_float32_matmul_precision("high")
+    torch.backends.cuda.enable_cudnn_sdp(False)  # flash attention needs no plan for each shape
     scenes = read_scenes(args.data)
     watcher = Watcher(args.watch, {scene.number for scene in scenes}) if args.watch else None
     store, held_out = filled_store(scenes, watcher, args)
