@@ -19,6 +19,7 @@ from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.data.masks import used_pixels
 from langfield.data.views import Scene, View
 from langfield.encoders.base import ImageTextEncoder
+from langfield.encoders.masks.base import MaskProposer
 from langfield.features.cache import FeatureCache, default_cache_dir, entry_key
 from langfield.features.mask_crops import BLUR_SIGMA, CROP_MARGIN, encode_masks
 from langfield.features.run_lengths import RunLengths, encode_runs
@@ -118,7 +119,7 @@ class MaskBank:
 class _Makers:
     """Who makes masks and embeddings, and where they are kept."""
 
-    proposer: Any
+    proposer: MaskProposer
     image_text: ImageTextEncoder | None
     cache: FeatureCache
 
@@ -135,7 +136,7 @@ class _Photo:
 def build_masks(
     scene: Scene,
     view_indices: Sequence[int],
-    proposer: Any,
+    proposer: MaskProposer,
     image_text: ImageTextEncoder | None = None,
     cache_dir: Path | None = None,
     progress: Progress = silent,
