@@ -246,14 +246,17 @@ def _compute(photos: Sequence[_Photo], makers: _Makers, found: dict[_Photo, Mask
             masks = _cached_masks(photo, makers.cache)
             is_new = masks is None
             masks = _proposed(picture, photo.view, makers) if masks is None else masks
-            embeddings = _embedded(picture, masks, makers)
+            embeddings = None
+            if makers.image_text is not None:
+                # The count stays; listeners hear that the work goes on.
+                rows = encode_masks(picture, masks.runs, makers.image_text, lambda crops, done=done: report(done))
+                embeddings = to_host(rows)
             if under_way is not None:
                 found[photos[done - 1]] = under_way.result()
-                report(done)
             under_way = writer.submit(_store, photo, masks, is_new, embeddings, makers.cache)
+            report(done + 1)
         if under_way is not None:
             found[photos[-1]] = under_way.result()
-            report(len(photos))
 
 
 def _proposed(picture: Picture, view: View, makers: _Makers) -> MasksOfPhoto:
@@ -265,11 +268,6 @@ def _proposed(picture: Picture, view: View, makers: _Makers) -> MasksOfPhoto:
     kept = np.flatnonzero(runs.areas_px >= MIN_AREA_PX)
     scores = torch.stack([proposed.predicted_iou, proposed.stability]).float().cpu().numpy()[:, kept]
     return MasksOfPhoto(runs.taken(kept), scores[0], scores[1], None)
-
-
-def _embedded(picture: Picture, masks: MasksOfPhoto, makers: _Makers) -> Callable[[], np.ndarray] | None:
-    """Starts making the masks' embeddings; the result waits for them."""
-    return None if makers.image_text is None else to_host(encode_masks(picture, masks.runs, makers.image_text))
 
 
 def _store(

@@ -5,7 +5,7 @@ black, as in the pyramid. What is not in the mask is blurred: of that, of darken
 names things best (docs/benchmarks/masks.md).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -23,19 +23,29 @@ BLUR_SIGMA = 0.05  # of the background, of the crop's side
 _MASK_PIXELS_AT_ONCE = 2**25  # in float32 with their halvings: 180 MB
 
 
-def encode_masks(image: UInt8[Tensor, "h w 3"], masks: RunLengths, encoder: ImageTextEncoder) -> Float16[Tensor, "m d"]:
+def encode_masks(
+    image: UInt8[Tensor, "h w 3"],
+    masks: RunLengths,
+    encoder: ImageTextEncoder,
+    on_batch: Callable[[int], None] = lambda crops: None,
+) -> Float16[Tensor, "m d"]:
     """Unit embeddings of a photo's masks, on the encoder's device. When the device runs out of memory the batch is
     halved, down to single crops.
 
     Args:
         image: 8-bit sRGB on the encoder's device.
         masks: of this photo, none empty.
+        on_batch: called with the number of crops handed to the device so far.
     """
 
     def encode(batch: int) -> Float16[Tensor, "m d"]:
-        crops = rebatched(mask_crops(image, masks, encoder.card.input_size_px, batch), batch)
-        none = torch.zeros(0, encoder.card.embed_dim, dtype=torch.float16, device=image.device)
-        return torch.cat([none, *(encoder.encode_images(some).half() for some in crops)])
+        rows = torch.empty(len(masks), encoder.card.embed_dim, dtype=torch.float16, device=image.device)
+        done = 0
+        for crops in rebatched(mask_crops(image, masks, encoder.card.input_size_px, batch), batch):
+            rows[done : done + len(crops)] = encoder.encode_images(crops)
+            done += len(crops)
+            on_batch(done)
+        return rows
 
     return with_batches_that_fit(encode, batch_size(encoder, len(masks)))
 
