@@ -1,7 +1,6 @@
 """Encoders whose answers are known, and scenes of small drawn photos."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from langfield.core.cameras import Camera
 from langfield.core.transforms import Similarity
 from langfield.data.views import Scene, View
 from langfield.encoders.base import EncoderCard
+from langfield.encoders.masks.base import PromptableImage, ProposedMasks
 
 
 class ColourEncoder:
@@ -99,16 +99,7 @@ def make_scene(tmp_path: Path, draw) -> Callable[..., Scene]:
     return scene
 
 
-@dataclass(frozen=True)
-class MadeMasks:
-    """What a proposer gives."""
-
-    masks: Tensor
-    predicted_iou: Tensor
-    stability: Tensor
-
-
-class CellProposer:
+class QuartersProposer:
     """Proposes the photo's quarters, all of it, its brighter half and one pixel, the surest first."""
 
     device = torch.device("cpu")
@@ -117,7 +108,7 @@ class CellProposer:
         self.card = EncoderCard("test:quarters", weights, "5" * 64, 1, 4, (0.0,) * 3, (1.0,) * 3, "bilinear", "none", 0)
         self.photos = 0
 
-    def propose(self, image: Tensor) -> MadeMasks:
+    def propose(self, image: Tensor) -> ProposedMasks:
         self.photos += 1
         height, width = image.shape[:2]
         masks = torch.zeros(7, height, width, dtype=torch.bool)
@@ -127,9 +118,12 @@ class CellProposer:
             masks[quarter, rows, columns] = True
         brightness = image.float().mean(dim=2)
         masks[4], masks[5], masks[6, 0, 0] = True, brightness > brightness.median(), True
-        return MadeMasks(masks, torch.linspace(0.9, 0.3, 7), torch.linspace(1, 0.4, 7))
+        return ProposedMasks(masks, torch.linspace(0.9, 0.3, 7), torch.linspace(1, 0.4, 7))
+
+    def embed(self, image: Tensor) -> PromptableImage:
+        raise AssertionError("nobody prompts it")
 
 
 @pytest.fixture(scope="session")
-def quarters() -> Callable[..., CellProposer]:
-    return CellProposer
+def quarters() -> Callable[..., QuartersProposer]:
+    return QuartersProposer

@@ -175,6 +175,12 @@ def test_progress_counts_photos_to_the_end(make_scene, quarters, cache):
     assert masks[1].eta_seconds > 0
 
 
+def test_progress_goes_on_while_crops_are_encoded(make_scene, quarters, colours, cache):
+    events = []
+    build_masks(make_scene(*SIZES), [0, 1, 2], quarters(), colours(), cache, events.append)
+    assert [event.done for event in events if event.stage == "masks"] == [0, 0, 1, 1, 2, 2, 3]
+
+
 def test_embeddings_that_are_not_finite_are_not_kept(make_scene, quarters, colours, cache):
     encoder = colours()
     encoder.encode_images = lambda crops: torch.full((len(crops), 13), float("nan"))

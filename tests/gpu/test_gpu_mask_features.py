@@ -1,4 +1,4 @@
-"""Masks on a GPU: the same run lengths, pictures and crops as on a CPU, in little memory, without waits for each mask."""
+"""Masks on a GPU: run lengths, pictures and crops as on a CPU, in little memory, without a wait for each mask."""
 
 import numpy as np
 import pytest

@@ -19,6 +19,7 @@ from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.data.masks import used_pixels
 from langfield.data.views import Scene, View
 from langfield.encoders.base import ImageTextEncoder
+from langfield.encoders.masks.base import MaskProposer
 from langfield.features.cache import FeatureCache, default_cache_dir, entry_key
 from langfield.features.mask_crops import BLUR_SIGMA, CROP_MARGIN, encode_masks
 from langfield.features.run_lengths import RunLengths, encode_runs
@@ -118,7 +119,7 @@ class MaskBank:
 class _Makers:
     """Who makes masks and embeddings, and where they are kept."""
 
-    proposer: Any
+    proposer: MaskProposer
     image_text: ImageTextEncoder | None
     cache: FeatureCache
 
@@ -135,7 +136,7 @@ class _Photo:
 def build_masks(
     scene: Scene,
     view_indices: Sequence[int],
-    proposer: Any,
+    proposer: MaskProposer,
     image_text: ImageTextEncoder | None = None,
     cache_dir: Path | None = None,
     progress: Progress = silent,
@@ -245,14 +246,17 @@ def _compute(photos: Sequence[_Photo], makers: _Makers, found: dict[_Photo, Mask
             masks = _cached_masks(photo, makers.cache)
             is_new = masks is None
             masks = _proposed(picture, photo.view, makers) if masks is None else masks
-            embeddings = _embedded(picture, masks, makers)
+            embeddings = None
+            if makers.image_text is not None:
+                # The count stays; listeners hear that the work goes on.
+                rows = encode_masks(picture, masks.runs, makers.image_text, lambda crops, done=done: report(done))
+                embeddings = to_host(rows)
             if under_way is not None:
                 found[photos[done - 1]] = under_way.result()
-                report(done)
             under_way = writer.submit(_store, photo, masks, is_new, embeddings, makers.cache)
+            report(done + 1)
         if under_way is not None:
             found[photos[-1]] = under_way.result()
-            report(len(photos))
 
 
 def _proposed(picture: Picture, view: View, makers: _Makers) -> MasksOfPhoto:
@@ -264,11 +268,6 @@ def _proposed(picture: Picture, view: View, makers: _Makers) -> MasksOfPhoto:
     kept = np.flatnonzero(runs.areas_px >= MIN_AREA_PX)
     scores = torch.stack([proposed.predicted_iou, proposed.stability]).float().cpu().numpy()[:, kept]
     return MasksOfPhoto(runs.taken(kept), scores[0], scores[1], None)
-
-
-def _embedded(picture: Picture, masks: MasksOfPhoto, makers: _Makers) -> Callable[[], np.ndarray] | None:
-    """Starts making the masks' embeddings; the result waits for them."""
-    return None if makers.image_text is None else to_host(encode_masks(picture, masks.runs, makers.image_text))
 
 
 def _store(

@@ -5,7 +5,7 @@ black, as in the pyramid. What is not in the mask is blurred: of that, of darken
 names things best (docs/benchmarks/masks.md).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -23,19 +23,29 @@ BLUR_SIGMA = 0.05  # of the background, of the crop's side
 _MASK_PIXELS_AT_ONCE = 2**25  # in float32 with their halvings: 180 MB
 
 
-def encode_masks(image: UInt8[Tensor, "h w 3"], masks: RunLengths, encoder: ImageTextEncoder) -> Float16[Tensor, "m d"]:
+def encode_masks(
+    image: UInt8[Tensor, "h w 3"],
+    masks: RunLengths,
+    encoder: ImageTextEncoder,
+    on_batch: Callable[[int], None] = lambda crops: None,
+) -> Float16[Tensor, "m d"]:
     """Unit embeddings of a photo's masks, on the encoder's device. When the device runs out of memory the batch is
     halved, down to single crops.
 
     Args:
         image: 8-bit sRGB on the encoder's device.
         masks: of this photo, none empty.
+        on_batch: called with the number of crops handed to the device so far.
     """
 
     def encode(batch: int) -> Float16[Tensor, "m d"]:
-        crops = rebatched(mask_crops(image, masks, encoder.card.input_size_px, batch), batch)
-        none = torch.zeros(0, encoder.card.embed_dim, dtype=torch.float16, device=image.device)
-        return torch.cat([none, *(encoder.encode_images(some).half() for some in crops)])
+        rows = torch.empty(len(masks), encoder.card.embed_dim, dtype=torch.float16, device=image.device)
+        done = 0
+        for crops in rebatched(mask_crops(image, masks, encoder.card.input_size_px, batch), batch):
+            rows[done : done + len(crops)] = encoder.encode_images(crops)
+            done += len(crops)
+            on_batch(done)
+        return rows
 
     return with_batches_that_fit(encode, batch_size(encoder, len(masks)))
 
@@ -72,40 +82,42 @@ def square_crops(
 ) -> Float[Tensor, "m c s s"]:
     """A square of each picture, or all squares of one picture, resized; zero outside of the picture.
 
-    Each crop is sampled at twice its size, bilinearly, from the picture halved (2×2 means) as often as leaves at least
-    a pixel to a sample, and halved itself then: so what is shrunk is averaged.
+    A crop that is enlarged is sampled bilinearly. One that is shrunk is sampled at twice its size, from the picture
+    halved (2×2 means) until samples are at most a pixel apart, and halved itself then: so what is shrunk is averaged.
 
     Args:
         pictures: as many as squares, or one.
         squares: x and y of the centre (pixel centres at +0.5) and side, in pixels.
     """
-    samples = 2 * size_px
-    halvings = np.log2(np.maximum(squares[:, 2] / samples, 1)).astype(np.int64)
-    unit = (torch.arange(samples, device=pictures.device) + 0.5) / samples - 0.5
+    shrinkings = np.ceil(np.log2(np.maximum(squares[:, 2] / size_px, 1))).astype(np.int64)
     out = pictures.new_empty(len(squares), pictures.shape[1], size_px, size_px)
-    for level in range(halvings.max(initial=-1) + 1):
-        if level:
+    for shrinking in range(shrinkings.max(initial=-1) + 1):
+        if shrinking > 1:
             pictures = torch.nn.functional.avg_pool2d(pictures, 2, ceil_mode=True)
-        of_level = np.flatnonzero(halvings == level)
-        if len(of_level):
-            where = to_device_async(of_level, out.device, np.int64)
-            x, y, side = to_device_async(squares[of_level] / 2**level, out.device).unbind(1)
-            height, width = pictures.shape[2:]
-            column = 2 * (x[:, None] + side[:, None] * unit) / width - 1
-            row = 2 * (y[:, None] + side[:, None] * unit) / height - 1
-            grid = torch.stack(torch.broadcast_tensors(column[:, None, :], row[:, :, None]), dim=-1)
-            out[where] = _sampled(pictures if len(pictures) == 1 else pictures[where], grid)
+        alike = np.flatnonzero(shrinkings == shrinking)
+        if len(alike):
+            which = to_device_async(alike, out.device, np.int64)
+            where = to_device_async(squares[alike] / 2 ** max(shrinking - 1, 0), out.device)
+            some = pictures if len(pictures) == 1 else pictures[which]
+            sampled = _sampled(some, where, size_px * min(shrinking + 1, 2))
+            out[which] = torch.nn.functional.avg_pool2d(sampled, 2) if shrinking else sampled
     return out
 
 
-def _sampled(pictures: Float[Tensor, "p c h w"], grid: Float[Tensor, "k t t 2"]) -> Float[Tensor, "k c s s"]:
-    """Samples of each picture, or of the one picture, and means of 2×2 of them."""
-    if len(pictures) == 1:
-        below_each_other = torch.nn.functional.grid_sample(pictures, grid.flatten(0, 1)[None], align_corners=False)
-        sampled = below_each_other[0].unflatten(1, grid.shape[:2]).transpose(0, 1)
-    else:
-        sampled = torch.nn.functional.grid_sample(pictures, grid, align_corners=False)
-    return torch.nn.functional.avg_pool2d(sampled, 2)
+def _sampled(
+    pictures: Float[Tensor, "p c h w"], squares: Float[Tensor, "k 3"], samples: int
+) -> Float[Tensor, "k c t t"]:
+    """Bilinear samples of squares, evenly spread, of each picture or all of the one picture."""
+    x, y, side = squares.unbind(1)
+    height, width = pictures.shape[2:]
+    unit = (torch.arange(samples, device=pictures.device) + 0.5) / samples - 0.5
+    column = 2 * (x[:, None] + side[:, None] * unit) / width - 1
+    row = 2 * (y[:, None] + side[:, None] * unit) / height - 1
+    grid = torch.stack(torch.broadcast_tensors(column[:, None, :], row[:, :, None]), dim=-1)
+    if len(pictures) > 1:
+        return torch.nn.functional.grid_sample(pictures, grid, align_corners=False)
+    below_each_other = torch.nn.functional.grid_sample(pictures, grid.flatten(0, 1)[None], align_corners=False)
+    return below_each_other[0].unflatten(1, grid.shape[:2]).transpose(0, 1)
 
 
 def before_blurred(sharp: Float[Tensor, "m 3 s s"], inside: Float[Tensor, "m 1 s s"]) -> Float[Tensor, "m 3 s s"]:
