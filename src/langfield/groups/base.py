@@ -29,7 +29,9 @@ class PhotoVoxels:
     def __post_init__(self) -> None:
         expected = (len(self.predicted_iou), len(self.seen))
         if self.masks.shape != expected:
-            raise ValueError(f"masks of shape {self.masks.shape} do not fit {expected[0]} masks of {expected[1]} voxels")
+            raise ValueError(
+                f"masks of shape {self.masks.shape} do not fit {expected[0]} masks of {expected[1]} voxels"
+            )
 
 
 @dataclass(frozen=True)
