@@ -45,12 +45,13 @@ def test_a_photo_that_shows_nothing_has_masks_of_nothing():
     assert not seen.any()
 
 
-def test_exact_masks_give_exact_things_and_the_table(scene):
+def test_exact_masks_give_exact_things_parts_and_the_table(scene):
     photos = made_photos(scene, 12, NO_ERRORS)
     groups = find_groups(photos)
     seen = well_seen(photos)
     truth = scene.truth()
     assert overlaps(groups, truth["things"], seen).max(axis=1).min() >= 0.95
+    assert overlaps(groups, truth["parts"], seen).max(axis=1).min() >= 0.9
     assert overlaps(groups, (scene.thing == -1)[None], seen).max() >= 0.98
 
 

@@ -149,8 +149,8 @@ def _seeds(
     for mask in np.lexsort((np.arange(len(score)), -score)):
         if free[mask]:
             seeds.append(int(mask))
-            row = slice(near.indptr[mask], near.indptr[mask + 1])
-            free[near.indices[row][near.data[row] >= SEED_SAME]] = False
+            row = slice(best.indptr[mask], best.indptr[mask + 1])
+            free[best.indices[row][best.data[row] >= SEED_SAME]] = False
     fit = best[np.array(seeds, dtype=np.int64)]
     return _Votes(_weighted(fit, table), fit)
 
