@@ -12,6 +12,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"core"},
     "encoders": {"core"},
     "features": {"core", "data", "encoders"},
+    "groups": {"core", "ops"},
     "fields": {"core", "ops"},
     "renderers": {"core", "ops", "fields"},
     "models": {"core", "ops", "features", "fields", "renderers"},

@@ -39,7 +39,7 @@ class MadeScene:
 def made_scene(seed: int, thing_count: int = 12, voxel: float = 0.015) -> MadeScene:
     """Boxes and spheres on a table of one metre, each of two parts, upper and lower."""
     rng = np.random.default_rng(seed)
-    cells = int(round(1.0 / voxel))
+    cells = round(1.0 / voxel)
     label = np.full((cells, cells, int(0.3 / voxel)), -1)
     part = label.copy()
     grid = np.stack(np.meshgrid(*(np.arange(n) + 0.5 for n in label.shape), indexing="ij"), axis=-1) * voxel

@@ -68,7 +68,7 @@ def mask_table(photos: Sequence[PhotoVoxels], min_voxels: int) -> MaskTable:
 
 
 def sample_voxels(table: MaskTable, per_mask: int) -> MaskTable:
-    """The same masks on fewer voxels: some `per_mask` in the smallest mask that covers a voxel, and in any larger one more.
+    """The same masks on fewer voxels: some `per_mask` in the smallest mask that covers a voxel, more in larger ones.
 
     Sampling is systematic (every so many voxels in their order), so it repeats, and near voxels do not clump.
     """

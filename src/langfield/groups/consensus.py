@@ -14,6 +14,7 @@ from .base import SOLID_SHARE, Groups, PhotoVoxels, no_groups
 from .hierarchy import drop_crossing, parents_of
 from .selection import needed_groups
 
+SEED_SAME = 0.6  # from this IoU on, a mask that agrees with a better seed is no seed
 ROUNDS = 4
 SHARPNESS = 2  # scores sum this power of the fits, so few good ones beat many poor ones
 FEW_PHOTOS = 10  # up to here two photos with a mask are enough
@@ -29,7 +30,8 @@ class GroupSettings:
         min_support: the share of the photos that show a group well which must have a mask of it.
         seed_iou: from which IoU on two masks of different photos agree. Two masks, each right by .7, may have .4.
         match_iou: from which IoU on a mask is one of a group, whose voxels are voted and so better than any mask's.
-        same_iou: from which IoU on two groups are one.
+        same_iou: from which IoU on two candidates of groups are one.
+        min_gain: by how much IoU a group must explain its masks better than any other group would, in the mean of them.
         min_visible: a photo shows enough of a group if it shows at least this share of what the best photo shows of it.
         min_voxels: the voxels of the smallest mask and group.
         sampled_voxels: voxels of each mask at which masks are compared; votes are on all voxels.
@@ -43,7 +45,7 @@ class GroupSettings:
     min_gain: float = 0.08
     min_visible: float = 0.25
     min_voxels: int = 5
-    sampled_voxels: int = 150
+    sampled_voxels: int = 60
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,8 @@ def _seeds(
     for mask in np.lexsort((np.arange(len(score)), -score)):
         if free[mask]:
             seeds.append(int(mask))
-            row = slice(near.indptr[mask], near.indptr[mask + 1])
-            free[near.indices[row][near.data[row] >= settings.same_iou]] = False
+            row = slice(best.indptr[mask], best.indptr[mask + 1])
+            free[best.indices[row][best.data[row] >= SEED_SAME]] = False
     fit = best[np.array(seeds, dtype=np.int64)]
     return _Votes(_weighted(fit, table), fit)
 
@@ -219,9 +221,11 @@ def _fit_of_block(
 ) -> sparse.csr_matrix:
     """(K, N): the IoU of candidates and masks on the voxels that both know; one mask of a photo, where it fits."""
     weighted = table.inside.multiply(table.weight).tocsr()
-    shared = np.asarray((weighted @ solid.T.astype(np.float32)).T, dtype=np.float32)
-    known_size = np.asarray((weighted @ known.T.astype(np.float32)).T, dtype=np.float32)
-    visible = visible_sizes(sparse.csr_matrix(solid.astype(np.float32)), table)
+    sets, unknown = (sparse.csr_matrix(rows, dtype=np.float32) for rows in (solid, ~known))
+    shared = np.asarray((sets @ weighted.T).todense(), dtype=np.float32)
+    size = np.asarray(weighted.sum(axis=1), dtype=np.float32).reshape(-1)
+    known_size = size - np.asarray((unknown @ weighted.T).todense(), dtype=np.float32)
+    visible = visible_sizes(sets, table)
     enough = (visible >= settings.min_visible * visible.max(axis=1, keepdims=True)) & (visible > 0)
     iou = shared / np.maximum(visible[:, table.photo] + known_size - shared, 1e-6)
     iou[(iou < settings.match_iou) | ~enough[:, table.photo]] = 0.0

@@ -22,8 +22,8 @@ def count_mask_voxels(
         voxel_count: V, the surface voxels of the scene.
 
     Returns:
-        (M, V) float32, the share of a voxel's pixels that is inside the mask (zeros are not stored), and the voxels that
-        the photo shows at all.
+        (M, V) float32, the share of a voxel's pixels that is inside the mask (zeros are not stored), and the voxels
+        that the photo shows at all.
     """
     shows = voxel_of_pixel.flatten() >= 0
     voxels, column = torch.unique(voxel_of_pixel.flatten()[shows], return_inverse=True)

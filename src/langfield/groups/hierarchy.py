@@ -31,7 +31,7 @@ def parents_of(members: sparse.csr_matrix) -> Int64[np.ndarray, " g"]:
 
 
 def _larger(size: Float32[np.ndarray, " g"]) -> Bool[np.ndarray, "g g"]:
-    """[i, j]: group j is larger than group i; of equal ones the later is taken for the larger, so there is no circle."""
+    """[i, j]: group j is larger than group i; of equal ones the later counts as larger, so there is no circle."""
     later = np.arange(len(size))[None, :] > np.arange(len(size))[:, None]
     return (size[None, :] > size[:, None]) | ((size[None, :] == size[:, None]) & later)
 

@@ -1,8 +1,8 @@
-"""Which candidates of groups are needed to explain the masks: backward elimination, as of centres in a facility location.
+"""Which candidates of groups are needed to explain the masks: backward elimination, as in a facility location.
 
 A mask is explained as well as the candidate that it fits best, and not at all where it fits none. What a candidate adds
-is what its masks would lose if it went, to their next best candidate. Doubles, and mixtures of a thing and its part, add
-little where the thing and the part are candidates themselves, whatever the number of masks that fit them somehow.
+is what its masks would lose if it went, to their next best candidate. Doubles, and mixtures of a thing and its part,
+add little where the thing and the part are candidates themselves, whatever the number of masks that fit them somehow.
 """
 
 import numpy as np
@@ -22,12 +22,12 @@ def needed_groups(
         min_masks: and of how many masks it must be the best.
     """
     count, mask_count = fit.shape
-    columns = fit.tocsc()
+    columns = sparse.csc_matrix(fit)
     columns.sort_indices()
     alive = np.ones(count, dtype=bool)
     best = np.full(mask_count, -1, dtype=np.int64)  # the candidate that explains each mask, and what it adds there
     gain = np.zeros(mask_count)
-    for mask in np.flatnonzero(np.diff(columns.indptr)):
+    for mask in np.flatnonzero(np.diff(columns.indptr)).tolist():
         best[mask], gain[mask] = _best(columns, mask, alive, unexplained)
     total = np.bincount(best[best >= 0], gain[best >= 0], minlength=count)
     won = np.bincount(best[best >= 0], minlength=count)
@@ -37,7 +37,7 @@ def needed_groups(
         if mean[weakest] >= min_gain:
             break
         alive[weakest] = False
-        for mask in fit.indices[fit.indptr[weakest] : fit.indptr[weakest + 1]]:
+        for mask in fit.indices[fit.indptr[weakest] : fit.indptr[weakest + 1]].tolist():
             if best[mask] >= 0:
                 total[best[mask]] -= gain[mask]
                 won[best[mask]] -= 1
