@@ -1,5 +1,6 @@
 """SAM and SAM 2 against transformers' own models and processors, with tiny random weights."""
 
+import builtins
 import json
 import shutil
 from pathlib import Path
@@ -12,9 +13,11 @@ from safetensors.torch import load_file, save_file
 from tests.encoders.tiny_sam import SIDE_PX, add_card, write_tiny
 
 from langfield.core.errors import DataError, UsageError, WeightsError
+from langfield.encoders.masks import builtin
 from langfield.encoders.masks.base import EverythingSettings, MaskProposer, PromptableImage
 from langfield.encoders.masks.builtin import load_sam_with_card
 from langfield.encoders.masks.sam import SamImage, SamProposer, grid_points, load_sam
+from langfield.encoders.masks.sam_weights import find_sam
 from langfield.encoders.registry import load_masks
 
 CPU = torch.device("cpu")
@@ -241,6 +244,14 @@ def test_what_is_missing_is_said_in_one_line(folders, tmp_path):
         assert "\n" not in str(caught.value)
 
 
+def test_the_bundled_one_is_found_or_missed(monkeypatch, folders, tmp_path):
+    monkeypatch.setattr(builtin, "files", lambda package: tmp_path)
+    with pytest.raises(WeightsError, match="not in this copy of langfield"):
+        load_masks("builtin:masks")
+    add_card(shutil.copytree(folders["sam"], tmp_path / "builtin_weights" / "masks"))
+    assert load_masks("builtin:masks").card.spec == "builtin:masks"
+
+
 def test_weights_that_are_torn_or_too_few(folders, tmp_path):
     folder = shutil.copytree(folders["sam"], tmp_path / "torn")
     weights = load_file(folder / "model.safetensors")
@@ -278,17 +289,34 @@ def test_random_sizes_are_by_name():
         load_masks("builtin:mini")
 
 
-@pytest.mark.parametrize(("low", "high"), [("sam2:sam2.1-hiera-tiny/random", 39_000_000)])
-def test_random_weights_have_the_published_size(low, high):
-    card = load_masks(low).card
-    assert card.weights_sha256 == "random"
-    assert card.input_size_px == 1024
-    assert 0.8 * high < card.parameters < high
+@pytest.mark.parametrize(
+    ("spec", "millions"),
+    [
+        ("sam:facebook/sam-vit-base/random", 93.7),
+        ("sam:sam-vit-large/random", 312.3),
+        ("sam:sam-vit-huge/random", 641.1),
+        ("sam2:sam2.1-hiera-tiny/random", 38.9),
+        ("sam2:sam2.1-hiera-small/random", 46.0),
+        ("sam2:sam2.1-hiera-base-plus/random", 80.8),
+        ("sam2:sam2.1-hiera-large/random", 224.4),
+    ],
+)
+def test_random_weights_have_the_published_size(spec, millions):
+    """SAM 2's published sizes count its memory of videos, too: 3 to 13 million that single pictures do not need."""
+    from transformers import Sam2Config, Sam2Model, SamConfig, SamModel
+
+    source = find_sam(spec)
+    config, model = (Sam2Config, Sam2Model) if source.family == "sam2" else (SamConfig, SamModel)
+    with torch.device("meta"):
+        counted = sum(p.numel() for p in model(config.from_dict(dict(source.config))).parameters()) / 1e6
+    assert source.weights is None
+    if source.family == "sam":
+        assert counted == pytest.approx(millions, abs=0.1)
+    else:
+        assert millions - 13 < counted < millions - 3
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch):
-    import builtins
-
     whole = builtins.__import__
 
     def without(name: str, *rest: Any) -> Any:

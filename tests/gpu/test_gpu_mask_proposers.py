@@ -26,7 +26,7 @@ def load(family: str, folder: Path, device: str) -> SamProposer:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_prompts_are_what_a_cpu_says(family, folders, monkeypatch):
-    """In float32: but for one pixel in 500, whose logit is next to zero, and TensorFloat-32 off."""
+    """In float32, TensorFloat-32 off: predicted IoU within 0.005, areas within 1 % of the photo."""
     monkeypatch.setattr("langfield.encoders.masks.sam.compute_dtype", lambda device: torch.float32)
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     points, labels = torch.tensor([[[40.5, 60.5]], [[100.0, 20.0]]]), torch.ones(2, 1, dtype=torch.int64)

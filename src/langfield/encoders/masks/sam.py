@@ -21,6 +21,7 @@ from langfield.encoders.masks.suppression import best_of_overlapping, mask_ious
 from langfield.encoders.weights import RANDOM, json_sha256
 
 _CHUNK_BYTES = {"cuda": 4 << 30, "cpu": 1 << 29}
+_PUBLISHED = {"sam": EverythingSettings(), "sam2": EverythingSettings(min_predicted_iou=0.8)}
 _GRIDS_PER_POINT = 24  # grids of features that the decoder holds at once for each prompt, measured
 _NOT_IN_DIGEST = ("transformers_version", "_name_or_path", "torch_dtype", "dtype", "architectures")
 
@@ -212,7 +213,7 @@ def load_sam(spec: str, device: torch.device, settings: EverythingSettings | Non
     """
     source = find_sam(spec)
     model = build_sam(source, spec)
-    settings = settings or EverythingSettings()
+    settings = settings or _PUBLISHED[source.family]
     card = _card(spec, source, model, settings)
     return SamProposer(SamNetwork(model, compute_dtype(device), device), card, settings, device)
 
