@@ -14,13 +14,13 @@ from tests.encoders.tiny_sam import SIDE_PX, add_card, write_tiny
 from langfield.core.errors import DataError, UsageError, WeightsError
 from langfield.encoders.masks.base import EverythingSettings, MaskProposer, PromptableImage
 from langfield.encoders.masks.builtin import load_sam_with_card
-from langfield.encoders.masks.sam import SamProposer, grid_points, load_sam
+from langfield.encoders.masks.sam import SamImage, SamProposer, grid_points, load_sam
 from langfield.encoders.registry import load_masks
 
 CPU = torch.device("cpu")
 FAMILIES = ("sam", "sam2")
 SHAPES = ((48, 72), (90, 50), (SIDE_PX, SIDE_PX))
-KEEP_MOST = EverythingSettings(points_per_side=6, min_predicted_iou=-100, min_stability=0, max_overlap_iou=0.7)
+KEEP_MOST = EverythingSettings(points_per_side=6, min_predicted_iou=-100, min_stability=0, max_overlap_iou=0.95)
 
 
 @pytest.fixture(autouse=True)
@@ -60,16 +60,10 @@ def as_theirs(points_px: torch.Tensor, proposer: SamProposer, height: int, width
     return (points_px - 0.5 / scale).tolist()
 
 
-def sorted_by_area(masks: torch.Tensor, predicted_iou: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    order = masks.flatten(2).sum(2).argsort(dim=1, stable=True)
-    rows = torch.arange(len(order))[:, None]
-    return masks[rows, order], predicted_iou[rows, order]
-
-
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_photo_is_prepared_as_their_processor_does(family, shape, folders):
-    """Within one step of 255, where a resized colour is rounded the other way; in at most 6 of 100 colours."""
+    """Within two steps of 255, where a resized colour is rounded the other way twice; most are equal."""
     proposer, (_, processor) = load(family, folders[family]), theirs(family, folders[family])
     image = picture(*shape)
     expected = processor(images=image.numpy(), return_tensors="pt")["pixel_values"]
@@ -78,8 +72,8 @@ def test_a_photo_is_prepared_as_their_processor_does(family, shape, folders):
     assert found.shape == expected.shape
     step = 1 / 255 / proposer._std.min()
     difference = (found - expected).abs()
-    assert difference.max() <= 1.01 * step
-    assert (difference > 1e-4).float().mean() < 0.06
+    assert difference.max() <= 2.01 * step
+    assert (difference > 1e-4).float().mean() < 0.15
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -105,7 +99,7 @@ def test_low_masks_and_ious_of_points_are_theirs(family, folders):
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kind", ["points", "boxes", "both"])
 def test_prompted_masks_are_theirs_at_the_photos_size(family, kind, shape, folders):
-    """But for a pixel in 200 whose logit is next to zero."""
+    """Of pixels prepared by their processor; but for one in 1000 whose logit is next to zero."""
     proposer, (model, processor) = load(family, folders[family]), theirs(family, folders[family])
     height, width = shape
     image = picture(height, width)
@@ -122,15 +116,21 @@ def test_prompted_masks_are_theirs_at_the_photos_size(family, kind, shape, folde
     sizes = {name: inputs.pop(name) for name in ("original_sizes", "reshaped_input_sizes") if name in inputs}
     with torch.no_grad():
         said = model(**{name: v.float() if v.is_floating_point() else v for name, v in inputs.items()})
-    expected, expected_iou = sorted_by_area(
-        processor.post_process_masks(said.pred_masks, **sizes)[0], said.iou_scores[0]
-    )
+    expected = processor.post_process_masks(said.pred_masks, **sizes)[0]
     if kind == "boxes":
         points, labels = points[:, :0], labels[:, :0]
-    found = proposer.embed(image).masks_at(points, labels, None if kind == "points" else boxes)
+    embedded = SamImage(proposer.network, proposer.network.embed(inputs["pixel_values"]), proposer.embed(image).frame)
+    found = embedded.masks_at(points, labels, None if kind == "points" else boxes)
     assert found.masks.shape == (2, 3, height, width)
-    assert (found.masks != expected).float().mean() < 0.005
-    torch.testing.assert_close(found.predicted_iou, expected_iou, atol=2e-2, rtol=2e-2)
+    areas = found.masks.flatten(2).sum(2)
+    assert (areas.diff(dim=1) >= 0).all()
+    for masks, ious, their_masks, their_ious in zip(
+        found.masks, found.predicted_iou, expected, said.iou_scores[0], strict=True
+    ):
+        order = [int((their_ious - iou).abs().argmin()) for iou in ious]  # areas may be next to equal
+        assert sorted(order) == [0, 1, 2]
+        torch.testing.assert_close(ious, their_ious[order], atol=1e-4, rtol=1e-4)
+        assert (masks != their_masks[order]).float().mean() < 1e-3
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -174,13 +174,21 @@ def test_chunks_change_nothing(folders, monkeypatch):
     assert (apart.masks != whole.masks).float().mean() < 1e-3
 
 
-def test_stricter_settings_keep_fewer(folders):
+def test_only_what_is_sure_and_said_once_is_kept(folders):
     image = picture(48, 72)
-    all_ = load("sam", folders["sam"], EverythingSettings(6, -100, 0, 0.05, 0.7)).propose(image)
-    least = float(all_.stability.median())
-    strict = load("sam", folders["sam"], EverythingSettings(6, -100, least, 0.05, 0.7)).propose(image)
-    assert 0 < len(strict.masks) < len(all_.masks)
-    assert strict.stability.min() >= least > 0
+    proposer = load("sam", folders["sam"], KEEP_MOST)
+    embedded = proposer.embed(image)
+    found = embedded.candidates(grid_points(6, 48, 72, CPU), 1.0)
+    least_iou, least_stability = float(found.predicted_iou.median()), float(found.stability.median())
+    proposer.settings = EverythingSettings(6, least_iou, least_stability, 1.0, 0.7)
+    best = proposer.best(found, embedded.frame)
+    assert len(best.logits) > 0
+    assert best.predicted_iou.min() >= least_iou
+    assert best.stability.min() >= least_stability
+    proposer.settings = EverythingSettings(6, least_iou, least_stability, 1.0, 1.0)
+    everything_sure = proposer.best(found, embedded.frame)
+    sure = (found.predicted_iou >= least_iou) & (found.stability >= least_stability)
+    assert len(best.logits) < len(everything_sure.logits) == int(sure.sum()) < len(found.logits)
 
 
 def test_nothing_sure_is_no_mask(folders):

@@ -48,7 +48,7 @@ class SamNetwork:
         self._positions = self._model.get_image_wide_positional_embeddings().to(dtype)
 
     @torch.no_grad()
-    def embed(self, pixels: Float[Tensor, "1 3 s s"]) -> list[Float[Tensor, "1 c gh gw"]]:
+    def embed(self, pixels: Float[Tensor, "1 3 s s"]) -> list[Float[Tensor, "1 _ _ _"]]:
         """Features of a picture, the coarsest last; SAM has one grid, SAM 2 three."""
         if self._is_sam2:
             return self._model.get_image_embeddings(pixels.to(self.dtype))
@@ -57,7 +57,7 @@ class SamNetwork:
     @torch.no_grad()
     def decode(
         self,
-        features: list[Float[Tensor, "1 c gh gw"]],
+        features: list[Float[Tensor, "1 _ _ _"]],
         points: Float[Tensor, "q p 2"],
         labels: Int64[Tensor, "q p"],
         boxes: Float[Tensor, "q 4"] | None,
@@ -81,7 +81,7 @@ class SamNetwork:
         )
         return logits[0], predicted_iou[0].float()
 
-    def chunk(self, features: list[Float[Tensor, "1 c gh gw"]]) -> int:
+    def chunk(self, features: list[Float[Tensor, "1 _ _ _"]]) -> int:
         """How many prompts are decoded at once."""
         bytes_each = _GRIDS_PER_POINT * features[-1].numel() * features[-1].element_size()
         return max(_CHUNK_BYTES[features[-1].device.type] // bytes_each, 1)
@@ -92,7 +92,7 @@ class SamImage:
     """One photo's features, and where it lies in the model's square."""
 
     network: SamNetwork
-    features: list[Float[Tensor, "1 c gh gw"]]
+    features: list[Float[Tensor, "1 _ _ _"]]
     frame: ModelFrame
 
     @torch.no_grad()
@@ -125,9 +125,7 @@ class SamImage:
     ) -> PromptedMasks:
         logits, predicted_iou = self.network.decode(self.features, points, labels, boxes)
         masks = self.frame.masks(logits.flatten(0, 1)).unflatten(0, logits.shape[:2])
-        order = masks.flatten(2).sum(2).argsort(dim=1, stable=True)
-        rows = torch.arange(len(order), device=order.device)[:, None]
-        return PromptedMasks(masks[rows, order], predicted_iou[rows, order])
+        return PromptedMasks.smallest_first(masks, predicted_iou)
 
     @torch.no_grad()
     def candidates(self, points_px: Float[Tensor, "n 2"], stability_offset: float) -> Candidates:

@@ -41,7 +41,7 @@ class SuperpixelImage:
         check_prompts(points_px, labels, boxes_px)
         levels = [self._at(level, points_px, labels, boxes_px) for level in self.labels]
         masks = torch.stack(levels, dim=1)
-        return PromptedMasks(masks, torch.ones(masks.shape[:2], device=masks.device))
+        return PromptedMasks.smallest_first(masks, torch.ones(masks.shape[:2], device=masks.device))
 
     def _at(
         self,
