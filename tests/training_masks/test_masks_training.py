@@ -192,7 +192,7 @@ def test_training_from_files_to_a_folder(tmp_path: Path) -> None:
     figures = json.loads((first.out / "figures.json").read_text())["held-out scenes"]
     assert figures["pictures"] == 1
     assert 0 <= figures["click_thing"] <= figures["click_best_of_3"] <= 1
-    assert SamModel.from_pretrained(first.out).config.vision_config.image_size == 64
+    assert SamModel.from_pretrained(first.out).vision_encoder.image_size == 64
     again = [str(tmp_path / "scenes"), "--out", str(tmp_path / "again"), *TINY, "--steps=2", "--evaluated=1"]
     train.main([*again, "--start", str(first.out), "--part", "0.9", "1"])
     log = json.loads((tmp_path / "again" / "training.json").read_text())["log"]

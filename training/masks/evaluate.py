@@ -66,7 +66,7 @@ def middle_of(mask: np.ndarray) -> tuple[int, int]:
     """x, y of the pixel that is farthest from a mask's border; the picture's edge is border too."""
     ys, xs = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     cut = mask[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
-    depth = ndimage.distance_transform_edt(np.pad(cut, 1))
+    depth = np.asarray(ndimage.distance_transform_edt(np.pad(cut, 1)))
     y, x = np.unravel_index(int(np.argmax(depth)), depth.shape)
     return int(x) - 1 + int(xs[0]), int(y) - 1 + int(ys[0])
 
