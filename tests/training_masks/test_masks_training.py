@@ -132,8 +132,8 @@ def test_pack_keeps_parts_and_mini_reads_it(tmp_path: Path) -> None:
         assert np.array_equal(one.parts, other.parts)
         assert np.array_equal(one.alike, other.alike)
         assert np.abs(one.rgb.astype(int) - other.rgb).mean() < 12
-    assert one.parts.any()
-    assert one.alike[13] == one.alike[14] > 0 == one.alike[12]
+    assert after[0].parts.any()
+    assert after[0].alike[13] == after[0].alike[14] > 0 == after[0].alike[12]
     assert read_pictures(tmp_path / "packed").ids.shape == (6, 60, 80)
 
 
@@ -172,7 +172,7 @@ def test_two_runs_make_one_schedule(tmp_path: Path) -> None:
     store, _ = train.filled_store(read_scenes(args.data), None, args)
     trainer = Trainer(args, store, torch.device("cpu"))
     fractions: list[float] = []
-    trainer.step = lambda number, fraction: fractions.append(fraction)  # pyright: ignore[reportAttributeAccessIssue]
+    trainer.step = lambda number, fraction: fractions.append(fraction)
     trainer.warm_up = lambda: None
     trainer.train()
     assert fractions == [0.5, 0.625, 0.75, 0.875]
