@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tests.training_masks.fake_mask_scenes import write_mask_scenes
-from training.masks import pack, train
+from training.masks import evaluate, pack, train
 from training.masks.data import Store, Watcher, load_scene, read_scenes
 from training.masks.draw import Drawer
 from training.masks.evaluate import kept_of, middle_of
@@ -183,7 +183,7 @@ def test_two_runs_make_one_schedule(tmp_path: Path) -> None:
 
 def test_training_from_files_to_a_folder(tmp_path: Path) -> None:
     write_mask_scenes(tmp_path / "scenes", range(3), views=1)
-    first = _args(tmp_path, "--steps=40", "--agreement=0.3", "--evaluated=1")
+    first = _args(tmp_path)
     train.main([str(tmp_path / "scenes"), "--out", str(first.out), *TINY, "--steps=40", "--evaluated=1"])
     record = json.loads((first.out / "training.json").read_text())
     losses = [line["loss"] for line in record["log"]]
@@ -191,6 +191,10 @@ def test_training_from_files_to_a_folder(tmp_path: Path) -> None:
     assert (record["steps"], record["pictures"], record["scenes"]) == (40, 2, 2)
     figures = json.loads((first.out / "figures.json").read_text())["held-out scenes"]
     assert figures["pictures"] == 1
+    (first.out / "CARD.md").unlink()
+    evaluate.main([str(first.out), str(tmp_path / "scenes"), "--pictures=1", "--device=cpu", "--card"])
+    assert json.loads((first.out / "figures.json").read_text())["held-out scenes"] == figures
+    assert "40 steps" in (first.out / "CARD.md").read_text()
     assert 0 <= figures["click_thing"] <= figures["click_best_of_3"] <= 1
     assert SamModel.from_pretrained(first.out).vision_encoder.image_size == 64
     again = [str(tmp_path / "scenes"), "--out", str(tmp_path / "again"), *TINY, "--steps=2", "--evaluated=1"]
