@@ -20,10 +20,13 @@ def write_mask_scenes(
         drawn = [_view(rng, colours, round_ones, height, width) for _ in range(views)]
         rgb, ids, parts = (np.stack(arrays) for arrays in zip(*drawn, strict=True))
         things = [{"id": 10 + k, "noun": "box"} | ({} if old else {"alike": 0 if k > 2 else None}) for k in range(5)]
-        arrays = {"rgb": rgb, "ids": ids} | ({} if old else {"parts": parts})
         written = folder / f"{number:05d}.part"
         with written.open("wb") as file:
-            np.savez_compressed(file, **arrays, meta=np.array(json.dumps({"things": things})))
+            meta = np.array(json.dumps({"things": things}))
+            if old:
+                np.savez_compressed(file, rgb=rgb, ids=ids, meta=meta)
+            else:
+                np.savez_compressed(file, rgb=rgb, ids=ids, parts=parts, meta=meta)
         written.replace(folder / f"{number:05d}.npz")
     return folder
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tests.training_masks.fake_mask_scenes import write_mask_scenes
-from training.masks import pack, train
+from training.masks import evaluate, pack, train
 from training.masks.data import Store, Watcher, load_scene, read_scenes
 from training.masks.draw import Drawer
 from training.masks.evaluate import kept_of, middle_of
@@ -132,8 +132,8 @@ def test_pack_keeps_parts_and_mini_reads_it(tmp_path: Path) -> None:
         assert np.array_equal(one.parts, other.parts)
         assert np.array_equal(one.alike, other.alike)
         assert np.abs(one.rgb.astype(int) - other.rgb).mean() < 12
-    assert one.parts.any()
-    assert one.alike[13] == one.alike[14] > 0 == one.alike[12]
+    assert after[0].parts.any()
+    assert after[0].alike[13] == after[0].alike[14] > 0 == after[0].alike[12]
     assert read_pictures(tmp_path / "packed").ids.shape == (6, 60, 80)
 
 
@@ -172,7 +172,7 @@ def test_two_runs_make_one_schedule(tmp_path: Path) -> None:
     store, _ = train.filled_store(read_scenes(args.data), None, args)
     trainer = Trainer(args, store, torch.device("cpu"))
     fractions: list[float] = []
-    trainer.step = lambda number, fraction: fractions.append(fraction)  # pyright: ignore[reportAttributeAccessIssue]
+    trainer.step = lambda number, fraction: fractions.append(fraction)
     trainer.warm_up = lambda: None
     trainer.train()
     assert fractions == [0.5, 0.625, 0.75, 0.875]
@@ -183,7 +183,7 @@ def test_two_runs_make_one_schedule(tmp_path: Path) -> None:
 
 def test_training_from_files_to_a_folder(tmp_path: Path) -> None:
     write_mask_scenes(tmp_path / "scenes", range(3), views=1)
-    first = _args(tmp_path, "--steps=40", "--agreement=0.3", "--evaluated=1")
+    first = _args(tmp_path)
     train.main([str(tmp_path / "scenes"), "--out", str(first.out), *TINY, "--steps=40", "--evaluated=1"])
     record = json.loads((first.out / "training.json").read_text())
     losses = [line["loss"] for line in record["log"]]
@@ -191,8 +191,12 @@ def test_training_from_files_to_a_folder(tmp_path: Path) -> None:
     assert (record["steps"], record["pictures"], record["scenes"]) == (40, 2, 2)
     figures = json.loads((first.out / "figures.json").read_text())["held-out scenes"]
     assert figures["pictures"] == 1
+    (first.out / "CARD.md").unlink()
+    evaluate.main([str(first.out), str(tmp_path / "scenes"), "--pictures=1", "--device=cpu", "--card"])
+    assert json.loads((first.out / "figures.json").read_text())["held-out scenes"] == figures
+    assert "40 steps" in (first.out / "CARD.md").read_text()
     assert 0 <= figures["click_thing"] <= figures["click_best_of_3"] <= 1
-    assert SamModel.from_pretrained(first.out).config.vision_config.image_size == 64
+    assert SamModel.from_pretrained(first.out).vision_encoder.image_size == 64
     again = [str(tmp_path / "scenes"), "--out", str(tmp_path / "again"), *TINY, "--steps=2", "--evaluated=1"]
     train.main([*again, "--start", str(first.out), "--part", "0.9", "1"])
     log = json.loads((tmp_path / "again" / "training.json").read_text())["log"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from training.masks.model import WEIGHTS
 
+RECORD = "training.json"  # what a model was trained on, and how it went
 Figures = Mapping[str, Mapping[str, float | int | None]]
 
 _ROWS = (
@@ -26,7 +27,7 @@ _ROWS = (
 
 def write_card(folder: Path, figures: Figures, record: Mapping[str, Any]) -> None:
     """Write the three files beside the weights. Args: figures: by the name of what was evaluated on, see `evaluate`.
-    record: see `train.RECORD`."""
+    record: what RECORD holds."""
     (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     (folder / "langfield_card.json").write_text(
         json.dumps({"licence": "Apache-2.0"}, indent=2) + "\n", encoding="utf-8"

@@ -21,6 +21,7 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
+from training.masks.card import RECORD, write_card
 from training.masks.data import FIRST_THING, NOTHING, Scene, read_scenes
 from training.masks.fast import Fast, as_pictures
 from training.masks.model import MEAN, STD, load_folder
@@ -66,7 +67,7 @@ def middle_of(mask: np.ndarray) -> tuple[int, int]:
     """x, y of the pixel that is farthest from a mask's border; the picture's edge is border too."""
     ys, xs = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     cut = mask[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
-    depth = ndimage.distance_transform_edt(np.pad(cut, 1))
+    depth = np.asarray(ndimage.distance_transform_edt(np.pad(cut, 1)))
     y, x = np.unravel_index(int(np.argmax(depth)), depth.shape)
     return int(x) - 1 + int(xs[0]), int(y) - 1 + int(ys[0])
 
@@ -238,7 +239,9 @@ def main(given: list[str] | None = None) -> None:
     parser.add_argument("data", type=Path, nargs="*", help="folders of scenes; only those that are held out count")
     parser.add_argument("--ids", type=Path, nargs="+", default=[], help="folders of images/ and gt/*_ids.png")
     parser.add_argument("--pictures", type=int, default=240)
-    parser.add_argument("--out", type=Path, help="write the figures here, as JSON")
+    parser.add_argument(
+        "--card", action="store_true", help="write the model's figures.json, langfield_card.json, CARD.md"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args(given)
     model = load_folder(args.model).to(args.device).eval()
@@ -250,8 +253,8 @@ def main(given: list[str] | None = None) -> None:
         if photos:
             print(name, end=": ")
             figures[name] = evaluate(model, photos)
-    if args.out:
-        args.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if args.card:
+        write_card(args.model, figures, json.loads((args.model / RECORD).read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

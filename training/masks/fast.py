@@ -109,11 +109,13 @@ class Fast:
     def _cast(self, *tensors: Tensor) -> Weights:
         return tuple(tensor.to(self.dtype) for tensor in tensors)
 
-    def _linear(self, x: Tensor, layer: nn.Module) -> Tensor:
-        return linear(x, *self._cast(layer.weight, layer.bias))  # pyright: ignore[reportArgumentType]
+    def _linear(self, x: Tensor, layer: nn.Linear) -> Tensor:
+        weight, bias = self._cast(layer.weight, layer.bias)
+        return linear(x, weight, bias)
 
     def _norm(self, x: Tensor, layer: nn.LayerNorm) -> Tensor:
-        return layer_norm(x, layer.normalized_shape, *self._cast(layer.weight, layer.bias), layer.eps)
+        weight, bias = self._cast(layer.weight, layer.bias)
+        return layer_norm(x, layer.normalized_shape, weight, bias, layer.eps)
 
     def encode(self, pixels: Tensor) -> Tensor:
         """(B, 3, S, S) normalised and padded → (B, cells², C) embedding."""
@@ -121,7 +123,8 @@ class Fast:
         batch, p, n = len(pixels), self._patch, self.cells
         patches = pixels.to(self.dtype).view(batch, 3, n, p, n, p).permute(0, 2, 4, 1, 3, 5).reshape(batch, n, n, -1)
         projection = encoder.patch_embed.projection
-        x = linear(patches, *self._cast(projection.weight.flatten(1), projection.bias))
+        weight, bias = self._cast(projection.weight.flatten(1), projection.bias)
+        x = linear(patches, weight, bias)
         x = x + encoder.pos_embed.to(self.dtype)
         for layer in encoder.layers:
             x = self._block(x, *self._layer(layer), self._heads, layer.window_size, self._eps)

@@ -35,8 +35,11 @@ class Trainer:
 
     def __init__(self, args: argparse.Namespace, store: Store, device: torch.device) -> None:
         self.args, self.store, self.device = args, store, device
-        self.model = first_model(args).to(device).train()
-        self.averaged = first_model(args).to(device).eval().requires_grad_(False)
+        self.model, self.averaged = first_model(args), first_model(args)
+        for model in (self.model, self.averaged):
+            nn.Module.to(model, device)
+        self.model.train()
+        self.averaged.eval().requires_grad_(False)
         dtype = torch.bfloat16 if device.type == "cuda" or args.bfloat16 else torch.float32
         self.fast = Fast(self.model, dtype, args.compile)
         self._losses = torch.compile(mask_losses, dynamic=False) if args.compile else mask_losses

@@ -10,14 +10,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
-from training.masks.card import write_card
+from training.masks.card import RECORD, write_card
 from training.masks.data import Scene, Store, Watcher, read_scenes
 from training.masks.evaluate import evaluate, photos_of_bench, photos_of_scenes
 from training.masks.loop import Trainer
 from training.masks.model import load_folder, parameter_count, save_folder
 from training.masks.prompts import Counts
-
-RECORD = "training.json"
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
