@@ -68,21 +68,20 @@ def mask_table(photos: Sequence[PhotoVoxels], min_voxels: int) -> MaskTable:
 
 
 def sample_voxels(table: MaskTable, per_mask: int) -> MaskTable:
-    """The same masks on fewer voxels: some `per_mask` in the smallest mask that covers a voxel, more in larger ones.
+    """The same masks on fewer voxels: some `per_mask` in masks of the size that covers a voxel, in the harmonic mean.
 
-    Sampling is systematic (every so many voxels in their order), so it repeats, and near voxels do not clump.
+    A small thing keeps all its voxels, the bare table few, and a stray small mask on it changes little. Sampling is
+    systematic (every so many voxels in their order), so it repeats, and near voxels do not clump.
     """
-    size = np.diff(table.inside.indptr).astype(np.float32)
-    columns = table.inside.tocsc()
-    covered = np.flatnonzero(np.diff(columns.indptr))
-    if len(covered) == 0:
-        return table
-    smallest = np.minimum.reduceat(size[columns.indices], columns.indptr[covered])
-    chance = np.minimum(1.0, per_mask / smallest.astype(np.float64))
+    size = np.diff(table.inside.indptr)
+    masks_of_voxel = np.asarray(table.inside.sum(axis=0)).reshape(-1)
+    covered = np.flatnonzero(masks_of_voxel)
+    inverse_size = np.asarray(table.inside.T @ (1.0 / np.maximum(size, 1)))[covered] / masks_of_voxel[covered]
+    chance = np.minimum(1.0, per_mask * inverse_size)
     ticks = np.floor(np.cumsum(chance) + 1e-9)
     taken = np.diff(ticks, prepend=0.0) > 0
     voxels = covered[taken]
-    inside = sparse.csr_matrix(columns[:, voxels])
+    inside = sparse.csr_matrix(table.inside[:, voxels])
     inside.sort_indices()
     weight = (1.0 / chance[taken]).astype(np.float32)
     return MaskTable(inside, table.photo, table.seen_by[voxels], weight, table.quality)

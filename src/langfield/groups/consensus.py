@@ -16,6 +16,7 @@ from .selection import needed_groups
 
 SEED_SAME = 0.6  # from this IoU on, a mask that agrees with a better seed is no seed
 ROUNDS = 4
+VOTE_POWER = 2
 SHARPNESS = 2  # scores sum this power of the fits, so few good ones beat many poor ones
 FEW_PHOTOS = 10  # up to here two photos with a mask are enough
 RIM_SHARE = 0.1  # voxels with less than this share are not even a group's rim
@@ -42,10 +43,10 @@ class GroupSettings:
     seed_iou: float = 0.4
     match_iou: float = 0.4
     same_iou: float = 0.85
-    min_gain: float = 0.08
+    min_gain: float = 0.12
     min_visible: float = 0.25
     min_voxels: int = 5
-    sampled_voxels: int = 60
+    sampled_voxels: int = 80
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _seeds(
 
 def _weighted(fit: sparse.csr_matrix, table: MaskTable) -> sparse.csr_matrix:
     """Votes that weigh more the better a mask fits and the better the proposer thinks it is."""
-    data = (fit.data**2 * np.maximum(table.quality[fit.indices], 0.1)).astype(np.float32)
+    data = (fit.data**VOTE_POWER * np.maximum(table.quality[fit.indices], 0.1)).astype(np.float32)
     return sparse.csr_matrix((data, fit.indices, fit.indptr), shape=fit.shape)
 
 
@@ -289,11 +290,11 @@ def _supported(
     order = np.lexsort((np.arange(len(size)), -size, -support, -photo_count))
     order = order[enough[order]]
     order = order[drop_crossing(members[order], support[order])]
-    members = members[order]
+    photo_count, members = photo_count[order].astype(np.int64), members[order]
     return Groups(
         members,
         parents_of(members),
-        photo_count[order].astype(np.int64),
+        photo_count,
         visible_count[order].astype(np.int64),
         support[order],
     )
