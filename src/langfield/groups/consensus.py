@@ -16,7 +16,8 @@ from .selection import needed_groups
 
 SEED_SAME = 0.6  # from this IoU on, a mask that agrees with a better seed is no seed
 ROUNDS = 4
-VOTE_POWER = 2
+NEARLY_BEST = 0.05  # a mask also votes for candidates that it fits worse than the best by no more than this IoU
+VOTE_POWER = 2  # a mask votes with this power of its fit
 SHARPNESS = 2  # scores sum this power of the fits, so few good ones beat many poor ones
 FEW_PHOTOS = 10  # up to here two photos with a mask are enough
 RIM_SHARE = 0.1  # voxels with less than this share are not even a group's rim
@@ -33,7 +34,8 @@ class GroupSettings:
         match_iou: from which IoU on a mask is one of a group, whose voxels are voted and so better than any mask's.
         same_iou: from which IoU on two candidates of groups are one.
         min_gain: by how much IoU a group must explain its masks better than any other group would, in the mean of them.
-        min_visible: a photo shows enough of a group if it shows at least this share of what the best photo shows of it.
+        min_visible: a photo has a say on a group if it shows at least this share of what the best photo shows of it;
+            from twice that on it shows the group well, and counts for the support.
         min_voxels: the voxels of the smallest mask and group.
         sampled_voxels: voxels of each mask at which masks are compared; votes are on all voxels.
     """
@@ -43,7 +45,7 @@ class GroupSettings:
     seed_iou: float = 0.4
     match_iou: float = 0.4
     same_iou: float = 0.85
-    min_gain: float = 0.12
+    min_gain: float = 0.16
     min_visible: float = 0.25
     min_voxels: int = 5
     sampled_voxels: int = 80
@@ -65,10 +67,10 @@ class _Votes:
         return _Votes(self.weight[keep], self.fit[keep])
 
     def exclusive(self) -> "_Votes":
-        """Each mask votes only for the candidate that it fits best."""
+        """Each mask votes only for the candidate that it fits best, or nearly so."""
         top = np.zeros(size_of(self.fit)[1], dtype=np.float32)
         np.maximum.at(top, self.fit.indices, self.fit.data)
-        wins = (self.fit.data >= top[self.fit.indices]).astype(np.float32)
+        wins = (self.fit.data >= top[self.fit.indices] - NEARLY_BEST).astype(np.float32)
         both = []
         for matrix in (self.weight, self.fit):
             won = sparse.csr_matrix((matrix.data * wins, matrix.indices, matrix.indptr), matrix.shape)

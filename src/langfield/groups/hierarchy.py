@@ -9,7 +9,7 @@ from .base import Groups, solid_part
 INSIDE_SHARE = 0.8  # of a group's voxels, from which on it is inside another one
 CROSSING_SHARE = 0.3  # of a group's voxels, from which on it crosses another one if neither is inside the other
 CROSSING_SUPPORT = 0.7  # a group goes if it crosses one whose support it does not reach by this factor
-WHOLE_FACTOR = 0.8  # a whole is preferred to its parts unless its support is lower than theirs by more than this factor
+WHOLE_FACTOR = 0.7  # a whole is preferred to its parts unless its support is lower than theirs by more than this factor
 
 
 def shared_shares(members: sparse.csr_matrix) -> tuple[Float32[np.ndarray, "g g"], Float32[np.ndarray, " g"]]:
