@@ -111,14 +111,14 @@ def noisy_masks(scene: MadeScene, shown: np.ndarray, errors: Errors, rng: np.ran
             masks.append((thing == k) & (half > centre[k][int(rng.integers(2))]))
     rows, columns = np.indices(thing.shape)
     for _ in range(errors.garbage):
-        at = rng.integers(0, thing.shape[0], 2)
+        at = rng.integers(0, len(thing), 2)
         masks.append((rows - at[0]) ** 2 + (columns - at[1]) ** 2 < rng.uniform(4, 20) ** 2)
     return np.stack([_wander(mask, errors, rng) for mask in masks if mask.sum() > 12] or [thing == -2])
 
 
 def _wander(mask: np.ndarray, errors: Errors, rng: np.random.Generator) -> np.ndarray:
     """A mask whose border wanders by some pixels, and that may leak into its surroundings at one place."""
-    inside, outside = ndimage.distance_transform_edt(mask), ndimage.distance_transform_edt(~mask)
+    inside, outside = (np.asarray(ndimage.distance_transform_edt(side)) for side in (mask, ~mask))
     scale = min(np.sqrt(mask.sum()) / 12 + 1, 3.0)
     noise = ndimage.gaussian_filter(rng.standard_normal(mask.shape), 3) * 10
     moved = inside - outside + errors.border * scale * (noise + 0.5 * rng.standard_normal()) > 0
@@ -143,8 +143,8 @@ def made_photos(scene: MadeScene, photo_count: int, errors: Errors, seed: int = 
     photos = []
     for k in range(photo_count):
         shown = photo_of_scene(scene, 2 * np.pi * (k + 0.3 * rng.random()) / photo_count, rng.uniform(0.4, 1.0))
-        masks, seen = voxels_of_masks(noisy_masks(scene, shown, errors, rng), shown, len(scene.thing))
-        photos.append(PhotoVoxels(masks, seen, np.full(masks.shape[0], 0.8)))
+        masks = noisy_masks(scene, shown, errors, rng)
+        photos.append(PhotoVoxels(*voxels_of_masks(masks, shown, len(scene.thing)), np.full(len(masks), 0.8)))
     return photos
 
 

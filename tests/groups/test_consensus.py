@@ -55,6 +55,40 @@ def test_exact_masks_give_exact_things_parts_and_the_table(scene):
     assert overlaps(groups, (scene.thing == -1)[None], seen).max() >= 0.98
 
 
+def test_errors_of_masks_average_out(scene):
+    """Borders that wander, leaks in a quarter of the masks, three of ten missing, unions, splits and stray masks."""
+    photos = made_photos(scene, 24, Errors(border=0.4))
+    seen = well_seen(photos)
+    groups = find_groups(photos)
+    things_iou = overlaps(groups, scene.truth()["things"], seen).max(axis=1)
+    masks = [overlaps_of_masks(photo, scene.truth()["things"]) for photo in photos]
+    assert np.median(things_iou) >= 0.95
+    assert things_iou.mean() >= np.mean(np.concatenate(masks)) + 0.1
+
+
+def overlaps_of_masks(photo, truth):
+    """Per thing that the photo shows the best IoU of a mask."""
+    true = truth[:, photo.seen].astype(np.float32)
+    solid = (photo.masks.toarray()[:, photo.seen] >= 0.5).astype(np.float32)
+    shared = true @ solid.T
+    iou = shared / np.maximum(true.sum(axis=1)[:, None] + solid.sum(axis=1)[None] - shared, 1)
+    return iou.max(axis=1)[true.sum(axis=1) >= 20]
+
+
+def test_progress_tells_each_step(scene):
+    events = []
+    find_groups(made_photos(scene, 3, NO_ERRORS), progress=events.append)
+    assert [event.done for event in events] == list(range(1, events[0].total + 1))
+    assert {event.stage for event in events} == {"groups"}
+
+
+@pytest.mark.parametrize("sizes", [(), (5, 6)])
+def test_photos_must_be_of_one_surface(sizes):
+    photos = [photo_of(np.zeros((1, size)), np.ones(size, dtype=bool)) for size in sizes]
+    with pytest.raises(ValueError, match="same surface voxels"):
+        find_groups(photos)
+
+
 def test_groups_repeat(scene):
     photos = made_photos(scene, 6, Errors())
     first, second = find_groups(photos), find_groups(photos)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 from scipy import sparse
 
-from .base import PhotoVoxels, solid_part
+from .base import PhotoVoxels, size_of, solid_part
 
 ROWS_AT_ONCE = 256  # rows of the matrices of all masks (N columns) that are in memory at once
 
@@ -43,23 +43,10 @@ class MaskTable:
         return self.seen_by.shape[1]
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """Pairs of masks that agree, as a (N, N) matrix of their IoU on the voxels that both photos show.
-
-    Attributes:
-        near: all pairs that agree, also of one photo, with themselves on the diagonal.
-        best: per mask and photo only the one that agrees most.
-    """
-
-    near: sparse.csr_matrix
-    best: sparse.csr_matrix
-
-
 def mask_table(photos: Sequence[PhotoVoxels], min_voxels: int) -> MaskTable:
     """The masks of all photos that have at least so many voxels."""
     solid = solid_part(sparse.csr_matrix(sparse.vstack([photo.masks for photo in photos], format="csr")))
-    photo_of_mask = np.repeat(np.arange(len(photos)), [photo.masks.shape[0] for photo in photos])
+    photo_of_mask = np.repeat(np.arange(len(photos)), [size_of(photo.masks)[0] for photo in photos])
     quality = np.concatenate([photo.predicted_iou for photo in photos]).astype(np.float32)
     keep = np.diff(solid.indptr) >= min_voxels
     seen_by = np.stack([photo.seen for photo in photos], axis=1)
@@ -68,21 +55,20 @@ def mask_table(photos: Sequence[PhotoVoxels], min_voxels: int) -> MaskTable:
 
 
 def sample_voxels(table: MaskTable, per_mask: int) -> MaskTable:
-    """The same masks on fewer voxels: some `per_mask` in the smallest mask that covers a voxel, more in larger ones.
+    """The same masks on fewer voxels: some `per_mask` in masks of the size that covers a voxel, in the harmonic mean.
 
-    Sampling is systematic (every so many voxels in their order), so it repeats, and near voxels do not clump.
+    A small thing keeps all its voxels, the bare table few, and a stray small mask on it changes little. Sampling is
+    systematic (every so many voxels in their order), so it repeats, and near voxels do not clump.
     """
-    size = np.diff(table.inside.indptr).astype(np.float32)
-    columns = table.inside.tocsc()
-    covered = np.flatnonzero(np.diff(columns.indptr))
-    if len(covered) == 0:
-        return table
-    smallest = np.minimum.reduceat(size[columns.indices], columns.indptr[covered])
-    chance = np.minimum(1.0, per_mask / smallest.astype(np.float64))
+    size = np.diff(table.inside.indptr)
+    masks_of_voxel = np.asarray(table.inside.sum(axis=0)).reshape(-1)
+    covered = np.flatnonzero(masks_of_voxel)
+    inverse_size = np.asarray(table.inside.T @ (1.0 / np.maximum(size, 1)))[covered] / masks_of_voxel[covered]
+    chance = np.minimum(1.0, per_mask * inverse_size)
     ticks = np.floor(np.cumsum(chance) + 1e-9)
     taken = np.diff(ticks, prepend=0.0) > 0
     voxels = covered[taken]
-    inside = sparse.csr_matrix(columns[:, voxels])
+    inside = sparse.csr_matrix(table.inside[:, voxels])
     inside.sort_indices()
     weight = (1.0 / chance[taken]).astype(np.float32)
     return MaskTable(inside, table.photo, table.seen_by[voxels], weight, table.quality)
@@ -93,8 +79,10 @@ def visible_sizes(sets: sparse.csr_matrix, table: MaskTable) -> Float32[np.ndarr
     return np.asarray(sets.multiply(table.weight).tocsr() @ table.seen_by.astype(np.float32), dtype=np.float32)
 
 
-def agreeing_masks(table: MaskTable, min_iou: float, min_visible: float) -> Agreement:
-    """Which masks agree on the voxels that both their photos show.
+def agreeing_masks(table: MaskTable, min_iou: float, min_visible: float) -> sparse.csr_matrix:
+    """(N, N): per mask and photo the mask that agrees most with it, as their IoU on the voxels that both photos show.
+
+    Each mask agrees with itself. Zeros, masks that do not agree, are not stored.
 
     Args:
         table: the masks, on a sample of voxels.
@@ -103,21 +91,19 @@ def agreeing_masks(table: MaskTable, min_iou: float, min_visible: float) -> Agre
     """
     visible = visible_sizes(table.inside, table)
     size = visible[np.arange(len(table)), table.photo]
-    near: list[sparse.csr_matrix] = []
     best: list[sparse.csr_matrix] = []
     for first, shared in _shared_rows(table):
-        row = np.repeat(np.arange(shared.shape[0]), np.diff(shared.indptr))
+        row = np.repeat(np.arange(size_of(shared)[0]), np.diff(shared.indptr))
         i, j = first + row, shared.indices
         seen_i, seen_j = visible[i, table.photo[j]], visible[j, table.photo[i]]
         iou = shared.data / np.maximum(seen_i + seen_j - shared.data, 1e-6)
         keep = (iou >= min_iou) & (seen_i >= min_visible * size[i]) & (seen_j >= min_visible * size[j])
         row, j, iou = row[keep], j[keep], iou[keep]
-        near.append(sparse.csr_matrix((iou, (row, j)), shape=shared.shape))
         order = np.lexsort((j, -iou, row * table.photo_total + table.photo[j]))
         key = (row * table.photo_total + table.photo[j])[order]
         top = order[np.diff(key, prepend=-1) != 0]
         best.append(sparse.csr_matrix((iou[top], (row[top], j[top])), shape=shared.shape))
-    return Agreement(*(sparse.csr_matrix(sparse.vstack(rows, format="csr")) for rows in (near, best)))
+    return sparse.csr_matrix(sparse.vstack(best, format="csr"))
 
 
 def _shared_rows(table: MaskTable) -> Iterator[tuple[int, sparse.csr_matrix]]:

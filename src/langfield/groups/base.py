@@ -59,7 +59,7 @@ class Groups:
     @property
     def voxel_count(self) -> int:
         """V: the scene's surface voxels, in groups or not."""
-        return int(self.members.shape[1])
+        return int(size_of(self.members)[1])
 
     def solid(self) -> sparse.csr_matrix:
         """(G, V) float32 of ones: the voxels that belong to each group, without the soft rim."""
@@ -119,6 +119,12 @@ def no_groups(voxel_count: int) -> Groups:
     none = np.zeros(0, dtype=np.int64)
     members = sparse.csr_matrix((0, voxel_count), dtype=np.float32)
     return Groups(members, none, none, none, np.zeros(0, dtype=np.float32))
+
+
+def size_of(matrix: sparse.csr_matrix) -> tuple[int, int]:
+    """Rows and columns; scipy's own annotation allows None."""
+    rows, columns = matrix.shape  # pyright: ignore[reportGeneralTypeIssues]
+    return int(rows), int(columns)
 
 
 def solid_part(shares: sparse.csr_matrix) -> sparse.csr_matrix:

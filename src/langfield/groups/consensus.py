@@ -9,13 +9,15 @@ from jaxtyping import Bool, Float32
 from scipy import sparse
 
 from ..core.progress import Progress, ProgressEvent, silent
-from .agreement import ROWS_AT_ONCE, Agreement, MaskTable, agreeing_masks, mask_table, sample_voxels, visible_sizes
-from .base import SOLID_SHARE, Groups, PhotoVoxels, no_groups
+from .agreement import ROWS_AT_ONCE, MaskTable, agreeing_masks, mask_table, sample_voxels, visible_sizes
+from .base import SOLID_SHARE, Groups, PhotoVoxels, no_groups, size_of
 from .hierarchy import drop_crossing, parents_of
 from .selection import needed_groups
 
 SEED_SAME = 0.6  # from this IoU on, a mask that agrees with a better seed is no seed
 ROUNDS = 4
+NEARLY_BEST = 0.05  # a mask also votes for candidates that it fits worse than the best by no more than this IoU
+VOTE_POWER = 2  # a mask votes with this power of its fit
 SHARPNESS = 2  # scores sum this power of the fits, so few good ones beat many poor ones
 FEW_PHOTOS = 10  # up to here two photos with a mask are enough
 RIM_SHARE = 0.1  # voxels with less than this share are not even a group's rim
@@ -32,7 +34,8 @@ class GroupSettings:
         match_iou: from which IoU on a mask is one of a group, whose voxels are voted and so better than any mask's.
         same_iou: from which IoU on two candidates of groups are one.
         min_gain: by how much IoU a group must explain its masks better than any other group would, in the mean of them.
-        min_visible: a photo shows enough of a group if it shows at least this share of what the best photo shows of it.
+        min_visible: a photo has a say on a group if it shows at least this share of what the best photo shows of it;
+            from twice that on it shows the group well, and counts for the support.
         min_voxels: the voxels of the smallest mask and group.
         sampled_voxels: voxels of each mask at which masks are compared; votes are on all voxels.
     """
@@ -42,10 +45,10 @@ class GroupSettings:
     seed_iou: float = 0.4
     match_iou: float = 0.4
     same_iou: float = 0.85
-    min_gain: float = 0.08
+    min_gain: float = 0.16
     min_visible: float = 0.25
     min_voxels: int = 5
-    sampled_voxels: int = 60
+    sampled_voxels: int = 80
 
 
 @dataclass(frozen=True)
@@ -64,20 +67,16 @@ class _Votes:
         return _Votes(self.weight[keep], self.fit[keep])
 
     def exclusive(self) -> "_Votes":
-        """Each mask votes only for the candidate that it fits best."""
-        top = np.zeros(self.fit.shape[1], dtype=np.float32)
+        """Each mask votes only for the candidate that it fits best, or nearly so."""
+        top = np.zeros(size_of(self.fit)[1], dtype=np.float32)
         np.maximum.at(top, self.fit.indices, self.fit.data)
-        wins = (self.fit.data >= top[self.fit.indices]).astype(np.float32)
+        wins = (self.fit.data >= top[self.fit.indices] - NEARLY_BEST).astype(np.float32)
         both = []
         for matrix in (self.weight, self.fit):
             won = sparse.csr_matrix((matrix.data * wins, matrix.indices, matrix.indptr), matrix.shape)
             won.eliminate_zeros()
             both.append(won)
         return _Votes(*both)
-
-    def and_also(self, others: "_Votes") -> "_Votes":
-        stacked = [sparse.vstack(both, format="csr") for both in ((self.weight, others.weight), (self.fit, others.fit))]
-        return _Votes(*map(sparse.csr_matrix, stacked))
 
     @property
     def score(self) -> Float32[np.ndarray, " k"]:
@@ -114,8 +113,7 @@ def find_groups(
         return no_groups(len(photos[0].seen))
     min_photos = _min_photos(len(photos), settings)
     sample = sample_voxels(table, settings.sampled_voxels)
-    agreement = agreeing_masks(sample, settings.seed_iou, settings.min_visible)
-    votes = _seeds(agreement, np.ones(len(sample), dtype=bool), sample, settings, min_photos)
+    votes = _seeds(sample, settings, min_photos)
     tell(1)
     for step in range(ROUNDS):
         shares, known = _voted(votes, sample)
@@ -136,13 +134,10 @@ def _min_photos(photo_total: int, settings: GroupSettings) -> int:
     return min(photo_total, enough)
 
 
-def _seeds(
-    agreement: Agreement, among: Bool[np.ndarray, " n"], table: MaskTable, settings: GroupSettings, min_photos: int
-) -> _Votes:
-    """Masks that many photos agree with, without those that agree with a better one, and the masks that agree; all of
-    them among some of the masks only."""
-    near, best = agreement.near, sparse.csr_matrix(agreement.best.multiply(among[None, :]).multiply(among[:, None]))
-    best.eliminate_zeros()
+def _seeds(table: MaskTable, settings: GroupSettings, min_photos: int) -> _Votes:
+    """Masks that many photos agree with, each with the masks that agree most; a mask that agrees with a better seed, as
+    the best of its photo, is none itself. A part's mask is not silenced by the thing's."""
+    best = agreeing_masks(table, settings.seed_iou, settings.min_visible)
     score = np.asarray(best.power(SHARPNESS).sum(axis=1)).reshape(-1)
     free = np.diff(best.indptr) >= min_photos
     seeds: list[int] = []
@@ -157,13 +152,13 @@ def _seeds(
 
 def _weighted(fit: sparse.csr_matrix, table: MaskTable) -> sparse.csr_matrix:
     """Votes that weigh more the better a mask fits and the better the proposer thinks it is."""
-    data = (fit.data**2 * np.maximum(table.quality[fit.indices], 0.1)).astype(np.float32)
+    data = (fit.data**VOTE_POWER * np.maximum(table.quality[fit.indices], 0.1)).astype(np.float32)
     return sparse.csr_matrix((data, fit.indices, fit.indptr), shape=fit.shape)
 
 
 def _photo_weights(weight: sparse.csr_matrix, table: MaskTable) -> Float32[np.ndarray, "k f"]:
-    of_photo = np.zeros((weight.shape[0], table.photo_total), dtype=np.float32)
-    row = np.repeat(np.arange(weight.shape[0]), np.diff(weight.indptr))
+    of_photo = np.zeros((size_of(weight)[0], table.photo_total), dtype=np.float32)
+    row = np.repeat(np.arange(size_of(weight)[0]), np.diff(weight.indptr))
     of_photo[row, table.photo[weight.indices]] = weight.data
     return of_photo
 
@@ -171,7 +166,7 @@ def _photo_weights(weight: sparse.csr_matrix, table: MaskTable) -> Float32[np.nd
 def _voted(votes: _Votes, table: MaskTable) -> tuple[Float32[np.ndarray, "k v"], Bool[np.ndarray, "k v"]]:
     """Per candidate and voxel the weighted share of voting photos that have it inside, of those that show it; and
     which voxels any voting photo shows."""
-    inside = np.asarray((votes.weight @ table.inside).todense(), dtype=np.float32)
+    inside = sparse.csr_matrix(votes.weight @ table.inside).toarray()
     shown = _photo_weights(votes.weight, table) @ table.seen_by.T.astype(np.float32)
     return inside / np.maximum(shown, 1e-9), shown > 0
 
@@ -181,7 +176,7 @@ def _voted_fully(votes: _Votes, table: MaskTable) -> sparse.csr_matrix:
     inside = sparse.csr_matrix(votes.weight @ table.inside)
     inside.sort_indices()
     of_photo = _photo_weights(votes.weight, table)
-    for group in range(inside.shape[0]):
+    for group in range(size_of(inside)[0]):
         row = slice(inside.indptr[group], inside.indptr[group + 1])
         voting = np.flatnonzero(of_photo[group])
         shown = table.seen_by[np.ix_(inside.indices[row], voting)] @ of_photo[group, voting]
@@ -264,9 +259,9 @@ def _distinct(
 
 def _greedy(same: sparse.csr_matrix) -> np.ndarray:
     """Of rows in falling order of merit, those that are not the same as an earlier one that is kept."""
-    free = np.ones(same.shape[0], dtype=bool)
+    free = np.ones(size_of(same)[0], dtype=bool)
     kept: list[int] = []
-    for row in range(same.shape[0]):
+    for row in range(size_of(same)[0]):
         if free[row]:
             kept.append(row)
             free[same.indices[same.indptr[row] : same.indptr[row + 1]]] = False
@@ -289,11 +284,11 @@ def _supported(
     order = np.lexsort((np.arange(len(size)), -size, -support, -photo_count))
     order = order[enough[order]]
     order = order[drop_crossing(members[order], support[order])]
-    members = members[order]
+    photo_count, members = photo_count[order].astype(np.int64), members[order]
     return Groups(
         members,
         parents_of(members),
-        photo_count[order].astype(np.int64),
+        photo_count,
         visible_count[order].astype(np.int64),
         support[order],
     )

@@ -7,9 +7,9 @@ from scipy import sparse
 from .base import Groups, solid_part
 
 INSIDE_SHARE = 0.8  # of a group's voxels, from which on it is inside another one
-CROSSING_SHARE = 0.3  # of the smaller group's voxels, from which on two groups cross if neither is inside the other
+CROSSING_SHARE = 0.3  # of a group's voxels, from which on it crosses another one if neither is inside the other
 CROSSING_SUPPORT = 0.7  # a group goes if it crosses one whose support it does not reach by this factor
-WHOLE_FACTOR = 0.8  # a whole is preferred to its parts unless its support is lower than theirs by more than this factor
+WHOLE_FACTOR = 0.7  # a whole is preferred to its parts unless its support is lower than theirs by more than this factor
 
 
 def shared_shares(members: sparse.csr_matrix) -> tuple[Float32[np.ndarray, "g g"], Float32[np.ndarray, " g"]]:
@@ -39,8 +39,7 @@ def _larger(size: Float32[np.ndarray, " g"]) -> Bool[np.ndarray, "g g"]:
 def drop_crossing(members: sparse.csr_matrix, support: Float[np.ndarray, " g"]) -> Int64[np.ndarray, " k"]:
     """Indices of groups without those that cut through a group of much better support."""
     share, size = shared_shares(members)
-    overlap = np.maximum(share, share.T)
-    crossing = (overlap >= CROSSING_SHARE) & (overlap < INSIDE_SHARE)
+    crossing = (share.T >= CROSSING_SHARE) & (np.maximum(share, share.T) < INSIDE_SHARE)
     free = np.ones(len(size), dtype=bool)
     for group in np.argsort(-support, kind="stable"):
         if free[group]:

@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Int64
 from scipy import sparse
 
+from .base import size_of
+
 
 def needed_groups(
     fit: sparse.csr_matrix, unexplained: float, min_gain: float, min_masks: int
@@ -21,7 +23,7 @@ def needed_groups(
         min_gain: what a candidate must add in the mean of its masks.
         min_masks: and of how many masks it must be the best.
     """
-    count, mask_count = fit.shape
+    count, mask_count = size_of(fit)
     columns = sparse.csc_matrix(fit)
     columns.sort_indices()
     alive = np.ones(count, dtype=bool)
