@@ -8,6 +8,14 @@ from typing import Any
 from training.masks.model import WEIGHTS
 
 RECORD = "training.json"  # what a model was trained on, and how it went
+# Everything mode: what figures are measured with, and what the folder asks langfield to use (`EverythingSettings`).
+EVERYTHING: dict[str, float] = {
+    "points_per_side": 24,
+    "min_predicted_iou": 0.6,
+    "min_stability": 0.8,
+    "stability_offset": 1.0,
+    "max_overlap_iou": 0.7,
+}
 Figures = Mapping[str, Mapping[str, float | int | None]]
 
 _ROWS = (
