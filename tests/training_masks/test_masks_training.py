@@ -230,6 +230,8 @@ def test_training_from_files_to_a_folder(tmp_path: Path) -> None:
     evaluate.main([str(first.out), str(tmp_path / "scenes"), "--pictures=1", "--device=cpu", "--card"])
     assert json.loads((first.out / "figures.json").read_text())["held-out scenes"] == figures
     assert "40 steps" in (first.out / "CARD.md").read_text()
+    card = json.loads((first.out / "langfield_card.json").read_text())
+    assert (card["licence"], card["everything"]["points_per_side"]) == ("Apache-2.0", 24)
     assert 0 <= figures["click_thing"] <= figures["click_best_of_3"] <= 1
     assert SamModel.from_pretrained(first.out).vision_encoder.image_size == 64
     again = [str(tmp_path / "scenes"), "--out", str(tmp_path / "again"), *TINY, "--steps=2", "--evaluated=1"]

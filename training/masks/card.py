@@ -37,9 +37,8 @@ def write_card(folder: Path, figures: Figures, record: Mapping[str, Any]) -> Non
     """Write the three files beside the weights. Args: figures: by the name of what was evaluated on, see `evaluate`.
     record: what RECORD holds."""
     (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    (folder / "langfield_card.json").write_text(
-        json.dumps({"licence": "Apache-2.0"}, indent=2) + "\n", encoding="utf-8"
-    )
+    card = {"licence": "Apache-2.0", "everything": EVERYTHING}
+    (folder / "langfield_card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     size_mb = (folder / WEIGHTS).stat().st_size / 1e6
     (folder / "CARD.md").write_text(_card(figures, record, size_mb), encoding="utf-8")
 
