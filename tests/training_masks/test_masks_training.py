@@ -4,11 +4,13 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from tests.training_masks.fake_mask_scenes import write_mask_scenes
+from torch.utils._python_dispatch import TorchDispatchMode
 from training.masks import evaluate, pack, train
 from training.masks.data import Store, Watcher, load_scene, read_scenes
 from training.masks.draw import Drawer
@@ -166,6 +168,39 @@ def test_watcher_takes_in_what_appears_and_outlives_damage(tmp_path: Path) -> No
     assert (store.pictures, int(store.count), store.scenes) == (2, 2, 1)
 
 
+class _Watch(TorchDispatchMode):
+    """Notes the operations of a step that a CUDA graph could not hold: waits, and shapes that depend on values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forbidden: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        name = func._schema.name.removeprefix("aten::")
+        by_mask = name in ("index", "index_put", "index_put_") and any(
+            isinstance(index, torch.Tensor) and index.dtype in (torch.bool, torch.uint8) for index in args[1]
+        )
+        waits = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "lift_fresh", "_unique2", "item")
+        if by_mask or name in waits:
+            self.forbidden.append(name)
+        if name.startswith(("rand", "bernoulli", "multinomial")) and "generator" not in func._overloadname:
+            self.forbidden.append(f"{name} without the step's generator")
+        if name in ("arange", "zeros", "ones", "full", "eye", "rand", "randn") and (kwargs or {}).get("device") is None:
+            self.forbidden.append(f"{name} without a device")
+        return func(*args, **(kwargs or {}))
+
+
+def test_nothing_in_a_step_waits_for_the_device(tmp_path: Path) -> None:
+    write_mask_scenes(tmp_path / "scenes", range(1, 3))
+    args = _args(tmp_path)
+    store, _ = train.filled_store(read_scenes(args.data), None, args)
+    trainer = Trainer(args, store, torch.device("cpu"))
+    trainer.step(0, 0.0)
+    with _Watch() as watch:
+        trainer.update()
+    assert watch.forbidden == []
+
+
 def test_two_runs_make_one_schedule(tmp_path: Path) -> None:
     write_mask_scenes(tmp_path / "scenes", range(1, 3))
     args = _args(tmp_path, "--steps=4", "--part", "0.5", "1.0")
@@ -195,6 +230,8 @@ def test_training_from_files_to_a_folder(tmp_path: Path) -> None:
     evaluate.main([str(first.out), str(tmp_path / "scenes"), "--pictures=1", "--device=cpu", "--card"])
     assert json.loads((first.out / "figures.json").read_text())["held-out scenes"] == figures
     assert "40 steps" in (first.out / "CARD.md").read_text()
+    card = json.loads((first.out / "langfield_card.json").read_text())
+    assert (card["licence"], card["everything"]["points_per_side"]) == ("Apache-2.0", 24)
     assert 0 <= figures["click_thing"] <= figures["click_best_of_3"] <= 1
     assert SamModel.from_pretrained(first.out).vision_encoder.image_size == 64
     again = [str(tmp_path / "scenes"), "--out", str(tmp_path / "again"), *TINY, "--steps=2", "--evaluated=1"]

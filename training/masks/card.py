@@ -8,6 +8,14 @@ from typing import Any
 from training.masks.model import WEIGHTS
 
 RECORD = "training.json"  # what a model was trained on, and how it went
+# Everything mode: what figures are measured with, and what the folder asks langfield to use (`EverythingSettings`).
+EVERYTHING: dict[str, float] = {
+    "points_per_side": 24,
+    "min_predicted_iou": 0.6,
+    "min_stability": 0.8,
+    "stability_offset": 1.0,
+    "max_overlap_iou": 0.7,
+}
 Figures = Mapping[str, Mapping[str, float | int | None]]
 
 _ROWS = (
@@ -29,9 +37,8 @@ def write_card(folder: Path, figures: Figures, record: Mapping[str, Any]) -> Non
     """Write the three files beside the weights. Args: figures: by the name of what was evaluated on, see `evaluate`.
     record: what RECORD holds."""
     (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    (folder / "langfield_card.json").write_text(
-        json.dumps({"licence": "Apache-2.0"}, indent=2) + "\n", encoding="utf-8"
-    )
+    card = {"licence": "Apache-2.0", "everything": EVERYTHING}
+    (folder / "langfield_card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     size_mb = (folder / WEIGHTS).stat().st_size / 1e6
     (folder / "CARD.md").write_text(_card(figures, record, size_mb), encoding="utf-8")
 

@@ -21,7 +21,7 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
-from training.masks.card import RECORD, write_card
+from training.masks.card import EVERYTHING, RECORD, write_card
 from training.masks.data import FIRST_THING, NOTHING, Scene, read_scenes
 from training.masks.fast import Fast, as_pictures
 from training.masks.model import MEAN, STD, load_folder
@@ -29,7 +29,7 @@ from training.masks.prompts import EQUALS, PART, THING
 from transformers import SamModel
 
 LEAST_PX = 100
-POINTS_A_SIDE, LEAST_IOU, LEAST_STABILITY, MOST_OVERLAP, MOST_MASKS = 24, 0.7, 0.8, 0.7, 600
+_MOST_MASKS = 600
 _BENCH_OFFSET = 5
 _AT_ONCE = 64
 
@@ -146,14 +146,15 @@ class Asker:
 
 def everything(asker: Asker) -> Tensor:
     """(M, H, W) masks that a grid of clicks finds: sure and stable ones, best first, none over most of another."""
-    step = max(asker.width, asker.height) / POINTS_A_SIDE
-    ys, xs = (np.arange(step / 2, end, step) for end in (asker.height, asker.width))
-    grid = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)
+    shares = (np.arange(EVERYTHING["points_per_side"]) + 0.5) / EVERYTHING["points_per_side"]
+    grid = np.stack(np.meshgrid(shares * asker.width, shares * asker.height), -1).reshape(-1, 2)
     logits, said = asker.clicks(grid)
     logits, said = logits[:, 1:].flatten(0, 1), said[:, 1:].flatten()
-    stable = (logits > 1).sum((1, 2)) / (logits > -1).sum((1, 2)).clamp(min=1)
-    said = torch.where((stable >= LEAST_STABILITY) & (said >= LEAST_IOU), said, -1.0)
-    order = said.argsort(descending=True)[:MOST_MASKS]
+    off = EVERYTHING["stability_offset"]
+    stable = (logits > off).sum((1, 2)) / (logits > -off).sum((1, 2)).clamp(min=1)
+    sure = (stable >= EVERYTHING["min_stability"]) & (said >= EVERYTHING["min_predicted_iou"])
+    said = torch.where(sure, said, -1.0)
+    order = said.argsort(descending=True)[:_MOST_MASKS]
     order = order[said[order] > 0]
     chosen = logits[order]
     flat = (chosen > 0).flatten(1).float()
@@ -166,7 +167,7 @@ def kept_of(overlap: np.ndarray) -> list[int]:
     """Rows of a matrix of IoUs, best first, that overlap none that is kept before them."""
     kept: list[int] = []
     for row in range(len(overlap)):
-        if not kept or overlap[row, kept].max() <= MOST_OVERLAP:
+        if not kept or overlap[row, kept].max() <= EVERYTHING["max_overlap_iou"]:
             kept.append(row)
     return kept
 

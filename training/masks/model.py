@@ -13,7 +13,7 @@ from transformers import SamConfig, SamImageProcessor, SamModel
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of SamImageProcessor
 MAX_BYTES = 20_000_000
 WEIGHTS = "model.safetensors"
-_SHARPER = 1.7
+_SHARPER, _UNSURE = 1.7, 0.3  # first attention of tokens to cells; first masks' logits
 _POSITIONS = "shared_image_embedding.positional_embedding"
 _TIED = "prompt_encoder.shared_embedding.positional_embedding"
 
@@ -77,7 +77,10 @@ def build_model(config: SamConfig, seed: int = 0) -> SamModel:
             if layer.window_size:
                 for positions in (layer.attn.rel_pos_h, layer.attn.rel_pos_w):
                     positions.normal_(std=0.02)
-        _look_at_points(model.mask_decoder.transformer)
+        decoder: Any = model.mask_decoder
+        for mlp in decoder.output_hypernetworks_mlps:
+            mlp.proj_out.weight.mul_(_UNSURE)
+        _look_at_points(decoder.transformer)
         projection = encoder.patch_embed.projection
         nn.init.trunc_normal_(projection.weight, std=projection.weight[0].numel() ** -0.5)
         encoder.pos_embed.copy_(waves(vision.image_size // vision.patch_size, vision.hidden_size))
