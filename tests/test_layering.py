@@ -9,6 +9,7 @@ SOURCE = Path(__file__).parents[1] / "src" / PACKAGE
 ALLOWED: dict[str, set[str]] = {
     "core": set(),
     "ops": {"core"},
+    "groups": {"core", "ops"},
     "data": {"core"},
     "encoders": {"core"},
     "features": {"core", "data", "encoders"},

@@ -216,7 +216,8 @@ def _batches(
     head_pool = None
     if targets and len(photos.view_indices) < len(scene.train):
         head_pool = stack.enter_context(PixelPool(scene, photos.view_indices, device, budget, config.seed))
-    return RaySource(scene, pool, device, config.rays, targets, config.head_rays, head_pool)
+    per_photo = model.head_rays_per_photo
+    return RaySource(scene, pool, device, config.rays, targets, config.head_rays, head_pool, per_photo)
 
 
 def quick_psnr(model: Model, scene: Scene, device: torch.device, progress: Progress = silent) -> float | None:
