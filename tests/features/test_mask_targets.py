@@ -96,8 +96,11 @@ def test_a_photo_has_one_scale_a_step_uniform_in_its_logarithm():
         assert all(len(scale) == 1 for scale in per_photo)
         drawn.append(torch.cat(per_photo))
     assert torch.equal(targets["mask"], source.mask_at(view, xy, targets["mask_scale"]))
-    assert 0 <= targets["mask_larger"].min() < targets["mask_larger"].max() < 1
+    assert torch.equal(targets["mask_larger"], source.mask_at(view, xy, targets["mask_larger_scale"]))
     low, high = source.scale_range
+    assert (targets["mask_larger_scale"] >= targets["mask_scale"]).all()
+    assert (targets["mask_larger_scale"] <= high * 1.0001).all()
+    assert not torch.equal(targets["mask_larger_scale"], targets["mask_scale"])
     every = torch.cat([masks.scales[index] for index in SIZES])
     assert low == pytest.approx(float(every.quantile(0.02)))
     assert high == pytest.approx(1.5 * float(every.quantile(0.98)))

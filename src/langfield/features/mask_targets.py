@@ -32,7 +32,7 @@ class MaskTargets:
       the order of `ScaledMasks.masks_of_photo`, or −1 for none;
     * "mask_photo": (L,) int64, the scene's index of its photo: numbers of masks are a photo's own;
     * "mask_scale": (L,) the photo's scale in this step, scene units: uniform in its logarithm within `scale_range`;
-    * "mask_larger": (L,) a uniform number in [0, 1) for each photo, to choose a larger scale by.
+    * "mask_larger" and "mask_larger_scale": likewise, at a scale between that and the largest of the range.
 
     Memory: a bit for each pixel and mask (of 130 photos of 640 × 480 with 60 masks, 320 MB), on the device.
 
@@ -82,12 +82,15 @@ class MaskTargets:
         """See `TargetSource.sample`."""
         low, high = self.scale_range
         drawn = torch.rand((2, len(self._first)), generator=generator, device=generator.device)[:, view_index]
-        scale = low * torch.exp(drawn[0] * math.log(high / low))
+        place = drawn[0] * math.log(high / low)
+        scale = low * torch.exp(place)
+        larger = scale * torch.exp(drawn[1] * (math.log(high / low) - place))
         return {
             "mask": self.mask_at(view_index, xy_px, scale),
             "mask_photo": view_index,
             "mask_scale": scale,
-            "mask_larger": drawn[1],
+            "mask_larger": self.mask_at(view_index, xy_px, larger),
+            "mask_larger_scale": larger,
         }
 
     def mask_at(

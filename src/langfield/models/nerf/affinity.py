@@ -108,18 +108,16 @@ class AffinityHead(Head):
         return torch.nn.functional.normalize(super().composite(values, weights), dim=-1)
 
     def forward(self, samples: HeadSamples, targets: Mapping[str, Tensor]) -> HeadOutput:
-        """Affinity features along the rays, of "mask_scale" and then of a larger scale: (R, 2·`features`)."""
+        """Affinity features along the rays, at "mask_scale" and then at "mask_larger_scale": (R, 2·`features`)."""
         values = self.at_samples(samples, targets)
         rays = self.composite(values, samples.weights)
-        place = self.place(targets["mask_scale"])
-        larger = place + targets["mask_larger"] * (1 - place)
-        return HeadOutput(values, torch.cat([self.field(rays, place), self.field(rays, larger)], dim=-1))
+        features = [self.field(rays, self.place(targets[name])) for name in ("mask_scale", "mask_larger_scale")]
+        return HeadOutput(values, torch.cat(features, dim=-1))
 
     def loss(self, rendered: Float[Tensor, "r c"], targets: Mapping[str, Tensor]) -> Float[Tensor, ""]:
         """See `grouping_loss`."""
-        features, larger = rendered.chunk(2, dim=-1)
-        c = self.config
-        return grouping_loss(features, larger, targets["mask"], targets["mask_photo"], c.photo_rays, c.margin)
+        masks = (targets[name] for name in ("mask", "mask_larger", "mask_photo"))
+        return grouping_loss(*rendered.chunk(2, dim=-1), *masks, self.config.photo_rays, self.config.margin)
 
     def place(self, scale_scene: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Where scales lie in the logarithm of `scale_range`: −1 for the smallest and less, 1 for the largest and

@@ -42,29 +42,39 @@ def grouping_loss(
     features: Float[Tensor, "r c"],
     larger: Float[Tensor, "r c"],
     mask: Int64[Tensor, " r"],
+    mask_larger: Int64[Tensor, " r"],
     photo: Int64[Tensor, " r"],
     per_photo: int,
     margin: float,
 ) -> Float[Tensor, ""]:
-    """Contrastive loss of rays of the same photo (GARField, Kim et al. 2024, §3.2; its three terms).
+    """Contrastive loss of rays of the same photo, at their scale and at a larger one (after GARField, Kim et al. 2024,
+    §3.2).
 
-    Rays of one mask are pulled together, at the mask's scale and at a larger one; rays of which one is in a mask that
-    does not hold the other are pushed apart, up to the margin. Each term is the mean over a ray's partners, and then
-    over all rays that have partners, so that a small mask counts by its rays and not by their pairs.
+    At each scale, rays of one mask are pulled together, and rays of which one is in a mask that does not hold the other
+    are pushed apart, up to the margin. What is together at the scale is also together at the larger one. Each of the
+    four terms is the mean over a ray's partners, and then over all rays that have partners, so that a small mask counts
+    by its rays and not by their pairs. (GARField pushes at one scale only: the larger scales, where most pulls are,
+    then collapse first.)
 
     Args:
         features: unit affinity features at the rays' scale.
-        larger: those at a larger scale.
-        mask: of each ray, −1 for none: two rays without a mask say nothing about each other.
+        larger: those at the larger scale.
+        mask: of each ray at the scale, −1 for none: two rays without a mask say nothing about each other.
+        mask_larger: likewise at the larger scale.
         photo: of each ray; masks of different photos are not compared.
         per_photo: so many rays in a row are compared with each other.
         margin: distance of unit features that is far enough.
     """
-    together, apart = _pairs(in_blocks(mask, per_photo), in_blocks(photo, per_photo))
-    distance = unit_distances(in_blocks(features, per_photo))
-    at_larger = unit_distances(in_blocks(larger, per_photo))
-    pulled = _mean_over_partners(distance + at_larger, together)
-    return pulled + _mean_over_partners((margin - distance).clamp_min(0), apart)
+    photos = in_blocks(photo, per_photo)
+    together, apart = _pairs(in_blocks(mask, per_photo), photos)
+    together_larger, apart_larger = _pairs(in_blocks(mask_larger, per_photo), photos)
+    at_scale, at_larger = (features, together, apart), (larger, together_larger | together, apart_larger & ~together)
+    terms = []
+    for values, pulled, pushed in (at_scale, at_larger):
+        distance = unit_distances(in_blocks(values, per_photo))
+        terms.append(_mean_over_partners(distance, pulled))
+        terms.append(_mean_over_partners((margin - distance).clamp_min(0), pushed))
+    return torch.stack(terms).sum()
 
 
 def agreement_loss(
