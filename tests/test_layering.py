@@ -9,10 +9,10 @@ SOURCE = Path(__file__).parents[1] / "src" / PACKAGE
 ALLOWED: dict[str, set[str]] = {
     "core": set(),
     "ops": {"core"},
-    "groups": {"core", "ops"},
     "data": {"core"},
     "encoders": {"core"},
     "features": {"core", "data", "encoders"},
+    "groups": {"core", "ops"},
     "fields": {"core", "ops"},
     "renderers": {"core", "ops", "fields"},
     "models": {"core", "ops", "features", "fields", "renderers"},

@@ -1,4 +1,4 @@
-"""The target "mask": packed bits against loops over a photo's masks, and scales in closed form."""
+"""The target "mask": packed bits against loops over a photo's masks, and how scales are drawn."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from langfield.core.cameras import Camera
 from langfield.core.errors import DataError
 from langfield.core.transforms import Similarity
 from langfield.data.views import Scene, View
-from langfield.features.mask_targets import MaskTargets, mask_scales
+from langfield.features.mask_targets import MaskTargets
 from langfield.features.photos import TrainingPhotos
 from langfield.features.targets import TargetSource
 
@@ -136,31 +136,3 @@ def test_what_does_not_fit_is_named():
         MaskTargets(photos(), masks, "cpu")
     with pytest.raises(DataError, match="no photo has a mask of a known scale"):
         MaskTargets(photos(), random_masks((0, 0, 0), 0), "cpu")
-
-
-def test_the_scale_of_a_square_is_its_side_however_it_lies():
-    side, n = 0.37, 200
-    u, v = torch.meshgrid(*[torch.linspace(-0.5, 0.5, n).double() * side] * 2, indexing="ij")
-    turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(0)).double()).Q
-    points = torch.stack([u, v, 0 * u], dim=-1) @ turn.T + torch.tensor([5.0, -3.0, 8.0])
-    every, half = torch.ones(n, n, dtype=torch.bool), torch.zeros(n, n, dtype=torch.bool)
-    half[: n // 2] = True  # half of it: variance h²/12 and h²/48
-    found = mask_scales(torch.stack([every, half]), points)
-    assert found.tolist() == pytest.approx([side, side * math.sqrt(6 * (1 / 12 + 1 / 48))], rel=0.01)
-    # In other units, and with a background that shows through at the border:
-    assert mask_scales(every[None], 3 * points).item() == pytest.approx(3 * side, rel=0.01)
-    spilt = points.clone()
-    spilt[0] += torch.tensor([0.0, 0.0, 5.0])
-    assert mask_scales(every[None], spilt).item() == pytest.approx(side, rel=0.02)
-
-
-def test_scales_of_what_shows_no_surface_are_not_known():
-    points = torch.rand(6, 8, 3, generator=torch.Generator().manual_seed(0))
-    points[:3] = math.inf
-    masks = torch.zeros(4, 6, 8, dtype=torch.bool)
-    masks[0, :3] = True  # nothing there
-    masks[1, 3, :3] = True  # three points
-    masks[2, 2:] = True
-    found = mask_scales(masks, points)
-    assert found[[0, 1, 3]].tolist() == [math.inf] * 3
-    assert found[2].item() == pytest.approx(mask_scales(torch.ones(1, 3, 8, dtype=torch.bool), points[3:]).item())

@@ -7,5 +7,7 @@ extraction  photos through an encoder into the cache, and out of it as one table
 cache       an entry for each photo, addressed by all that made it
 bank        pyramid and dense features of the photos together, as training samples them
 targets     what heads learn from, by name
+mask_targets  which mask of a photo a pixel belongs to at a scale, as a target
+mask_scales   how large what a mask shows is
 codebook    a few embeddings of which all others are sparse mixes
 """

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from langfield.core.errors import DataError
@@ -21,8 +21,6 @@ from langfield.features.photos import ScaledMasks, TrainingPhotos
 # largest, at which that one is still whole.
 _LOW_QUANTILE, _HIGH_QUANTILE = 0.02, 0.98
 _ROOM_ABOVE = 1.5
-_MIN_POINTS = 4  # a mask with fewer points in space has no known scale
-_OUTLIER_SPREADS = 2.5  # a flat square ends at 1.7 of its spread, a line at 1.7
 
 
 class MaskTargets:
@@ -140,38 +138,3 @@ class _PackedPhoto:
         dense = found[torch.from_numpy(order).to(found.device)].cpu().numpy().reshape(len(order), height * width)
         bits = np.packbits(dense, axis=0, bitorder="little").T
         return cls(np.ascontiguousarray(bits), scales[order].astype(np.float32), order, width)
-
-
-def mask_scales(masks: Bool[Tensor, "m h w"], points_scene: Float[Tensor, "h w 3"]) -> Float[Tensor, " m"]:
-    """The scale of masks: the side of the flat square whose points are spread as those of the mask, scene units.
-
-    That is √(6 Σ variance), and comparable with the height of a crop, the scale of language. Points farther from the
-    mask's middle than 2.5 times its spread are left out, once: borders of masks are not exact, and what lies behind
-    may be far away. Cost: two products of a (M, H·W) and a (H·W, 4) matrix; nothing waits for the device.
-
-    Args:
-        masks: of one photo.
-        points_scene: the point that each pixel shows, in any frame of scene units; not finite where there is none.
-
-    Returns infinity for a mask with fewer than 4 points.
-    """
-    points = points_scene.reshape(-1, 3)
-    there = points.isfinite().all(dim=-1)
-    points = torch.where(there[:, None], points, 0.0)
-    points = torch.where(there[:, None], points - points.sum(dim=0) / there.sum().clamp_min(1), 0.0)
-    inside = masks.flatten(1) & there
-    _, middle, spread = _moments(inside, points)
-    from_middle = points.square().sum(-1) - 2 * middle @ points.T + middle.square().sum(-1, keepdim=True)
-    count, _, spread = _moments(inside & (from_middle <= (_OUTLIER_SPREADS * spread[:, None]) ** 2), points)
-    return torch.where((count >= _MIN_POINTS) & (spread > 0), math.sqrt(6) * spread, torch.inf)
-
-
-def _moments(
-    inside: Bool[Tensor, "m p"], points: Float[Tensor, "p 3"]
-) -> tuple[Float[Tensor, " m"], Float[Tensor, "m 3"], Float[Tensor, " m"]]:
-    """Number, mean, and root of the summed variance of the points in each of M sets."""
-    columns = torch.cat([points, points.square().sum(dim=-1, keepdim=True)], dim=-1)
-    count = inside.sum(dim=1).to(points.dtype)
-    sums = inside.to(points.dtype) @ columns / count.clamp_min(1)[:, None]
-    middle = sums[:, :3]
-    return count, middle, (sums[:, 3] - middle.square().sum(dim=-1)).clamp_min(0).sqrt()

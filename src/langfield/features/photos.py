@@ -23,7 +23,7 @@ class ScaledMasks(Protocol):
         ...
 
     def scales_of_photo(self, view_index: int) -> Float[Tensor, " m"]:
-        """The scale of each mask, scene units (`langfield.features.mask_targets.mask_scales`); infinite where it is
+        """The scale of each mask, scene units (`langfield.features.mask_scales.mask_scales`); infinite where it is
         not known, and the mask is then not learnt from."""
         ...
 

@@ -308,7 +308,7 @@ class Model(nn.Module, ABC):
         Args:
             points_scene: N points, scene frame.
             scale_scene: the scale at which each is asked, scene units: the side of a square of the group's spread
-                (`langfield.features.mask_targets.mask_scales`), comparable with the scale of language.
+                (`langfield.features.mask_scales.mask_scales`), comparable with the scale of language.
 
         Returns None where the model has learnt no affinity.
         """

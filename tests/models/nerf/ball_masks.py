@@ -12,7 +12,8 @@ from langfield.core.cameras import Cameras
 from langfield.data.pixels import PixelPool
 from langfield.data.scene import open_scene
 from langfield.data.views import Scene
-from langfield.features.mask_targets import MaskTargets, mask_scales
+from langfield.features.mask_scales import mask_scales
+from langfield.features.mask_targets import MaskTargets
 from langfield.features.photos import TrainingPhotos
 from langfield.fields.language import FeatureGridConfig
 from langfield.models.base import Model
