@@ -116,8 +116,10 @@ class AffinityHead(Head):
 
     def loss(self, rendered: Float[Tensor, "r c"], targets: Mapping[str, Tensor]) -> Float[Tensor, ""]:
         """See `grouping_loss`."""
-        masks = (targets[name] for name in ("mask", "mask_larger", "mask_photo"))
-        return grouping_loss(*rendered.chunk(2, dim=-1), *masks, self.config.photo_rays, self.config.margin)
+        features, larger = rendered.chunk(2, dim=-1)
+        mask, mask_larger, photo = (targets[name] for name in ("mask", "mask_larger", "mask_photo"))
+        c = self.config
+        return grouping_loss(features, larger, mask, mask_larger, photo, c.photo_rays, c.margin)
 
     def place(self, scale_scene: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Where scales lie in the logarithm of `scale_range`: −1 for the smallest and less, 1 for the largest and
