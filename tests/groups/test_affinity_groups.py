@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langfield.groups.affinity import AffinityGroups, groups_by_affinity, merged_regions
+from langfield.groups import affinity
+from langfield.groups.affinity import AffinityGroups, merged_regions
+
+
+def groups_by_affinity(features, neighbours, **settings) -> AffinityGroups:
+    """Of points that are too far apart to be together unless they are neighbours."""
+    points = 1000.0 * np.arange(3 * len(features[0])).reshape(-1, 3)
+    return affinity.groups_by_affinity(
+        points, neighbours, [1.0 + s for s in range(len(features))], features, **settings
+    )
 
 
 def unit(values: np.ndarray) -> np.ndarray:
@@ -143,3 +152,19 @@ def test_points_without_neighbours_stay_alone():
     assert groups.labels.tolist() == [[0, 1, 2, 3]]
     empty = groups_by_affinity([np.zeros((0, 3))], np.zeros((0, 2), np.int64))
     assert len(empty) == 0
+
+
+def test_what_does_not_touch_may_be_a_group_at_a_scale_that_reaches_so_far():
+    """Two clumps of one set, three apart, and one of another set between them."""
+    x = np.concatenate([np.linspace(0, 0.9, 10) + start for start in (0.0, 3.0, 1.5)])
+    points = np.stack([x, 0 * x, 0 * x], axis=1)
+    clump, sets = np.repeat([0, 1, 2], 10), np.repeat([0, 0, 1], 10)
+    pairs = np.concatenate([chain(10) + start for start in (0, 10, 20)])
+    features = grouped([clump, sets, sets], 0.0)
+    found = affinity.groups_by_affinity(points, pairs, [1.0, 2.9, 3.1], features, min_points=5)
+    assert np.array_equal(found.labels[0], clump)
+    assert np.array_equal(found.labels[1], clump)
+    assert np.array_equal(found.labels[2], np.repeat([3, 3, 2], 10))
+    assert found.parent.tolist() == [3, 3, -1, -1]
+    single = affinity.groups_by_affinity(points, pairs, [3.1], features[1:2], min_points=11)
+    assert len(single) == 0  # clumps are too small to be joined across space

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int64
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
 
 _NUMBERS_AT_ONCE = 2**25
 
@@ -47,16 +48,23 @@ class AffinityGroups:
 
 
 def groups_by_affinity(
-    features: Sequence[Float[np.ndarray, "n c"]],
+    points_scene: Float[np.ndarray, "n 3"],
     neighbours: Int64[np.ndarray, "e 2"],
+    scales_scene: Sequence[float],
+    features: Sequence[Float[np.ndarray, "n c"]],
     threshold: float = 0.5,
     min_points: int = 1,
 ) -> AffinityGroups:
     """The groups that affinity makes of points, at each of some scales. Deterministic.
 
+    At each scale regions that touch are merged first; then also those that do not, if they are large enough and their
+    middles are no farther apart than the scale, as the plates of a pile or the cups of a set are.
+
     Args:
-        features: at each scale, smallest first, the points' unit affinity features (`Model.affinity_features`).
+        points_scene: positions of N points of the surface, scene units.
         neighbours: E pairs of points that touch.
+        scales_scene: rising, scene units.
+        features: at each scale, the points' unit affinity features (`Model.affinity_features`).
         threshold: regions whose mean features are at least so far apart are not merged: half of the margin that the
             features were learnt with.
         min_points: smaller regions are no groups; they may grow to some at a larger scale.
@@ -64,12 +72,13 @@ def groups_by_affinity(
     Cost: some tens of rounds for the first scale, each with a distance for every pair of regions that touch, which
     halve or so from round to round; little for the others.
     """
-    points = features[0].shape[0] if features else 0
-    region, regions = np.arange(points), []
-    for at_scale in features:
+    region, regions = np.arange(len(points_scene)), []
+    for scale, at_scale in zip(scales_scene, features, strict=True):
         region = merged_regions(at_scale, neighbours, region, threshold)
+        across = _near_regions(points_scene, region, scale, min_points)
+        region = merged_regions(at_scale, np.concatenate([neighbours, across]), region, threshold)
         regions.append(region)
-    return _numbered(np.array(regions, np.int64).reshape(len(regions), points), min_points)
+    return _numbered(np.array(regions, np.int64).reshape(len(regions), len(points_scene)), min_points)
 
 
 def merged_regions(
@@ -131,6 +140,20 @@ def _mutually_nearest(
         np.minimum.at(place, pairs[order, end], np.arange(len(order)))
     mine = np.arange(len(order))
     return order[(place[pairs[order, 0]] == mine) & (place[pairs[order, 1]] == mine)]
+
+
+def _near_regions(
+    points_scene: Float[np.ndarray, "n 3"], region: Int64[np.ndarray, " n"], scale_scene: float, min_points: int
+) -> Int64[np.ndarray, "p 2"]:
+    """Pairs of points, one for each pair of large enough regions whose middles are no farther apart than the scale."""
+    size, first = np.bincount(region), np.unique(region, return_index=True)[1]
+    middle = np.stack([np.bincount(region, axis, len(size)) for axis in points_scene.T], axis=1)
+    large = np.flatnonzero(size >= min_points)
+    if not len(large):
+        return np.zeros((0, 2), np.int64)
+    tree = KDTree(middle[large] / size[large, None])
+    pairs = tree.query_pairs(scale_scene, output_type="ndarray").reshape(-1, 2)
+    return first[large[pairs]].astype(np.int64)
 
 
 def _by_first_point(region: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:

@@ -43,10 +43,10 @@ CONFIG: LerfConfig = replace(
     heads=(AFFINITY,),
     head_lr=1e-2,
     head_lr_end=1e-3,
-    head_lr_steps=400,
+    head_lr_steps=250,
     lr=2e-2,
     lr_end=3e-3,
-    lr_steps=400,
+    lr_steps=250,
 )
 
 
