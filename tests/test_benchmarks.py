@@ -453,3 +453,25 @@ def test_the_first_answer_is_measured_from_the_start_of_the_process(monkeypatch:
     assert {"imports", "train: features", "train: lifting", "open", "query"} <= set(parts)
     assert min(parts.values()) >= 0
     assert found["answer"]["phrase"] == "red ball"
+
+
+def test_mask_crops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Every thing of every test view is named once before each background, and all show the same thing."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import mask_crops  # pyright: ignore[reportMissingImports]
+
+    (tmp_path / "encoder").mkdir()
+    write_ball_scene(tmp_path / "scene", n_views=3)
+    encoder = load_image_text(write_encoder(tmp_path / "encoder"))
+    found = mask_crops.named_right(open_scene(tmp_path / "scene"), encoder, min_area_px=20)
+    assert found.keys() == {"nouns", "names"}
+    counts = {len(right) for backgrounds in found.values() for right in backgrounds.values()}
+    assert len(counts) == 1
+    assert counts.pop() > 0
+    photo = torch.randint(0, 256, (40, 60, 3), dtype=torch.uint8)
+    mask = torch.zeros(1, 40, 60, dtype=torch.bool)
+    mask[:, 10:30, 20:40] = True
+    sharp, *others = mask_crops.with_backgrounds(photo, mask, 24).values()
+    for other in others:
+        torch.testing.assert_close(other[..., 4:-4, 4:-4], sharp[..., 4:-4, 4:-4])
+        assert (other[..., 0, :] - sharp[..., 0, :]).abs().max() > 0.1

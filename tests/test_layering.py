@@ -18,7 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"core", "ops", "features", "fields", "renderers"},
     "runs": {"core", "models"},
     "training": {"core", "data", "features", "models", "runs"},
-    "query": {"core", "ops", "encoders", "models", "runs"},
+    "query": {"core", "ops", "groups", "encoders", "models", "runs"},
     "evaluation": {"core", "data", "query"},
     "reports": {"core", "evaluation", "query"},
     "export": {"core", "query", "runs"},

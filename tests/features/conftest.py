@@ -13,6 +13,7 @@ from langfield.core.cameras import Camera
 from langfield.core.transforms import Similarity
 from langfield.data.views import Scene, View
 from langfield.encoders.base import EncoderCard
+from langfield.encoders.masks.base import PromptableImage, ProposedMasks
 
 
 class ColourEncoder:
@@ -96,3 +97,33 @@ def make_scene(tmp_path: Path, draw) -> Callable[..., Scene]:
         return Scene(tmp_path, "drawn", tuple(views), train, (), None, Similarity.identity())
 
     return scene
+
+
+class QuartersProposer:
+    """Proposes the photo's quarters, all of it, its brighter half and one pixel, the surest first."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, weights: str = "4" * 64) -> None:
+        self.card = EncoderCard("test:quarters", weights, "5" * 64, 1, 4, (0.0,) * 3, (1.0,) * 3, "bilinear", "none", 0)
+        self.photos = 0
+
+    def propose(self, image: Tensor) -> ProposedMasks:
+        self.photos += 1
+        height, width = image.shape[:2]
+        masks = torch.zeros(7, height, width, dtype=torch.bool)
+        for quarter in range(4):
+            rows = slice(0, height // 2) if quarter < 2 else slice(height // 2, height)
+            columns = slice(0, width // 2) if quarter % 2 == 0 else slice(width // 2, width)
+            masks[quarter, rows, columns] = True
+        brightness = image.float().mean(dim=2)
+        masks[4], masks[5], masks[6, 0, 0] = True, brightness > brightness.median(), True
+        return ProposedMasks(masks, torch.linspace(0.9, 0.3, 7), torch.linspace(1, 0.4, 7))
+
+    def embed(self, image: Tensor) -> PromptableImage:
+        raise AssertionError("nobody prompts it")
+
+
+@pytest.fixture(scope="session")
+def quarters() -> Callable[..., QuartersProposer]:
+    return QuartersProposer

@@ -63,6 +63,50 @@ def test_an_entry_under_another_ones_name_is_no_entry(tmp_path):
     assert cache.load(other, (4, 3)) is None
 
 
+ARRAYS = {"runs": np.arange(6, dtype=np.uint32).reshape(3, 2), "score": np.array([0.5, 1.0], dtype=np.float32)}
+KINDS = {"runs": (np.uint32, 2), "score": (np.float32, 1)}
+
+
+def test_an_entry_of_named_arrays_comes_back(tmp_path):
+    cache = FeatureCache(tmp_path)
+    assert cache.load_arrays(KEY, KINDS) is None
+    cache.store_arrays(KEY, ARRAYS)
+    found = cache.load_arrays(KEY, KINDS)
+    assert found.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(found[name], array)
+    assert sorted(path.name for path in (tmp_path / "ab").iterdir()) == [f"{KEY}.json", f"{KEY}.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        {"runs": (np.uint32, 2)},
+        KINDS | {"more": (np.float32, 1)},
+        KINDS | {"runs": (np.int32, 2)},
+        KINDS | {"score": (np.float32, 2)},
+    ],
+)
+def test_an_entry_of_other_arrays_is_none(tmp_path, kinds):
+    cache = FeatureCache(tmp_path)
+    cache.store_arrays(KEY, ARRAYS)
+    assert cache.load_arrays(KEY, kinds) is None
+
+
+def test_no_flipped_byte_of_named_arrays_is_ever_used(tmp_path):
+    cache = FeatureCache(tmp_path)
+    cache.store_arrays(KEY, ARRAYS)
+    path = tmp_path / "ab" / f"{KEY}.safetensors"
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert cache.load_arrays(KEY, KINDS) is None
+        path.write_bytes(whole[:at])
+        assert cache.load_arrays(KEY, KINDS) is None
+    cache.store_arrays(KEY, ARRAYS)
+    assert cache.load_arrays(KEY, KINDS) is not None
+
+
 def test_objects_are_never_unpickled(tmp_path):
     """A pickle inside a .npy with a manifest to match is an error, not code that runs."""
     cache = FeatureCache(tmp_path)

@@ -64,4 +64,4 @@ def closed_form(camera: Camera) -> Rendering:
     depth = np.where(on_ball, ball, np.where(on_table, depth, 0.0))
     colours = np.array([(0, 0, 0), (240, 240, 240), (200, 20, 20)], dtype=np.uint8)
     rgb = colours[np.where(on_ball, 2, np.where(on_table, 1, 0))]
-    return Rendering(rgb, ids.astype(np.uint8), depth.astype(np.float32))
+    return Rendering(rgb=rgb, ids=ids.astype(np.uint8), parts=on_ball.astype(np.uint8), depth=depth.astype(np.float32))

@@ -1,15 +1,17 @@
 """Pictures of scenes whose picture is known: a ball on a table, a sheet, a printed box."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.synthetic import small_scenes
 from tests.synthetic.small_scenes import CENTRE, RADIUS
 
 from langfield_synthetic.meshes import box_sides, ellipsoid, grid_mesh, lathe, merged, rounded_box, vessel
-from langfield_synthetic.rendering import FIRST_THING_ID, Renderer, Rendering, use_mitsuba
+from langfield_synthetic.rendering import FIRST_THING_ID, Renderer, Rendering, TruthRenderer, use_mitsuba
 from langfield_synthetic.rooms import LightPanel
 from langfield_synthetic.scenes import TableScene, look_at
-from langfield_synthetic.things import Surface
+from langfield_synthetic.things import Part, Surface
 
 pytest.importorskip("mitsuba")
 EYE = np.array([0.3, -0.6, 0.4])
@@ -134,3 +136,24 @@ def test_a_seed_determines_a_picture(mitsuba):
     one, again, other = (picture(mitsuba, scene, EYE, CENTRE, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.rgb, again.rgb)
     assert (one.rgb != other.rgb).any()
+
+
+def test_parts_are_numbered_within_their_thing(mitsuba):
+    ball = small_scenes.thing(ellipsoid(0.05, segments=24).moved(0.2, 0, 0.05), Surface())
+    low, high = (rounded_box(0.1, 0.1, 0.1).moved(z=z) for z in (0.0, 0.1))
+    tower = replace(ball, parts=(Part(low, Surface(kind="glass")), Part(high, Surface())))
+    shown = picture(mitsuba, small_scenes.scene(ball, tower), np.array([0.0, -0.7, 0.1]), np.array([0.0, 0, 0.1]))
+    of_ball, of_tower = (shown.parts[shown.ids == FIRST_THING_ID + k] for k in (0, 1))
+    assert set(of_ball) == {1}
+    assert set(of_tower) == {1, 2}
+    assert np.nonzero(shown.parts == 2)[0].max() < 12  # the upper box, in the upper half of the picture
+    assert (shown.parts[shown.ids < FIRST_THING_ID] == 0).all()
+
+
+def test_truth_alone_is_the_truth_of_the_pictures(mitsuba):
+    scene = small_scenes.scene(small_scenes.red_ball())
+    cameras = [look_at(eye, CENTRE, 32, 24, 45.0) for eye in (EYE, EYE * [-1, 1, 1])]
+    pictures, truths = Renderer(mitsuba, scene).render(cameras, 1), TruthRenderer(mitsuba, scene).render(cameras)
+    for shown, truth in zip(pictures, truths, strict=True):
+        for name, values in vars(truth).items():
+            np.testing.assert_array_equal(getattr(shown, name), values)

@@ -1,6 +1,8 @@
 """Scenes: things beside each other on the table, the same for the same seed, and cameras that look at them."""
 
 import itertools
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from langfield.core.errors import UsageError
 from langfield_synthetic.scenes import compose, look_at, random_cameras, ring_cameras
 
 SEEDS = range(4)
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +136,86 @@ def test_random_cameras_of_a_seed_are_the_same(scenes):
     one, again = (random_cameras(np.random.default_rng(3), scenes[0], 5, 40, 30) for _ in range(2))
     for camera, same in zip(one, again, strict=True):
         np.testing.assert_array_equal(camera.world_from_camera, same.world_from_camera)
+
+
+@pytest.fixture(scope="module")
+def scenes_with_sets():
+    return [compose(seed, alike=1.0) for seed in SEEDS]
+
+
+def sets_of(scene):
+    numbers = sorted({thing.alike for thing in scene.things} - {None})
+    return [[thing for thing in scene.things if thing.alike == number] for number in numbers]
+
+
+def test_a_set_is_of_two_to_six_things_of_one_shape_and_look(scenes_with_sets):
+    for scene in scenes_with_sets:
+        assert 1 <= len(sets_of(scene)) <= 2
+        for first, *others in sets_of(scene):
+            assert 1 <= len(others) <= 5
+            for other in others:
+                assert other.kind is first.kind
+                assert other.look == first.look
+                assert other.yaw_degrees != first.yaw_degrees
+                for part, same in zip(first.parts, other.parts, strict=True):
+                    assert same.surface is part.surface
+                shapes = [
+                    np.concatenate([part.mesh.turned("z", -thing.yaw_degrees).vertices for part in thing.parts])
+                    for thing in (first, other)
+                ]
+                np.testing.assert_allclose(shapes[0] - shapes[0][0], shapes[1] - shapes[1][0], atol=1e-5)
+
+
+def test_the_things_of_a_set_stand_side_by_side(scenes_with_sets):
+    for scene in scenes_with_sets:
+        for things in sets_of(scene):
+            at = np.array([thing.position[:2] for thing in things])
+            apart = np.linalg.norm(at[:, None] - at, axis=-1) + np.diag(np.full(len(at), np.inf))
+            assert apart.min(axis=1).max() < 2 * max(thing.radius for thing in things) + 0.03
+
+
+def test_scenes_with_sets_keep_the_laws_of_scenes(scenes_with_sets):
+    test_things_do_not_overlap(scenes_with_sets)
+    test_things_stand_on_the_table_where_they_say(scenes_with_sets)
+    test_things_look_as_their_kind_offers(scenes_with_sets)
+
+
+def test_no_thing_outside_of_a_set_has_its_name():
+    for seed in SEEDS:
+        scene = compose(seed, alike=1.0, nouns=["mug", "apple", "egg"], count=(30, 30))
+        names = {things[0].name for things in sets_of(scene)}
+        assert not names & {thing.name for thing in scene.things if thing.alike is None}
+
+
+def test_a_scene_without_sets_is_the_one_that_its_seed_always_gave(scenes):
+    how = {"count": (3, 4), "room": small_scenes.room()}
+    drawn = [compose(seed, alike=0.5, **how) for seed in range(8)]
+    without = [scene for scene in drawn if not sets_of(scene)]
+    assert 0 < len(without) < len(drawn)
+    for scene in without:
+        plain = compose(scene.seed, **how)
+        assert [(thing.name, thing.position) for thing in scene.things] == [
+            (thing.name, thing.position) for thing in plain.things
+        ]
+    assert all(thing.alike is None for scene in scenes for thing in scene.things)
+
+
+def test_the_bundled_scene_is_still_what_its_seed_gives():
+    """`training/demo/README.md` has the command that made it."""
+    wishes = [(a, b, c) for a, b, c in json.loads((ROOT / "training" / "demo" / "things.json").read_text())]
+    bundled = json.loads((ROOT / "src" / "langfield" / "bundled" / "table" / "queries.json").read_text())["instances"]
+    things = compose(9003, wishes, spread=0.78).things
+    assert [thing.name for thing in things] == [thing["name"] for thing in bundled]
+    np.testing.assert_allclose([thing.position for thing in things], [thing["position"] for thing in bundled])
+    np.testing.assert_allclose([thing.radius for thing in things], [thing["radius"] for thing in bundled])
+
+
+def test_random_things_are_still_what_their_seed_gives():
+    """As the pictures that `builtin:mini` was trained on had them."""
+    first = [(thing.name, *np.round(thing.position[:2], 4)) for thing in compose(5).things[:4]]
+    assert first == [
+        ("orange", 0.1930, 0.5125),
+        ("yellow lemon", -0.2015, 0.4856),
+        ("white basket", 0.1007, 0.1957),
+        ("pineapple", -0.2443, -0.4267),
+    ]

@@ -38,6 +38,41 @@ def test_pictures_are_made_once_and_in_parts(tmp_path, capsys):
         assert set(np.unique(read["ids"])) <= known | {0, 1, 2}
 
 
+def test_pictures_have_parts_and_sets_of_equals_if_asked_for(tmp_path):
+    pytest.importorskip("mitsuba")
+    how = ["--photos", "2", "--scenes", "1", *SMALL]
+    assert main(["pictures", str(tmp_path), *how, "--with-parts", "--alike", "1"]) == 0
+    with np.load(tmp_path / "00000.npz", allow_pickle=False) as read:
+        alike = [thing["alike"] for thing in json.loads(str(read["meta"]))["things"]]
+        np.testing.assert_array_equal(read["parts"] > 0, read["ids"] >= 10)
+    assert 2 <= alike.count(0) <= 6
+    assert None in alike
+
+
+@pytest.mark.parametrize("share", ["-0.1", "1.5", "some"])
+def test_a_share_that_is_none_is_told(tmp_path, capsys, share):
+    with pytest.raises(SystemExit):
+        main(["pictures", str(tmp_path / "out"), f"--alike={share}"])
+    assert "argument --alike" in capsys.readouterr().err
+
+
+def test_truth_of_every_photo_comes_with_a_capture_or_later(tmp_path, capsys):
+    pytest.importorskip("mitsuba")
+    wishes = tmp_path / "things.json"
+    wishes.write_text(json.dumps([["egg", "brown", ""]]))
+    how = ["--photos", "4", "--seed", "4", "--things", str(wishes), *SMALL]
+    whole, later = tmp_path / "whole" / "egg", tmp_path / "later" / "egg"
+    assert main(["capture", str(whole), *how, "--all-truth"]) == 0
+    assert main(["capture", str(later), *how]) == 0
+    assert len(list((later / "gt").iterdir())) == 2
+    assert main(["capture", str(later), *how, "--truth-only"]) == 0
+    for path in (whole / "gt").iterdir():
+        assert path.read_bytes() == (later / "gt" / path.name).read_bytes()
+    assert len(list((later / "gt").iterdir())) == len(list((whole / "gt").iterdir())) == 8
+    assert main(["capture", str(later), *how, "--truth-only", "--seed", "5"]) == 2
+    assert "give the arguments that the capture was made with" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", ["not json", '{"a": 1}', "[1, 2]", '[["mug"]]'])
 def test_a_list_of_things_that_is_none_is_told(tmp_path, capsys, content):
     pytest.importorskip("mitsuba")

@@ -1,6 +1,7 @@
 """What is written is what langfield reads: cameras, truth, queries and points of a capture; training pictures."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from langfield_synthetic.meshes import rounded_box
 from langfield_synthetic.rendering import FIRST_THING_ID, TABLE_ID
 from langfield_synthetic.scenes import compose, ring_cameras
 from langfield_synthetic.things import Kind, Look, Surface
-from langfield_synthetic.writing import queries, write_capture, write_pictures
+from langfield_synthetic.writing import add_truth, queries, write_capture, write_pictures
 
 
 @pytest.fixture(scope="module")
@@ -141,11 +142,61 @@ def test_training_pictures_are_read_back(tmp_path, pictures):
         np.testing.assert_array_equal(read["rgb"], np.stack([picture.rgb for picture in pictures]))
         np.testing.assert_array_equal(read["ids"], np.stack([picture.ids for picture in pictures]))
         assert read["rgb"].dtype == read["ids"].dtype == np.uint8
+        assert "parts" not in read
         meta = json.loads(str(read["meta"]))
     ball = {"id": FIRST_THING_ID, "noun": "ball", "colour": "red", "material": "", "synonyms": [], "hypernyms": ["toy"]}
+    ball["alike"] = None
     assert meta["seed"] == 3
     assert meta["things"] == [ball]
     assert meta["table"] == {key: list(words) for key, words in small_scenes.WORDS.items()}
+
+
+def test_parts_and_sets_of_equals_are_read_back(tmp_path, pictures):
+    path = tmp_path / "00003.npz"
+    equal = replace(small_scenes.red_ball(), alike=0)
+    write_pictures(path, small_scenes.scene(equal, equal, small_scenes.red_ball()), pictures, with_parts=True)
+    with np.load(path, allow_pickle=False) as read:
+        np.testing.assert_array_equal(read["parts"], np.stack([picture.parts for picture in pictures]))
+        assert read["parts"].dtype == np.uint8
+        assert [thing["alike"] for thing in json.loads(str(read["meta"]))["things"]] == [0, 0, None]
+
+
+def test_truth_of_every_photo_is_written_at_once_or_added(tmp_path, capture, cameras, pictures):
+    ball = small_scenes.scene(small_scenes.red_ball())
+    write_capture(tmp_path / "ball", "ball", ball, cameras, pictures, all_truth=True)
+    added = tmp_path / "added"
+    shutil.copytree(capture, added)
+    before = {path: path.stat().st_mtime_ns for path in added.rglob("*") if path.is_file()}
+    add_truth(added, ball, cameras, iter(pictures))
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    one, other = ({path.relative_to(at) for path in at.rglob("*")} for at in (tmp_path / "ball", added))
+    assert one == other
+    assert len(list((added / "gt").iterdir())) == 2 * len(cameras)
+    for path in sorted(file for file in one if (added / file).is_file()):
+        assert (tmp_path / "ball" / path).read_bytes() == (added / path).read_bytes()
+
+
+def test_truth_is_added_to_a_capture_of_the_same_alone(tmp_path, capture, cameras, pictures):
+    ball = small_scenes.scene(small_scenes.red_ball())
+    further = ring_cameras(10, 80, 60, distance=0.7)
+    larger = [replace(camera, width_px=82) for camera in cameras]
+    moved = small_scenes.scene(replace(small_scenes.red_ball(), position=(0.1, 0.0, RADIUS)))
+    for scene, others, told in (
+        (ball, cameras[:9], "10 photos, not 9"),
+        (ball, further, "images/frame_00001.jpg was taken by another camera"),
+        (ball, larger, "images/frame_00001.jpg was taken by another camera"),
+        (moved, cameras, "other things"),
+        (small_scenes.scene(), cameras, "other things"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            add_truth(capture, scene, others, iter(pictures))
+    with pytest.raises(UsageError, match=r"transforms.json: expected a file of a capture"):
+        add_truth(tmp_path, ball, cameras, iter(pictures))
+    (tmp_path / "transforms.json").write_text("{}")
+    (tmp_path / "queries.json").write_text("{}")
+    with pytest.raises(UsageError, match="not a capture that langfield-synthetic wrote"):
+        add_truth(tmp_path, ball, cameras, iter(pictures))
+    assert len(list((capture / "gt").iterdir())) == 4
 
 
 def test_a_broken_write_leaves_no_pictures(tmp_path, pictures, monkeypatch):

@@ -24,11 +24,13 @@ from langfield.cli.evaluate import EvalCommand
 from langfield.cli.export import ExportCommand
 from langfield.cli.lift import LiftCommand
 from langfield.cli.methods import MethodsCommand
+from langfield.cli.objects import ObjectsCommand
 from langfield.cli.query import QueryCommand
 from langfield.cli.render import RenderCommand
 from langfield.cli.report import ReportCommand
 from langfield.cli.reproduce import ReproduceCommand
 from langfield.cli.scenes import ScenesCommand
+from langfield.cli.segment import SegmentCommand
 from langfield.cli.train import TrainCommand
 from langfield.core.choices import check_choice, hint
 from langfield.core.errors import Interrupted, LangfieldError, UsageError
@@ -39,6 +41,8 @@ Command = (
     | TrainCommand
     | LiftCommand
     | QueryCommand
+    | ObjectsCommand
+    | SegmentCommand
     | RenderCommand
     | EvalCommand
     | BakeCommand
@@ -55,6 +59,8 @@ _COMMANDS = Union[  # noqa: UP007
     Annotated[TrainCommand, tyro.conf.subcommand("train")],
     Annotated[LiftCommand, tyro.conf.subcommand("lift")],
     Annotated[QueryCommand, tyro.conf.subcommand("query")],
+    Annotated[ObjectsCommand, tyro.conf.subcommand("objects")],
+    Annotated[SegmentCommand, tyro.conf.subcommand("segment")],
     Annotated[RenderCommand, tyro.conf.subcommand("render")],
     Annotated[EvalCommand, tyro.conf.subcommand("eval")],
     Annotated[BakeCommand, tyro.conf.subcommand("bake")],

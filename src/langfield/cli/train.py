@@ -34,6 +34,11 @@ class TrainCommand(OutputOptions):
     dense: EncoderSpec = None
     """Self-supervised encoder, such as timm:vit_small_patch8_224.dino, or none. The preset's, if not given."""
 
+    masks: EncoderSpec = None
+    """Mask encoder, such as builtin:masks, sam:facebook/sam-vit-base or superpixels: divides the scene into things, so
+    that answers end where things do, and `langfield objects` and `segment` work. None, if not given. A run that is
+    trained already only gets its groups."""
+
     allow_outside: Flag = False
     """Also read photos that lie outside the scene's folder."""
 
@@ -67,6 +72,7 @@ class TrainCommand(OutputOptions):
             preset=self.preset,
             encoder=self.encoder,
             dense=self.dense,
+            masks=self.masks,
             allow_outside=self.allow_outside,
             test_every=self.test_every,
             device=self.device,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Shaped
 from torch import Tensor
 
 from langfield.core.errors import UsageError
@@ -28,11 +28,13 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def to_device_async(numbers: np.ndarray, device: torch.device) -> Float32[Tensor, "..."]:
-    """Numbers as float32 on the device, without waiting for it.
+def to_device_async(
+    numbers: np.ndarray, device: torch.device, dtype: type[np.generic] = np.float32
+) -> Shaped[Tensor, "..."]:
+    """Numbers on the device, as float32 or what is asked for, without waiting for it.
 
     `Tensor.to` would wait until the device has done all its work. These are copied from pinned memory, which torch does
     not use again before they have arrived.
     """
-    host = torch.from_numpy(numbers.astype(np.float32))
+    host = torch.from_numpy(numbers.astype(dtype))
     return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host.to(device)

@@ -8,12 +8,13 @@ import torch
 from langfield.core.choices import hint
 from langfield.core.errors import UsageError
 from langfield.encoders.base import DenseEncoder, ImageTextEncoder
+from langfield.encoders.masks.base import MaskProposer
 
 E = TypeVar("E")
 Loader = Callable[[str, torch.device], E]
 
 
-# OpenCLIP and timm take seconds to import: only who needs an encoder waits for them.
+# OpenCLIP, timm and transformers take seconds to import: only who needs an encoder waits for them.
 def _openclip(spec: str, device: torch.device) -> ImageTextEncoder:
     from langfield.encoders.openclip import load_openclip
 
@@ -32,12 +33,36 @@ def _timm(spec: str, device: torch.device) -> DenseEncoder:
     return load_timm(spec, device)
 
 
+def _sam(spec: str, device: torch.device) -> MaskProposer:
+    from langfield.encoders.masks.sam import load_sam
+
+    return load_sam(spec, device)
+
+
+def _builtin_masks(spec: str, device: torch.device) -> MaskProposer:
+    from langfield.encoders.masks.builtin import load_builtin_masks
+
+    return load_builtin_masks(spec, device)
+
+
+def _superpixels(spec: str, device: torch.device) -> MaskProposer:
+    from langfield.encoders.masks.superpixels import load_superpixels
+
+    return load_superpixels(spec, device)
+
+
 _IMAGE_TEXT: Mapping[str, tuple[Loader[ImageTextEncoder], str]] = {
     "openclip": (_openclip, "openclip:NAME/TAG, openclip:hf-hub:ORG/NAME, openclip:local-dir:PATH"),
     "builtin": (_builtin, "builtin:mini"),
 }
 _DENSE: Mapping[str, tuple[Loader[DenseEncoder], str]] = {
     "timm": (_timm, "timm:NAME, timm:NAME@FILE.safetensors"),
+}
+_MASKS: Mapping[str, tuple[Loader[MaskProposer], str]] = {
+    "sam": (_sam, "sam:ORG/NAME, sam:local-dir:PATH"),
+    "sam2": (_sam, "sam2:ORG/NAME, sam2:local-dir:PATH"),
+    "builtin": (_builtin_masks, "builtin:masks"),
+    "superpixels": (_superpixels, "superpixels"),
 }
 
 
@@ -56,6 +81,14 @@ def load_dense(spec: str, device: torch.device | str = "cpu") -> DenseEncoder:
     return _load(_DENSE, "dense", spec, device)
 
 
+def load_masks(spec: str, device: torch.device | str = "cpu") -> MaskProposer:
+    """The encoder of masks of a spec such as "sam:facebook/sam-vit-base" or "superpixels".
+
+    Raises as `load_image_text`; UsageError, too, where the extra `masks` is not installed.
+    """
+    return _load(_MASKS, "mask", spec, device)
+
+
 def check_image_text_spec(spec: str) -> None:
     """Raise UsageError for a spec of no known kind of image-text encoder. Nothing is loaded."""
     _check(_IMAGE_TEXT, "image-text", spec)
@@ -66,9 +99,15 @@ def check_dense_spec(spec: str) -> None:
     _check(_DENSE, "dense", spec)
 
 
+def check_masks_spec(spec: str) -> None:
+    """Raise UsageError for a spec of no known kind of encoder of masks. Nothing is loaded."""
+    _check(_MASKS, "mask", spec)
+
+
 def _check(table: Mapping[str, tuple[Loader[Any], str]], kind: str, spec: str) -> None:
     prefix, colon, rest = spec.partition(":")
-    if not colon or not rest or prefix not in table:
+    is_named = prefix in table and ":" in table[prefix][1]
+    if not (is_named and colon and rest) and spec not in (form for _, form in table.values()):
         forms = "; ".join(form for _, form in table.values())
         raise UsageError(f"{spec!r} names no {kind} encoder: {hint(prefix, table)}a spec is one of {forms}")
 

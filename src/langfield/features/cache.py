@@ -1,7 +1,8 @@
 """The feature cache: one entry for each photo and recipe, addressed by the digest of everything that made it.
 
-An entry is `<key>.npy` and, written after it, `<key>.json` with the data's size and SHA-256. Both are written under
-another name, synced and renamed. What does not verify counts as absent and is written again; nothing is ever deleted.
+An entry is `<key>.npy` (one table) or `<key>.safetensors` (arrays by name) and, written after it, `<key>.json` with the
+data's size and SHA-256. Both are written under another name, synced and renamed. What does not verify counts as absent
+and is written again; nothing is ever deleted.
 """
 
 import hashlib
@@ -10,12 +11,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 from filelock import FileLock, Timeout
 from jaxtyping import Float16
 
@@ -26,6 +28,7 @@ _FORMAT = 1
 _POLL_SECONDS = 1.0
 
 Rows = Float16[np.ndarray, "n d"]
+Arrays = dict[str, np.ndarray]
 
 
 def default_cache_dir() -> Path:
@@ -51,12 +54,8 @@ class FeatureCache:
 
     def load(self, key: str, shape: tuple[int, int]) -> Rows | None:
         """The rows of an entry; None if there is none that verifies and has this shape."""
-        try:
-            data = self._data(key).read_bytes()
-            manifest = parse_json(self._manifest(key).read_bytes())
-        except (OSError, ValueError):
-            return None
-        if manifest != _manifest_of(key, data):
+        data = self._verified(key, ".npy")
+        if data is None:
             return None
         rows = np.load(io.BytesIO(data), allow_pickle=False)
         return rows if rows.dtype == np.float16 and rows.shape == shape else None
@@ -65,11 +64,25 @@ class FeatureCache:
         """Write an entry, replacing one that did not verify; raises DataError when the folder cannot be written."""
         buffer = io.BytesIO()
         np.save(buffer, rows, allow_pickle=False)
-        data = buffer.getvalue()
-        with _writing(self.folder):
-            self._data(key).parent.mkdir(parents=True, exist_ok=True)
-            _write(self._data(key), data)
-            _write(self._manifest(key), json.dumps(_manifest_of(key, data)).encode())
+        self._write_entry(key, ".npy", buffer.getvalue())
+
+    def load_arrays(self, key: str, kinds: Mapping[str, tuple[type[np.generic], int]]) -> Arrays | None:
+        """The arrays of an entry; None if there is none that verifies and has just these.
+
+        Args:
+            kinds: number format and dimensions of each array, by its name.
+        """
+        data = self._verified(key, ".safetensors")
+        if data is None:
+            return None
+        arrays = safetensors.numpy.load(data)
+        found = {name: (array.dtype, array.ndim) for name, array in arrays.items()}
+        return arrays if found == {name: (np.dtype(kind), ndim) for name, (kind, ndim) in kinds.items()} else None
+
+    def store_arrays(self, key: str, arrays: Arrays) -> None:
+        """Write an entry of several arrays by name; as `store`."""
+        whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        self._write_entry(key, ".safetensors", safetensors.numpy.save(whole))
 
     @contextmanager
     def lock(self, keys: Sequence[str], while_waiting: Callable[[], None]) -> Iterator[None]:
@@ -101,11 +114,23 @@ class FeatureCache:
                 file = stack.enter_context(tempfile.TemporaryFile(dir=self.folder))
             yield RowTable(file, self.folder, rows, dim)
 
-    def _data(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.npy"
+    def _verified(self, key: str, suffix: str) -> bytes | None:
+        """An entry's data, if its manifest says that it is whole."""
+        try:
+            data = self._path(key, suffix).read_bytes()
+            manifest = parse_json(self._path(key, ".json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        return data if manifest == _manifest_of(key, data) else None
 
-    def _manifest(self, key: str) -> Path:
-        return self.folder / key[:2] / f"{key}.json"
+    def _write_entry(self, key: str, suffix: str, data: bytes) -> None:
+        with _writing(self.folder):
+            self._path(key, suffix).parent.mkdir(parents=True, exist_ok=True)
+            _write(self._path(key, suffix), data)
+            _write(self._path(key, ".json"), json.dumps(_manifest_of(key, data)).encode())
+
+    def _path(self, key: str, suffix: str) -> Path:
+        return self.folder / key[:2] / f"{key}{suffix}"
 
 
 class RowTable:

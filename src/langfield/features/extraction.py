@@ -5,28 +5,20 @@ while the device works on the next one.
 """
 
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float16, UInt8
+from jaxtyping import Float16
 from torch import Tensor
 
 from langfield.core.errors import WeightsError
 from langfield.core.progress import Progress, ProgressEvent
-from langfield.data.images import decode_image
 from langfield.features.cache import FeatureCache, RowTable
-
-_DECODERS = 2
-_DECODED_AHEAD = 3
-
-Picture = UInt8[Tensor, "h w 3"]
+from langfield.features.transfers import Picture, decoded_ahead, to_host
 
 
 @dataclass(frozen=True)
@@ -34,7 +26,7 @@ class PhotoToEncode:
     """One photo to be encoded.
 
     Attributes:
-        path: of the photo's file.
+        image_path: of the photo's file.
         size_px: width and height that it is used at.
         white_level: the value in the file that is white; see `View`.
         key: of its features in the cache.
@@ -42,7 +34,7 @@ class PhotoToEncode:
         rows: number of its rows.
     """
 
-    path: Path
+    image_path: Path
     size_px: tuple[int, int]
     white_level: float | None
     key: str
@@ -145,51 +137,19 @@ def _compute(
     def finish(photo: PhotoToEncode, result: Callable[[], np.ndarray]) -> None:
         rows = result()
         if not np.isfinite(rows).all():
-            raise WeightsError("the encoder's features of this photo are not finite; check its weights", photo.path)
+            raise WeightsError(
+                "the encoder's features of this photo are not finite; check its weights", photo.image_path
+            )
         cache.store(photo.key, rows)
         table.put(photo.first_row, rows)
 
     under_way: tuple[PhotoToEncode, Callable[[], np.ndarray]] | None = None
-    with closing(_decoded(photos, extraction.device)) as pictures:
-        for photo, picture in pictures:
-            result = _to_host(extraction.extract(picture, photo, on_rows))
+    with closing(decoded_ahead(photos, extraction.device)) as pictures:
+        for photo, picture in zip(photos, pictures, strict=True):
+            result = to_host(extraction.extract(picture, photo, on_rows))
             before += photo.rows
             if under_way is not None:
                 finish(*under_way)
             under_way = (photo, result)
     if under_way is not None:
         finish(*under_way)
-
-
-def _decoded(
-    photos: Sequence[PhotoToEncode], device: torch.device
-) -> Generator[tuple[PhotoToEncode, Picture], None, None]:
-    """The photos in order, decoded ahead by other threads, on the device."""
-    with ThreadPoolExecutor(_DECODERS) as pool:
-        upcoming = (
-            (photo, pool.submit(decode_image, photo.path, photo.size_px, photo.white_level)) for photo in photos
-        )
-        jobs = deque(islice(upcoming, _DECODED_AHEAD))
-        while jobs:
-            photo, job = jobs.popleft()
-            picture = torch.from_numpy(job.result())
-            jobs.extend(islice(upcoming, 1))
-            if device.type == "cuda":
-                picture = picture.pin_memory().to(device, non_blocking=True)
-            yield photo, picture
-
-
-def _to_host(rows: Float16[Tensor, "n d"]) -> Callable[[], np.ndarray]:
-    """Start the copy back; the result waits for it."""
-    if not rows.is_cuda:
-        return rows.cpu().numpy
-    host = torch.empty(rows.shape, dtype=rows.dtype, pin_memory=True)
-    host.copy_(rows, non_blocking=True)
-    copied = torch.cuda.Event()
-    copied.record()
-
-    def wait() -> np.ndarray:
-        copied.synchronize()
-        return host.numpy()
-
-    return wait

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from langfield.core.errors import UsageError
 from langfield.encoders.base import ImageTextEncoder, Interpolation
+from langfield.features.crop_batches import batch_size, rebatched, with_batches_that_fit
 
 LERF_TILE_RATIOS = (0.05, 0.125, 0.2, 0.275, 0.35, 0.425, 0.5)
 _LERF_STRIDE_AT = ((0.05, 0.15), (1.0, 0.5))
@@ -252,15 +253,10 @@ def encode_pyramid(
         image: 8-bit sRGB on the encoder's device.
         on_batch: called with the number of crops handed to the device so far.
     """
-    batch = _batch_size(encoder, sum(level.tiles for level in levels))
-    while True:
-        try:
-            return _encode(image, levels, encoder, batch, on_batch)
-        except torch.OutOfMemoryError:
-            if batch == 1:
-                raise
-        torch.cuda.empty_cache()
-        batch = (batch + 1) // 2
+    tiles = sum(level.tiles for level in levels)
+    return with_batches_that_fit(
+        lambda batch: _encode(image, levels, encoder, batch, on_batch), batch_size(encoder, tiles)
+    )
 
 
 def _encode(
@@ -288,21 +284,20 @@ def crop_batches(
     """
     dtype = torch.float16 if image.is_cuda else torch.float32
     picture = image.permute(2, 0, 1).to(dtype) / 255
-    waiting: list[Tensor] = []
+    yield from rebatched(_strips_of_tiles(picture, levels, size_px, interpolation, batch), batch)
+
+
+def _strips_of_tiles(
+    picture: Float[Tensor, "3 h w"], levels: Sequence[Level], size_px: int, interpolation: Interpolation, batch: int
+) -> Iterator[Float[Tensor, "n 3 s s"]]:
+    """The tiles of a few rows of a level at a time, about `batch` of them."""
     for level in levels:
         rows_at_once = max(batch // level.columns, 1)
         padding = level.kernel_px // 2
         padded = torch.nn.functional.pad(picture, (padding,) * 4)
         resize = _resize_matrix(level.kernel_px, size_px, interpolation, padded)
         for row in range(0, level.rows, rows_at_once):
-            waiting.append(_tiles(padded, level, row, min(row + rows_at_once, level.rows), resize))
-            while sum(len(crops) for crops in waiting) >= batch:
-                joined = torch.cat(waiting)
-                yield joined[:batch]
-                waiting = [joined[batch:]]
-    rest = torch.cat(waiting)
-    if len(rest):
-        yield rest
+            yield _tiles(padded, level, row, min(row + rows_at_once, level.rows), resize)
 
 
 def _tiles(
@@ -324,14 +319,6 @@ def _resize_matrix(kernel_px: int, size_px: int, interpolation: Interpolation, l
         identity, (size_px, kernel_px), mode=interpolation, antialias=True, align_corners=False
     )
     return matrix[0, 0].to(like.dtype)
-
-
-def _batch_size(encoder: ImageTextEncoder, tiles: int) -> int:
-    """Crops in a batch: on a GPU equal parts of a photo's tiles that keep it busy, fewer on a CPU, to show progress."""
-    if encoder.device.type == "cpu":
-        return max(128 * 128**2 // encoder.card.input_size_px**2, 32)
-    largest = max(640 * 224**2 // encoder.card.input_size_px**2, 32)
-    return -(-tiles // -(-tiles // largest))
 
 
 def _floor(x: float) -> int:

@@ -72,6 +72,19 @@ class TrainReport:
     call_seconds: float
     call_stages: dict[str, float]
 
+    def with_more(self, watch: Stopwatch, before: float) -> "TrainReport":
+        """The report after more stages of the same call. Args: watch: of the call; before: its time at this report."""
+        now, stages = watch.elapsed(), watch.so_far()
+        new = {name: seconds - self.call_stages.get(name, 0.0) for name, seconds in stages.items()}
+        new = {name: seconds for name, seconds in new.items() if seconds > 1e-3}
+        return replace(
+            self,
+            seconds=self.seconds + now - before,
+            stages=self.stages | {name: self.stages.get(name, 0.0) + seconds for name, seconds in new.items()},
+            call_seconds=now,
+            call_stages=stages,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The object that `langfield train --json` prints."""
         return {

@@ -9,12 +9,14 @@ import torch
 from langfield.core.devices import resolve_device
 from langfield.core.errors import UsageError
 from langfield.core.progress import Progress, silent
+from langfield.encoders.registry import check_masks_spec
 from langfield.features.bank import FeatureBank
 from langfield.features.photos import TrainingPhotos
 from langfield.models.base import Model
 from langfield.models.batches import PhotoBatching
 from langfield.models.presets import TrainingRecipe
-from langfield.pipelines.run_making import FitFunction, RunSpec, TrainReport, chosen_recipe, make_run
+from langfield.pipelines.grouping import add_groups
+from langfield.pipelines.run_making import FitFunction, RunSpec, TrainReport, absolute_spec, chosen_recipe, make_run
 from langfield.pipelines.stages import Stopwatch, fit, fresh_model, open_with_fingerprint
 from langfield.runs.info import RunInfo
 from langfield.training.checkpoints import Checkpoints
@@ -32,6 +34,7 @@ def train(
     preset: str | TrainingRecipe | None = None,
     encoder: str | None = None,
     dense: str | None = None,
+    masks: str | None = None,
     allow_outside: bool = False,
     test_every: int | None = None,
     device: str = "auto",
@@ -53,6 +56,8 @@ def train(
             "nano" elsewhere.
         encoder: spec of the image-text encoder; None for the preset's.
         dense: spec of the dense encoder, "none" for none; None for the preset's.
+        masks: spec of the mask encoder, by which the run's surface is divided into groups; None or "none" for none. A
+            run that is finished only gets its groups.
         allow_outside: also read files that lie outside the scene's folder.
         test_every: keep every so many-th photo by name for testing, 0 to train on all; None for the split of the
             scene's files, or every eighth where they have none. The run remembers it.
@@ -81,12 +86,20 @@ def train(
         head_rays=recipe.head_rays,
         seed=option("seed", seed, 0, minimum=0),
     )
+    if masks is not None and masks != "none":
+        check_masks_spec(masks)
+        masks = absolute_spec(masks)
     watch = Stopwatch()
     photos, fingerprint = open_with_fingerprint(scene, allow_outside, test_every, watch, progress, log)
     spec = RunSpec(
         Path(out), "training", Path(scene), photos, fingerprint, name, recipe, config, where, tensorboard=tensorboard
     )
-    return make_run(spec, _training(config, where, log), watch, progress, log)
+    report = make_run(spec, _training(config, where, log), watch, progress, log)
+    if masks is None or masks == "none":
+        return report
+    before = watch.elapsed()
+    add_groups(Path(out), photos, masks, where, watch, progress, log)
+    return report.with_more(watch, before)
 
 
 def _training(config: TrainingConfig, device: torch.device, log: Callable[[str], None]) -> FitFunction:

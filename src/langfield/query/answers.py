@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
+from scipy.spatial import ConvexHull, QhullError
 
 from langfield.core.number_text import position_text
 
-_BOX_PERCENTILES = (2, 98)  # of the points along each axis; the outermost 2 % on either side are left out
+REGION_ENDS = 2.0  # percent of a region's points that boxes leave out on either side of each axis
+GROUP_ENDS = 0.5  # likewise of a group's: it ends where the thing does
+_TURNED_POINTS = 2048  # of a region: as many as that tell how a box is turned
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,13 @@ class Box:
 
 @dataclass(frozen=True)
 class OrientedBox:
-    """A box along the principal axes of a thing's points, world frame and units.
+    """A box along axes of its own, world frame and units.
 
     Attributes:
         centre: of the box.
-        axes: three unit vectors, right-handed, along the box's edges: the longest edge first.
-        size: lengths of the edges, longest first.
+        axes: three unit vectors, right-handed, along the box's edges. Of a box along principal axes (`oriented_box`)
+            the longest edge is first; of an upright one (`upright_box`) the last axis points upwards.
+        size: lengths of the edges, in their order.
     """
 
     centre: tuple[float, float, float]
@@ -57,6 +61,7 @@ class Hit:
         position: the middle of the region's core, where relevancy is nearly as high as its peak; world units.
         box: axis-aligned, around the whole region.
         oriented_box: around the whole region, along its principal axes.
+        upright_box: around the whole region, its last axis upwards, turned so that it covers least ground.
         score: its peak relevancy in [0, 1], a mean over crop levels, smoothed over the surface. 0.5 would mean, of
             LERF's relevancy at one level, that no negative phrase wins.
         scale_world: height, at this place, of the crops that fit the phrase best, world units.
@@ -68,6 +73,7 @@ class Hit:
     position: tuple[float, float, float]
     box: Box
     oriented_box: OrientedBox
+    upright_box: OrientedBox
     score: float
     scale_world: float
     views: tuple[str, ...]
@@ -83,8 +89,10 @@ class Hit:
         scale_world: float,
         elements: int,
         views: Sequence[str],
+        up_world: Float[np.ndarray, "3"],
+        ends: float = REGION_ENDS,
     ) -> "Hit":
-        """The hit that a region's points make. Boxes and position leave out the outermost 2 % on either side.
+        """The hit that a region's points make. Boxes and position leave out the outermost points on either side.
 
         Args:
             points_world: of the region, at least one.
@@ -93,12 +101,13 @@ class Hit:
             scale_world: height of the crops that fit best, world units.
             elements: how many of the run's Gaussians lie in the region; of a field, how many points.
             views: names of the photos that show it best.
+            up_world: unit, upwards.
+            ends: percent of the points that are left out on either side of each axis.
         """
-        low, high = np.percentile(points_world, _BOX_PERCENTILES, axis=0)
-        position = _triple(box_centre(core_world))
-        box = Box(_triple(low), _triple(high))
-        around = oriented_box(points_world)
-        return cls(position, box, around, score, scale_world, tuple(views), elements, points_world)
+        position = _triple(box_centre(core_world, ends))
+        around, upright = oriented_box(points_world, ends), upright_box(points_world, up_world, ends)
+        box = axis_aligned_box(points_world, ends)
+        return cls(position, box, around, upright, score, scale_world, tuple(views), elements, points_world)
 
     def to_json(self) -> dict[str, Any]:
         """One of an answer's "hits", without its points: plain lists and numbers."""
@@ -106,6 +115,7 @@ class Hit:
             "position": list(self.position),
             "box": self.box.to_json(),
             "oriented_box": self.oriented_box.to_json(),
+            "obb": self.upright_box.to_json(),
             "score": float(self.score),
             "scale": float(self.scale_world),
             "views": list(self.views),
@@ -113,12 +123,18 @@ class Hit:
         }
 
 
-def box_centre(points: Float[np.ndarray, "k 3"]) -> Float[np.ndarray, "3"]:
-    """The centre of the axis-aligned box about at least one point, without the outermost 2 % on either side.
+def box_centre(points: Float[np.ndarray, "k 3"], ends: float = REGION_ENDS) -> Float[np.ndarray, "3"]:
+    """The centre of the axis-aligned box about at least one point, without the outermost on either side.
 
     The points' mean would be drawn towards the side of a thing that more photos show.
     """
-    return np.percentile(points, _BOX_PERCENTILES, axis=0).mean(axis=0)
+    return np.percentile(points, (ends, 100 - ends), axis=0).mean(axis=0)
+
+
+def axis_aligned_box(points: Float[np.ndarray, "k 3"], ends: float = REGION_ENDS) -> Box:
+    """The box along the frame's axes of at least one point. Args: ends: percent left out on either side of each."""
+    low, high = np.percentile(points, (ends, 100 - ends), axis=0)
+    return Box(_triple(low), _triple(high))
 
 
 @dataclass(frozen=True)
@@ -204,17 +220,62 @@ class ViewAnswers:
     note: str | None = None
 
 
-def oriented_box(points: Float[np.ndarray, "k 3"]) -> OrientedBox:
-    """The box along the principal axes of at least one point, without the outermost 2 % on either side of each."""
+def oriented_box(points: Float[np.ndarray, "k 3"], ends: float = REGION_ENDS) -> OrientedBox:
+    """The box along the principal axes of at least one point. Args: ends: percent left out on either side of each."""
     mean = points.mean(axis=0)
     axes = np.linalg.eigh((points - mean).T @ (points - mean))[1].T  # rows
-    low, high = np.percentile((points - mean) @ axes.T, _BOX_PERCENTILES, axis=0)
+    low, high = np.percentile((points - mean) @ axes.T, (ends, 100 - ends), axis=0)
     longest_first = np.argsort(low - high)  # points may vary most along one axis and reach farthest along another
     axes, low, high = axes[longest_first], low[longest_first], high[longest_first]
     if np.linalg.det(axes) < 0:
         axes[2], low[2], high[2] = -axes[2], -high[2], -low[2]
+    return _box_along(axes, mean, low, high)
+
+
+def upright_box(points: Float[np.ndarray, "k 3"], up: Float[np.ndarray, "3"], ends: float = REGION_ENDS) -> OrientedBox:
+    """The box with one axis upwards (the last one) that covers least ground, of those with an edge along the outline.
+
+    Args:
+        points: at least one.
+        up: unit.
+        ends: percent of the points that are left out on either side of each axis.
+    """
+    mean = points.mean(axis=0)
+    east = np.cross(up, np.eye(3)[np.abs(up).argmin()])
+    east /= np.linalg.norm(east)
+    north = np.cross(up, east)
+    ground = (points - mean)[:: -(-len(points) // _TURNED_POINTS)] @ np.stack([east, north], axis=1)
+
+    def area(angle: float) -> float:
+        cos, sin = np.cos(angle), np.sin(angle)
+        low, high = np.percentile(ground @ np.array([[cos, -sin], [sin, cos]]), (ends, 100 - ends), axis=0)
+        return float(np.prod(high - low))
+
+    angle = min(_edge_angles(ground), key=area)
+    axes = np.stack([np.cos(angle) * east + np.sin(angle) * north, np.cos(angle) * north - np.sin(angle) * east, up])
+    low, high = np.percentile((points - mean) @ axes.T, (ends, 100 - ends), axis=0)
+    return _box_along(axes, mean, low, high)
+
+
+def _edge_angles(ground: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, " a"]:
+    """Directions of the edges of the outline of points in a plane, in [0, 90°); 0 for points that have no area."""
+    try:
+        outline = ground[ConvexHull(ground).vertices]
+    except (QhullError, ValueError):
+        return np.zeros(1)
+    edges = np.roll(outline, -1, axis=0) - outline
+    return np.unique(np.round(np.arctan2(edges[:, 1], edges[:, 0]) % (np.pi / 2), 3))
+
+
+def _box_along(
+    axes: Float[np.ndarray, "3 3"],
+    origin: Float[np.ndarray, "3"],
+    low: Float[np.ndarray, "3"],
+    high: Float[np.ndarray, "3"],
+) -> OrientedBox:
+    """The box between two corners given along axes (rows) from an origin."""
     x, y, z = (_triple(axis) for axis in axes)
-    return OrientedBox(_triple(mean + (low + high) / 2 @ axes), (x, y, z), _triple(high - low))
+    return OrientedBox(_triple(origin + (low + high) / 2 @ axes), (x, y, z), _triple(high - low))
 
 
 def _triple(values: Float[np.ndarray, "3"]) -> tuple[float, float, float]:

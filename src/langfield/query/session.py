@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec, TypeVar, get_args
 
@@ -24,16 +24,21 @@ from langfield.core.progress import Progress, silent
 from langfield.core.splats import Splats
 from langfield.core.threads import RAYS_PER_THREAD_RENDERED, torch_threads
 from langfield.core.transforms import Similarity
+from langfield.core.up import up_direction
 from langfield.encoders.base import ImageTextEncoder
+from langfield.groups.scene_groups import SceneGroups
 from langfield.models.base import AskableView, Model, Rendered
 from langfield.models.config import ModelContext
 from langfield.models.registry import create_model
 from langfield.models.relevancy import EncodedPhrases
-from langfield.query.answers import Answer, Hit, ViewAnswers, box_centre
+from langfield.query.answers import GROUP_ENDS, REGION_ENDS, Answer, Hit, ViewAnswers, box_centre
 from langfield.query.best_views import BestViews
+from langfield.query.group_answers import GroupAnswers
+from langfield.query.group_masks import GroupsInView
 from langfield.query.index.elements_in_voxels import ElementVoxels
 from langfield.query.index.regions import Region
 from langfield.query.index.scene_index import PhraseMatch, SceneIndex, build_scene_index
+from langfield.query.objects import GroupShape, SceneObject, household_nouns
 from langfield.query.phrase_arguments import negative_list, one_text, share, text_list
 from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.pictures import to_uint8
@@ -86,13 +91,21 @@ class Session:
         model: Model,
         device: torch.device,
         encoder: str | None = None,
+        groups: SceneGroups | None = None,
     ) -> None:
-        """Use `open`. Args: encoder: where the encoder is now, if not where the run's card says."""
+        """Use `open`.
+
+        Args:
+            encoder: where the encoder is now, if not where the run's card says.
+            groups: of the run's surface, on the device; None where it was trained without masks.
+        """
         self.info = info
         self.views: tuple[RunView, ...] = tuple(info.views)
         self.device = device
         self._turn = threading.RLock()
         self._model = model
+        self._scene_groups = groups
+        self._group_answers: GroupAnswers | None = None
         self._scene_from_world = Similarity.from_matrix(info.scene_from_world)
         card = None if model.context.crop_angles is None else info.encoders.get("image_text")
         self._phrase_encoder = PhraseEncoder(card, device, encoder)
@@ -121,7 +134,10 @@ class Session:
             context = config_from_json(ModelContext, dict(loaded.info.model_context), "model.context")
             model = create_model(loaded.info.model, loaded.info.model_config, context)
             model.load_state_dict(loaded.tensors("model"))
-            return cls(loaded.info, model.to(where), where, encoder)
+            groups = None
+            if "groups.safetensors" in loaded.files:
+                groups = SceneGroups.from_arrays({k: v.numpy() for k, v in loaded.tensors("groups").items()}).to(where)
+            return cls(loaded.info, model.to(where), where, encoder, groups)
         except (ValueError, RuntimeError) as error:
             raise RunError(f"cannot be opened by this langfield: {error}", Path(run)) from None
 
@@ -188,7 +204,8 @@ class Session:
         else:
             matches = self._match(phrases, negatives, min_presence)
             interpolator = self._voxel_interpolator(view)
-            scores = score_view_from_index(interpolator, asked, matches, self.observed_scales())
+            groups = self._groups_in_view(view, matches)
+            scores = score_view_from_index(interpolator, asked, matches, self.observed_scales(), groups)
             sees_scene &= bool(interpolator.near.any())
         return ViewAnswers(
             phrases=phrases,
@@ -213,7 +230,8 @@ class Session:
         """
         view = self._view(camera)
         (match,) = self._match([one_text(phrase, "phrase")], negative_list(negatives), min_presence)
-        return hit_masks_in_view(self._voxel_interpolator(view), match).cpu().numpy()
+        groups = self._groups_in_view(view, [match])
+        return hit_masks_in_view(self._voxel_interpolator(view), match, groups).cpu().numpy()
 
     @_in_turn
     def level_maps(
@@ -285,7 +303,7 @@ class Session:
         `langfield.query.index.elements_in_voxels`.
         """
         (match,) = self._match([one_text(phrase, "phrase")], negative_list(negatives), min_presence)
-        return [self._elements_in_voxels().mask_of(region) for region in match.hits]
+        return [self._elements_of(region) for region in match.hits]
 
     @_in_turn
     def surface(
@@ -319,13 +337,16 @@ class Session:
     def _elements_in_voxels(self) -> ElementVoxels:
         """The voxel of each element; made once, for all phrases."""
         if self._element_voxels is None:
-            voxels, elements = self._scene_index(silent).voxels, self._model.elements()
-            if elements is None:
-                positions_scene = self._scene_from_world.points(self._surface_points(silent).xyz)
-            else:
-                positions_scene = elements.positions_scene.double().cpu().numpy()
-            self._element_voxels = ElementVoxels.nearest(positions_scene, voxels)
+            voxels = self._scene_index(silent).voxels
+            self._element_voxels = ElementVoxels.nearest(self._element_positions_scene(), voxels)
         return self._element_voxels
+
+    def _element_positions_scene(self) -> Float64[np.ndarray, "n 3"]:
+        """Of Gaussians; of a run that has none, of the points of its surface."""
+        elements = self._model.elements()
+        if elements is None:
+            return self._scene_from_world.points(self._surface_points(silent).xyz)
+        return elements.positions_scene.double().cpu().numpy()
 
     def _match(
         self,
@@ -347,6 +368,8 @@ class Session:
             presence = judge(scores.cell_relevancy)
             for i, text in enumerate(texts):
                 regions = index.graph.regions(scores.voxel_relevancy[i])
+                if self._scene_groups is not None:
+                    regions = self._groups().on_index.explained(regions, scores.voxel_relevancy[i])
                 row = scores.voxel_relevancy[i].copy()  # a view would keep the whole table alive
                 match = PhraseMatch(float(presence[i]), row, int(scores.crop_level[i]), regions)
                 self._matches[text, against] = match
@@ -388,16 +411,130 @@ class Session:
 
     def _hit(self, region: Region, match: PhraseMatch) -> Hit:
         index, world_from_scene = self._scene_index(silent), self._scene_from_world.inverse()
-        points_scene, core_scene = (index.voxels.points_in(voxels) for voxels in (region.voxels, region.core))
-        views = self._best_views().of_thing(box_centre(core_scene), points_scene, index.voxels.side_scene)
+        if region.group is None:
+            points_scene, core_scene = (index.voxels.points_in(voxels) for voxels in (region.voxels, region.core))
+            ends, elements = REGION_ENDS, self._elements_in_voxels().count_in(region) if self.has_splats else None
+        else:
+            points_scene = core_scene = self._groups().points_scene(region.group)
+            ends, elements = GROUP_ENDS, int(self._elements_of(region).sum()) if self.has_splats else None
+        views = self._best_views().of_thing(box_centre(core_scene, ends), points_scene, index.voxels.side_scene)
         return Hit.from_points(
             world_from_scene.points(points_scene),
             world_from_scene.points(core_scene),
             score=region.peak,
             scale_world=index.crop_height_scene(match.crop_level, region.voxels) / self._scene_from_world.scale,
-            elements=self._elements_in_voxels().count_in(region) if self.has_splats else len(points_scene),
+            elements=len(points_scene) if elements is None else elements,
             views=views,
+            up_world=self.up_world,
+            ends=ends,
         )
+
+    @cached_property
+    def up_world(self) -> Float64[np.ndarray, "3"]:
+        """The unit vector upwards in the world frame, if photos were held level (`langfield.core.up`)."""
+        return up_direction([view.camera for view in self.views])
+
+    # -- groups --------------------------------------------------------------------------------------------------
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether the run knows groups of its surface: it was trained with masks."""
+        return self._scene_groups is not None
+
+    @_in_turn
+    def objects(
+        self, vocabulary: Sequence[str] | None = None, *, all_levels: bool = False, progress: Progress = silent
+    ) -> list[SceneObject]:
+        """Everything that is there, without a phrase: things with place, box and name, the best seen first.
+
+        Args:
+            vocabulary: nouns to name them by; None for the bundled ones (`langfield.query.objects`).
+            all_levels: also list parts of things and sets of things.
+
+        Raises UsageError for a run without groups.
+        """
+        groups = self._groups(progress)
+        nouns = household_nouns() if vocabulary is None else text_list(vocabulary, "vocabulary")
+        return groups.objects(self._phrases(nouns, None), all_levels)
+
+    @_in_turn
+    def segment(
+        self,
+        points_world: Float64[np.ndarray, "n 3"],
+        *,
+        scale_world: float | None = None,
+        not_at_world: Float64[np.ndarray, "m 3"] | None = None,
+    ) -> GroupShape | None:
+        """The group of the surface at one or more points, which grows and shrinks with the scale; None for none there.
+
+        Args:
+            points_world: (N, 3) that it holds (`point_at` gives that of a pixel).
+            scale_world: how long it is about to be; None for the thing.
+            not_at_world: (M, 3) that it does not hold.
+
+        Raises UsageError for a run without groups, no points, or a scale that is not positive.
+        """
+        if not len(points_world):
+            raise UsageError("give at least one point that lies on the thing")
+        if scale_world is not None and not 0 < scale_world < np.inf:
+            raise UsageError(f"a scale is a length above 0, got {scale_world:g}")
+        without = np.zeros((0, 3)) if not_at_world is None else not_at_world
+        groups = self._groups()
+        chosen = groups.at_points(
+            self._scene_from_world.points(points_world), self._scene_from_world.points(without), scale_world
+        )
+        return None if chosen is None else groups.shape(chosen)
+
+    @_in_turn
+    def group_masks(self, camera: Camera, groups: Sequence[int]) -> Bool[np.ndarray, "k h w"]:
+        """The pixels of groups (of `objects`, `segment`) in the picture of one camera (world frame)."""
+        return self._groups().in_view(self._view(camera)).masks(groups).cpu().numpy()
+
+    @_in_turn
+    def group_elements(self, group: int) -> Bool[np.ndarray, " n"]:
+        """Which elements (see `elements`) are of a group."""
+        return self._groups().contains(group, self._element_positions_scene())
+
+    @_in_turn
+    def point_at(self, camera: Camera, xy_px: tuple[float, float]) -> Float64[np.ndarray, "3"] | None:
+        """The point of the surface (world frame) that a pixel of a camera's picture shows; None where it shows none.
+
+        Raises UsageError for a pixel outside of the picture.
+        """
+        x, y = xy_px
+        if not (0 <= x < camera.width_px and 0 <= y < camera.height_px):
+            raise UsageError(f"pixel {x:g},{y:g} is not in the picture of {camera.width_px} by {camera.height_px}")
+        view = self._view(camera)
+        point = view.points_scene[int(y) * camera.width_px + int(x)].double().cpu().numpy()
+        return self._scene_from_world.inverse().points(point[None])[0] if np.isfinite(point).all() else None
+
+    def _groups(self, progress: Progress = silent) -> GroupAnswers:
+        """Made once. UsageError for a run without groups."""
+        if self._scene_groups is None:
+            raise UsageError(
+                "this run has no groups of its surface: train it with --masks builtin:masks "
+                "(a run that is trained already only gets its groups)"
+            )
+        if self._group_answers is None:
+            positions = self._element_positions_scene if self.has_splats else None
+            index = self._scene_index(progress)
+            self._group_answers = GroupAnswers(
+                self._scene_groups, index, self._scene_from_world, self.up_world, self._best_views(), positions
+            )
+        return self._group_answers
+
+    def _groups_in_view(self, view: AskableView, matches: Sequence[PhraseMatch]) -> GroupsInView | None:
+        """The scene's groups in a picture, if hits are some of them."""
+        grouped = any(region.group is not None for match in matches for region in match.hits)
+        return self._groups().in_view(view) if grouped else None
+
+    def _elements_of(self, region: Region) -> Bool[np.ndarray, " n"]:
+        """Which elements belong to a hit: those in its voxels, and of a group only those where the surface is its."""
+        elements = self._elements_in_voxels().mask_of(region)
+        if region.group is not None:
+            inside = np.nonzero(elements)[0]
+            elements[inside] = self._groups().contains(region.group, self._element_positions_scene()[inside])
+        return elements
 
     def _best_views(self) -> BestViews:
         """Made once, for all hits."""

@@ -10,9 +10,11 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from langfield.core.observed_scales import ObservedScales
+from langfield.groups.base import SOLID_SHARE
 from langfield.models.base import AskableView
 from langfield.models.relevancy import EncodedPhrases
 from langfield.query.crop_levels import relevancy_at_crop_levels
+from langfield.query.group_masks import GroupsInView
 from langfield.query.index.raster import at_every_pixel, raster_pixels, raster_stride
 from langfield.query.index.scene_index import PhraseMatch
 from langfield.query.index.surface_voxels import SurfaceVoxels
@@ -44,7 +46,11 @@ def score_view_as_lerf(view: AskableView, phrases: EncodedPhrases) -> ViewScores
 
 
 def score_view_from_index(
-    interpolator: "VoxelInterpolator", phrases: EncodedPhrases, matches: Sequence[PhraseMatch], scales: ObservedScales
+    interpolator: "VoxelInterpolator",
+    phrases: EncodedPhrases,
+    matches: Sequence[PhraseMatch],
+    scales: ObservedScales,
+    groups: GroupsInView | None = None,
 ) -> ViewScores:
     """langfield's protocol: relevancy as rendered at each phrase's crop level; refined relevancy, masks and best pixels
     from the voxels that the picture's pixels show.
@@ -54,6 +60,8 @@ def score_view_from_index(
 
     Args:
         matches: of the phrases, in their order.
+        groups: of the scene in the same picture; needed where hits are groups. A phrase whose best hit is one that
+            the picture shows is answered by a pixel of it.
     """
     view, voxels, device = interpolator.view, interpolator.voxels, interpolator.view.distance_scene.device
     level = torch.tensor([match.crop_level for match in matches], dtype=torch.int64, device=device)
@@ -61,25 +69,49 @@ def score_view_from_index(
     values = np.stack([match.voxel_relevancy for match in matches], axis=1)
     elsewhere = np.median(values, axis=0) if len(voxels) else np.zeros(len(matches))
     refined = np.where(interpolator.near[:, None], interpolator.matrix @ values, elsewhere)
-    score, cell = torch.from_numpy(refined.astype(np.float32)).to(device).max(dim=0)
     masks = interpolator.upsampled(interpolator.matrix @ _membership(matches, len(voxels))) > _DECISION
+    at_cells = torch.from_numpy(refined.astype(np.float32)).to(device)
+    for number, match in enumerate(matches):
+        if groups is not None and any(region.group is not None for region in match.hits):
+            of_hits = hit_masks_in_view(interpolator, match, groups)
+            masks[number] = of_hits.any(dim=0)
+            in_best = of_hits[0].reshape(-1)[interpolator.pixels]
+            at_cells[:, number] = torch.where(in_best | ~in_best.any(), at_cells[:, number], -1.0)
+    score, cell = at_cells.max(dim=0)
     best_xy_px = _xy(interpolator.pixels[cell], view)
     return ViewScores(relevancy, interpolator.upsampled(refined), masks, scale, best_xy_px, score)
 
 
-def hit_masks_in_view(interpolator: "VoxelInterpolator", match: PhraseMatch) -> Bool[Tensor, "k h w"]:
+def hit_masks_in_view(
+    interpolator: "VoxelInterpolator", match: PhraseMatch, groups: GroupsInView | None = None
+) -> Bool[Tensor, "k h w"]:
     """The masks of a phrase's K hits. They share no pixel, and are together the mask of `score_view_from_index`: each
-    of its pixels belongs to the hit whose voxels have the largest share of it."""
+    of its pixels belongs to the hit that has the largest share of it.
+
+    Args:
+        groups: of the scene in the same picture; needed where hits are groups.
+    """
     view, voxels = interpolator.view, interpolator.voxels
     size = (view.camera.height_px, view.camera.width_px)
     if not match.hits:
         return torch.zeros((0, *size), dtype=torch.bool, device=view.distance_scene.device)
-    mask = interpolator.upsampled(interpolator.matrix @ _membership([match], len(voxels)))[0] > _DECISION
-    member = np.zeros((len(voxels), len(match.hits)))
-    for number, region in enumerate(match.hits):
+    regions = [region for region in match.hits if region.group is None]
+    member = np.zeros((len(voxels), len(regions)))
+    for number, region in enumerate(regions):
         member[region.voxels, number] = 1
-    largest = interpolator.upsampled(interpolator.matrix @ member).argmax(dim=0)
-    return mask & (largest == torch.arange(len(match.hits), device=largest.device)[:, None, None])
+    of_regions = iter(interpolator.upsampled(interpolator.matrix @ member))
+    shares = []
+    for region in match.hits:
+        if region.group is None:
+            shares.append(next(of_regions))
+        else:
+            assert groups is not None, "this hit is a group: its mask needs the scene's groups"
+            shares.append(groups.shares(region.group))
+    in_regions = interpolator.upsampled(interpolator.matrix @ member.sum(axis=1, keepdims=True))[0] > _DECISION
+    grouped = [share for share, region in zip(shares, match.hits, strict=True) if region.group is not None]
+    mask = torch.stack([in_regions, *(share >= SOLID_SHARE for share in grouped)]).any(dim=0)
+    largest = torch.stack(shares).argmax(dim=0)
+    return mask & (largest == torch.arange(len(shares), device=largest.device)[:, None, None])
 
 
 @dataclass(frozen=True)
@@ -122,11 +154,12 @@ class VoxelInterpolator:
 
 
 def _membership(matches: Sequence[PhraseMatch], voxels: int) -> Float[np.ndarray, "v p"]:
-    """1 in the voxels of each phrase's hits, 0 elsewhere."""
+    """1 in the voxels of each phrase's hits that are no groups, 0 elsewhere."""
     member = np.zeros((voxels, len(matches)))
     for number, match in enumerate(matches):
         for region in match.hits:
-            member[region.voxels, number] = 1
+            if region.group is None:
+                member[region.voxels, number] = 1
     return member
 
 

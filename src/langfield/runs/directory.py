@@ -8,7 +8,7 @@ digests say which of the two generations to take. A process killed at any moment
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ _INFO = "run.json"
 _PREVIOUS = "previous"
 _HALF_MADE = ".previous.new"
 _LOCK = ".lock"
-_RUN_FILES = ("model.safetensors", "training.safetensors", "training.json")
+_RUN_FILES = ("model.safetensors", "training.safetensors", "training.json", "groups.safetensors")
 
 
 @dataclass(frozen=True)
@@ -129,18 +129,36 @@ def save_training_document(path: Path, document: Mapping[str, Any]) -> None:
 
     Raises RunError as `save_run`, or if there is no run.
     """
+    _replace_file(path, "training.json", lambda file: stage_bytes(file, json_bytes(document)), {})
+
+
+def save_groups(path: Path, tensors: Mapping[str, Tensor], described: Mapping[str, Any]) -> None:
+    """Replace the run's `groups.safetensors`, and "groups" of run.json; keep the rest, all or nothing. Call it under
+    `lock_run`. A run that is saved anew loses its groups, for they are of its old surface.
+
+    Args:
+        tensors: `SceneGroups.arrays`.
+        described: how the groups were made, as JSON data.
+
+    Raises RunError as `save_run`, or if there is no run.
+    """
+    _replace_file(path, "groups.safetensors", lambda file: stage_tensors(file, tensors), {"groups": dict(described)})
+
+
+def _replace_file(path: Path, name: str, stage: Callable[[Path], FileRecord], changes: Mapping[str, Any]) -> None:
+    """Replace one file of a run, and some keys of its run.json, all or nothing."""
     settle(path)
     try:
-        described = read_json(path / _INFO)
-        record = stage_bytes(path / "training.json", json_bytes(document))
-        described["files"]["training.json"] = {"sha256": record.sha256, "size": record.size}
+        described = read_json(path / _INFO) | dict(changes)
+        record = stage(path / name)
+        described["files"][name] = {"sha256": record.sha256, "size": record.size}
         stage_bytes(path / _INFO, json_bytes(described))
     except RunError:
         _drop_staged(path)
         raise
     try:
         _keep_previous(path)
-        commit(path / "training.json")
+        commit(path / name)
         commit(path / _INFO)
         shutil.rmtree(path / _PREVIOUS, ignore_errors=True)
     except OSError as error:

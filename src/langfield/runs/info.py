@@ -72,6 +72,7 @@ class RunInfo:
         steps_done: training steps behind the saved state.
         created: when the run began (ISO 8601, UTC).
         package_version: the langfield that began it.
+        groups: how the groups of its surface were made, as JSON data (`langfield.pipelines.groups`); None without any.
     """
 
     seed: int
@@ -90,6 +91,7 @@ class RunInfo:
     fingerprint_version: int = 1
     warnings: Sequence[str] = ()
     test_every: int | None = None
+    groups: Mapping[str, Any] | None = None
 
     def document(self) -> Document:
         """As JSON data (tuples become lists)."""
@@ -116,6 +118,7 @@ class RunInfo:
                     **({} if self.test_every is None else {"test_every": self.test_every}),
                     "views": [view.document() for view in self.views],
                 },
+                **({} if self.groups is None else {"groups": dict(self.groups)}),
             }
         )
 
@@ -155,6 +158,7 @@ class RunInfo:
             fingerprint_version=_take(document, "scene.fingerprint_version", int, file, missing=1),
             warnings=tuple(str(line) for line in _take(document, "scene.warnings", list, file, missing=[])),
             test_every=_test_every(document, file),
+            groups=_take(document, "groups", dict, file) if "groups" in document else None,
         )
 
 

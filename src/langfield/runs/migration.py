@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 SCHEMA_VERSION = 2
 
-TensorFile = Literal["model", "training"]  # NAME.safetensors of a run directory
+TensorFile = Literal["model", "training", "groups"]  # NAME.safetensors of a run directory
 Document = dict[str, Any]
 Renames = Mapping[str, str]
 NO_RENAMES: Renames = {}
@@ -172,6 +172,8 @@ def upgraded_names(file: TensorFile, names: Iterable[str], model: str, version: 
         model: the model's name in the present schema.
     """
     present = {name: name for name in names}
+    if file == "groups":  # no version renamed any
+        return present
     for upgrade in (_UPGRADES[older] for older in range(version, SCHEMA_VERSION)):
         if file == "training":
             renames, end = upgrade.optimiser_groups, "/"

@@ -69,6 +69,7 @@ def _identity(info: RunInfo, path: Path, training_defaults: Mapping[str, Any]) -
     document["training"] = dict(training_defaults) | document["training"]
     for key in FREE_TRAINING_KEYS:
         document["training"].pop(key, None)
+    document.pop("groups", None)  # made after the training, from its result
     # The fingerprint stands for the views, how they are split, and what follows from them.
     for key in ("path", "views", "warnings", "test_every"):
         document["scene"].pop(key, None)

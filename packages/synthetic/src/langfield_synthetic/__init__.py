@@ -6,7 +6,8 @@ How the data flow, each step a module that knows only those before it:
   builds it as parts: a mesh (`meshes`) with a surface (`textures`). `kinds` holds them all.
 - `scenes`: `compose` puts things on the table of a room (`rooms`, with `tables` and `furnishing`); `ring_cameras` and
   `random_cameras` look at it. A seed determines everything.
-- `rendering`: `Renderer` traces pictures of a scene with Mitsuba 3, with the id and the depth of every pixel.
+- `rendering`: `Renderer` traces pictures of a scene with Mitsuba 3, with the id, the part and the depth of every pixel;
+  `TruthRenderer` gives these alone.
 - `writing`: `write_capture` leaves a scene folder that langfield opens, with `queries.json` and the truth of its test
   views; `write_pictures` leaves many pictures of random scenes, with the words of their things, to train an encoder.
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from langfield.core.errors import LangfieldError, UsageError
 from langfield_synthetic.kinds import KINDS
-from langfield_synthetic.rendering import Renderer, use_mitsuba
+from langfield_synthetic.rendering import Renderer, TruthRenderer, use_mitsuba
 from langfield_synthetic.scenes import Wish, compose, random_cameras, ring_cameras
-from langfield_synthetic.writing import write_capture, write_pictures
+from langfield_synthetic.writing import add_truth, write_capture, write_pictures
 
 _CAPTURE_BOUNCES = 10  # through the walls of a glass and back
 _PICTURE_BOUNCES = 5
@@ -34,14 +34,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def capture(options: argparse.Namespace) -> None:
-    """One scene as a capture: photos on rings around the table, poses, truth of the test views, queries."""
+    """One scene as a capture: photos on rings around the table, poses, truth of the test views, queries.
+
+    With --truth-only, OUT is such a capture already, and gets the truth of every photo; nothing is path-traced.
+    """
     mitsuba = use_mitsuba(options.variant)
     nouns = _kinds(options.kinds)
     scene = compose(options.seed, _wishes(options.things), spread=options.spread, nouns=nouns)
     print(f"{options.out.name}: {', '.join(thing.name for thing in scene.things)}", file=sys.stderr)
     cameras = ring_cameras(options.photos, *options.size, distance=options.distance)
+    if options.truth_only:
+        add_truth(options.out, scene, cameras, TruthRenderer(mitsuba, scene).render(cameras))
+        return
     pictures = Renderer(mitsuba, scene, _CAPTURE_BOUNCES).render(cameras, options.samples, seed=options.seed)
-    write_capture(options.out, options.out.name, scene, cameras, pictures, nouns=nouns)
+    write_capture(options.out, options.out.name, scene, cameras, pictures, nouns=nouns, all_truth=options.all_truth)
 
 
 def pictures(options: argparse.Namespace) -> None:
@@ -61,12 +67,12 @@ def pictures(options: argparse.Namespace) -> None:
         if path.exists():
             continue
         rng = np.random.default_rng([seed, 1])
-        scene = compose(seed, nouns=nouns)
+        scene = compose(seed, nouns=nouns, alike=options.alike)
         cameras = random_cameras(rng, scene, options.photos, *options.size)
         renderer = Renderer(mitsuba, scene, _PICTURE_BOUNCES)
         white = float(rng.uniform(0.74, 0.95))
         views = list(renderer.render(cameras, options.samples, seed=seed, white=white))
-        write_pictures(path, scene, views)
+        write_pictures(path, scene, views, with_parts=options.with_parts)
         made += len(views)
         if made // options.photos % 10 == 0:
             print(f"scene {seed}: {made} pictures, {made / (time.monotonic() - start):.1f} a second", file=sys.stderr)
@@ -119,10 +125,23 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--things", type=Path, help="JSON list of [noun, colour, material] to put there")
             command.add_argument("--spread", type=float, default=0.85, help="share of the table's radius used")
             command.add_argument("--distance", type=float, default=1.05, help="of the cameras, metres")
+            truth = command.add_mutually_exclusive_group()
+            truth.add_argument(
+                "--all-truth", action="store_true", help="ids and depth of every photo, not of test views"
+            )
+            truth.add_argument(
+                "--truth-only",
+                action="store_true",
+                help="OUT is a capture that was made with the same arguments: add ids and depth of every photo",
+            )
         else:
             command.add_argument("--first", type=int, default=0, help="first scene's seed")
             command.add_argument("--scenes", type=int, default=300)
             command.add_argument("--part", type=_part, default=(0, 1), help="I/N: every N-th scene from I")
+            command.add_argument("--with-parts", action="store_true", help="also which part of its thing a pixel shows")
+            command.add_argument(
+                "--alike", type=_share, default=0.0, metavar="SHARE", help="of scenes have sets of equal things: 0 to 1"
+            )
             command.add_argument("--seconds", type=float, help="start no scene after so many")
     return parser
 
@@ -130,6 +149,12 @@ def _parser() -> argparse.ArgumentParser:
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
     return int(width), int(height)
+
+
+def _share(text: str) -> float:
+    if not 0 <= (share := float(text)) <= 1:
+        raise ValueError
+    return share
 
 
 def _part(text: str) -> tuple[int, int]:

@@ -1,6 +1,6 @@
-"""Path-traced pictures of a table scene with instance ids and depth, by Mitsuba 3.
+"""Path-traced pictures of a table scene with the ids, parts and depth of every pixel, by Mitsuba 3.
 
-Ids come from a second scene in which every shape is painted with its number: its albedo is read back.
+Ids come from a second scene in which every shape is painted with its numbers: its albedo is read back.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,19 +21,37 @@ from langfield_synthetic.things import Surface
 
 TABLE_ID, ROOM_ID, FIRST_THING_ID = 1, 2, 10
 _CREASE_DEGREES = 40.0
+_Corners = tuple[np.ndarray, np.ndarray | None, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Truth:
+    """What is at each pixel of a picture.
+
+    ids: 0 nothing, 1 table, 2 room, 10 + k the scene's thing k. parts: 1 + k the k-th part of the thing there, 0 where
+    no thing is. depth: along the camera's z in metres, 0 where nothing is.
+    """
+
+    ids: UInt8[np.ndarray, "H W"]
+    parts: UInt8[np.ndarray, "H W"]
+    depth: Float32[np.ndarray, "H W"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Rendering(Truth):
+    """What a camera sees, in sRGB, and what is there."""
+
+    rgb: UInt8[np.ndarray, "H W 3"]
 
 
 @dataclass(frozen=True, eq=False)
-class Rendering:
-    """What a camera sees.
+class _Shape:
+    """A part of the scene by the numbers of `Truth`, with the corners of its faces as `_corners` gives them."""
 
-    rgb: sRGB. ids: 0 nothing, 1 table, 2 room, 10 + k the scene's thing k. depth: along the camera's z in metres, 0
-    where nothing is.
-    """
-
-    rgb: UInt8[np.ndarray, "H W 3"]
-    ids: UInt8[np.ndarray, "H W"]
-    depth: Float32[np.ndarray, "H W"]
+    id: int
+    part: int
+    corners: _Corners
+    surface: Surface
 
 
 def use_mitsuba(variant: str | None = None) -> ModuleType:
@@ -51,6 +69,30 @@ def use_mitsuba(variant: str | None = None) -> ModuleType:
     return mitsuba
 
 
+class TruthRenderer:
+    """A scene made ready for its truth alone, which takes one camera path a pixel: `TruthRenderer(mitsuba, scene)`."""
+
+    def __init__(self, mitsuba: ModuleType, scene: TableScene) -> None:
+        self._mi = mitsuba
+        self.shapes = _shapes_of(scene)
+        painted: dict[str, Any] = {}
+        for name, shape in self.shapes.items():
+            colour = [shape.id / 255.0, shape.part / 255.0, 0.0]
+            bsdf = {"type": "diffuse", "reflectance": {"type": "rgb", "value": colour}}
+            painted[name] = _shape(mitsuba, name, *shape.corners, {"bsdf": bsdf})
+        channels = {"type": "aov", "aovs": "albedo:albedo,position:position"}
+        self._scene = mitsuba.load_dict({"type": "scene", "integrator": channels} | painted)
+
+    def render(self, cameras: Sequence[Camera]) -> Iterator[Truth]:
+        """The truth of each camera's picture (without distortion); a pixel's is that of one place inside of it."""
+        for k, camera in enumerate(cameras):
+            picture = np.asarray(self._mi.render(self._scene, sensor=_sensor(self._mi, camera), spp=1, seed=k))
+            albedo, position = picture[..., -6:-3], picture[..., -3:]
+            ids, parts = np.moveaxis(np.rint(albedo[..., :2] * 255).astype(np.uint8), -1, 0)
+            depth = (position - camera.world_from_camera[:3, 3]) @ camera.world_from_camera[:3, 2]
+            yield Truth(ids=ids, parts=parts, depth=np.where(ids > 0, depth, 0.0).astype(np.float32))
+
+
 class Renderer:
     """A scene made ready for rendering: `Renderer(mitsuba, scene).render(cameras, samples)`."""
 
@@ -58,17 +100,11 @@ class Renderer:
         self._mi = mitsuba
         room = scene.room
         self._white = room.white
-        groups = [(TABLE_ID, room.table), (ROOM_ID, room.surroundings)]
-        groups += [(FIRST_THING_ID + k, thing.parts) for k, thing in enumerate(scene.things)]
-        shapes: dict[str, Any] = {}
-        numbers: dict[str, Any] = {}
-        for number, parts in groups:
-            for k, part in enumerate(parts):
-                name = f"shape_{number}_{k}"
-                corners = _corners(part.mesh)
-                shapes[name] = self._shape(name, *corners, self._surface(part.surface))
-                painted = {"type": "diffuse", "reflectance": {"type": "rgb", "value": [number / 255.0] * 3}}
-                numbers[name] = self._shape(name, *corners, {"bsdf": painted})
+        self._truth = TruthRenderer(mitsuba, scene)
+        shapes = {
+            name: _shape(mitsuba, name, *shape.corners, self._surface(shape.surface))
+            for name, shape in self._truth.shapes.items()
+        }
         lights = {f"light_{k}": self._light(panel) for k, panel in enumerate(room.light_panels)}
         ambient = {"type": "constant", "radiance": {"type": "rgb", "value": list(map(float, room.ambient))}}
         self._scene = mitsuba.load_dict(
@@ -76,9 +112,6 @@ class Renderer:
             | {"ambient": ambient}
             | lights
             | shapes
-        )
-        self._truth = mitsuba.load_dict(
-            {"type": "scene", "integrator": {"type": "aov", "aovs": "albedo:albedo,position:position"}} | numbers
         )
 
     def render(
@@ -96,38 +129,13 @@ class Renderer:
             white: sRGB value, 0 to 1, that a white sheet in the middle of the table gets.
         """
         gain = float(_linear(np.array(white))) / self._white
-        for k, camera in enumerate(cameras):
-            sensor = self._sensor(camera)
+        for k, (camera, truth) in enumerate(zip(cameras, self._truth.render(cameras), strict=True)):
+            sensor = _sensor(self._mi, camera)
             linear = np.asarray(
                 self._mi.render(self._scene, sensor=sensor, spp=samples, seed=(seed * 1000 + k) % 2**31)
             )[..., :3]
             linear = np.nan_to_num(linear, nan=0.0, posinf=0.0, neginf=0.0)
-            truth = np.asarray(self._mi.render(self._truth, sensor=sensor, spp=1, seed=k))
-            ids, position = _truth_channels(truth)
-            depth = (position - camera.world_from_camera[:3, 3]) @ camera.world_from_camera[:3, 2]
-            yield Rendering(_display(linear * gain), ids, np.where(ids > 0, depth, 0.0).astype(np.float32))
-
-    def _sensor(self, camera: Camera) -> Any:
-        # Mitsuba's camera looks along +z with x to the left and y up.
-        to_world = camera.world_from_camera @ np.diag([-1.0, -1.0, 1.0, 1.0])
-        return self._mi.load_dict(
-            {
-                "type": "perspective",
-                "fov": float(np.degrees(2 * np.arctan(camera.width_px / 2 / camera.fx_px))),
-                "fov_axis": "x",
-                "near_clip": 0.01,
-                "far_clip": 100.0,
-                "to_world": self._mi.ScalarTransform4f(to_world.tolist()),
-                "film": {
-                    "type": "hdrfilm",
-                    "width": camera.width_px,
-                    "height": camera.height_px,
-                    "rfilter": {"type": "box"},
-                    "pixel_format": "rgb",
-                },
-                "sampler": {"type": "independent"},
-            }
-        )
+            yield Rendering(rgb=_display(linear * gain), **vars(truth))
 
     def _light(self, panel: LightPanel) -> Any:
         t = self._mi.ScalarTransform4f
@@ -138,30 +146,6 @@ class Renderer:
             "to_world": place @ t().scale([panel.width / 2, panel.height / 2, 1.0]),
             "emitter": {"type": "area", "radiance": {"type": "rgb", "value": list(map(float, panel.radiance))}},
         }
-
-    def _shape(
-        self, name: str, positions: np.ndarray, normals: np.ndarray | None, uv: np.ndarray, plugins: dict[str, Any]
-    ) -> Any:
-        mi = self._mi
-        properties = mi.Properties()
-        for key, description in plugins.items():
-            properties[key] = mi.load_dict(description)
-        mesh = mi.Mesh(
-            name,
-            vertex_count=len(positions),
-            face_count=len(positions) // 3,
-            has_vertex_normals=normals is not None,
-            has_vertex_texcoords=True,
-            props=properties,
-        )
-        buffers = mi.traverse(mesh)
-        buffers["vertex_positions"] = np.ascontiguousarray(positions, np.float32).ravel()
-        buffers["faces"] = np.arange(len(positions), dtype=np.uint32)
-        buffers["vertex_texcoords"] = np.ascontiguousarray(uv, np.float32).ravel()
-        if normals is not None:
-            buffers["vertex_normals"] = np.ascontiguousarray(normals, np.float32).ravel()
-        buffers.update()
-        return mesh
 
     def _surface(self, surface: Surface) -> dict[str, Any]:
         """The Mitsuba plugins of a surface by the name they have in a shape."""
@@ -190,7 +174,71 @@ class Renderer:
         return {"type": "bitmap", "bitmap": self._mi.Bitmap(picture), "wrap_mode": "repeat"}
 
 
-def _corners(mesh: Mesh) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+def _shapes_of(scene: TableScene) -> dict[str, _Shape]:
+    groups = [(TABLE_ID, scene.room.table), (ROOM_ID, scene.room.surroundings)]
+    groups += [(FIRST_THING_ID + k, thing.parts) for k, thing in enumerate(scene.things)]
+    return {
+        f"shape_{number}_{k}": _Shape(
+            number, k + 1 if number >= FIRST_THING_ID else 0, _corners(part.mesh), part.surface
+        )
+        for number, parts in groups
+        for k, part in enumerate(parts)
+    }
+
+
+def _sensor(mi: ModuleType, camera: Camera) -> Any:
+    # Mitsuba's camera looks along +z with x to the left and y up.
+    to_world = camera.world_from_camera @ np.diag([-1.0, -1.0, 1.0, 1.0])
+    return mi.load_dict(
+        {
+            "type": "perspective",
+            "fov": float(np.degrees(2 * np.arctan(camera.width_px / 2 / camera.fx_px))),
+            "fov_axis": "x",
+            "near_clip": 0.01,
+            "far_clip": 100.0,
+            "to_world": mi.ScalarTransform4f(to_world.tolist()),
+            "film": {
+                "type": "hdrfilm",
+                "width": camera.width_px,
+                "height": camera.height_px,
+                "rfilter": {"type": "box"},
+                "pixel_format": "rgb",
+            },
+            "sampler": {"type": "independent"},
+        }
+    )
+
+
+def _shape(
+    mi: ModuleType,
+    name: str,
+    positions: np.ndarray,
+    normals: np.ndarray | None,
+    uv: np.ndarray,
+    plugins: dict[str, Any],
+) -> Any:
+    properties = mi.Properties()
+    for key, description in plugins.items():
+        properties[key] = mi.load_dict(description)
+    mesh = mi.Mesh(
+        name,
+        vertex_count=len(positions),
+        face_count=len(positions) // 3,
+        has_vertex_normals=normals is not None,
+        has_vertex_texcoords=True,
+        props=properties,
+    )
+    buffers = mi.traverse(mesh)
+    buffers["vertex_positions"] = np.ascontiguousarray(positions, np.float32).ravel()
+    buffers["faces"] = np.arange(len(positions), dtype=np.uint32)
+    buffers["vertex_texcoords"] = np.ascontiguousarray(uv, np.float32).ravel()
+    if normals is not None:
+        buffers["vertex_normals"] = np.ascontiguousarray(normals, np.float32).ravel()
+    buffers.update()
+    return mesh
+
+
+def _corners(mesh: Mesh) -> _Corners:
     """Positions (3F, 3), normals (3F, 3) and uv (3F, 2) of the faces' corners; no normals if the mesh is not smooth.
 
     A corner's normal is the mean over the faces that meet there without a crease, weighted by their areas.
@@ -213,12 +261,6 @@ def _corners(mesh: Mesh) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     weights = sparse.csr_matrix((area[other[together]], (one[together], other[together])), (len(place), len(flat)))
     normals = weights @ flat
     return positions.reshape(-1, 3), normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12), uv
-
-
-def _truth_channels(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """ids (H, W) and positions (H, W, 3) of the last six channels of the AOV picture."""
-    albedo, position = truth[..., -6:-3], truth[..., -3:]
-    return np.rint(albedo[..., 0] * 255).astype(np.uint8), position
 
 
 def _linear(srgb: np.ndarray) -> np.ndarray:

@@ -14,6 +14,10 @@ from langfield_synthetic.rooms import Room, make_room
 from langfield_synthetic.things import COLOURS, Kind, Look, Part, varied
 
 Wish = tuple[str, str, str]  # noun, colour word, material word; "" leaves the choice to the seed
+_CLOSEST = 0.92  # of the sum of their radii, things stand apart
+_GAP = 0.01  # metres more
+_PLACE_TRIES = 200
+_SET_TRIES = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +28,7 @@ class Thing:
         parts: where they are, metres.
         position, radius, height: the middle of the thing, the radius of a circle around it, its height above the table.
         yaw_degrees: by how much it was turned about z.
+        alike: the number of the set of equal things it is one of; None if it was put there alone.
     """
 
     kind: Kind
@@ -33,6 +38,7 @@ class Thing:
     radius: float
     height: float
     yaw_degrees: float = 0.0
+    alike: int | None = None
 
     def bounds(self, yaw_degrees: float = 0.0) -> Float64[np.ndarray, "2 3"]:
         """The lowest and the highest corner of the box around it, along axes turned by `yaw_degrees` about z."""
@@ -60,6 +66,7 @@ def compose(
     spread: float = 0.85,
     room: Room | None = None,
     nouns: Sequence[str] | None = None,
+    alike: float = 0.0,
 ) -> TableScene:
     """A scene of this seed: the wished things, or `count` (from, to) random ones, as many as fit on the table.
 
@@ -68,18 +75,22 @@ def compose(
     Args:
         spread: how much of the table's radius is used.
         nouns: the kinds that random things are of; all of them if None.
+        alike: how probably one or two sets of equal things stand there before all others; then no
+            thing of a set's name is put there besides. A scene without sets is that of alike=0.
 
     Raises UsageError for a wish whose noun or colour is not known.
     """
     rng = np.random.default_rng(seed)
     room = make_room(rng) if room is None else room
+    kinds = sorted(KINDS if nouns is None else set(nouns))
     if wishes is None:
-        kinds = sorted(KINDS if nouns is None else set(nouns))
         wishes = _random_wishes(rng, int(rng.integers(count[0], count[1] + 1)), kinds)
-    things: list[Thing] = []
+    reach = room.table_radius * spread
+    things = _sets_of_equals(np.random.default_rng([seed, 2]), kinds, reach, alike)
+    names = {thing.name for thing in things}
     for wish in wishes:
         made = _make(rng, wish)
-        placed = _place(rng, made, things, room.table_radius * spread)
+        placed = None if made.name in names else _place(rng, made, things, reach)
         if placed is not None:
             things.append(placed)
     return TableScene(seed, tuple(things), room)
@@ -91,6 +102,49 @@ def _random_wishes(rng: np.random.Generator, count: int, kinds: Sequence[str]) -
         if rng.random() < 0.12:
             nouns[k] = nouns[int(rng.integers(k))]
     return [(noun, "", "") for noun in nouns]
+
+
+def _sets_of_equals(rng: np.random.Generator, kinds: Sequence[str], reach: float, share: float) -> list[Thing]:
+    """With the probability `share` one or two sets, each of two to six equal things side by side; else nothing.
+
+    The things of a set have the same parts and are turned in their own ways: all by chance, or nearly alike, as put
+    there by one hand. What finds no place in a few tries is left out.
+    """
+    things: list[Thing] = []
+    if rng.random() >= share:
+        return things
+    for number in range(1 + int(rng.random() < 0.4)):
+        for _ in range(_SET_TRIES):
+            model = _make(rng, (str(rng.choice(kinds)), "", ""))
+            first, spread = rng.uniform(0, 360), 360.0 if rng.random() < 0.5 else 30.0
+            turns = first + spread * rng.random(int(rng.integers(2, 7)))
+            equals = [replace(_stood(model, float(turn)), alike=number) for turn in turns]
+            if placed := _place_together(rng, equals, things, reach):
+                things += placed
+                break
+    return things
+
+
+def _place_together(
+    rng: np.random.Generator, equals: Sequence[Thing], others: Sequence[Thing], reach: float
+) -> list[Thing]:
+    """The things in a row or close around a free place within `reach`; none if none was found in 200 tries."""
+    radius = max(thing.radius for thing in equals)
+    step = _CLOSEST * 2 * radius + rng.uniform(0.011, 0.03)
+    column, line = np.meshgrid(np.arange(-3, 4), np.arange(-3, 4))
+    around = np.stack([column + 0.5 * (line % 2), np.sqrt(0.75) * line], -1).reshape(-1, 2) + rng.uniform(-0.3, 0.3, 2)
+    around = around[np.argsort(np.linalg.norm(around, axis=1))]
+    row = np.stack([np.arange(len(equals)) - (len(equals) - 1) / 2, np.zeros(len(equals))], -1)
+    places = step * (row if rng.random() < 0.4 else around[: len(equals)])
+    free = [(np.array(other.position[:2]), other.radius) for other in others]
+    for _ in range(_PLACE_TRIES):
+        angle, middle = rng.uniform(0, 2 * np.pi), rng.uniform(-reach, reach, 2)
+        turned = places @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) + middle
+        on_table = np.linalg.norm(turned, axis=1).max() <= reach - radius
+        gaps = [np.linalg.norm(turned - at, axis=1).min() - _CLOSEST * (radius + theirs) for at, theirs in free]
+        if on_table and min(gaps, default=np.inf) > _GAP:
+            return [_moved(thing, float(x), float(y)) for thing, (x, y) in zip(equals, turned, strict=True)]
+    return []
 
 
 def _make(rng: np.random.Generator, wish: Wish) -> Thing:
@@ -105,8 +159,12 @@ def _make(rng: np.random.Generator, wish: Wish) -> Thing:
     material = material or (str(rng.choice(kind.materials)) if kind.materials else "")
     look = Look(colour, material, varied(rng, COLOURS.get(colour, (0.8, 0.8, 0.8))))
     parts = kind.build(rng, look)
-    turn = float(rng.uniform(0, 360))
-    parts = [replace(part, mesh=part.mesh.turned("z", turn)) for part in parts]
+    return _stood(Thing(kind, look, tuple(parts), (0.0, 0.0, 0.0), 0.0, 0.0), float(rng.uniform(0, 360)))
+
+
+def _stood(thing: Thing, turn: float) -> Thing:
+    """The thing turned by so many degrees more, in the middle of the table."""
+    parts = [replace(part, mesh=part.mesh.turned("z", turn)) for part in thing.parts]
     corners = np.stack([part.mesh.bounds for part in parts])
     low, high = corners[:, 0].min(axis=0), corners[:, 1].max(axis=0)
     middle = (low + high) / 2
@@ -114,20 +172,26 @@ def _make(rng: np.random.Generator, wish: Wish) -> Thing:
     parts = [replace(part, mesh=part.mesh.moved(*away)) for part in parts]
     radius = max(float(np.linalg.norm(part.mesh.vertices[:, :2], axis=1).max()) for part in parts)
     height = float(high[2] - low[2])
-    return Thing(kind, look, tuple(parts), (0.0, 0.0, height / 2), radius, height, turn)
+    position, yaw = (0.0, 0.0, height / 2), thing.yaw_degrees + turn
+    return replace(thing, parts=tuple(parts), position=position, radius=radius, height=height, yaw_degrees=yaw)
+
+
+def _moved(thing: Thing, x: float, y: float) -> Thing:
+    """From the middle of the table to (x, y)."""
+    parts = tuple(replace(part, mesh=part.mesh.moved(x, y)) for part in thing.parts)
+    return replace(thing, parts=parts, position=(x, y, thing.position[2]))
 
 
 def _place(rng: np.random.Generator, thing: Thing, others: Sequence[Thing], reach: float) -> Thing | None:
     """The thing at a free place within `reach` of the table's middle; None if none was found in 200 tries."""
-    for _ in range(200):
+    for _ in range(_PLACE_TRIES):
         distance, angle = (reach - thing.radius) * np.sqrt(rng.random()), rng.uniform(0, 2 * np.pi)
         if distance < 0:
             return None
         x, y = float(distance * np.cos(angle)), float(distance * np.sin(angle))
-        gaps = [np.hypot(x - o.position[0], y - o.position[1]) - 0.92 * (thing.radius + o.radius) for o in others]
-        if not gaps or min(gaps) > 0.01:
-            parts = tuple(replace(part, mesh=part.mesh.moved(x, y)) for part in thing.parts)
-            return replace(thing, parts=parts, position=(x, y, thing.position[2]))
+        gaps = [np.hypot(x - o.position[0], y - o.position[1]) - _CLOSEST * (thing.radius + o.radius) for o in others]
+        if min(gaps, default=np.inf) > _GAP:
+            return _moved(thing, x, y)
     return None
 
 

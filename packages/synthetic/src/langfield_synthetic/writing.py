@@ -11,7 +11,7 @@ from PIL import Image
 from langfield.core.cameras import Camera
 from langfield.core.errors import UsageError
 from langfield_synthetic.kinds import KINDS
-from langfield_synthetic.rendering import FIRST_THING_ID, ROOM_ID, TABLE_ID, Rendering
+from langfield_synthetic.rendering import FIRST_THING_ID, ROOM_ID, TABLE_ID, Rendering, Truth
 from langfield_synthetic.scenes import TableScene, Thing
 
 BACKGROUND_IDS = {"table": -1, "room": -3, "none": -4}
@@ -30,10 +30,12 @@ def write_capture(
     renderings: Iterable[Rendering],
     *,
     nouns: Iterable[str] = KINDS,
+    all_truth: bool = False,
 ) -> None:
     """A scene folder in nerfstudio's format with `queries.json`, `gt/` of the test views, and sparse points.
 
-    What is asked for in vain are those of `nouns` that the scene does not show. Every 8th photo is a test view.
+    What is asked for in vain are those of `nouns` that the scene does not show. Every 8th photo is a test view. With
+    `all_truth`, `gt/` has the truth of every photo.
 
     Raises UsageError if `out` holds something already.
     """
@@ -46,11 +48,11 @@ def write_capture(
     rng = np.random.default_rng(scene.seed)
     frames, cloud = [], []
     for k, (camera, rendering) in enumerate(zip(cameras, renderings, strict=True)):
-        stem = f"frame_{k + 1:05d}"
+        stem = _stem(k)
         Image.fromarray(rendering.rgb).save(out / "images" / f"{stem}.jpg", quality=88, subsampling=0)
-        if k % _TEST_EVERY == 0:
+        if all_truth or k % _TEST_EVERY == 0:
             _write_truth(out / "gt", stem, rendering)
-        else:
+        if k % _TEST_EVERY != 0:
             cloud.append(_points(rng, camera, rendering, _POINTS // max(len(cameras), 1)))
         pose = camera.world_from_camera @ _OPENGL_FROM_OPENCV
         frames.append({"file_path": f"images/{stem}.jpg", "transform_matrix": pose.tolist()})
@@ -74,6 +76,51 @@ def write_capture(
     _write_points(out / "points3D.ply", *(np.concatenate(column) for column in zip(*cloud, strict=True)))
     (out / "transforms.json").write_text(json.dumps(transforms, indent=1), encoding="utf-8")
     (out / "queries.json").write_text(json.dumps(queries(name, scene, nouns), indent=1), encoding="utf-8")
+
+
+def add_truth(capture: Path, scene: TableScene, cameras: Sequence[Camera], truths: Iterable[Truth]) -> None:
+    """The truth of every photo into the `gt/` of a capture of this scene by these cameras; what is there is kept.
+
+    Raises UsageError if `capture` is none, or one of another scene or by other cameras.
+    """
+    _check_same(capture, scene, cameras)
+    (capture / "gt").mkdir(exist_ok=True)
+    for k, truth in enumerate(truths):
+        if not all(path.exists() for path in _truth_paths(capture / "gt", _stem(k))):
+            _write_truth(capture / "gt", _stem(k), truth)
+
+
+def _check_same(capture: Path, scene: TableScene, cameras: Sequence[Camera]) -> None:
+    """Raises UsageError unless `write_capture` wrote the folder with this scene and these cameras."""
+    again = "give the arguments that the capture was made with"
+    transforms, document = (_read_json(capture / name) for name in ("transforms.json", "queries.json"))
+    try:
+        frames = {frame["file_path"]: np.array(frame["transform_matrix"], float) for frame in transforms["frames"]}
+        pinhole = [float(transforms[key]) for key in ("w", "h", "fl_x", "fl_y", "cx", "cy")]
+        things = [(str(thing["name"]), *map(float, thing["position"])) for thing in document["instances"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{capture}: not a capture that langfield-synthetic wrote ({error!r})") from error
+    if len(frames) != len(cameras):
+        raise UsageError(f"{capture}: it has {len(frames)} photos, not {len(cameras)}; {again}")
+    for k, camera in enumerate(cameras):
+        photo = f"images/{_stem(k)}.jpg"
+        own = [camera.width_px, camera.height_px, camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px]
+        pose = camera.world_from_camera @ _OPENGL_FROM_OPENCV
+        if not (np.allclose(pinhole, own, atol=1e-4) and np.allclose(frames.get(photo, np.nan), pose, atol=1e-6)):
+            raise UsageError(f"{capture}: {photo} was taken by another camera; {again}")
+    expected = [(thing.name, *thing.position) for thing in scene.things]
+    same = [
+        one[0] == other[0] and np.allclose(one[1:], other[1:]) for one, other in zip(things, expected, strict=False)
+    ]
+    if len(things) != len(expected) or not all(same):
+        raise UsageError(f"{capture}: it shows other things, or the same in other places; {again}")
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: expected a file of a capture that langfield-synthetic wrote ({error})") from error
 
 
 def queries(name: str, scene: TableScene, nouns: Iterable[str] = KINDS) -> dict[str, Any]:
@@ -131,11 +178,12 @@ def _instance(number: int, thing: Thing) -> dict[str, Any]:
     }
 
 
-def write_pictures(path: Path, scene: TableScene, renderings: Sequence[Rendering]) -> None:
+def write_pictures(path: Path, scene: TableScene, renderings: Sequence[Rendering], *, with_parts: bool = False) -> None:
     """A scene's pictures for the training of an encoder, in one .npz without pickle.
 
-    `rgb` (V, H, W, 3) and `ids` (V, H, W) uint8 as in `Rendering`; `meta` is JSON text: the things with their id and
-    words, and the table's words.
+    `rgb` (V, H, W, 3), `ids` and, if wanted, `parts` (V, H, W) uint8 as in `Rendering`; `meta` is JSON text: the things
+    with their id, their words and the number of the set of equals they are one of (`alike`, mostly null), and the
+    table's words.
     """
     things = [
         {
@@ -145,29 +193,41 @@ def write_pictures(path: Path, scene: TableScene, renderings: Sequence[Rendering
             "material": thing.look.material,
             "synonyms": list(thing.kind.synonyms),
             "hypernyms": list(thing.kind.hypernyms),
+            "alike": thing.alike,
         }
         for number, thing in enumerate(scene.things)
     ]
     words = {key: list(value) for key, value in scene.room.table_words.items()}
+    arrays = {
+        "rgb": np.stack([r.rgb for r in renderings]),
+        "ids": np.stack([r.ids for r in renderings]),
+        "meta": np.array(json.dumps({"seed": scene.seed, "things": things, "table": words})),
+    }
+    if with_parts:
+        arrays["parts"] = np.stack([r.parts for r in renderings])
     partial = path.with_suffix(".part")
     with partial.open("wb") as file:
-        np.savez(
-            file,
-            rgb=np.stack([r.rgb for r in renderings]),
-            ids=np.stack([r.ids for r in renderings]),
-            meta=np.array(json.dumps({"seed": scene.seed, "things": things, "table": words})),
-        )
+        np.savez(file, allow_pickle=False, **arrays)
     partial.replace(path)
 
 
-def _write_truth(folder: Path, stem: str, rendering: Rendering) -> None:
-    number = rendering.ids.astype(np.int64) - FIRST_THING_ID
-    number[rendering.ids == TABLE_ID] = BACKGROUND_IDS["table"]
-    number[rendering.ids == ROOM_ID] = BACKGROUND_IDS["room"]
-    number[rendering.ids == 0] = BACKGROUND_IDS["none"]
-    Image.fromarray((number + ID_PNG_OFFSET).astype(np.uint8)).save(folder / f"{stem}_ids.png", optimize=True)
-    millimetres = np.clip(np.rint(rendering.depth * 1000), 0, 65535).astype(np.uint16)
-    Image.fromarray(millimetres).save(folder / f"{stem}_depth.png", optimize=True)
+def _stem(k: int) -> str:
+    return f"frame_{k + 1:05d}"
+
+
+def _truth_paths(folder: Path, stem: str) -> tuple[Path, Path]:
+    return folder / f"{stem}_ids.png", folder / f"{stem}_depth.png"
+
+
+def _write_truth(folder: Path, stem: str, truth: Truth) -> None:
+    number = truth.ids.astype(np.int64) - FIRST_THING_ID
+    number[truth.ids == TABLE_ID] = BACKGROUND_IDS["table"]
+    number[truth.ids == ROOM_ID] = BACKGROUND_IDS["room"]
+    number[truth.ids == 0] = BACKGROUND_IDS["none"]
+    ids_path, depth_path = _truth_paths(folder, stem)
+    Image.fromarray((number + ID_PNG_OFFSET).astype(np.uint8)).save(ids_path, optimize=True)
+    millimetres = np.clip(np.rint(truth.depth * 1000), 0, 65535).astype(np.uint16)
+    Image.fromarray(millimetres).save(depth_path, optimize=True)
 
 
 def _points(

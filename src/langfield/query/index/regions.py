@@ -23,12 +23,14 @@ class Region:
             middle is the region's position: a region may reach over the thing's border.
         peak: the highest value in it.
         floor: the value from which heights are counted.
+        group: the group of the surface that explains it (`langfield.query.index.grouped_surface`); None for none.
     """
 
     voxels: Int64[np.ndarray, " k"]
     core: Int64[np.ndarray, " c"]
     peak: float
     floor: float
+    group: int | None = None
 
 
 def adjacency(pairs: Int64[np.ndarray, "e 2"], voxels: int) -> csr_array:

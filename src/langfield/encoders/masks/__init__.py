@@ -1,0 +1,10 @@
+"""Encoders that give masks: of everything in a photo, or of what points and boxes say.
+
+base         the protocols `MaskProposer` and `PromptableImage`, what they give, and the settings of everything mode
+sam          SAM and SAM 2 of transformers: everything mode and prompts
+sam_weights  their weights: from the hub, from a folder, or random
+builtin      the small SAM that comes with langfield
+frame        a photo in the square that such a model sees, and its masks back in the photo
+suppression  of masks that say the same, the best
+superpixels  regions of even colour at three granularities, without weights
+"""

@@ -1,0 +1,241 @@
+"""SAM and SAM 2 of transformers as `MaskProposer`s: a photo is embedded once, points are decoded in large batches.
+
+Kirillov et al., Segment Anything (2023); Ravi et al., SAM 2 (2024). Everything mode is one layer of points, without
+crops, and its stability and overlaps are measured on the model's own small masks: as published it takes a minute.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor, nn
+
+from langfield.core.errors import WeightsError
+from langfield.core.files import file_sha256
+from langfield.encoders.base import EncoderCard, compute_dtype
+from langfield.encoders.masks.base import INSIDE, EverythingSettings, PromptedMasks, ProposedMasks, check_prompts
+from langfield.encoders.masks.frame import ModelFrame
+from langfield.encoders.masks.sam_weights import SamSource, build_sam, find_sam
+from langfield.encoders.masks.suppression import best_of_overlapping, mask_ious
+from langfield.encoders.weights import RANDOM, json_sha256
+
+_CHUNK_BYTES = {"cuda": 4 << 30, "cpu": 1 << 29}
+_PUBLISHED = {"sam": EverythingSettings(), "sam2": EverythingSettings(min_predicted_iou=0.8)}
+_GRIDS_PER_POINT = 24  # grids of features that the decoder holds at once for each prompt, measured
+_NOT_IN_DIGEST = ("transformers_version", "_name_or_path", "torch_dtype", "dtype", "architectures")
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What the decoder says of N prompts, three masks each, before anything is dropped: the model's own small masks."""
+
+    logits: Float[Tensor, "n lh lw"]
+    predicted_iou: Float[Tensor, " n"]
+    stability: Float[Tensor, " n"]
+
+
+class SamNetwork:
+    """A SAM or SAM 2 in evaluation mode: the picture's encoder and the decoder in `dtype`, coordinates in float32."""
+
+    def __init__(self, model: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
+        self._model: Any = model.eval().requires_grad_(False).to(device)
+        self._model.vision_encoder.to(dtype)
+        self._model.mask_decoder.to(dtype)
+        self._is_sam2 = hasattr(model, "no_memory_embedding")
+        if self._is_sam2:
+            self._model.no_memory_embedding.data = self._model.no_memory_embedding.data.to(dtype)
+        self.dtype = dtype
+        self._positions = self._model.get_image_wide_positional_embeddings().to(dtype)
+
+    @torch.no_grad()
+    def embed(self, pixels: Float[Tensor, "1 3 s s"]) -> list[Float[Tensor, "1 _ _ _"]]:
+        """Features of a picture, the coarsest last; SAM has one grid, SAM 2 three."""
+        if self._is_sam2:
+            return self._model.get_image_embeddings(pixels.to(self.dtype))
+        return [self._model.vision_encoder(pixels.to(self.dtype))[0]]
+
+    @torch.no_grad()
+    def decode(
+        self,
+        features: list[Float[Tensor, "1 _ _ _"]],
+        points: Float[Tensor, "q p 2"],
+        labels: Int64[Tensor, "q p"],
+        boxes: Float[Tensor, "q 4"] | None,
+    ) -> tuple[Float[Tensor, "q k lh lw"], Float[Tensor, "q k"]]:
+        """Logits of K masks for each prompt, in the model's frame and order, and their predicted IoU. Does not wait."""
+        asked = points.shape[1] > 0
+        sparse, dense = self._model.prompt_encoder(
+            input_points=points[None] if asked else None,
+            input_labels=labels[None] if asked else None,
+            input_boxes=None if boxes is None else boxes[None],
+            input_masks=None,
+        )
+        finer = {"high_resolution_features": features[:-1]} if self._is_sam2 else {}
+        logits, predicted_iou, *_ = self._model.mask_decoder(
+            image_embeddings=features[-1],
+            image_positional_embeddings=self._positions,
+            sparse_prompt_embeddings=sparse.to(self.dtype),
+            dense_prompt_embeddings=dense.to(self.dtype),
+            multimask_output=True,
+            **finer,
+        )
+        return logits[0], predicted_iou[0].float()
+
+    def chunk(self, features: list[Float[Tensor, "1 _ _ _"]]) -> int:
+        """How many prompts are decoded at once."""
+        bytes_each = _GRIDS_PER_POINT * features[-1].numel() * features[-1].element_size()
+        return max(_CHUNK_BYTES[features[-1].device.type] // bytes_each, 1)
+
+
+@dataclass(frozen=True)
+class SamImage:
+    """One photo's features, and where it lies in the model's square."""
+
+    network: SamNetwork
+    features: list[Float[Tensor, "1 _ _ _"]]
+    frame: ModelFrame
+
+    @torch.no_grad()
+    def masks_at(
+        self,
+        points_px: Float[Tensor, "q p 2"],
+        labels: Int64[Tensor, "q p"],
+        boxes_px: Float[Tensor, "q 4"] | None = None,
+    ) -> PromptedMasks:
+        """The model's three masks for each prompt, the smallest first. As `PromptableImage.masks_at`."""
+        check_prompts(points_px, labels, boxes_px)
+        device = self.features[-1].device
+        points = self.frame.points(points_px.to(device, torch.float32))
+        labels = labels.to(device)
+        boxes = None
+        if boxes_px is not None:
+            boxes = self.frame.points(boxes_px.to(device, torch.float32).reshape(-1, 2, 2)).reshape(-1, 4)
+        step = self.network.chunk(self.features)
+        parts = [
+            self._at(points[at : at + step], labels[at : at + step], None if boxes is None else boxes[at : at + step])
+            for at in range(0, len(points), step)
+        ]
+        if not parts:
+            empty = torch.zeros(0, 3, self.frame.height_px, self.frame.width_px, dtype=torch.bool, device=device)
+            return PromptedMasks(empty, torch.zeros(0, 3, device=device))
+        return PromptedMasks(torch.cat([part.masks for part in parts]), torch.cat([p.predicted_iou for p in parts]))
+
+    def _at(
+        self, points: Float[Tensor, "q p 2"], labels: Int64[Tensor, "q p"], boxes: Float[Tensor, "q 4"] | None
+    ) -> PromptedMasks:
+        logits, predicted_iou = self.network.decode(self.features, points, labels, boxes)
+        masks = self.frame.masks(logits.flatten(0, 1)).unflatten(0, logits.shape[:2])
+        return PromptedMasks.smallest_first(masks, predicted_iou)
+
+    @torch.no_grad()
+    def candidates(self, points_px: Float[Tensor, "n 2"], stability_offset: float) -> Candidates:
+        """Three masks at each of N points. Nothing in here waits for the device."""
+        points = self.frame.points(points_px)[:, None]
+        labels = torch.full(points.shape[:2], INSIDE, device=points.device)
+        step = self.network.chunk(self.features)
+        parts = [
+            self._candidates(points[at : at + step], labels[at : at + step], stability_offset)
+            for at in range(0, len(points), step)
+        ]
+        logits, predicted_iou, stability = zip(*parts, strict=True)
+        return Candidates(torch.cat(logits), torch.cat(predicted_iou), torch.cat(stability))
+
+    def _candidates(
+        self, points: Float[Tensor, "q 1 2"], labels: Int64[Tensor, "q 1"], offset: float
+    ) -> tuple[Float[Tensor, "n lh lw"], Float[Tensor, " n"], Float[Tensor, " n"]]:
+        logits, predicted_iou = self.network.decode(self.features, points, labels, None)
+        logits = logits.flatten(0, 1)
+        used = self.frame.used(logits)
+        higher, lower = ((used > cut).flatten(1).sum(1) for cut in (offset, -offset))
+        return logits, predicted_iou.flatten(), higher / lower.clamp(min=1)
+
+
+class SamProposer:
+    """A SAM or SAM 2 that proposes masks of everything in a photo, or answers prompts."""
+
+    def __init__(
+        self, network: SamNetwork, card: EncoderCard, settings: EverythingSettings, device: torch.device
+    ) -> None:
+        self.card = card
+        self.device = device
+        self.settings = settings
+        self.network = network
+        self._frame = ModelFrame.squeezed if card.spec.startswith("sam2:") else ModelFrame.padded
+        self._mean, self._std = (torch.tensor(rgb, device=device)[:, None, None] for rgb in (card.mean, card.std))
+
+    @torch.no_grad()
+    def embed(self, image: UInt8[Tensor, "h w 3"]) -> SamImage:
+        """The photo's features, for prompts."""
+        frame = self._frame(image.shape[0], image.shape[1], self.card.input_size_px)
+        pixels = frame.pixels(image.to(self.device), self._mean, self._std)
+        return SamImage(self.network, self.network.embed(pixels), frame)
+
+    @torch.no_grad()
+    def propose(self, image: UInt8[Tensor, "h w 3"]) -> ProposedMasks:
+        """Masks at a grid of points, without those that the model doubts, that are unstable, or that repeat better
+        ones; highest predicted IoU first. Deterministic. The device is waited for a few times, not once a mask."""
+        embedded = self.embed(image)
+        points = grid_points(self.settings.points_per_side, image.shape[0], image.shape[1], self.device)
+        found = self.best(embedded.candidates(points, self.settings.stability_offset), embedded.frame)
+        masks = embedded.frame.masks(found.logits)
+        some = masks.flatten(1).any(1)
+        return ProposedMasks(masks[some], found.predicted_iou[some], found.stability[some])
+
+    def best(self, found: Candidates, frame: ModelFrame) -> Candidates:
+        """Those that everything mode keeps, highest predicted IoU first."""
+        settings = self.settings
+        sure = (found.predicted_iou >= settings.min_predicted_iou) & (found.stability >= settings.min_stability)
+        which = sure.nonzero()[:, 0]
+        which = which[found.predicted_iou[which].argsort(descending=True, stable=True)]
+        logits = found.logits[which]
+        kept = best_of_overlapping(mask_ious(frame.used(logits) > 0), settings.max_overlap_iou)
+        which = which[kept]
+        return Candidates(logits[kept], found.predicted_iou[which], found.stability[which])
+
+
+def grid_points(per_side: int, height_px: int, width_px: int, device: torch.device) -> Float[Tensor, "n 2"]:
+    """(x, y) of the centres of per_side × per_side cells of a photo, row by row."""
+    centres = (torch.arange(per_side, device=device) + 0.5) / per_side
+    y, x = torch.meshgrid(centres * height_px, centres * width_px, indexing="ij")
+    return torch.stack([x, y], dim=-1).reshape(-1, 2)
+
+
+def load_sam(spec: str, device: torch.device, settings: EverythingSettings | None = None) -> SamProposer:
+    """Load "sam:ORG/NAME", "sam:local-dir:PATH", "sam:NAME/random", or the same of "sam2:".
+
+    Args:
+        settings: of everything mode; as published unless given.
+
+    Raises:
+        UsageError: transformers is not installed, or random weights of a size that is not known.
+        WeightsError: the weights are missing, torn, or another model's.
+    """
+    source = find_sam(spec)
+    model = build_sam(source, spec)
+    settings = settings or _PUBLISHED[source.family]
+    card = _card(spec, source, model, settings)
+    return SamProposer(SamNetwork(model, compute_dtype(device), device), card, settings, device)
+
+
+def _card(spec: str, source: SamSource, model: Any, settings: EverythingSettings) -> EncoderCard:
+    side = int(model.config.prompt_encoder_config.image_size)
+    size = source.preprocessing.get("size", {})
+    asked = size.get("longest_edge", size.get("height", side)) if isinstance(size, dict) else size
+    if asked != side:
+        raise WeightsError(f"{spec}: its pictures are resized to {asked} px, but its prompts are of {side} px")
+    config = {name: value for name, value in source.config.items() if name not in _NOT_IN_DIGEST}
+    mean, std = source.colours()
+    digest = {"family": source.family, "config": config, "size_px": side, "everything": settings.to_json()}
+    return EncoderCard(
+        spec=spec,
+        weights_sha256=file_sha256(source.weights) if source.weights else RANDOM,
+        config_sha256=json_sha256(digest),
+        embed_dim=int(model.config.prompt_encoder_config.hidden_size),
+        input_size_px=side,
+        mean=mean,
+        std=std,
+        interpolation="bilinear",
+        licence="Apache-2.0" if ":facebook/sam" in spec else "unknown",
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+    )

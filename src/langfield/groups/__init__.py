@@ -1,0 +1,21 @@
+"""Masks of many photos, brought together on the scene's surface: groups of voxels (parts < things < sets), no training.
+
+    counts      one photo's masks → the share of each surface voxel's pixels that is inside each mask
+    base        `PhotoVoxels`, what is known of one photo; `Groups`, what comes out
+    agreement   which masks of different photos agree on the voxels that both photos show
+    consensus   `find_groups`: from agreeing masks to groups, by votes of the photos
+    selection   which candidates are needed to explain the masks
+    hierarchy   which group holds which, and the `things`: a partition into groups that do not overlap
+
+Masks of different photos that agree on the voxels both photos show are masks of one thing, as in MaskClustering (Yan
+et al. 2024), Gaga (Lyu et al. 2024) and OpenVoxel (2026). Each group is a mode among the masks (the mean shift of
+Comaniciu and Meer 2002, on sets of voxels): from a mask that many photos agree with, the best mask of each photo votes,
+voxel by voxel, and the outcome looks for its masks again.
+"""
+
+from .base import Groups, PhotoVoxels
+from .consensus import GroupSettings, find_groups
+from .counts import count_mask_voxels
+from .hierarchy import things
+
+__all__ = ["GroupSettings", "Groups", "PhotoVoxels", "count_mask_voxels", "find_groups", "things"]

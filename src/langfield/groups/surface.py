@@ -1,0 +1,190 @@
+"""The surface that groups are made of: voxels as small as a pixel of the photos, found again at any point in space.
+
+Groups of voxels (`langfield.groups.consensus`) are to end where things end, to the pixel of a photo. A voxel's side is
+therefore what a pixel or two cover at the distance from which a place was photographed: small on the table that photos
+were taken of, large on the wall behind it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from langfield.core.voxels import voxel_keys
+
+_KEY_BITS = 18  # of a voxel's index along each axis; the octave of its side takes 8 more
+_MIN_PHOTOS = 2  # what one photo alone shows may not be there
+_CORNERS = torch.tensor([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
+
+
+@dataclass(frozen=True)
+class PixelSizedVoxels:
+    """A division of space into voxels whose sides grow with the distance of the photos, in octaves.
+
+    Attributes:
+        mean_camera_scene: the mean of the cameras' centres, scene frame.
+        camera_spread_scene: root mean square distance of the cameras to that, scene units.
+        side_over_distance: wanted side of a voxel over the root mean square distance of the cameras to it.
+    """
+
+    mean_camera_scene: tuple[float, float, float]
+    camera_spread_scene: float
+    side_over_distance: float
+
+    @classmethod
+    def seen_from(cls, camera_centres_scene: Float[np.ndarray, "c 3"], side_over_distance: float) -> "PixelSizedVoxels":
+        """Of cameras at C places, scene frame."""
+        mean = camera_centres_scene.mean(axis=0)
+        spread = float(np.sqrt(((camera_centres_scene - mean) ** 2).sum(axis=1).mean()))
+        x, y, z = (float(v) for v in mean)
+        return cls((x, y, z), spread, side_over_distance)
+
+    def sides(self, points_scene: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Side of the voxel that each point is in, scene units: as wanted, but for a factor of at most √2."""
+        return torch.exp2(self._octaves(points_scene))
+
+    def keys(self, points_scene: Float[Tensor, "n 3"]) -> Int64[Tensor, " n"]:
+        """An integer that identifies the voxel of each finite point."""
+        octave = self._octaves(points_scene)
+        return _keys(octave, (points_scene / torch.exp2(octave)[:, None]).floor())
+
+    def corners(self, points_scene: Float[Tensor, "n 3"]) -> tuple[Int64[Tensor, "n 8"], Float[Tensor, "n 8"]]:
+        """The eight voxels of a point's octave whose centres surround it, by their keys, and their trilinear weights."""
+        octave = self._octaves(points_scene)
+        place = points_scene / torch.exp2(octave)[:, None] - 0.5
+        low = place.floor()
+        share = (place - low)[:, None]
+        corner = _CORNERS.to(points_scene.device)
+        weight = torch.where(corner.bool(), share, 1 - share).prod(dim=-1)
+        cell = (low[:, None] + corner).reshape(-1, 3)
+        return _keys(octave.repeat_interleave(8), cell).reshape(-1, 8), weight
+
+    def _octaves(self, points_scene: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """log₂ of the wanted side at each point, rounded."""
+        mean = torch.tensor(self.mean_camera_scene, device=points_scene.device, dtype=points_scene.dtype)
+        squared = ((points_scene - mean) ** 2).sum(dim=-1) + self.camera_spread_scene**2
+        return (self.side_over_distance * squared.sqrt()).clamp_min(1e-9).log2().round().clamp(-100, 100)
+
+
+def _keys(octave: Float[Tensor, " n"], cell: Float[Tensor, "n 3"]) -> Int64[Tensor, " n"]:
+    half = 2 ** (_KEY_BITS - 1)
+    return ((octave.long() + 128) << (3 * _KEY_BITS)) | voxel_keys(cell.clamp(-half, half - 1).long(), _KEY_BITS)
+
+
+@dataclass(frozen=True)
+class GroupSurface:
+    """V voxels that a surface passes through, in the order of their keys.
+
+    Attributes:
+        division: of space, which the voxels are part of.
+        keys: (V,) rising.
+        centres_scene: (V, 3) mean of the points that photos show in each, scene frame.
+        sides_scene: (V,) their sides, scene units.
+    """
+
+    division: PixelSizedVoxels
+    keys: Int64[Tensor, " v"]
+    centres_scene: Float[Tensor, "v 3"]
+    sides_scene: Float[Tensor, " v"]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the voxels are."""
+        return self.keys.device
+
+    def to(self, device: torch.device | str) -> "GroupSurface":
+        """The same on another device."""
+        return GroupSurface(
+            self.division, self.keys.to(device), self.centres_scene.to(device), self.sides_scene.to(device)
+        )
+
+    def find(self, keys: Int64[Tensor, "*n"]) -> Int64[Tensor, "*n"]:
+        """The voxels that have these keys; −1 for keys that no voxel has. Cost: a binary search for each."""
+        if not len(self):
+            return torch.full_like(keys, -1)
+        place = torch.searchsorted(self.keys, keys.contiguous()).clamp(max=len(self) - 1)
+        return torch.where(self.keys[place] == keys, place, -1)
+
+    def at(self, points_scene: Float[Tensor, "n 3"]) -> Int64[Tensor, " n"]:
+        """The voxel that each point lies in; −1 for points in none, and for points that are not finite."""
+        known = points_scene.isfinite().all(dim=-1)
+        found = self.find(self.division.keys(torch.where(known[:, None], points_scene, 0)))
+        return torch.where(known, found, -1)
+
+    def around(self, points_scene: Float[Tensor, "n 3"]) -> tuple[Int64[Tensor, "n 8"], Float[Tensor, "n 8"]]:
+        """The voxels whose values are interpolated at points, and their weights.
+
+        Weights are trilinear between the centres of the eight cells about a point, of which only those with a surface
+        count. A row adds up to 1, or is 0 where there is none; a voxel of weight 0 is 0.
+        """
+        known = points_scene.isfinite().all(dim=-1)
+        keys, weight = self.division.corners(torch.where(known[:, None], points_scene, 0))
+        voxel = self.find(keys)
+        weight = torch.where((voxel >= 0) & known[:, None], weight, 0)
+        weight = weight / weight.sum(dim=1, keepdim=True).clamp_min(1e-9)
+        return voxel.clamp_min(0), weight
+
+    @cached_property
+    def areas(self) -> Float[np.ndarray, " v"]:
+        """(V,) about how much surface each holds, squared scene units."""
+        return (self.sides_scene.double() ** 2).cpu().numpy()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The surface as named arrays."""
+        division = self.division
+        return {
+            "keys": self.keys.cpu().numpy(),
+            "centres_scene": self.centres_scene.cpu().numpy(),
+            "division": np.array(
+                [*division.mean_camera_scene, division.camera_spread_scene, division.side_over_distance], np.float64
+            ),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "GroupSurface":
+        """The inverse of `arrays`. Raises KeyError for one that is missing."""
+        *mean, spread, side_over_distance = (float(value) for value in arrays["division"])
+        keys = torch.from_numpy(arrays["keys"])
+        division = PixelSizedVoxels((mean[0], mean[1], mean[2]), spread, side_over_distance)
+        sides = torch.exp2(((keys >> (3 * _KEY_BITS)) - 128).float())
+        return cls(division, keys, torch.from_numpy(arrays["centres_scene"]), sides)
+
+
+class SurfaceSums:
+    """Collects what photos show in each voxel, photo by photo. Memory: the voxels that any photo shows."""
+
+    def __init__(self, division: PixelSizedVoxels, device: torch.device | str) -> None:
+        self._division = division
+        self._keys = torch.zeros(0, dtype=torch.int64, device=device)
+        self._sums = torch.zeros(0, 5, dtype=torch.float64, device=device)  # x, y, z, points, photos
+
+    def add(self, points_scene: Float[Tensor, "n 3"], shown: Bool[Tensor, " n"]) -> Int64[Tensor, " n"]:
+        """Add one photo's points; returns the key of each one's voxel, −1 for those that are not `shown`."""
+        keys = torch.full((len(points_scene),), -1, dtype=torch.int64, device=points_scene.device)
+        points = points_scene[shown]
+        keys[shown] = self._division.keys(points)
+        unique, voxel, count = keys[shown].unique(return_inverse=True, return_counts=True)
+        sums = torch.zeros(len(unique), 5, dtype=torch.float64, device=points.device)
+        sums[:, :3].index_add_(0, voxel, points.double())
+        sums[:, 3], sums[:, 4] = count, 1
+        self._keys, place = torch.cat([self._keys, unique]).unique(return_inverse=True)
+        together = torch.zeros(len(self._keys), 5, dtype=torch.float64, device=points.device)
+        self._sums = together.index_add_(0, place, torch.cat([self._sums, sums]))
+        return keys
+
+    def surface(self) -> GroupSurface:
+        """The voxels that at least two photos show; those of one, if all are such."""
+        kept = self._sums[:, 4] >= _MIN_PHOTOS
+        if not bool(kept.any()):
+            kept = torch.ones_like(kept)
+        sums = self._sums[kept]
+        centres = (sums[:, :3] / sums[:, 3:4]).float()
+        keys = self._keys[kept]
+        return GroupSurface(self._division, keys, centres, torch.exp2(((keys >> (3 * _KEY_BITS)) - 128).float()))

@@ -1,0 +1,190 @@
+"""A scene's groups, ready to answer: what a group is in space, in a picture, and among a run's elements."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from scipy.sparse import csc_matrix
+from torch import Tensor
+
+from langfield.core.transforms import Similarity
+from langfield.groups.base import SOLID_SHARE
+from langfield.groups.hierarchy import things
+from langfield.groups.scene_groups import SceneGroups
+from langfield.models.base import AskableView
+from langfield.models.relevancy import EncodedPhrases
+from langfield.query.answers import GROUP_ENDS, axis_aligned_box, box_centre, upright_box
+from langfield.query.best_views import BestViews
+from langfield.query.group_masks import GroupsInView
+from langfield.query.index.grouped_surface import GroupedSurface
+from langfield.query.index.scene_index import SceneIndex
+from langfield.query.objects import GroupShape, SceneObject, best_names, listed_groups, parts_of
+from langfield.query.segmentation import chosen_group
+
+_CROP_OF_EXTENT = 1.3  # how much higher than a group the crops are that its language is read from, without own crops
+
+
+class GroupAnswers:
+    """The groups of a scene, its index, and what several questions need of both.
+
+    Attributes:
+        groups: of the scene.
+        on_index: which of them the index's voxels belong to.
+    """
+
+    def __init__(
+        self,
+        groups: SceneGroups,
+        index: SceneIndex,
+        scene_from_world: Similarity,
+        up_world: Float[np.ndarray, "3"],
+        best_views: BestViews,
+        element_positions_scene: Callable[[], Float[np.ndarray, "n 3"]] | None,
+    ) -> None:
+        """Args: element_positions_scene: gives the centres of the run's Gaussians; None for a run that has none."""
+        self.groups = groups
+        self.on_index = GroupedSurface.of(groups, index.voxels)
+        self._index = index
+        self._world_from_scene = scene_from_world.inverse()
+        self._up_world = up_world
+        self._best_views = best_views
+        self._element_positions_scene = element_positions_scene
+        self._view: tuple[AskableView, GroupsInView] | None = None
+        self._shapes: dict[int, GroupShape] = {}
+
+    # -- one group -----------------------------------------------------------------------------------------------
+
+    def in_view(self, view: AskableView) -> GroupsInView:
+        """The groups in a picture; those of the last view are kept."""
+        if self._view is None or self._view[0] is not view:
+            self._view = view, GroupsInView.of(view, self.groups)
+        return self._view[1]
+
+    def points_scene(self, group: int) -> Float[np.ndarray, "k 3"]:
+        """The points of the surface that are a group's, one a voxel, scene frame, float64."""
+        return self._centres_scene[self.groups.groups.voxels_of(group)]
+
+    def contains(self, group: int, points_scene: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n"]:
+        """Which points lie where the surface is a group's; none that is off the surface."""
+        voxel, weight = self._around(points_scene)
+        return (self.groups.shares(group)[voxel] * weight).sum(axis=1) >= SOLID_SHARE
+
+    def shape(self, group: int) -> GroupShape:
+        """Where a group is. Kept once asked for."""
+        if group not in self._shapes:
+            scene = self.points_scene(group)
+            world = self._world_from_scene.points(scene)
+            upright = upright_box(world, self._up_world, GROUP_ENDS)
+            x, y, z = (float(v) for v in box_centre(world, GROUP_ENDS))
+            side = float(self.groups.surface.sides_scene.median())
+            elements = len(scene)
+            if self._element_positions_scene is not None:
+                elements = int(self.contains(group, self._element_positions_scene()).sum())
+            views = self._best_views.of_thing(box_centre(scene, GROUP_ENDS), scene, side)
+            box = axis_aligned_box(world, GROUP_ENDS)
+            self._shapes[group] = GroupShape(group, (x, y, z), box, upright, world, elements, views)
+        return self._shapes[group]
+
+    # -- all groups ----------------------------------------------------------------------------------------------
+
+    def objects(self, nouns: EncodedPhrases | None, all_levels: bool) -> list[SceneObject]:
+        """An inventory, the objects that most photos show first. Args: nouns: names to choose from; None for none."""
+        groups = self.groups.groups
+        listed = [g for g in listed_groups(groups, self.thing_of_voxel, all_levels) if len(self.points_scene(g))]
+        names, scores = [""] * len(listed), np.zeros(len(listed))
+        if nouns is not None and listed:
+            names, scores = best_names(self.embeddings(nouns.embeddings)[torch.tensor(listed)], nouns)
+        out = [
+            SceneObject(
+                shape=self.shape(group),
+                name=name,
+                score=float(score),
+                photos=int(groups.photo_count[group]),
+                support=float(groups.support[group]),
+                parent=int(groups.parent[group]) if groups.parent[group] >= 0 else None,
+                parts=parts_of(groups, group),
+            )
+            for group, name, score in zip(listed, names, scores, strict=True)
+        ]
+        return sorted(out, key=lambda found: (-found.photos, -found.support, found.shape.group))
+
+    def embeddings(self, like: Float[Tensor, "p d"]) -> Float[Tensor, "g d"]:
+        """Unit embeddings of the groups: of their own crops where the run has them, else of the index's voxels at the
+        crop level that fits each; 0 where nothing was embedded. Args: like: a tensor on the wanted device."""
+        if self.groups.embeddings is not None:
+            return torch.from_numpy(self.groups.embeddings.astype(np.float32)).to(like.device)
+        vectors, rows = self._index.embeddings.vectors, []
+        for group in range(len(self.groups)):
+            voxels = self.on_index.voxels(group)
+            if not len(voxels):
+                rows.append(vectors.new_zeros(vectors.shape[2]).float())
+                continue
+            points = self._index.voxels.centres_scene[voxels]
+            extent = float(np.ptp(points, axis=0).max()) + self._index.voxels.side_scene
+            heights = self._index.crop_angles * float(np.median(self._index.typical_distance_scene[voxels]))
+            level = int(np.abs(np.log(heights / (_CROP_OF_EXTENT * extent))).argmin())
+            rows.append(vectors[level, torch.from_numpy(voxels).to(vectors.device)].float().mean(dim=0))
+        return torch.nn.functional.normalize(torch.stack(rows), dim=1).to(like.device)
+
+    @cached_property
+    def thing_of_voxel(self) -> Int64[np.ndarray, " v"]:
+        """(V,) the thing that each voxel is of: a partition into groups that do not overlap; −1 for none."""
+        return things(self.groups.groups)
+
+    # -- clicks --------------------------------------------------------------------------------------------------
+
+    def at_points(
+        self,
+        inside_scene: Float[np.ndarray, "n 3"],
+        outside_scene: Float[np.ndarray, "m 3"],
+        scale_world: float | None,
+    ) -> int | None:
+        """The group that holds some points and not others; None where there is none. See `segmentation.chosen_group`.
+
+        Args:
+            inside_scene: at least one point.
+            outside_scene: points that it must not hold.
+            scale_world: the wanted length of the group; None for the thing there.
+        """
+        shares = self._share_table(np.concatenate([inside_scene, outside_scene]))
+        inside, outside = shares[:, : len(inside_scene)], shares[:, len(inside_scene) :]
+        containing = np.nonzero((inside >= SOLID_SHARE).all(axis=1) & (outside < SOLID_SHARE).all(axis=1))[0]
+        extents = np.array([self._extents_world[group] for group in containing])
+        surface = self.groups.surface
+        voxel, weight = surface.around(torch.from_numpy(inside_scene[:1]).float().to(surface.device))
+        thing = int(self.thing_of_voxel[int(voxel[0, weight[0].argmax()])]) if bool(weight.any()) else -1
+        return chosen_group(containing.tolist(), extents, thing, scale_world)
+
+    @cached_property
+    def _extents_world(self) -> Float[np.ndarray, " g"]:
+        """(G,) the longest edge of each group's axis-aligned box in the scene frame, in world units."""
+        extents = np.zeros(len(self.groups))
+        for group in range(len(self.groups)):
+            points = self.points_scene(group)
+            if len(points):
+                low, high = np.percentile(points, (GROUP_ENDS, 100 - GROUP_ENDS), axis=0)
+                extents[group] = (high - low).max()
+        return extents * self._world_from_scene.scale
+
+    def _share_table(self, points_scene: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "g n"]:
+        """The share of photos by which the surface at each point is of each group; 0 off the surface."""
+        voxel, weight = self._around(points_scene)
+        columns = self._members_by_voxel[:, voxel.reshape(-1)].toarray().reshape(len(self.groups), *voxel.shape)
+        return (columns * weight).sum(axis=2)
+
+    def _around(
+        self, points_scene: Float[np.ndarray, "n 3"]
+    ) -> tuple[Int64[np.ndarray, "n 8"], Float[np.ndarray, "n 8"]]:
+        surface = self.groups.surface
+        voxel, weight = surface.around(torch.from_numpy(points_scene).float().to(surface.device))
+        return voxel.cpu().numpy(), weight.cpu().numpy()
+
+    @cached_property
+    def _members_by_voxel(self) -> csc_matrix:
+        return csc_matrix(self.groups.groups.members)
+
+    @cached_property
+    def _centres_scene(self) -> Float[np.ndarray, "v 3"]:
+        return self.groups.surface.centres_scene.cpu().double().numpy()

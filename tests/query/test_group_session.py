@@ -1,0 +1,107 @@
+"""Answers of a run that has groups: hits, objects, clicks."""
+
+import numpy as np
+import pytest
+from tests.query.fake_session import WORLD_FROM_SCENE
+from tests.query.fake_session import session as plain_session
+from tests.query.fake_world import THING
+from tests.query.grouped_wall import DISC, HALF, LARGE, RADIUS, session
+
+from langfield.core.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def grouped():
+    return session()
+
+
+def world(*offset_scene: float) -> np.ndarray:
+    return WORLD_FROM_SCENE.points(THING.double().numpy()[None] + np.array([offset_scene]))
+
+
+def test_a_hit_becomes_the_group_that_explains_it(grouped):
+    (answer,) = grouped.query(["thing"])
+    (hit,) = answer.hits
+    np.testing.assert_allclose(hit.position, world(0, 0, 0)[0], atol=0.15)  # half a voxel
+    size = sorted(hit.box.size)
+    np.testing.assert_allclose(size[1:], 2 * RADIUS * 3, rtol=0.08)  # the world is three times as large
+    assert size[0] < 0.05
+    np.testing.assert_allclose(sorted(hit.upright_box.size), size, atol=0.15)
+
+
+def test_masks_end_where_the_group_does(grouped):
+    camera = grouped.views[0].camera
+    answers = grouped.ask_view(camera, ["thing"])
+    x, y = np.meshgrid(np.arange(64) + 0.5, np.arange(48) + 0.5)
+    centre = THING[:2].numpy() / 4 * 0.9 * 64 + np.array([32, 24])
+    away = np.hypot(x - centre[0], y - centre[1]) / (0.9 * 64) * 4
+    mask = answers.masks[0]
+    truth = away < RADIUS
+    assert (mask & truth).sum() / (mask | truth).sum() > 0.8  # discs of 100 pixels
+    assert not mask[away > RADIUS + 0.1].any()
+    np.testing.assert_array_equal(grouped.hit_masks(camera, "thing")[0], mask)
+    column, row = answers.best_xy_px[0].astype(int)
+    assert mask[row, column]
+
+
+def test_elements_of_a_hit_lie_in_the_group(grouped):
+    (chosen,) = grouped.elements("thing")
+    points, _ = grouped.surface()
+    away = np.linalg.norm(points - world(0, 0, 0), axis=1) / 3
+    assert chosen.any()
+    assert away[chosen].max() < RADIUS + 0.1
+    assert chosen[away < RADIUS - 0.1].mean() > 0.95
+
+
+def test_what_is_not_there_stays_away(grouped):
+    (answer,) = grouped.query(["nothing"])
+    assert not answer.present
+    assert not grouped.ask_view(grouped.views[0].camera, ["nothing"]).masks.any()
+
+
+def test_objects_are_the_things_and_all_levels_all_groups(grouped):
+    (thing,) = grouped.objects(["thing", "nothing"])
+    assert thing.shape.group == DISC
+    assert thing.name == "thing"
+    assert thing.parent == LARGE
+    assert thing.parts == (HALF,)
+    np.testing.assert_allclose(thing.shape.position, world(0, 0, 0)[0], atol=0.15)
+    assert {found.shape.group for found in grouped.objects(["thing"], all_levels=True)} == {DISC, HALF, LARGE}
+    assert set(thing.to_json()) >= {"position", "box", "obb", "name", "score", "view", "photos", "parent", "elements"}
+
+
+def test_a_click_gives_the_thing_and_grows_with_the_scale(grouped):
+    left = world(-0.1, 0, 0)
+    at_scales = [grouped.segment(left, scale_world=scale) for scale in (1.0, 2.1, 6.0)]
+    assert [found.group for found in at_scales] == [HALF, DISC, LARGE]
+    assert grouped.segment(left).group == DISC
+    assert grouped.segment(world(0.1, 0, 0), scale_world=1.0).group == DISC  # no half there
+
+
+def test_clicks_that_are_not_of_the_thing_exclude_what_holds_them(grouped):
+    left, right = world(-0.1, 0, 0), world(0.1, 0, 0)
+    assert grouped.segment(left, not_at_world=right).group == HALF
+    assert grouped.segment(np.concatenate([left, world(0, 0.6, 0)])).group == LARGE
+    assert grouped.segment(left, not_at_world=left) is None
+    assert grouped.segment(world(0, 0, -1.0)) is None  # in the air
+
+
+def test_a_pixel_leads_to_the_place_that_it_shows(grouped):
+    camera = grouped.views[0].camera
+    x, y = (THING[:2].double().numpy() / 4 * 0.9 * 64 + np.array([32, 24])).tolist()
+    point = grouped.point_at(camera, (x, y))
+    np.testing.assert_allclose(point, world(0, 0, 0)[0], atol=0.2)
+    assert grouped.segment(point[None]).group == DISC
+    with pytest.raises(UsageError, match="not in the picture"):
+        grouped.point_at(camera, (64.0, 3.0))
+
+
+def test_a_run_without_groups_says_how_to_get_them():
+    with pytest.raises(UsageError, match="--masks builtin:masks"):
+        plain_session().objects()
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf])
+def test_scales_that_are_no_lengths_are_refused(grouped, scale):
+    with pytest.raises(UsageError, match="scale"):
+        grouped.segment(world(0, 0, 0), scale_world=scale)
