@@ -17,6 +17,8 @@ from torch import Tensor
 from langfield.core.errors import DataError
 from langfield.features.photos import ScaledMasks, TrainingPhotos
 
+MASK_TARGET = "mask"
+
 # The range of drawn scales: quantiles of the masks' own, so that a few odd masks do not stretch it, and room above the
 # largest, at which that one is still whole.
 _LOW_QUANTILE, _HIGH_QUANTILE = 0.02, 0.98

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,11 @@ from langfield.data.masks import used_pixels
 from langfield.data.pixels import PixelPool
 from langfield.data.scene import Scene, open_scene
 from langfield.encoders.base import DenseEncoder, ImageTextEncoder
+from langfield.encoders.masks.base import MaskProposer
 from langfield.encoders.registry import load_dense, load_image_text
 from langfield.features.bank import FeatureBank, build_features
+from langfield.features.mask_bank import build_masks
+from langfield.features.mask_scales import CloudScaledMasks
 from langfield.features.photos import TrainingPhotos
 from langfield.features.pyramid import PyramidRecipe
 from langfield.features.targets import EncoderTargets
@@ -137,6 +140,15 @@ def make_features(
     done = f"{made.crops:,} crops at {made.crops_per_second:,.0f} crops/s" if made.crops else "no crops to encode"
     log(f"features of {len(photos.view_indices)} photos: {done}, {made.reused_photos} photos from the cache")
     return bank.to(device) if device.type == "cuda" else bank
+
+
+def with_masks(
+    photos: TrainingPhotos, proposer: MaskProposer, device: torch.device, progress: Progress
+) -> TrainingPhotos:
+    """The photos with masks of a proposer, from the cache or made now, and scales by the scene's point cloud."""
+    bank = build_masks(photos.scene, photos.view_indices, proposer, progress=progress)
+    of_view = dict(zip(bank.view_indices, bank, strict=True))
+    return replace(photos, masks=CloudScaledMasks(photos, lambda view_index: of_view[view_index].dense(device)))
 
 
 def feature_bytes(photos: TrainingPhotos, encoders: Encoders, pyramid: PyramidRecipe) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from langfield.core.checks import check_counts, check_numbers
 from langfield.core.errors import UsageError
-from langfield.features.mask_targets import MaskTargets
+from langfield.features.mask_targets import MASK_TARGET, MaskTargets
 from langfield.features.photos import TrainingPhotos
 from langfield.fields.affinity import AffinityField
 from langfield.fields.language import FeatureGrid, FeatureGridConfig
@@ -42,7 +42,7 @@ class AffinityConfig(HeadConfig):
     """
 
     type: ClassVar[str] = "affinity"
-    target: ClassVar[str] = "mask"
+    target: ClassVar[str] = MASK_TARGET
 
     feature_grid: FeatureGridConfig = field(
         default_factory=lambda: FeatureGridConfig(levels=(12, 12), resolutions=((16, 256), (256, 2048)))
