@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from langfield.features.targets import PictureTarget
     from langfield.models.base import Model
     from langfield.models.heads import Coupling, CouplingConfig, Head, HeadConfig
+    from langfield.models.nerf.affinity import AffinityConfig, AffinityLanguageConfig
     from langfield.models.nerf.heads import PointHead
     from langfield.models.presets import TrainingRecipe, preset
     from langfield.pipelines.bake import BakeReport, bake
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 # Where each public name is; `open` is called `open_run` where it is.
 _HOMES = {
+    "AffinityConfig": "models.nerf.affinity",
+    "AffinityLanguageConfig": "models.nerf.affinity",
     "Answer": "query.answers",
     "BakeReport": "pipelines.bake",
     "Box": "query.answers",
@@ -80,6 +83,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "AffinityConfig",
+    "AffinityLanguageConfig",
     "Answer",
     "BakeReport",
     "Box",

@@ -69,6 +69,28 @@ def test_every_pixel_is_as_likely(tmp_path):
     assert pool.resident_bytes == usable * (3 + 4)
 
 
+def test_pixels_in_groups_are_of_one_photo_and_each_is_as_likely(tmp_path):
+    """χ² as above. The photos of groups are independent draws, so a group's first pixels have the same distribution."""
+    scene = ball_scene(tmp_path, 3, mixed=True, masks=True)
+    pool = PixelPool(scene, [0, 1, 2], "cpu", 1 << 20, seed=0)
+    pool.prepare(0)
+    sample = pool.sample(4 * 50_000, generator(1), per_photo=4)
+    views = sample.view_index.reshape(-1, 4)
+    assert (views == views[:, :1]).all()
+    rows = sample.xy_px[:, 1].long() * WIDTH + sample.xy_px[:, 0].long()
+    keys = (sample.view_index * 1000 + rows).reshape(-1, 4)
+    for column in keys.T:
+        counts = Counter(column.tolist())
+        assert len(counts) == 2 * HEIGHT * (WIDTH - WIDTH // 4) + (HEIGHT // 2) * (WIDTH // 2 - WIDTH // 8)
+        assert chisquare(list(counts.values())).pvalue > 1e-4
+    assert len(set(map(tuple, keys.tolist()))) > 40_000  # pixels of a group differ
+    again = pool.sample(4 * 50_000, generator(1), per_photo=4)
+    assert torch.equal(again.xy_px, sample.xy_px)
+    assert len(pool.sample(7, generator(), per_photo=3).rgb) == 7
+    with pytest.raises(UsageError, match="per_photo must be at least 1, got 0"):
+        pool.sample(7, generator(), per_photo=0)
+
+
 def test_all_photos_stay_where_they_fit(tmp_path):
     scene = ball_scene(tmp_path, 6)
     pool = PixelPool(scene, scene.train, "cpu", len(scene.train) * PHOTO_BYTES, seed=0, rotate_every=1)

@@ -111,6 +111,20 @@ def test_the_first_rays_carry_the_features(scene, bank, asked, given):
     assert 0 <= batch.jitter.min() < batch.jitter.max() < 1
 
 
+@pytest.mark.parametrize("head_photos", [None, (3,)])
+def test_rays_with_targets_come_in_groups_by_photo_where_they_are_asked_for(scene, head_photos):
+    """And what the other rays are of stays free."""
+    pool = PixelPool(scene, TRAIN, "cpu", 1 << 20, seed=0)
+    head_pool = None if head_photos is None else PixelPool(scene, head_photos, "cpu", 1 << 20, seed=0)
+    batches = RaySource(scene, pool, "cpu", 256, (), 160, head_pool, head_rays_per_photo=16)
+    batches.generator.manual_seed(0)
+    view, _ = pixels_of(batches.batch(0))
+    groups, rest = view[:160].reshape(-1, 16), view[160:].reshape(-1, 16)
+    assert (groups == groups[:, :1]).all()
+    assert set(groups[:, 0].tolist()) == set(TRAIN if head_photos is None else head_photos)
+    assert (rest != rest[:, :1]).any()
+
+
 def test_without_a_dense_encoder_there_are_no_dense_features(scene, bank):
     batch = source(scene, FeatureBank(bank.pyramid, None, bank.report)).batch(0)
     assert batch.targets.keys() == {"rgb", "embedding", "crop_angle"}

@@ -138,21 +138,40 @@ class PixelPool:
             job = self._background.submit(_load, self._views, following, self._stop, silent)
             self._ahead = following, job
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> PixelSample:
+    def sample(self, n: int, generator: torch.Generator | None = None, *, per_photo: int | None = None) -> PixelSample:
         """Draw n pixels, uniformly over all usable pixels of the resident photos (with repetition).
 
         Args:
             generator: on the pool's device; the draw depends on it and on the resident photos alone.
+            per_photo: so many pixels in a row are of one photo, for targets that compare pixels of a photo; the last
+                such group may be smaller. Each pixel on its own is as likely as without it. None to draw all
+                independently.
+
+        Raises:
+            UsageError: `prepare` was not called, or `per_photo` is below 1.
         """
         pool = self._resident
         if pool is None:
             raise UsageError("call prepare(step) before sample")
-        pixel = torch.randint(pool.rgb.shape[0], (n,), generator=generator, device=self._device)
+        if per_photo is None:
+            pixel = torch.randint(pool.rgb.shape[0], (n,), generator=generator, device=self._device)
+        else:
+            pixel = self._grouped(pool, n, generator, per_photo)
         slot = torch.searchsorted(pool.ends, pixel, right=True)
         place = pixel - pool.starts[slot] if pool.place is None else pool.place[pixel].long()
         width = pool.width_px[slot]
         xy = torch.stack([place % width, torch.div(place, width, rounding_mode="floor")], dim=-1)
         return PixelSample(pool.view_index[slot], xy.float() + 0.5, pool.rgb[pixel].float() / 255.0)
+
+    def _grouped(self, pool: _Subset, n: int, generator: torch.Generator | None, per_photo: int) -> Int64[Tensor, " n"]:
+        """Indices of n pixels, `per_photo` in a row of a photo that is as likely as it has pixels."""
+        if per_photo < 1:
+            raise UsageError(f"per_photo must be at least 1, got {per_photo}")
+        groups = -(-n // per_photo)
+        first = torch.randint(pool.rgb.shape[0], (groups,), generator=generator, device=self._device)
+        slot = torch.searchsorted(pool.ends, first, right=True)[:, None]
+        number = torch.randint(2**62, (groups, per_photo), generator=generator, device=self._device)
+        return (pool.starts[slot] + number % (pool.ends[slot] - pool.starts[slot])).flatten()[:n]
 
     def close(self) -> None:
         """Stop decoding ahead. Resident pixels can still be drawn."""

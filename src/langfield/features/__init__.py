@@ -12,5 +12,7 @@ mask_crops  each mask's thing before a blurred background, embedded
 mask_bank   the masks of the photos with their embeddings
 bank        pyramid and dense features of the photos together, as training samples them
 targets     what heads learn from, by name
+mask_targets  which mask of a photo a pixel belongs to at a scale, as a target
+mask_scales   how large what a mask shows is
 codebook    a few embeddings of which all others are sparse mixes
 """

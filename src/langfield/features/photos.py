@@ -2,14 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float64, UInt8
+from jaxtyping import Bool, Float, Float64, UInt8
+from torch import Tensor
 
 from langfield.core.cameras import Camera
 from langfield.data.images import decode_image
 from langfield.data.masks import used_pixels
 from langfield.data.views import Scene
+
+
+@runtime_checkable
+class ScaledMasks(Protocol):
+    """Masks of photos, as a mask proposer finds them, and how large what they show is."""
+
+    def masks_of_photo(self, view_index: int) -> Bool[Tensor, "m h w"]:
+        """The M masks of a photo at the size that it is used at; they may overlap."""
+        ...
+
+    def scales_of_photo(self, view_index: int) -> Float[Tensor, " m"]:
+        """The scale of each mask, scene units (`langfield.features.mask_scales.mask_scales`); infinite where it is
+        not known, and the mask is then not learnt from."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -19,10 +35,12 @@ class TrainingPhotos:
     Attributes:
         scene: that they are of.
         view_indices: which of `scene.views` they are.
+        masks: of these photos; None where no masks were made.
     """
 
     scene: Scene
     view_indices: Sequence[int]
+    masks: ScaledMasks | None = None
 
     def camera(self, view_index: int) -> Camera:
         """A photo's camera in the scene frame, at the size that the photo is used at."""

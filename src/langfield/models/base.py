@@ -139,6 +139,13 @@ class AskableView(ABC):
         self-supervised (DINO) ones; None where the model has none."""
         return None
 
+    def affinity_features(
+        self, pixels: Int64[Tensor, " q"], scale_scene: Float[Tensor, " q"]
+    ) -> Float[Tensor, "q c"] | None:
+        """Unit affinity features of some pixels (by increasing index), each at its own scale, see
+        `Model.affinity_features`; None where the model has none."""
+        return None
+
 
 # -- the model itself ------------------------------------------------------------------------------------------------
 
@@ -199,6 +206,12 @@ class Model(nn.Module, ABC):
     def targets(self) -> frozenset[str]:
         """Names of the targets that its batches must have."""
         return frozenset({"rgb"})
+
+    @property
+    def head_rays_per_photo(self) -> int | None:
+        """How many in a row of the rays with targets must be of one photo, because targets compare a photo's pixels;
+        None where they need not be."""
+        return None
 
     def target_sources(self, photos: TrainingPhotos, device: torch.device) -> list[TargetSource]:
         """Sources of those targets that no encoder makes.
@@ -285,6 +298,21 @@ class Model(nn.Module, ABC):
     def prepare_phrases(self, phrases: EncodedPhrases) -> EncodedPhrases:
         """The phrases with what this model's views need of them, worked out once for all views."""
         return phrases
+
+    def affinity_features(
+        self, points_scene: Float[Tensor, "n 3"], scale_scene: Float[Tensor, " n"]
+    ) -> Float[Tensor, "n c"] | None:
+        """Unit affinity features of points of the surface: at one scale they are near each other for points of one
+        group of about that scale or less, and half of the head's margin or more apart for others.
+
+        Args:
+            points_scene: N points, scene frame.
+            scale_scene: the scale at which each is asked, scene units: the side of a square of the group's spread
+                (`langfield.features.mask_scales.mask_scales`), comparable with the scale of language.
+
+        Returns None where the model has learnt no affinity.
+        """
+        return None
 
     # -- Gaussians -----------------------------------------------------------------------------------------------
 

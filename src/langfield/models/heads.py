@@ -24,11 +24,13 @@ class HeadSamples:
     """The samples at which heads are evaluated in training: the S of greatest weight on each of R rays.
 
     Attributes:
+        points: (R·S, 3) where they are, scene frame.
         features: (R·S, F) features of the feature grid there.
         distance_scene: (R, S) distance from the ray's origin, scene units.
         weights: (R, S) rendering weights, detached: heads do not change geometry.
     """
 
+    points: Float[Tensor, "m 3"]
     features: Float[Tensor, "m f"]
     distance_scene: Float[Tensor, "r s"]
     weights: Float[Tensor, "r s"]
@@ -60,6 +62,12 @@ class HeadConfig(TypedConfig, ABC):
 
     target: ClassVar[str]
     weight: float
+
+    @property
+    def rays_per_photo(self) -> int | None:
+        """How many rays in a row must be of one photo, for a loss that compares a photo's pixels; None for any other
+        loss."""
+        return None
 
     @abstractmethod
     def build(self, features: int, context: ModelContext) -> "Head | None":
@@ -114,6 +122,10 @@ class Head(nn.Module, ABC):
     def loss(self, rendered: Float[Tensor, "r c"], targets: Mapping[str, Tensor]) -> Float[Tensor, ""]:
         """The loss of composited values against the target; the model multiplies it by the config's `weight`."""
 
+    def target_source(self, photos: TrainingPhotos, device: torch.device) -> TargetSource | None:
+        """The source of the target, see `HeadConfig.target_source`; a head may take what it has to know from it."""
+        return self.config.target_source(photos, device)
+
     def forward(self, samples: HeadSamples, targets: Mapping[str, Tensor]) -> HeadOutput:
         """The head's values at samples and along their rays."""
         values = self.at_samples(samples, targets)
@@ -161,6 +173,14 @@ class Coupling(nn.Module, ABC):
         super().__init__()
         self.config = config
 
+    def conditions(self, samples: HeadSamples, targets: Mapping[str, Tensor]) -> Mapping[str, Mapping[str, Tensor]]:
+        """What heads are conditioned on for this coupling, where that is not what they learn at in this step.
+
+        Returns, by the name of a head, the targets to replace ("crop_angle", …). The head is then evaluated a second
+        time, with them.
+        """
+        return {}
+
     @abstractmethod
     def loss(
         self, outputs: Mapping[str, HeadOutput], samples: HeadSamples, targets: Mapping[str, Tensor]
@@ -168,7 +188,7 @@ class Coupling(nn.Module, ABC):
         """The loss on a batch's rays; the model multiplies it by the config's `weight`.
 
         Args:
-            outputs: of all heads that learn in this step, by name.
+            outputs: of all heads that learn in this step, by name; of those in `conditions`, under these.
             samples: at which they were evaluated.
             targets: of the rays, by name, (R, …).
         """

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera
 from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.core.sampling import subsample_evenly
 from langfield.core.threads import RAYS_PER_THREAD_RENDERED, torch_threads
 from langfield.data.views import Scene
 from langfield.encoders.registry import load_masks

@@ -13,8 +13,10 @@ from langfield.core.errors import UsageError
 from langfield.core.progress import Progress
 from langfield.core.sampling import subsample_evenly
 from langfield.data.views import FINGERPRINT_VERSION, Scene
-from langfield.encoders.registry import check_dense_spec, check_image_text_spec
+from langfield.encoders.masks.base import MaskProposer
+from langfield.encoders.registry import check_dense_spec, check_image_text_spec, load_masks
 from langfield.features.bank import FeatureBank
+from langfield.features.mask_targets import MASK_TARGET
 from langfield.features.photos import TrainingPhotos
 from langfield.models.base import Model
 from langfield.models.config import ModelContext
@@ -29,6 +31,7 @@ from langfield.pipelines.stages import (
     load_encoders,
     make_features,
     quick_psnr,
+    with_masks,
 )
 from langfield.runs.atomic import write_json
 from langfield.runs.cost import RunCost
@@ -120,6 +123,7 @@ class RunSpec:
         device: where it is made.
         source: what the run depends on besides, as keys of its training document.
         tensorboard: whether to log for TensorBoard.
+        masks: spec of the mask encoder; its masks are learnt from where the model has a head for them.
     """
 
     out: Path
@@ -133,6 +137,13 @@ class RunSpec:
     device: torch.device
     source: Mapping[str, str] = field(default_factory=dict)
     tensorboard: bool = False
+    masks: str | None = None
+
+    def mask_proposer(self) -> MaskProposer | None:
+        """The mask encoder, loaded; None where masks are not learnt from."""
+        if self.masks is None or MASK_TARGET not in self.recipe.config.targets:
+            return None
+        return load_masks(self.masks, self.device)
 
 
 # Makes the model of a run from the photos that have features and these features; saves it, and reports progress.
@@ -188,9 +199,9 @@ def absolute_spec(spec: str) -> str:
 def make_run(spec: RunSpec, fit_model: FitFunction, watch: Stopwatch, progress: Progress, log: Log) -> TrainReport:
     """Encode the photos, make the model from them, and save the run with its report."""
     with watch.stage("encoders"):
-        encoders = load_encoders(spec.recipe, spec.device)
+        encoders, proposer = load_encoders(spec.recipe, spec.device), spec.mask_proposer()
     photos = TrainingPhotos(spec.scene, subsample_evenly(spec.scene.train, spec.recipe.feature_views))
-    info = _run_info(spec, photos, encoders)
+    info = _run_info(spec, photos, encoders, proposer)
     # What forbids this run in `out` is found before hours of encoding.
     with open_checkpoints(spec.out, info, lambda version: spec.scene.fingerprint(progress, version)) as checkpoints:
         if spec.device.type == "cuda":
@@ -199,7 +210,10 @@ def make_run(spec: RunSpec, fit_model: FitFunction, watch: Stopwatch, progress: 
         logs = [EventLog(spec.out / "events.jsonl"), *([TensorBoardLog(spec.out)] if spec.tensorboard else [])]
         with watch.stage("features"):
             bank = make_features(photos, encoders, spec.recipe.pyramid, spec.device, progress, log)
-        del encoders  # what follows needs their memory
+        if proposer is not None:
+            with watch.stage("masks"):
+                photos = with_masks(photos, proposer, spec.device, progress)
+        del encoders, proposer  # what follows needs their memory
         checkpoints.count_cost(lambda: _cost_of_call(watch, bank, spec.device))
         with watch.stage(spec.stage):
             model, result = fit_model(info, photos, bank, checkpoints, broadcast(progress, *logs))
@@ -235,16 +249,20 @@ def _cost_of_call(watch: Stopwatch, bank: FeatureBank, device: torch.device) -> 
     )
 
 
-def _run_info(spec: RunSpec, photos: TrainingPhotos, encoders: Encoders) -> RunInfo:
+def _run_info(spec: RunSpec, photos: TrainingPhotos, encoders: Encoders, proposer: MaskProposer | None) -> RunInfo:
     """What run.json says of the run. Of the features it depends on the pyramid and the encoders' cards."""
     image_text, dense = encoders
     scene, recipe, config = spec.scene, spec.recipe, spec.config
     target_dims = {"embedding": image_text.card.embed_dim}
     if dense is not None:
         target_dims["dense"] = dense.card.embed_dim
+    if proposer is not None:
+        target_dims[MASK_TARGET] = 1
     cameras = [scene.views[index].camera for index in photos.view_indices]
     context = ModelContext(len(scene.train), target_dims, crop_angles(cameras, recipe.pyramid))
     features = {"pyramid": recipe.pyramid.to_json(), "feature_views": len(cameras)}
+    if proposer is not None:
+        features["masks"] = proposer.card.identity()
     return RunInfo(
         seed=config.seed,
         model=recipe.config.model,

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,11 @@ from langfield.data.masks import used_pixels
 from langfield.data.pixels import PixelPool
 from langfield.data.scene import Scene, open_scene
 from langfield.encoders.base import DenseEncoder, ImageTextEncoder
+from langfield.encoders.masks.base import MaskProposer
 from langfield.encoders.registry import load_dense, load_image_text
 from langfield.features.bank import FeatureBank, build_features
+from langfield.features.mask_bank import build_masks
+from langfield.features.mask_scales import CloudScaledMasks
 from langfield.features.photos import TrainingPhotos
 from langfield.features.pyramid import PyramidRecipe
 from langfield.features.targets import EncoderTargets
@@ -139,6 +142,15 @@ def make_features(
     return bank.to(device) if device.type == "cuda" else bank
 
 
+def with_masks(
+    photos: TrainingPhotos, proposer: MaskProposer, device: torch.device, progress: Progress
+) -> TrainingPhotos:
+    """The photos with masks of a proposer, from the cache or made now, and scales by the scene's point cloud."""
+    bank = build_masks(photos.scene, photos.view_indices, proposer, progress=progress)
+    of_view = dict(zip(bank.view_indices, bank, strict=True))
+    return replace(photos, masks=CloudScaledMasks(photos, lambda view_index: of_view[view_index].dense(device)))
+
+
 def feature_bytes(photos: TrainingPhotos, encoders: Encoders, pyramid: PyramidRecipe) -> int:
     """Size of the photos' features, which are float16."""
     image_text, dense = encoders
@@ -216,7 +228,8 @@ def _batches(
     head_pool = None
     if targets and len(photos.view_indices) < len(scene.train):
         head_pool = stack.enter_context(PixelPool(scene, photos.view_indices, device, budget, config.seed))
-    return RaySource(scene, pool, device, config.rays, targets, config.head_rays, head_pool)
+    per_photo = model.head_rays_per_photo
+    return RaySource(scene, pool, device, config.rays, targets, config.head_rays, head_pool, per_photo)
 
 
 def quick_psnr(model: Model, scene: Scene, device: torch.device, progress: Progress = silent) -> float | None:

@@ -56,8 +56,8 @@ def train(
             "nano" elsewhere.
         encoder: spec of the image-text encoder; None for the preset's.
         dense: spec of the dense encoder, "none" for none; None for the preset's.
-        masks: spec of the mask encoder, by which the run's surface is divided into groups; None or "none" for none. A
-            run that is finished only gets its groups.
+        masks: spec of the mask encoder, by which the run's surface is divided into groups, and from which a head of
+            the preset's for masks learns; None or "none" for none. A run that is finished only gets its groups.
         allow_outside: also read files that lie outside the scene's folder.
         test_every: keep every so many-th photo by name for testing, 0 to train on all; None for the split of the
             scene's files, or every eighth where they have none. The run remembers it.
@@ -86,16 +86,27 @@ def train(
         head_rays=recipe.head_rays,
         seed=option("seed", seed, 0, minimum=0),
     )
-    if masks is not None and masks != "none":
+    masks = None if masks == "none" else masks
+    if masks is not None:
         check_masks_spec(masks)
         masks = absolute_spec(masks)
     watch = Stopwatch()
     photos, fingerprint = open_with_fingerprint(scene, allow_outside, test_every, watch, progress, log)
     spec = RunSpec(
-        Path(out), "training", Path(scene), photos, fingerprint, name, recipe, config, where, tensorboard=tensorboard
+        out=Path(out),
+        stage="training",
+        scene_path=Path(scene),
+        scene=photos,
+        fingerprint=fingerprint,
+        preset=name,
+        recipe=recipe,
+        config=config,
+        device=where,
+        tensorboard=tensorboard,
+        masks=masks,
     )
     report = make_run(spec, _training(config, where, log), watch, progress, log)
-    if masks is None or masks == "none":
+    if masks is None:
         return report
     before = watch.elapsed()
     add_groups(Path(out), photos, masks, where, watch, progress, log)

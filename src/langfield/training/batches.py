@@ -29,6 +29,7 @@ class RaySource:
         targets: Sequence[TargetSource] = (),
         head_rays: int | None = None,
         head_pool: PixelPool | None = None,
+        head_rays_per_photo: int | None = None,
     ) -> None:
         """Take the pixels of a scene's training photos.
 
@@ -38,10 +39,12 @@ class RaySource:
             targets: sources of targets besides colour.
             head_rays: how many rays, the first ones, get these targets; None for all.
             head_pool: pixels of the photos that have these targets, from which those rays are drawn; None if all have.
+            head_rays_per_photo: how many of those rays in a row are of one photo, see `PixelPool.sample`; None where
+                they need not be.
         """
         self.generator = torch.Generator(device)
         self._pool, self._head_pool, self._targets = pool, head_pool, tuple(targets)
-        self._rays = rays
+        self._rays, self._per_photo = rays, head_rays_per_photo
         self._head_rays = rays if head_rays is None else min(head_rays, rays)
         self._cameras = Cameras.from_list(scene.cameras_scene(), device)
         photo_of_view = torch.full((len(scene.views),), -1)
@@ -67,10 +70,11 @@ class RaySource:
 
     def _sample(self, step: int) -> PixelSample:
         self._pool.prepare(step)
-        if self._head_pool is None:
+        if self._head_pool is None and self._per_photo is None:
             return self._pool.sample(self._rays, self.generator)
-        self._head_pool.prepare(step)
-        first = self._head_pool.sample(self._head_rays, self.generator)
+        head_pool = self._pool if self._head_pool is None else self._head_pool
+        head_pool.prepare(step)
+        first = head_pool.sample(self._head_rays, self.generator, per_photo=self._per_photo)
         rest = self._pool.sample(self._rays - self._head_rays, self.generator)
         return PixelSample(
             torch.cat([first.view_index, rest.view_index]),

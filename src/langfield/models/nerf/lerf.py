@@ -18,6 +18,7 @@ from langfield.models.base import Rendered
 from langfield.models.batches import ParamGroup, RayBatch
 from langfield.models.config import ModelContext
 from langfield.models.heads import Coupling, CouplingConfig, Head, HeadConfig, HeadSamples
+from langfield.models.nerf.affinity import AffinityHead
 from langfield.models.nerf.heads import DenseHeadConfig, FeatureReader, LanguageHead, LanguageHeadConfig
 from langfield.models.nerf.view import RayView, render_ray_view
 from langfield.models.nerf.volume import VolumeConfig, VolumeModel
@@ -90,9 +91,15 @@ class Lerf(VolumeModel[LerfConfig]):
         """See `Model.targets`: colour, and what its heads learn from."""
         return frozenset({"rgb", *(head.config.target for head in self._heads().values())})
 
+    @property
+    def head_rays_per_photo(self) -> int | None:
+        """See `Model.head_rays_per_photo`: the most that one of its heads asks for."""
+        asked = (head.config.rays_per_photo for head in self._heads().values())
+        return max((rays for rays in asked if rays is not None), default=None)
+
     def target_sources(self, photos: TrainingPhotos, device: torch.device) -> list[TargetSource]:
         """See `Model.target_sources`: the sources that its heads bring."""
-        sources = [head.config.target_source(photos, device) for head in self._heads().values()]
+        sources = [head.target_source(photos, device) for head in self._heads().values()]
         return [source for source in sources if source is not None]
 
     def param_groups(self) -> list[ParamGroup]:
@@ -122,7 +129,9 @@ class Lerf(VolumeModel[LerfConfig]):
         for name, coupling in self.couplings.items():
             assert isinstance(coupling, Coupling)
             if all(head in outputs for head in coupling.heads):
-                terms[name] = coupling.config.weight * coupling.loss(outputs, samples, targets)
+                asked = coupling.conditions(samples, targets)
+                again = {head: heads[head](samples, {**targets, **given}) for head, given in asked.items()}
+                terms[name] = coupling.config.weight * coupling.loss({**outputs, **again}, samples, targets)
         return terms
 
     def _head_samples(self, rays: Rays, render: RayRender, n: int) -> HeadSamples:
@@ -131,7 +140,8 @@ class Lerf(VolumeModel[LerfConfig]):
         weights, index = render.weights[:n].detach().topk(count, dim=-1)
         distance = render.samples.t_middle[:n].gather(-1, index)
         points = rays.origins[:, None] + rays.directions[:, None] * distance[..., None]
-        return HeadSamples(self.feature_grid(points.reshape(-1, 3).detach()), distance, weights)
+        points = points.reshape(-1, 3).detach()
+        return HeadSamples(points, self.feature_grid(points), distance, weights)
 
     def _heads(self) -> dict[str, Head]:
         return {name: head for name, head in self.heads.items() if isinstance(head, Head)}
@@ -166,6 +176,22 @@ class Lerf(VolumeModel[LerfConfig]):
     def boundary_features(self, samples: SurfaceSamples) -> Float[Tensor, "r s"] | None:
         """See `AskableView.boundary_features`: the values of the dense head."""
         return self.head_picture("dense", samples)
+
+    @torch.no_grad()
+    def affinity_features(
+        self, points_scene: Float[Tensor, "n 3"], scale_scene: Float[Tensor, " n"]
+    ) -> Float[Tensor, "n c"] | None:
+        """See `Model.affinity_features`."""
+        head = self._heads().get("affinity")
+        return head.at_points(points_scene, scale_scene) if isinstance(head, AffinityHead) else None
+
+    @torch.no_grad()
+    def rendered_affinity(
+        self, samples: SurfaceSamples, scale_scene: Float[Tensor, " r"]
+    ) -> Float[Tensor, "r c"] | None:
+        """See `VolumeModel.rendered_affinity`."""
+        head = self._heads().get("affinity")
+        return head.of_rays(samples, scale_scene) if isinstance(head, AffinityHead) else None
 
     def surface_samples(self, render: RayRender, rays: Rays) -> SurfaceSamples:
         """See `VolumeModel.surface_samples`."""

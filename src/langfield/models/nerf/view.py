@@ -73,6 +73,12 @@ class RayView(AskableView):
         """See `AskableView.boundary_features`."""
         return self.model.boundary_features(self.samples.of_rays(pixels)[0])
 
+    def affinity_features(
+        self, pixels: Int64[Tensor, " q"], scale_scene: Float[Tensor, " q"]
+    ) -> Float[Tensor, "q c"] | None:
+        """See `AskableView.affinity_features`."""
+        return self.model.rendered_affinity(self.samples.of_rays(pixels)[0], scale_scene)
+
 
 @torch.no_grad()
 def render_ray_view(model: VolumeModel[Any], camera: Camera, kind: type[RayView] = RayView) -> RayView:

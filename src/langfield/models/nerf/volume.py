@@ -172,6 +172,12 @@ class VolumeModel(Model, Generic[C]):
         """Boundary features of each ray, see `AskableView.boundary_features`."""
         return None
 
+    def rendered_affinity(
+        self, samples: SurfaceSamples, scale_scene: Float[Tensor, " r"]
+    ) -> Float[Tensor, "r c"] | None:
+        """Affinity features of each ray at its own scale, see `AskableView.affinity_features`."""
+        return None
+
     def to_gaussians(
         self, cameras: Sequence[Camera], observed: ObservedScales, max_elements: int, progress: Progress = silent
     ) -> Converted:
