@@ -1,5 +1,5 @@
-"""The wall of `fake_world` with groups: the thing is a disc, its left half a part of it, and all of it a part of a larger
-disc."""
+"""The wall of `fake_world` with groups: the thing is a disc, its left half a part of it, and all of it a part of a
+larger disc."""
 
 import numpy as np
 import torch

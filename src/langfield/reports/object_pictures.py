@@ -105,7 +105,7 @@ def _draw_label(
     width, height = right - left + 8, bottom - top + 6
     x = float(np.clip(np.median(columns) - width / 2, 0, max(mask.shape[1] - width, 0)))
     y = float(np.clip(np.median(rows) - height / 2, 0, max(mask.shape[0] - height, 0)))
-    while any(x < r and x + width > l and y < b and y + height > t for l, t, r, b in taken):
+    while any(x < right and x + width > left and y < low and y + height > top for left, top, right, low in taken):
         y += 4
     taken.append((x, y, x + width, y + height))
     draw.rectangle([x, y, x + width, y + height], fill=colour)
