@@ -22,7 +22,7 @@ def scene_groups() -> SceneGroups:
     offset = (surface.centres_scene - THING).numpy()
     away = np.linalg.norm(offset, axis=1)
     members = np.stack([away < RADIUS, (away < RADIUS) & (offset[:, 0] < 0), away < AROUND]).astype(np.float32)
-    counts = np.array([4, 2, 3])
+    counts = np.array([4, 2, 2])
     return SceneGroups(
         surface,
         Groups(

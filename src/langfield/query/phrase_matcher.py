@@ -68,16 +68,17 @@ class PhraseMatcher:
     def _matched(self, phrases: EncodedPhrases, calibration: PresenceCalibration | None) -> list[PhraseMatch]:
         index = self._scene.index()
         scores = index.score(phrases)
-        judge = uncalibrated_presence if calibration is None else calibration.presence
+        presence = (uncalibrated_presence if calibration is None else calibration.presence)(scores.cell_relevancy)
+        groups = self._scene.groups() if self._scene.has_groups else None
+        of_groups = None if groups is None else groups.relevancy(phrases)
         matches = []
-        for presence, row, level in zip(
-            judge(scores.cell_relevancy), scores.voxel_relevancy, scores.crop_level, strict=True
-        ):
-            regions = index.graph.regions(row)
-            if self._scene.has_groups:
-                regions = self._scene.groups().on_index.explained(regions, row)
-            relevancy = row.copy()  # a view would keep the whole table alive
-            matches.append(PhraseMatch(float(presence), relevancy, int(level), regions))
+        for number, voxel_relevancy in enumerate(scores.voxel_relevancy):
+            regions = index.graph.regions(voxel_relevancy)
+            if groups is not None:
+                of_pictures = None if of_groups is None else of_groups[number]
+                regions = groups.on_index.explained(regions, voxel_relevancy, of_pictures)
+            row = voxel_relevancy.copy()  # a view would keep the whole table alive
+            matches.append(PhraseMatch(float(presence[number]), row, int(scores.crop_level[number]), regions))
         return matches
 
     def _calibration(self, negatives: Sequence[str] | None, progress: Progress) -> PresenceCalibration | None:
