@@ -5,7 +5,7 @@ import pytest
 from tests.query.fake_session import WORLD_FROM_SCENE
 from tests.query.fake_session import session as plain_session
 from tests.query.fake_world import THING
-from tests.query.grouped_wall import DISC, HALF, LARGE, RADIUS, session
+from tests.query.grouped_wall import DISC, HALF, LARGE, RADIUS, scene_groups, session
 
 from langfield.core.errors import UsageError
 
@@ -23,8 +23,12 @@ def test_a_hit_becomes_the_group_that_explains_it(grouped):
     (answer,) = grouped.query(["thing"])
     (hit,) = answer.hits
     np.testing.assert_allclose(hit.position, world(0, 0, 0)[0], atol=0.15)  # half a voxel
-    size = sorted(hit.box.size)
-    np.testing.assert_allclose(size[1:], 2 * RADIUS * 3, rtol=0.08)  # the world is three times as large
+    found = scene_groups()
+    points = WORLD_FROM_SCENE.points(found.surface.centres_scene.double().numpy()[found.groups.voxels_of(DISC)])
+    low, high = np.percentile(points, (0.5, 99.5), axis=0)
+    np.testing.assert_allclose([hit.box.low, hit.box.high], [low, high], atol=1e-5)
+    size, side = sorted(hit.box.size), 3 * float(found.surface.sides_scene[0])  # the world is three times as large
+    assert 2 * RADIUS * 3 - 2 * side < size[1] <= size[2] < 2 * RADIUS * 3  # points are voxels' middles
     assert size[0] < 0.05
     np.testing.assert_allclose(sorted(hit.upright_box.size), size, atol=0.15)
 
