@@ -1,5 +1,5 @@
-"""Groups of a run's surface on disk: written with the run whole or not at all, verified, and dropped with the model that
-they are of."""
+"""Groups of a run's surface on disk: written whole or not at all, verified, and dropped with the model that they are
+of."""
 
 import json
 import shutil

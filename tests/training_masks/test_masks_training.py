@@ -129,7 +129,7 @@ def _kept_one_after_another(logits: torch.Tensor, said: torch.Tensor) -> list[in
     ious = overlaps(logits > 0, logits > 0)
     kept: list[int] = []
     for row in sorted(range(len(said)), key=lambda k: -float(said[k])):
-        if all(float(ious[row, other]) <= EVERYTHING["max_overlap_iou"] for other in kept):
+        if bool((ious[row, kept] <= EVERYTHING["max_overlap_iou"]).all()):
             kept.append(row)
     return kept
 
