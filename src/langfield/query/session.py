@@ -363,13 +363,16 @@ class Session:
         index, calibration = self._scene_index(progress), self._presence_calibration(negatives, progress)
         for start in range(0, len(new), PHRASES_AT_ONCE):
             texts = new[start : start + PHRASES_AT_ONCE]
-            scores = index.score(self._phrases(texts, negatives))
+            encoded = self._phrases(texts, negatives)
+            scores = index.score(encoded)
+            of_groups = self._groups().relevancy(encoded) if self.has_groups else None
             judge = uncalibrated_presence if calibration is None else calibration.presence
             presence = judge(scores.cell_relevancy)
             for i, text in enumerate(texts):
                 regions = index.graph.regions(scores.voxel_relevancy[i])
-                if self._scene_groups is not None:
-                    regions = self._groups().on_index.explained(regions, scores.voxel_relevancy[i])
+                if self.has_groups:
+                    own = None if of_groups is None else of_groups[i]
+                    regions = self._groups().on_index.explained(regions, scores.voxel_relevancy[i], own)
                 row = scores.voxel_relevancy[i].copy()  # a view would keep the whole table alive
                 match = PhraseMatch(float(presence[i]), row, int(scores.crop_level[i]), regions)
                 self._matches[text, against] = match

@@ -55,8 +55,9 @@ def score_view_from_index(
     """langfield's protocol: relevancy as rendered at each phrase's crop level; refined relevancy, masks and best pixels
     from the voxels that the picture's pixels show.
 
-    Where the picture shows no voxel, refined relevancy is the median of all voxels. Cost: an evaluation of the picture
-    for each distinct crop level.
+    Where the picture shows no voxel, refined relevancy is the median of all voxels. A hit that is a group speaks with
+    one voice: all of it has the hit's peak, and what is of no hit at most the floor from which hits rise. Cost: an
+    evaluation of the picture for each distinct crop level.
 
     Args:
         matches: of the phrases, in their order.
@@ -70,16 +71,28 @@ def score_view_from_index(
     elsewhere = np.median(values, axis=0) if len(voxels) else np.zeros(len(matches))
     refined = np.where(interpolator.near[:, None], interpolator.matrix @ values, elsewhere)
     masks = interpolator.upsampled(interpolator.matrix @ _membership(matches, len(voxels))) > _DECISION
-    at_cells = torch.from_numpy(refined.astype(np.float32)).to(device)
+    at_cells, maps = torch.from_numpy(refined.astype(np.float32)).to(device), interpolator.upsampled(refined)
     for number, match in enumerate(matches):
         if groups is not None and any(region.group is not None for region in match.hits):
             of_hits = hit_masks_in_view(interpolator, match, groups)
             masks[number] = of_hits.any(dim=0)
+            maps[number] = _with_one_voice(maps[number], of_hits, match)
             in_best = of_hits[0].reshape(-1)[interpolator.pixels]
             at_cells[:, number] = torch.where(in_best | ~in_best.any(), at_cells[:, number], -1.0)
     score, cell = at_cells.max(dim=0)
     best_xy_px = _xy(interpolator.pixels[cell], view)
-    return ViewScores(relevancy, interpolator.upsampled(refined), masks, scale, best_xy_px, score)
+    return ViewScores(relevancy, maps, masks, scale, best_xy_px, score)
+
+
+def _with_one_voice(
+    refined: Float[Tensor, "h w"], of_hits: Bool[Tensor, "k h w"], match: PhraseMatch
+) -> Float[Tensor, "h w"]:
+    """Refined relevancy with hits that are groups at their peak, and what is of no hit at most at the floor."""
+    out = torch.where(of_hits.any(dim=0), refined, refined.clamp(max=match.hits[0].floor))
+    for mask, region in zip(of_hits, match.hits, strict=True):
+        if region.group is not None:
+            out = torch.where(mask, region.peak, out)
+    return out
 
 
 def hit_masks_in_view(
