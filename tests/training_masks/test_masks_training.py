@@ -12,9 +12,10 @@ import torch
 from tests.training_masks.fake_mask_scenes import write_mask_scenes
 from torch.utils._python_dispatch import TorchDispatchMode
 from training.masks import evaluate, pack, train
+from training.masks.card import EVERYTHING, write_card
 from training.masks.data import Store, Watcher, load_scene, read_scenes
 from training.masks.draw import Drawer
-from training.masks.evaluate import kept_of, middle_of
+from training.masks.evaluate import middle_of, overlaps, sure_and_apart
 from training.masks.fast import as_pictures
 from training.masks.loop import Trainer, rate_share
 from training.masks.losses import agreement_loss, mask_losses
@@ -116,12 +117,46 @@ def test_several_clicks_lie_on_their_side(tmp_path: Path) -> None:
     assert seen == {-10, 0, 1}
 
 
-def test_middle_is_the_inmost_pixel_and_overlaps_are_dropped() -> None:
+def test_middle_is_the_inmost_pixel() -> None:
     mask = np.zeros((20, 30), bool)
     mask[2:9, 20:27] = True
     mask[5, 3:20] = True
     assert middle_of(mask) == (23, 5)
-    assert kept_of(np.array([[1, 0.8, 0.1], [0.8, 1, 0.1], [0.1, 0.1, 1]])) == [0, 2]
+
+
+def _kept_one_after_another(logits: torch.Tensor, said: torch.Tensor) -> list[int]:
+    """The plain twin of `sure_and_apart`, for candidates that are all sure and stable."""
+    ious = overlaps(logits > 0, logits > 0)
+    kept: list[int] = []
+    for row in sorted(range(len(said)), key=lambda k: -float(said[k])):
+        if bool((ious[row, kept] <= EVERYTHING["max_overlap_iou"]).all()):
+            kept.append(row)
+    return kept
+
+
+def test_a_thing_that_few_candidates_show_outlives_thousands_of_another() -> None:
+    """3,000 candidates: all but one, which is the least sure, are of one place."""
+    logits, said = torch.full((3000, 16, 16), -9.0), torch.linspace(0.95, 0.7, 3000)
+    logits[:-1, 2:10, 2:10] = 9
+    logits[-1, 12:, 12:] = 9
+    assert sure_and_apart(logits, said).tolist() == [0, 2999]
+
+
+def test_everything_keeps_what_one_after_another_would() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, said = torch.full((200, 16, 16), -9.0), 0.6 + 0.4 * torch.rand(200, generator=generator)
+    places = torch.randint(0, 8, (200, 4), generator=generator)
+    for candidate, (x, y, width, height) in enumerate(places.tolist()):
+        logits[candidate, y : y + height + 1, x : x + width + 1] = 9
+    kept = sure_and_apart(logits, said).tolist()
+    assert kept == _kept_one_after_another(logits, said)
+    assert 20 < len(kept) < 200
+
+
+def test_everything_leaves_out_what_is_unsure_or_unstable() -> None:
+    logits, said = torch.full((3, 16, 16), -9.0), torch.tensor([0.35, 0.8, 0.9])
+    logits[0, :4, :4], logits[1, 6:10, 6:10], logits[2, 12:, 12:] = 9, 9, 0.5  # 0.5 is within the offset of stability
+    assert sure_and_apart(logits, said).tolist() == [1]
 
 
 def test_pack_keeps_parts_and_mini_reads_it(tmp_path: Path) -> None:
@@ -233,9 +268,28 @@ def test_training_from_files_to_a_folder(tmp_path: Path) -> None:
     card = json.loads((first.out / "langfield_card.json").read_text())
     assert (card["licence"], card["everything"]["points_per_side"]) == ("Apache-2.0", 24)
     assert 0 <= figures["click_thing"] <= figures["click_best_of_3"] <= 1
+    assert "then" not in (first.out / "CARD.md").read_text()
     assert SamModel.from_pretrained(first.out).vision_encoder.image_size == 64
     again = [str(tmp_path / "scenes"), "--out", str(tmp_path / "again"), *TINY, "--steps=2", "--evaluated=1"]
     train.main([*again, "--start", str(first.out), "--part", "0.9", "1"])
     log = json.loads((tmp_path / "again" / "training.json").read_text())["log"]
     assert log[0]["loss"] < 0.8 * losses[0]
-    assert "42 steps" in (tmp_path / "again" / "CARD.md").read_text()
+    said = (tmp_path / "again" / "CARD.md").read_text()
+    assert "42 steps on 2 rendered pictures of 2 synthetic scenes, then 2 rendered pictures" in said
+
+
+def test_the_card_says_which_goals_are_reached_and_what_was_not_measured(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    record = {"steps": 10, "pictures": 3000, "scenes": 20}
+    write_card(tmp_path, {"a": {"things": 7, "click_thing": 0.8}, "b": {"things": 9, "click_thing": 0.9}}, record)
+    said = (tmp_path / "CARD.md").read_text()
+    assert 'candidate "thing": the goal is 0.85; not reached.' in said
+    assert "the goal is 0.80; not measured, so not shown to be reached." in said
+    assert "Not measured: " in said
+    assert "| everything: things found" not in said
+    figures = {"a": {"things": 7, "click_thing": 0.9, "recall_50": 0.8, "click_part": None}}
+    write_card(tmp_path, figures, record)
+    said = (tmp_path / "CARD.md").read_text()
+    assert said.count("; reached.") == 2
+    assert "| everything: things found with an IoU of .5 | 0.800 |" in said
+    assert 'candidate "part" of things with parts | none |' in said

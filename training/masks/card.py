@@ -11,10 +11,10 @@ RECORD = "training.json"  # what a model was trained on, and how it went
 # Everything mode: what figures are measured with, and what the folder asks langfield to use (`EverythingSettings`).
 EVERYTHING: dict[str, float] = {
     "points_per_side": 24,
-    "min_predicted_iou": 0.6,
-    "min_stability": 0.8,
+    "min_predicted_iou": 0.4,
+    "min_stability": 0.5,
     "stability_offset": 1.0,
-    "max_overlap_iou": 0.7,
+    "max_overlap_iou": 0.8,
 }
 Figures = Mapping[str, Mapping[str, float | int | None]]
 
@@ -32,6 +32,11 @@ _ROWS = (
     ("iou_said_error", "mean error of the IoU that is said of a thing's mask"),
 )
 
+_GOALS = (
+    ("click_thing", 0.85, 'One click, candidate "thing"'),
+    ("recall_50", 0.80, "Things that everything mode finds with an IoU of .5"),
+)
+
 
 def write_card(folder: Path, figures: Figures, record: Mapping[str, Any]) -> None:
     """Write the three files beside the weights. Args: figures: by the name of what was evaluated on, see `evaluate`.
@@ -43,21 +48,35 @@ def write_card(folder: Path, figures: Figures, record: Mapping[str, Any]) -> Non
     (folder / "CARD.md").write_text(_card(figures, record, size_mb), encoding="utf-8")
 
 
+def runs_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A run's record after those of the runs that it went on from."""
+    return [*(runs_of(record["before"]) if "before" in record else []), record]
+
+
 def total_steps(record: Mapping[str, Any]) -> int:
     """Steps of a run and of those that it went on from."""
-    return record["steps"] + (total_steps(record["before"]) if "before" in record else 0)
+    return sum(run["steps"] for run in runs_of(record))
+
+
+def _trained_on(record: Mapping[str, Any]) -> str:
+    """The pictures of each run, for they need not be the same."""
+    each = [f"{run['pictures']:,} rendered pictures of {run['scenes']:,} synthetic scenes" for run in runs_of(record)]
+    return ", then ".join(each)
 
 
 def _card(figures: Figures, record: Mapping[str, Any], size_mb: float) -> str:
     names = list(figures)
     head = "| | " + " | ".join(f"{name} ({figures[name]['things']} things)" for name in names) + " |"
-    rows = [f"| {label} | " + " | ".join(_said(figures[n].get(key)) for n in names) + " |" for key, label in _ROWS]
+    known = [(key, label) for key, label in _ROWS if any(key in figures[name] for name in names)]
+    rows = [f"| {label} | " + " | ".join(_said(figures[n].get(key)) for n in names) + " |" for key, label in known]
     table = "\n".join([head, "|---|" + "---|" * len(names), *rows])
+    missing = [label for row, label in _ROWS if all(row not in figures[name] for name in names)]
+    not_measured = f"\nNot measured: {'; '.join(missing)}.\n" if missing else ""
     return f"""# builtin:masks
 
 A small SAM in transformers' format ({size_mb:.1f} MB in float16), trained from scratch by `training/masks/train.py` in
-{total_steps(record):,} steps on {record["pictures"]:,} rendered pictures of {record["scenes"]:,} synthetic scenes of
-things on a table (`langfield_synthetic`). No photograph and no mask from elsewhere was used.
+{total_steps(record):,} steps on {_trained_on(record)}.
+They show things on a table (`langfield_synthetic`). No photograph and no mask from elsewhere was used.
 
 One click gives three candidates, always in this order: the part, the thing, the set of equal things at that place. A
 thing without parts or equals is given by these candidates too. A box, and several clicks, ask for one mask.
@@ -67,12 +86,25 @@ thing without parts or equals is given by these candidates too. A box, and sever
 On scenes that it was not trained on, things of 100 pixels or more:
 
 {table}
-
+{not_measured}{_goals(figures)}
 ## What it does not know
 
 - Photographs: it has seen rendered pictures of table tops only.
 - Masks as prompts: that part of SAM was never trained.
 """
+
+
+def _goals(figures: Figures) -> str:
+    """Which goals the figures reach, in all that was evaluated on."""
+    lines = []
+    for key, goal, label in _GOALS:
+        values = [of_name.get(key) for of_name in figures.values()]
+        if any(value is None for value in values):
+            lines.append(f"- {label}: the goal is {goal:.2f}; not measured, so not shown to be reached.")
+        else:
+            least = min(float(value) for value in values if value is not None)
+            lines.append(f"- {label}: the goal is {goal:.2f}; {'reached' if least >= goal else 'not reached'}.")
+    return "\n" + "\n".join(lines) + "\n"
 
 
 def _said(value: float | int | None) -> str:

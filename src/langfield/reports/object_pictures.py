@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from langfield.core.cameras import Camera, Cameras
@@ -31,10 +31,13 @@ _EDGES = [(0, 1), (1, 3), (3, 2), (2, 0), (4, 5), (5, 7), (7, 6), (6, 4), (0, 4)
 
 def objects_picture(session: Session, objects: Sequence[SceneObject]) -> UInt8[np.ndarray, "h w 3"]:
     """The photo's view in which most objects can be seen, each with its mask, its upright box and its name."""
-    camera = _camera_of_most(session, objects)
-    rgb, _ = session.picture(camera)
-    masks = session.group_masks(camera, [found.shape.group for found in objects])
-    pixels = rgb.astype(np.float32)
+    rendered = _camera_of_most(session, objects).fit_within(_MAX_SIDE_PX)
+    rgb, _ = session.picture(rendered)
+    masks = session.group_masks(rendered, [found.shape.group for found in objects])
+    factor = max(1.0, _MIN_SIDE_PX / max(rendered.width_px, rendered.height_px))
+    camera = rendered.resized(round(rendered.width_px * factor), round(rendered.height_px * factor))
+    pixels = _enlarged(rgb, camera, Image.Resampling.BICUBIC).astype(np.float32)
+    masks = [_enlarged(mask, camera, Image.Resampling.NEAREST) for mask in masks]
     order = sorted(range(len(objects)), key=lambda k: -int(masks[k].sum()))  # small ones over large ones
     for k in order:
         colour = np.array(_COLOURS[k % len(_COLOURS)], np.float32)
@@ -66,10 +69,13 @@ def _camera_of_most(session: Session, objects: Sequence[SceneObject]) -> Camera:
         return int(((depth > 0) & (xy > 0.05 * size).all(dim=1) & (xy < 0.95 * size).all(dim=1)).sum())
 
     best = max(session.views, key=lambda view: (inside(view.camera), counts[view.name]))
-    camera = best.camera
-    longest = max(camera.width_px, camera.height_px)
-    factor = min(max(longest, _MIN_SIDE_PX), _MAX_SIDE_PX) / longest
-    return camera.resized(round(camera.width_px * factor), round(camera.height_px * factor))
+    return best.camera
+
+
+def _enlarged(picture: Shaped[np.ndarray, "..."], camera: Camera, how: Image.Resampling) -> Shaped[np.ndarray, "..."]:
+    """A small photo's picture or mask at the size of a camera, for names must be legible; rendering it so large would
+    show no more."""
+    return np.asarray(Image.fromarray(picture).resize((camera.width_px, camera.height_px), how))
 
 
 def _outline(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
