@@ -1,4 +1,4 @@
-"""Commands on the wall of `tests.query.grouped_wall` in place of a run: a thing, half of it, and a disc that it is on."""
+"""Commands on the wall of `tests.query.grouped_wall` in place of a run: a thing, half of it, and a disc about it."""
 
 from functools import cache
 from pathlib import Path
