@@ -13,4 +13,4 @@ def hit_at(position: Triple, score: float = 0.9, half: float = 0.0) -> Hit:
     box = Box((x - half, y - half, z - half), (x + half, y + half, z + half))
     axes = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
     around = OrientedBox(position, axes, (2 * half, 2 * half, 2 * half))
-    return Hit(position, box, around, score, 0.1, (), 1, np.array([position], dtype=np.float64))
+    return Hit(position, box, around, around, score, 0.1, (), 1, np.array([position], dtype=np.float64))

@@ -60,7 +60,7 @@ def given(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def test_what_sessions_and_functions_give_is_public_too():
-    asked = [langfield.Session, langfield.Answer, langfield.Hit, langfield.ViewAnswers]
+    asked = [langfield.Session, langfield.Answer, langfield.Hit, langfield.ViewAnswers, langfield.SceneObject]
     asked += [value for value in PUBLIC.values() if inspect.isfunction(value)]
     public = set(PUBLIC.values())
     hidden = {

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from langfield.pipelines.run_making import TrainReport
     from langfield.pipelines.train import train
     from langfield.query.answers import Answer, Box, Hit, OrientedBox, ViewAnswers
+    from langfield.query.objects import GroupShape, SceneObject
     from langfield.query.session import Session
     from langfield.runs.info import RunInfo, RunView
 
@@ -54,6 +55,7 @@ _HOMES = {
     "Coupling": "models.heads",
     "CouplingConfig": "models.heads",
     "EvaluationReport": "evaluation.result",
+    "GroupShape": "query.objects",
     "Head": "models.heads",
     "HeadConfig": "models.heads",
     "Hit": "query.answers",
@@ -67,6 +69,7 @@ _HOMES = {
     "RunInfo": "runs.info",
     "RunView": "runs.info",
     "Scene": "data.views",
+    "SceneObject": "query.objects",
     "Session": "query.session",
     "Splats": "core.splats",
     "TrainReport": "pipelines.run_making",
@@ -92,6 +95,7 @@ __all__ = [
     "Coupling",
     "CouplingConfig",
     "EvaluationReport",
+    "GroupShape",
     "Head",
     "HeadConfig",
     "Hit",
@@ -105,6 +109,7 @@ __all__ = [
     "RunInfo",
     "RunView",
     "Scene",
+    "SceneObject",
     "Session",
     "Splats",
     "TrainReport",

@@ -36,9 +36,8 @@ def test_points_share_a_key_exactly_if_they_share_a_cell():
     cells = torch.cat([torch.floor(points / side[:, None]), side[:, None]], dim=1)
     _, by_cell = cells.unique(dim=0, return_inverse=True)
     _, by_key = DIVISION.keys(points).unique(return_inverse=True)
-    assert (
-        len(set(zip(by_cell.tolist(), by_key.tolist(), strict=True))) == int(by_key.max()) + 1 == int(by_cell.max()) + 1
-    )
+    pairs = set(zip(by_cell.tolist(), by_key.tolist(), strict=True))
+    assert len(pairs) == int(by_key.max()) + 1 == int(by_cell.max()) + 1
 
 
 def test_a_voxel_is_found_at_its_points_and_holds_their_mean():

@@ -1,5 +1,5 @@
-"""The wall of `fake_world` with groups: the thing is a disc, its left half a part of it, and it is part of a larger
-disc."""
+"""The wall of `fake_world` with groups: the thing is a disc, its left half a part of it, and all of it a part of a
+larger disc."""
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ def scene_groups() -> SceneGroups:
     offset = (surface.centres_scene - THING).numpy()
     away = np.linalg.norm(offset, axis=1)
     members = np.stack([away < RADIUS, (away < RADIUS) & (offset[:, 0] < 0), away < AROUND]).astype(np.float32)
-    counts = np.array([4, 2, 2])  # fewer photos show the large disc as one than the thing: it is a set
+    counts = np.array([4, 2, 2])
     return SceneGroups(
         surface,
         Groups(

@@ -24,7 +24,7 @@ def test_the_centre_is_not_drawn_to_the_side_that_more_photos_show():
 def test_a_hit_lies_in_its_core_and_reaches_over_all_of_its_points():
     rng = np.random.default_rng(1)
     points, core = rng.uniform(0, 4, (2000, 3)), rng.uniform(0, 1, (500, 3))
-    hit = Hit.from_points(points, core, 0.9, 0.1, 5, ("photo",))
+    hit = Hit.from_points(points, core, 0.9, 0.1, 5, ("photo",), np.array([0.0, 0.0, 1.0]))
     np.testing.assert_allclose(hit.position, 0.5, atol=0.05)
     np.testing.assert_allclose([hit.box.low, hit.box.high], [[0.08] * 3, [3.92] * 3], atol=0.1)
 

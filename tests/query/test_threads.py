@@ -14,8 +14,7 @@ import torch
 from tests.query.fake_session import CARD, WORLD_FROM_SCENE, Texts, session
 from tests.query.fake_world import PHRASES, Wall, WallView, camera_at
 
-import langfield.query.session as session_module
-from langfield.query import phrase_encoder
+from langfield.query import phrase_encoder, phrase_matcher
 from langfield.query.answers import ViewAnswers
 from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.session import Session
@@ -91,7 +90,7 @@ def assert_alike(answer: Any, expected: Any) -> None:
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch) -> Iterator[None]:
     """Threads change often, and little is kept."""
-    monkeypatch.setattr(session_module, "_MATCHES_KEPT", PHRASES_KEPT)
+    monkeypatch.setattr(phrase_matcher, "_MATCHES_KEPT", PHRASES_KEPT)
     before, threads = sys.getswitchinterval(), torch.get_num_threads()
     sys.setswitchinterval(1e-4)
     torch.set_num_threads(1)

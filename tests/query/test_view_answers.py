@@ -14,7 +14,7 @@ def test_a_ramp_over_the_scene_is_a_ramp_over_the_picture(width: int, height: in
     """Each voxel's value is its x; interpolated at pixels, it is the x of what the pixel shows."""
     made = session()
     camera = camera_at(0, 0, width, height)
-    interpolator = VoxelInterpolator.for_view(made.model.view(camera), made._scene_index(lambda event: None).voxels)
+    interpolator = VoxelInterpolator.for_view(made.model.view(camera), made._scene.index().voxels)
     stride = interpolator.stride
     x = interpolator.view.points_scene[:, 0].reshape(height, width)
     of_raster = x.reshape(-1)[interpolator.pixels].double().numpy()[:, None]

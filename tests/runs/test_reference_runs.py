@@ -24,7 +24,7 @@ def shown(run: Path) -> dict[str, np.ndarray]:
     said = torch.nn.functional.normalize(torch.randn(4, dim, generator=generator), dim=-1)
     phrases = session.model.prepare_phrases(EncodedPhrases(("a", "b"), said[:2], said[2:], 10.0))
     # The levels of `observed_scales`, of Gaussians too, which have levels of their own.
-    maps = AskableView.crop_level_relevancy(session._view(camera), phrases, session.observed_scales())
+    maps = AskableView.crop_level_relevancy(session._scene.view(camera), phrases, session.observed_scales())
     return {"rgb": rgb, "depth_world": depth_world, "relevancy": maps.half().cpu().numpy()}
 
 

@@ -13,9 +13,9 @@ Comaniciu and Meer 2002, on sets of voxels): from a mask that many photos agree 
 voxel by voxel, and the outcome looks for its masks again.
 """
 
-from .base import Groups, PhotoVoxels
-from .consensus import GroupSettings, find_groups
-from .counts import count_mask_voxels
-from .hierarchy import things
+from langfield.groups.base import Groups, PhotoVoxels
+from langfield.groups.consensus import GroupSettings, find_groups
+from langfield.groups.counts import count_mask_voxels
+from langfield.groups.hierarchy import things
 
 __all__ = ["GroupSettings", "Groups", "PhotoVoxels", "count_mask_voxels", "find_groups", "things"]

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 from scipy import sparse
 
-from .base import PhotoVoxels, size_of, solid_part
+from langfield.groups.base import PhotoVoxels, size_of, solid_part
 
 ROWS_AT_ONCE = 256  # rows of the matrices of all masks (N columns) that are in memory at once
 

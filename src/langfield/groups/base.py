@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 from scipy import sparse
 
-from ..core.errors import DataError
+from langfield.core.errors import DataError
 
 SOLID_SHARE = 0.5  # a voxel belongs to a group, or to a mask, where at least this share says so
 

@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Bool, Float32
 from scipy import sparse
 
-from ..core.progress import Progress, ProgressEvent, silent
-from .agreement import ROWS_AT_ONCE, MaskTable, agreeing_masks, mask_table, sample_voxels, visible_sizes
-from .base import SOLID_SHARE, Groups, PhotoVoxels, no_groups, size_of
-from .hierarchy import drop_crossing, parents_of
-from .selection import needed_groups
+from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.groups.agreement import ROWS_AT_ONCE, MaskTable, agreeing_masks, mask_table, sample_voxels, visible_sizes
+from langfield.groups.base import SOLID_SHARE, Groups, PhotoVoxels, no_groups, size_of
+from langfield.groups.hierarchy import drop_crossing, parents_of
+from langfield.groups.selection import needed_groups
 
 SEED_SAME = 0.6  # from this IoU on, a mask that agrees with a better seed is no seed
 ROUNDS = 4

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int64
 from scipy import sparse
 
-from .base import Groups, solid_part
+from langfield.groups.base import Groups, solid_part
 
 INSIDE_SHARE = 0.8  # of a group's voxels, from which on it is inside another one
 CROSSING_SHARE = 0.3  # of a group's voxels, from which on it crosses another one if neither is inside the other

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 from scipy import sparse
 
-from .base import size_of
+from langfield.groups.base import size_of
 
 
 def needed_groups(

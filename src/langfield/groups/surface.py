@@ -53,7 +53,7 @@ class PixelSizedVoxels:
         return _keys(octave, (points_scene / torch.exp2(octave)[:, None]).floor())
 
     def corners(self, points_scene: Float[Tensor, "n 3"]) -> tuple[Int64[Tensor, "n 8"], Float[Tensor, "n 8"]]:
-        """The eight voxels of a point's octave whose centres surround it, by their keys, and their trilinear weights."""
+        """The eight voxels of a point's octave whose centres surround it, by key, and their trilinear weights."""
         octave = self._octaves(points_scene)
         place = points_scene / torch.exp2(octave)[:, None] - 0.5
         low = place.floor()

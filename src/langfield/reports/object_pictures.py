@@ -111,10 +111,7 @@ def _draw_label(
     width, height = right - left + 8, bottom - top + 6
     x = float(np.clip(np.median(columns) - width / 2, 0, max(mask.shape[1] - width, 0)))
     y = float(np.clip(np.median(rows) - height / 2, 0, max(mask.shape[0] - height, 0)))
-    while any(
-        x < right_px and x + width > left_px and y < bottom_px and y + height > top_px
-        for left_px, top_px, right_px, bottom_px in taken
-    ):
+    while any(x < right and x + width > left and y < low and y + height > top for left, top, right, low in taken):
         y += 4
     taken.append((x, y, x + width, y + height))
     draw.rectangle([x, y, x + width, y + height], fill=colour)

@@ -81,12 +81,12 @@ def test_a_hits_mask_is_the_phrases_mask_if_it_is_the_only_one():
 def test_masks_of_hits_share_no_pixel_and_are_together_the_phrases_mask(regions: int):
     """The wall in stripes: neighbouring hits, whose border goes through pixels."""
     made = session()
-    voxels = made._scene_index(lambda event: None).voxels
+    voxels = made._scene.index().voxels
     stripe = np.digitize(voxels.centres_scene[:, 0], np.quantile(voxels.centres_scene[:, 0], np.arange(1, 11) / 11))
     parts = [region_of(np.flatnonzero(stripe == number), 1.0 - number / 100) for number in range(regions)]
     values = np.full(len(voxels), 0.7, np.float32)
     found = PhraseMatch(0.9, values, 0, parts)
-    made._matches["stripes", tuple(made._phrase_encoder.negatives(None))] = found
+    made._matcher._matches["stripes", tuple(made._phrase_encoder.negatives(None))] = found
     camera = made.views[0].camera
     whole = made.ask_view(camera, ["stripes"]).masks[0]
     each = made.hit_masks(camera, "stripes")
@@ -99,4 +99,4 @@ def test_masks_of_hits_share_no_pixel_and_are_together_the_phrases_mask(regions:
     assert len(chosen) == len(each)
     assert np.sum(chosen, axis=0).max() == 1
     absent = PhraseMatch(0.4, values, 0, parts)
-    assert hit_masks_in_view(made._voxel_interpolator(made._view(camera)), absent).shape[0] == 0
+    assert hit_masks_in_view(made._scene.interpolator(made._scene.view(camera)), absent).shape[0] == 0
