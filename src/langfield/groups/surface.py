@@ -105,6 +105,10 @@ class GroupSurface:
             self.division, self.keys.to(device), self.centres_scene.to(device), self.sides_scene.to(device)
         )
 
+    def subset(self, which: Bool[Tensor, " v"]) -> "GroupSurface":
+        """Some of the voxels."""
+        return GroupSurface(self.division, self.keys[which], self.centres_scene[which], self.sides_scene[which])
+
     def find(self, keys: Int64[Tensor, "*n"]) -> Int64[Tensor, "*n"]:
         """The voxels that have these keys; −1 for keys that no voxel has. Cost: a binary search for each."""
         if not len(self):

@@ -6,6 +6,7 @@ agree on what both see are of one thing (`langfield.groups`). Nothing is trained
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +25,13 @@ from langfield.groups.base import PhotoVoxels
 from langfield.groups.consensus import GroupSettings, find_groups
 from langfield.groups.counts import count_mask_voxels
 from langfield.groups.embeddings import mean_group_embeddings
+from langfield.groups.pieces import without_specks
 from langfield.groups.scene_groups import SceneGroups
 from langfield.groups.surface import GroupSurface, PixelSizedVoxels, SurfaceSums
 from langfield.models.base import Model
 from langfield.models.geometry import distance_and_points
 from langfield.pipelines.stages import Log, Stopwatch
+from langfield.query.index.consistency import consistent
 from langfield.query.session import Session
 from langfield.query.surface_points import on_one_surface
 from langfield.runs.directory import load_run, lock_run, save_groups
@@ -36,6 +39,8 @@ from langfield.runs.directory import load_run, lock_run, save_groups
 MAX_PHOTOS = 200  # evenly spread over the training photos
 SIDE_PX = {"cuda": 640, "cpu": 320}  # longest side of what is rendered to see where a mask lies
 _PIXELS_PER_VOXEL = 1.5
+_WITNESSES = 64  # cameras that say whether a voxel is there
+_SEES_PER_LOOK_THROUGH = 2  # so many times as many must see it as look through it
 
 
 def grouped_photos(scene: Scene) -> list[int]:
@@ -107,6 +112,8 @@ def find_scene_groups(
         photos.append(PhotoVoxels(shares, seen, masks[number].predicted_iou))
         progress(ProgressEvent("masks on the surface", number + 1, len(cameras), "photos", time.monotonic() - start))
     groups = find_groups(photos, settings, progress)
+    centres, sides = surface.centres_scene.cpu().double().numpy(), surface.sides_scene.cpu().double().numpy()
+    groups = replace(groups, members=without_specks(groups.members, centres, sides))
     known = [of_photo.embeddings for of_photo in masks if of_photo.embeddings is not None]
     embeddings = mean_group_embeddings(photos, groups, known) if len(known) == len(photos) else None
     return SceneGroups(surface, groups, embeddings)
@@ -116,13 +123,17 @@ def observe_surface(
     model: Model, cameras: Sequence[Camera], progress: Progress = silent
 ) -> tuple[GroupSurface, list[Int64[Tensor, "_h _w"]]]:
     """The voxels of the surface that cameras of the scene frame see, and the voxel of each pixel of their pictures,
-    −1 where a pixel shows no surface, or two at once."""
+    −1 where a pixel shows no surface, or two at once.
+
+    Voxels that hang in the air between a thing and what is behind it, as means of both, go: other cameras look through
+    them."""
     side_px = SIDE_PX[model.device.type]
     small = [camera.fit_within(side_px) for camera in cameras]
     angle = _PIXELS_PER_VOXEL / float(np.median([camera.fy_px for camera in small]))
     centres = np.stack([camera.world_from_camera[:3, 3] for camera in small])
     sums = SurfaceSums(PixelSizedVoxels.seen_from(centres, angle), model.device)
     keys: list[Int64[Tensor, "_h _w"]] = []
+    depths: list[Float[Tensor, "_h _w"]] = []
     start = time.monotonic()
     for number, camera in enumerate(small, start=1):
         with torch_threads(model.config.rays_at_once // RAYS_PER_THREAD_RENDERED, model.device):
@@ -131,8 +142,19 @@ def observe_surface(
         _, points = distance_and_points(depth, camera)
         shown = torch.from_numpy(_shown(depth, camera)).to(points.device).reshape(-1)
         keys.append(sums.add(points, shown).reshape(depth.shape))
+        depths.append(depth)
         progress(ProgressEvent("surface", number, len(small), "photos", time.monotonic() - start))
     surface = sums.surface()
+    witnesses = subsample_evenly(range(len(small)), _WITNESSES)
+    seen = consistent(
+        surface.centres_scene,
+        [small[number] for number in witnesses],
+        [depths[number] for number in witnesses],
+        min_views=2,
+        sees_per_look_through=_SEES_PER_LOOK_THROUGH,
+    )
+    if bool(seen.any()):
+        surface = surface.subset(seen)
     return surface, [torch.where(of_photo >= 0, surface.find(of_photo), -1) for of_photo in keys]
 
 

@@ -11,7 +11,7 @@ from scipy.spatial import ConvexHull, QhullError
 from langfield.core.number_text import position_text
 
 REGION_ENDS = 2.0  # percent of a region's points that boxes leave out on either side of each axis
-GROUP_ENDS = 0.5  # likewise of a group's: it ends where the thing does
+GROUP_ENDS = 1.0  # likewise of a group's: it ends where the thing does
 _TURNED_POINTS = 2048  # of a region: as many as that tell how a box is turned
 
 

@@ -1,0 +1,60 @@
+"""Specks of groups: what does not touch the group goes, what is a good part of it stays."""
+
+import numpy as np
+from scipy import sparse
+
+from langfield.groups.pieces import pieces, without_specks
+
+
+def plate(x: float, y: float, count: int) -> np.ndarray:
+    """count × count points 0.01 apart."""
+    axis = np.arange(count) * 0.01
+    return np.stack([*(values.reshape(-1) for values in np.meshgrid(x + axis, y + axis)), np.zeros(count**2)], axis=1)
+
+
+def brute_pieces(points: np.ndarray, reach: float) -> np.ndarray:
+    cells = np.floor(points / reach).astype(int)
+    piece = np.arange(len(points))
+    touch = np.abs(cells[:, None] - cells[None]).max(axis=2) <= 1
+    for _ in range(len(points)):
+        lowest = np.where(touch, piece[None], len(points)).min(axis=1)
+        if (lowest == piece).all():
+            break
+        piece = lowest
+    return np.unique(piece, return_inverse=True)[1]
+
+
+def test_pieces_are_those_of_a_plain_search():
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 1, (300, 3))
+    for reach in (0.05, 0.1, 0.15):
+        ours, plain = pieces(points, reach), brute_pieces(points, reach)
+        assert len(set(zip(ours.tolist(), plain.tolist(), strict=True))) == len(set(ours.tolist())) == len(set(plain))
+
+
+def test_specks_go_and_second_halves_stay():
+    thing, half, speck = plate(0, 0, 20), plate(1, 0, 10), plate(0, 3, 4)
+    points = np.concatenate([thing, half, speck])
+    of = np.repeat([0, 1, 2], [len(thing), len(half), len(speck)])
+    members = sparse.csr_matrix(np.full((1, len(points)), 0.9, np.float32))
+    kept = without_specks(members, points, np.full(len(points), 0.01)).toarray()[0] > 0
+    assert kept[of == 0].all()
+    assert kept[of == 1].all()  # a quarter of the thing
+    assert not kept[of == 2].any()  # a twenty-fifth
+
+
+def test_size_is_surface_not_number():
+    near, far = plate(0, 0, 10), plate(0, 5, 10)[:20] * [8, 1, 1]
+    points = np.concatenate([near, far])
+    sides = np.concatenate([np.full(len(near), 0.01), np.full(len(far), 0.08)])
+    kept = without_specks(sparse.csr_matrix(np.ones((1, len(points)), np.float32)), points, sides).toarray()[0] > 0
+    assert kept[len(near) :].all()  # few voxels, but large ones
+
+
+def test_rims_and_empty_groups_stay_as_they_are():
+    points = plate(0, 0, 4)
+    shares = np.full((2, len(points)), 0.2, np.float32)
+    shares[1] = 0
+    members = sparse.csr_matrix(shares)
+    kept = without_specks(members, points, np.full(len(points), 0.01))
+    np.testing.assert_array_equal(kept.toarray(), shares)
