@@ -20,6 +20,7 @@ NEARLY_BEST = 0.05  # a mask also votes for candidates that it fits worse than t
 VOTE_POWER = 2  # a mask votes with this power of its fit
 SHARPNESS = 2  # scores sum this power of the fits, so few good ones beat many poor ones
 FEW_PHOTOS = 10  # up to here two photos with a mask are enough
+DOUBT = 0.5  # photos that have a voxel outside and are not there: what one photo alone shows is less sure
 RIM_SHARE = 0.1  # voxels with less than this share are not even a group's rim
 
 
@@ -180,7 +181,8 @@ def _voted_fully(votes: _Votes, table: MaskTable) -> sparse.csr_matrix:
         row = slice(inside.indptr[group], inside.indptr[group + 1])
         voting = np.flatnonzero(of_photo[group])
         shown = table.seen_by[np.ix_(inside.indices[row], voting)] @ of_photo[group, voting]
-        inside.data[row] = np.minimum(inside.data[row] / np.maximum(shown, 1e-9), 1.0)
+        doubt = DOUBT * of_photo[group, voting].mean() if len(voting) else 0.0
+        inside.data[row] = np.minimum(inside.data[row] / np.maximum(shown + doubt, 1e-9), 1.0)
     inside.data[inside.data < RIM_SHARE] = 0.0
     inside.eliminate_zeros()
     return inside

@@ -70,13 +70,11 @@ class PhraseMatcher:
         scores = index.score(phrases)
         presence = (uncalibrated_presence if calibration is None else calibration.presence)(scores.cell_relevancy)
         groups = self._scene.groups() if self._scene.has_groups else None
-        of_groups = None if groups is None else groups.relevancy(phrases)
         matches = []
         for number, voxel_relevancy in enumerate(scores.voxel_relevancy):
             regions = index.graph.regions(voxel_relevancy)
             if groups is not None:
-                of_pictures = None if of_groups is None else of_groups[number]
-                regions = groups.on_index.explained(regions, voxel_relevancy, of_pictures)
+                regions = groups.on_index.explained(regions, voxel_relevancy)
             row = voxel_relevancy.copy()  # a view would keep the whole table alive
             matches.append(PhraseMatch(float(presence[number]), row, int(scores.crop_level[number]), regions))
         return matches

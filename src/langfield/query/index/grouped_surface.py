@@ -19,8 +19,7 @@ from langfield.query.index.surface_voxels import SurfaceVoxels
 
 _MAX_DISTANCE_VOXELS = 1.5  # sides of an index's voxel: small voxels farther away are of none
 _SAME = 0.5  # of the smaller of two groups, from which on in both they answer as one
-_NEARLY = 0.8  # of the best fit, from which on groups are told apart by their pictures
-_MIN_FIT = 0.3  # a region that no group explains better than that stays as it is
+_MIN_FIT = 0.2  # a region that no group explains better than that stays as it is
 
 
 @dataclass(frozen=True)
@@ -72,28 +71,18 @@ class GroupedSurface:
         union = own + own_height - common + region_outside
         return common / np.maximum(union, 1e-12)
 
-    def explained(
-        self,
-        regions: Sequence[Region],
-        relevancy: Float[np.ndarray, " v"],
-        of_groups: Float[np.ndarray, " g"] | None = None,
-    ) -> list[Region]:
+    def explained(self, regions: Sequence[Region], relevancy: Float[np.ndarray, " v"]) -> list[Region]:
         """The regions with those replaced by groups that a group explains, in their order. Of two regions whose groups
         are the same, or one of which is mostly inside the other, the first stays: they are of one thing.
 
         Args:
             relevancy: of the phrase in each voxel.
-            of_groups: of the phrase and each group's own pictures; of groups that fit about as well (`_NEARLY` of the
-                best), the one of the highest is taken. None where groups have no pictures.
         """
         out: list[Region] = []
         taken: list[int] = []
         for region in regions:
             fits = self.fits(region, relevancy)
             best = int(fits.argmax()) if len(fits) else -1
-            if best >= 0 and of_groups is not None:
-                near = fits >= _NEARLY * fits[best]
-                best = int(np.where(near, of_groups, -1).argmax())
             if best < 0 or fits[best] < _MIN_FIT:
                 out.append(region)
             elif all(self._common(best, other) < _SAME for other in taken):
