@@ -1,6 +1,7 @@
 """Small voxels: found again at any point, as large as pixels, the same after a round trip."""
 
 import numpy as np
+import pytest
 import torch
 
 from langfield.groups.surface import GroupSurface, PixelSizedVoxels, SurfaceSums
@@ -79,3 +80,24 @@ def test_a_surface_survives_a_round_trip():
     assert again.division == surface.division
     for name in ("keys", "centres_scene", "sides_scene"):
         torch.testing.assert_close(getattr(again, name), getattr(surface, name), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ({"keys": lambda keys: keys[::-1].copy()}, "rise"),
+        ({"keys": lambda keys: np.repeat(keys[:1], len(keys))}, "rise"),
+        ({"keys": lambda keys: keys.astype(np.float64)}, "rise"),
+        ({"keys": lambda keys: keys[:, None]}, "rise"),
+        ({"keys": lambda keys: keys[1:]}, "centres"),
+        ({"centres_scene": lambda centres: centres[:, :2]}, "centres"),
+        ({"centres_scene": lambda centres: centres * np.float32(np.nan)}, "centres"),
+        ({"division": lambda numbers: numbers[:4]}, "five numbers"),
+        ({"division": lambda numbers: numbers * np.nan}, "five numbers"),
+    ],
+)
+def test_arrays_that_are_no_surface_are_refused(damage, said):
+    arrays = surface_of(wall(2.0), wall(2.0, seed=5)).arrays()
+    ((name, change),) = damage.items()
+    with pytest.raises(ValueError, match=said):
+        GroupSurface.from_arrays(arrays | {name: change(arrays[name])})

@@ -1,24 +1,31 @@
 """A field whose answers are known is baked, saved, opened again, and answers alike."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 from tests.data.scenes import BALLS
-from tests.models.conversion.ball_field import PHRASES, BallField, Texts, session, to_surface
+from tests.models.conversion.ball_field import PHRASES, BallField, Texts, cameras, session, to_surface
 
 from langfield.core.errors import RunError, UsageError
 from langfield.core.transforms import Similarity
+from langfield.groups.base import Groups
+from langfield.groups.scene_groups import SceneGroups
 from langfield.models.gaussians.splat import Splat
 from langfield.pipelines.agreement import compare
 from langfield.pipelines.bake import bake
+from langfield.pipelines.grouping import observe_surface
 from langfield.query.presence import common_nouns
 from langfield.query.session import Session
-from langfield.runs.directory import has_run, load_run, save_run
+from langfield.runs.directory import has_run, load_run, save_groups, save_run
 
 # The world is the scene turned, moved and three times as large.
+DESCRIBED = {"masks": "drawn", "made_by": "hand", "groups": len(BALLS), "photos": 12}
 TURN = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
 WORLD_FROM_SCENE = Similarity(TURN, np.array([10.0, -5, 2]), 3.0)
 
@@ -30,6 +37,18 @@ def field(folder: Path, model: BallField | None = None) -> tuple[Session, Path]:
     save_run(run, made.info, {"model": {"weights": torch.zeros(1000)}})
     (run / "metrics.json").write_text('{"seconds": 3600.0}')
     return made, run
+
+
+def ball_groups() -> SceneGroups:
+    """Each ball as a group of the field's surface."""
+    surface, _ = observe_surface(BallField(), cameras())
+    of_ball = to_surface(surface.centres_scene).argmin(dim=1).numpy()
+    count = len(BALLS)
+    members = csr_matrix((of_ball == np.arange(count)[:, None]).astype(np.float32))
+    seen = np.full(count, len(cameras()))
+    groups = Groups(members, np.full(count, -1), seen, seen.copy(), np.ones(count, dtype=np.float32))
+    embeddings = np.eye(count, len(PHRASES), dtype=np.float16)
+    return SceneGroups(surface, groups, embeddings)
 
 
 def bake_it(made: Session, run: Path, out: Path, elements: int = 4000, phrases=tuple(PHRASES)):
@@ -124,6 +143,62 @@ def test_both_are_compared_by_bundled_nouns_if_nobody_says_by_what(tmp_path: Pat
     (nouns,) = asked
     assert report.agreement.phrases == len(set(nouns)) == 24
     assert set(nouns) < set(common_nouns())
+
+
+@pytest.fixture(scope="module")
+def baked_with_groups(tmp_path_factory: pytest.TempPathFactory):
+    """The run of a field that has each ball as a group, and the baked one."""
+    folder = tmp_path_factory.mktemp("grouped")
+    plain, run = field(folder)
+    groups = ball_groups()
+    made = Session(replace(plain.info, groups=DESCRIBED), plain.model, plain.device, plain._phrase_encoder, groups)
+    save_groups(run, {name: torch.from_numpy(array) for name, array in groups.arrays().items()}, DESCRIBED)
+    asked: list[Session] = []
+
+    def listening(field, baked, *given):
+        asked.append(baked)
+        return compare(field, baked, *given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("langfield.pipelines.bake.compare", listening)
+        bake_it(made, run, folder / "out", elements=2000, phrases=("red ball",))
+    return made, folder / "out", asked[0]
+
+
+def test_a_baked_run_has_the_groups_of_its_field(baked_with_groups):
+    made, out, asked = baked_with_groups
+    loaded = load_run(out)
+    assert loaded.info.groups == DESCRIBED
+    assert "groups.safetensors" in loaded.files
+    assert asked.has_groups  # its answers are compared with those of a field that has them
+    opened = Session.open(out, device="cpu")
+    means = opened.model.elements().positions_scene.double().numpy()
+    for number, ball in enumerate(BALLS):
+        on_top = WORLD_FROM_SCENE.points(np.array([ball.centre]) + np.array([[0, 0, ball.radius]]))
+        shape, field_shape = opened.segment(on_top), made.segment(on_top)
+        assert shape.group == field_shape.group == number
+        assert shape.box == field_shape.box
+        elements = opened.group_elements(number)
+        assert 0 < elements.sum() == shape.elements
+        assert to_surface(torch.from_numpy(means[elements]))[:, number].max() < ball.radius / 2
+
+
+def test_a_baked_run_of_a_field_without_groups_has_none(baked):
+    loaded = load_run(baked[2])
+    assert loaded.info.groups is None
+    assert "groups.safetensors" not in loaded.files
+
+
+@pytest.mark.parametrize("name", ["surface.keys", "groups.member_voxel", "embeddings"])
+def test_groups_that_do_not_fit_are_named_and_how_to_get_others(baked_with_groups, tmp_path: Path, name: str):
+    run = tmp_path / "run"
+    shutil.copytree(baked_with_groups[1], run)
+    tensors = load_run(run).tensors("groups")
+    tensors[name] = tensors[name].flip(0) if name == "surface.keys" else torch.zeros(2, 3, dtype=torch.float16)
+    save_groups(run, tensors, DESCRIBED)
+    file = run / "groups.safetensors"
+    with pytest.raises(RunError, match=rf"^{file}: holds no groups \(.*\); train again with --masks"):
+        Session.open(run, device="cpu")
 
 
 def test_a_run_of_gaussians_is_refused(baked, tmp_path: Path):

@@ -35,9 +35,9 @@ def scene_groups() -> SceneGroups:
     )
 
 
-def session(groups: SceneGroups | None = None) -> Session:
+def session(groups: SceneGroups | None = None, *, language: bool = True) -> Session:
     """Of the wall, with its groups."""
-    plain = fake_session.session()
+    plain = fake_session.session(language=language)
     made = Session(plain.info, plain.model, torch.device("cpu"), groups=groups or scene_groups())
     made._phrase_encoder._encoder = fake_session.Texts()
     return made

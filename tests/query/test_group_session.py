@@ -100,6 +100,78 @@ def test_a_pixel_leads_to_the_place_that_it_shows(grouped):
         grouped.point_at(camera, (64.0, 3.0))
 
 
+def test_each_element_is_asked_where_it_lies(grouped):
+    """The table of all elements and groups says what `contains` says of each place."""
+    answers, positions = grouped._scene.groups(), grouped._scene.element_positions_scene()
+    for group in (DISC, HALF, LARGE):
+        np.testing.assert_array_equal(grouped.group_elements(group), answers.contains(group, positions))
+        assert 0 < grouped.group_elements(group).sum() < len(positions)
+
+
+def test_elements_are_looked_up_once_for_all_groups(monkeypatch):
+    made, asked = session(), []
+    monkeypatch.setattr(made._scene, "element_positions_scene", lambda: asked.append(1) or np.zeros((5, 3)))
+    for group in (DISC, HALF, LARGE, DISC):
+        assert not made.group_elements(group).any()  # the wall is four away
+    assert asked == [1]
+
+
+def test_groups_need_no_language():
+    """All but names: they are found without the index, which is made of language."""
+    mute = session(language=False)
+    camera = mute.views[0].camera
+    x, y = (THING[:2].double().numpy() / 4 * 0.9 * 64 + np.array([32, 24])).tolist()
+    point = mute.point_at(camera, (x, y))
+    assert mute.segment(point).group == DISC
+    assert mute.group_masks(camera, [DISC])[0, int(y), int(x)]
+    assert mute.group_elements(DISC).any()
+    (thing,) = mute.objects()
+    assert (thing.shape.group, thing.name, thing.score) == (DISC, "", 0.0)
+    with pytest.raises(UsageError, match="without language"):
+        mute.objects(["thing"])
+    with pytest.raises(UsageError, match="without language"):
+        mute.query(["thing"])
+
+
+@pytest.mark.parametrize("number", [-1, 3, True])
+def test_numbers_that_no_group_has_are_refused(grouped, number):
+    with pytest.raises(UsageError, match=f"has no group {number}; the numbers of its groups are 0 to 2"):
+        grouped.group_elements(number)
+    with pytest.raises(UsageError, match=f"has no group {number}; "):
+        grouped.group_masks(grouped.views[0].camera, [DISC, number])
+
+
+def test_one_point_is_a_list_of_one(grouped):
+    (left,) = world(-0.1, 0, 0)
+    assert grouped.segment(left) == grouped.segment(left[None]) == grouped.segment(left.tolist())
+    assert grouped.segment(left, not_at_world=world(0.1, 0, 0)[0]).group == HALF
+
+
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        (np.zeros((2, 2)), r"shape \(N, 3\), or \(3,\) for one, found the shape \(2, 2\)"),
+        (np.zeros((1, 1, 3)), r"found the shape \(1, 1, 3\)"),
+        (1.0, r"found the shape \(\)"),
+        ([[0.0, 0, 0], [1.0, 0]], "must be points"),
+        ("here", "must be points"),
+        ([[0.0, np.nan, 0]], "not finite"),
+        ([[0.0, np.inf, 0]], "not finite"),
+    ],
+)
+def test_what_are_no_points_is_refused(grouped, points, said):
+    with pytest.raises(UsageError, match=f"^points_world .*{said}"):
+        grouped.segment(points)
+    with pytest.raises(UsageError, match=f"^not_at_world .*{said}"):
+        grouped.segment(world(0, 0, 0), not_at_world=points)
+
+
+def test_another_model_of_the_scene_has_its_groups(grouped):
+    other = grouped.beside(grouped.info, grouped.model)
+    assert other.segment(world(-0.1, 0, 0)).group == DISC
+    assert not plain_session().beside(grouped.info, grouped.model).has_groups
+
+
 def test_a_run_without_groups_says_how_to_get_them():
     with pytest.raises(UsageError, match="--masks builtin:masks"):
         plain_session().objects()

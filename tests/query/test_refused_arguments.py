@@ -14,9 +14,9 @@ import json, sys
 from dataclasses import replace
 import numpy as np
 import langfield
-from tests.query.fake_session import session
+from tests.query import fake_session, grouped_wall
 
-run = session()
+run, grouped = fake_session.session(), grouped_wall.session()
 view = run.views[0]
 camera = view.camera
 
@@ -33,6 +33,7 @@ print(json.dumps({code: said(code) for code in json.load(sys.stdin)}))
 """
 OF_A_CAMERA = ["picture({})", "head_picture({}, 'dense')", "ask_view({}, ['thing'])", "hit_masks({}, 'thing')"]
 OF_A_CAMERA += ["level_maps({}, ['thing'])", "level_maps({}, ['thing'], raw=True)", "quick_relevancy({}, ['thing'])"]
+OF_A_CAMERA += ["point_at({}, (3, 3))"]
 CAMERAS = {
     "view": "must be a langfield.Camera, found RunView: give its .camera",
     "np.eye(4)": "must be a langfield.Camera, found ndarray: make one by Camera.looking_at",
@@ -49,6 +50,8 @@ ANSWERED = [
     "run.query(text for text in ('thing', 'wall'))",
     "run.query(np.array(['thing']), negatives=('wall',))",
     "run.picture(replace(camera, world_from_camera=camera.world_from_camera.tolist()))",
+    "grouped.group_masks(camera, np.array([2, 0]))",
+    "grouped.group_elements(np.int64(2))",
     "run.hit_masks(replace(camera, world_from_camera=camera.world_from_camera.astype('f4'), width_px=64.0), 'thing')",
 ]
 OF_PHRASES = [
@@ -104,6 +107,9 @@ REFUSED: dict[str, str] = {
 REFUSED |= {
     "langfield.bake('run', 'out', phrases='mug')": PHRASES["'mug'"],
     "run.head_picture(camera, ['dense'])": "head must be one text",
+    "grouped.group_elements('0')": "has no group 0; the numbers of its groups are 0 to 2",
+    "grouped.group_masks(camera, [0, 1.0])": "has no group 1.0",
+    "grouped.segment('here')": "points_world must be points (N, 3), such as [[0.1, 0.2, 0.05]], found str here",
 }
 
 

@@ -1,6 +1,7 @@
 """Groups of a run's surface on disk: written whole or not at all, verified, and dropped with the model that they are
 of."""
 
+import hashlib
 import json
 import shutil
 
@@ -105,6 +106,32 @@ def test_a_run_that_is_saved_anew_has_no_groups_and_its_cost_keeps_them(tmp_path
     opened = load_run(tmp_path, training=True)
     assert (state_of(opened), number_of(opened)) == (2, None)
     assert sorted(file.name for file in tmp_path.iterdir()) == FILES
+
+
+@pytest.mark.parametrize("where", ["empty", "missing"])
+def test_what_belongs_to_a_run_is_not_saved_without_one(tmp_path, where):
+    path = tmp_path / where
+    if where == "empty":
+        path.mkdir()
+    said = "has no run.json" if where == "empty" else "is no folder"
+    with pytest.raises(RunError, match=f"{path}: {said}; a run directory is needed"):
+        save(path, 1)
+    with pytest.raises(RunError, match=f"{path}: {said}; a run directory is needed"):
+        save_training_document(path, {"state": 1})
+    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
+
+
+def test_groups_that_are_no_tensors_are_named(tmp_path):
+    save_state(tmp_path, 1)
+    save(tmp_path, 1)
+    file = tmp_path / "groups.safetensors"
+    file.write_bytes(b"no tensors")
+    record = {"sha256": hashlib.sha256(b"no tensors").hexdigest(), "size": len(b"no tensors")}
+    document = json.loads((tmp_path / "run.json").read_text())
+    document["files"]["groups.safetensors"] = record
+    (tmp_path / "run.json").write_text(json.dumps(document))
+    with pytest.raises(RunError, match=f"{file}: holds no tensors"):
+        load_run(tmp_path).tensors("groups")
 
 
 def test_a_run_from_before_there_were_groups_opens_and_gets_some(tmp_path):

@@ -153,12 +153,18 @@ class GroupSurface:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "GroupSurface":
-        """The inverse of `arrays`. Raises KeyError for one that is missing."""
-        *mean, spread, side_over_distance = (float(value) for value in arrays["division"])
-        keys = torch.from_numpy(arrays["keys"])
-        division = PixelSizedVoxels((mean[0], mean[1], mean[2]), spread, side_over_distance)
-        sides = torch.exp2(((keys >> (3 * _KEY_BITS)) - 128).float())
-        return cls(division, keys, torch.from_numpy(arrays["centres_scene"]), sides)
+        """The inverse of `arrays`. Raises KeyError for one that is missing, ValueError for what is no surface."""
+        keys, centres, numbers = arrays["keys"], arrays["centres_scene"], arrays["division"]
+        if keys.ndim != 1 or keys.dtype != np.int64 or not bool((keys[1:] > keys[:-1]).all()):
+            raise ValueError("the keys of the surface's voxels are no whole numbers that rise")
+        if centres.shape != (len(keys), 3) or centres.dtype != np.float32 or not np.isfinite(centres).all():
+            raise ValueError(f"the surface needs {len(keys)} centres (float32), found {centres.dtype} {centres.shape}")
+        if numbers.shape != (5,) or not np.isfinite(numbers).all():
+            raise ValueError(f"the division of space needs five numbers, found {numbers}")
+        x, y, z, spread, side_over_distance = (float(value) for value in numbers)
+        division = PixelSizedVoxels((x, y, z), spread, side_over_distance)
+        sides = torch.exp2(((torch.from_numpy(keys) >> (3 * _KEY_BITS)) - 128).float())
+        return cls(division, torch.from_numpy(keys), torch.from_numpy(centres), sides)
 
 
 class SurfaceSums:

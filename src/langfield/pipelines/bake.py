@@ -2,13 +2,14 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from langfield.core import version
 from langfield.core.cameras import Camera
@@ -31,6 +32,7 @@ from langfield.renderers.splat import splat
 from langfield.runs.atomic import read_json, write_json
 from langfield.runs.directory import has_run, load_run, lock_run, save_run, settle
 from langfield.runs.info import RunInfo
+from langfield.runs.migration import TensorFile
 
 MAX_ELEMENTS = 200_000
 _VIEWS = 64
@@ -105,8 +107,8 @@ def bake(
 ) -> BakeReport:
     """Convert a run of a radiance field (models lerf and voxel_lift) to Gaussians on its surfaces, with their language.
 
-    The baked run answers by the same functions as any other. How well it agrees with the field's is measured in a few
-    views, and saved in `metrics.json`.
+    The baked run answers by the same functions as any other, and has the groups of the field's surface, if the field
+    has them. How well it agrees with the field's is measured in a few views, and saved in `metrics.json`.
 
     Args:
         run: the field's run.
@@ -158,7 +160,11 @@ def _bake(
     log(f"{converted.elements:,} elements; coded embeddings have a mean cosine of {converted.coding_cosine:.4f}")
     started = time.perf_counter()
     info = _info(session.info, run, converted.model)
-    save_run(out, info, {"model": converted.model.state_dict()})
+    field = load_run(run)
+    tensors: dict[TensorFile, Mapping[str, Tensor]] = {"model": converted.model.state_dict()}
+    if info.groups is not None:
+        tensors["groups"] = field.tensors("groups")
+    save_run(out, info, tensors)
     saved = time.perf_counter()
     baked = session.beside(info, converted.model)
     agreement = compare(session, baked, _compared_cameras(session), phrases, progress)
@@ -170,7 +176,7 @@ def _bake(
         codes=converted.codes,
         voxel_side_world=converted.voxel_side_scene / scene_from_world.scale,
         coding_cosine=converted.coding_cosine,
-        bytes_field=load_run(run).files["model.safetensors"].size,
+        bytes_field=field.files["model.safetensors"].size,
         bytes_baked=load_run(out).files["model.safetensors"].size,
         bytes_language=converted.language_bytes,
         stages=dict(converted.seconds) | stages,

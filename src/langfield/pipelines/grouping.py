@@ -75,7 +75,8 @@ def add_groups(
         return
     session = Session.open(run, device=str(device))
     with watch.stage("masks"):
-        masks = build_masks(scene, grouped_photos(scene), proposer, session.encoder, progress=progress)
+        encoder = session.encoder if session.has_language else None
+        masks = build_masks(scene, grouped_photos(scene), proposer, encoder, progress=progress)
     del proposer
     with watch.stage("groups"):
         groups = find_scene_groups(session.model, scene, masks, progress=progress)

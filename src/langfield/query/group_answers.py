@@ -6,11 +6,13 @@ from functools import cached_property
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
-from scipy.sparse import csc_matrix
+from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 from torch import Tensor
 
+from langfield.core.errors import UsageError
+from langfield.core.progress import Progress, silent
 from langfield.core.transforms import Similarity
-from langfield.groups.base import SOLID_SHARE
+from langfield.groups.base import SOLID_SHARE, size_of, solid_part
 from langfield.groups.hierarchy import things
 from langfield.groups.scene_groups import SceneGroups
 from langfield.models.base import AskableView
@@ -31,30 +33,44 @@ class GroupAnswers:
 
     Attributes:
         groups: of the scene.
-        on_index: which of them the index's voxels belong to.
     """
 
     def __init__(
         self,
         groups: SceneGroups,
-        index: SceneIndex,
+        index: Callable[[Progress], SceneIndex],
         scene_from_world: Similarity,
         up_world: Float[np.ndarray, "3"],
         best_views: BestViews,
-        element_positions_scene: Callable[[], Float[np.ndarray, "n 3"]] | None,
+        element_positions_scene: Callable[[], Float[np.ndarray, "n 3"]],
+        *,
+        counts_elements: bool,
     ) -> None:
-        """Args: element_positions_scene: gives the centres of the run's Gaussians; None for a run that has none."""
+        """
+        Args:
+            index: gives the scene's index, which only names and phrases need: UsageError for a run without language.
+            element_positions_scene: gives the centres of the run's N elements.
+            counts_elements: whether a shape says how many of these are a group's; else how many points are.
+        """
         self.groups = groups
-        self.on_index = GroupedSurface.of(groups, index.voxels)
         self._index = index
         self._world_from_scene = scene_from_world.inverse()
         self._up_world = up_world
         self._best_views = best_views
         self._element_positions_scene = element_positions_scene
+        self._counts_elements = counts_elements
         self._view: tuple[AskableView, GroupsInView] | None = None
         self._shapes: dict[int, GroupShape] = {}
 
     # -- one group -----------------------------------------------------------------------------------------------
+
+    def checked_number(self, group: int) -> int:
+        """The number of a group; UsageError if none has it."""
+        count = len(self.groups)
+        if isinstance(group, bool) or not isinstance(group, int | np.integer) or not 0 <= group < count:
+            known = f"0 to {count - 1}" if count else "none"
+            raise UsageError(f"this run has no group {str(group)[:40]}; the numbers of its groups are {known}")
+        return int(group)
 
     def in_view(self, view: AskableView) -> GroupsInView:
         """The groups in a picture; those of the last view are kept."""
@@ -71,6 +87,23 @@ class GroupAnswers:
         voxel, weight = self._around(points_scene)
         return (self.groups.shares(group)[voxel] * weight).sum(axis=1) >= SOLID_SHARE
 
+    def elements(self, group: int) -> Bool[np.ndarray, " n"]:
+        """Which of the run's elements lie where the surface is a group's: `contains` of them, worked out once for all
+        groups."""
+        table = self._element_table
+        chosen = np.zeros(size_of(table)[1], dtype=bool)
+        chosen[table.indices[table.indptr[group] : table.indptr[group + 1]]] = True
+        return chosen
+
+    @cached_property
+    def _element_table(self) -> csr_matrix:
+        """(G, N) ones where an element is of a group."""
+        voxel, weight = self._around(self._element_positions_scene())
+        row, corner = np.nonzero(weight)
+        size = (len(voxel), len(self.groups.surface))
+        weights = csr_matrix(coo_matrix((weight[row, corner], (row, voxel[row, corner])), shape=size))
+        return solid_part(csr_matrix((weights @ self.groups.groups.members.T).T))
+
     def shape(self, group: int) -> GroupShape:
         """Where a group is. Kept once asked for."""
         if group not in self._shapes:
@@ -80,22 +113,34 @@ class GroupAnswers:
             x, y, z = (float(v) for v in box_centre(world, GROUP_ENDS))
             side = float(self.groups.surface.sides_scene.median())
             elements = len(scene)
-            if self._element_positions_scene is not None:
-                elements = int(self.contains(group, self._element_positions_scene()).sum())
+            if self._counts_elements:
+                elements = int(self._element_table.indptr[group + 1] - self._element_table.indptr[group])
             views = self._best_views.of_thing(box_centre(scene, GROUP_ENDS), scene, side)
             box = axis_aligned_box(world, GROUP_ENDS)
             self._shapes[group] = GroupShape(group, (x, y, z), box, upright, world, elements, views)
         return self._shapes[group]
 
+    def relevancy(self, phrases: EncodedPhrases) -> Float[np.ndarray, "p g"] | None:
+        """LERF's relevancy of P phrases and each group's own pictures; None for a run whose groups have none."""
+        if self.groups.embeddings is None:
+            return None
+        embeddings = torch.from_numpy(self.groups.embeddings.astype(np.float32)).to(phrases.embeddings.device)
+        return phrases.relevancy(embeddings).T.cpu().numpy()
+
+    @cached_property
+    def on_index(self) -> GroupedSurface:
+        """Which groups the index's voxels belong to."""
+        return GroupedSurface.of(self.groups, self._index(silent).voxels)
+
     # -- all groups ----------------------------------------------------------------------------------------------
 
-    def objects(self, nouns: EncodedPhrases | None, all_levels: bool) -> list[SceneObject]:
+    def objects(self, nouns: EncodedPhrases | None, all_levels: bool, progress: Progress = silent) -> list[SceneObject]:
         """An inventory, the objects that most photos show first. Args: nouns: names to choose from; None for none."""
         groups = self.groups.groups
         listed = [g for g in listed_groups(groups, self.thing_of_voxel, all_levels) if len(self.points_scene(g))]
         names, scores = [""] * len(listed), np.zeros(len(listed))
         if nouns is not None and listed:
-            names, scores = best_names(self.embeddings(nouns.embeddings)[torch.tensor(listed)], nouns)
+            names, scores = best_names(self.embeddings(nouns.embeddings, progress)[torch.tensor(listed)], nouns)
         out = [
             SceneObject(
                 shape=self.shape(group),
@@ -110,20 +155,21 @@ class GroupAnswers:
         ]
         return sorted(out, key=lambda found: (-found.photos, -found.support, found.shape.group))
 
-    def embeddings(self, like: Float[Tensor, "p d"]) -> Float[Tensor, "g d"]:
+    def embeddings(self, like: Float[Tensor, "p d"], progress: Progress = silent) -> Float[Tensor, "g d"]:
         """Unit embeddings of the groups: of their own crops where the run has them, else of the index's voxels at the
         crop level that fits each; 0 where nothing was embedded. Args: like: a tensor on the wanted device."""
         if self.groups.embeddings is not None:
             return torch.from_numpy(self.groups.embeddings.astype(np.float32)).to(like.device)
-        vectors, rows = self._index.embeddings.vectors, []
+        index = self._index(progress)
+        vectors, rows = index.embeddings.vectors, []
         for group in range(len(self.groups)):
             voxels = self.on_index.voxels(group)
             if not len(voxels):
                 rows.append(vectors.new_zeros(vectors.shape[2]).float())
                 continue
-            points = self._index.voxels.centres_scene[voxels]
-            extent = float(np.ptp(points, axis=0).max()) + self._index.voxels.side_scene
-            heights = self._index.crop_angles * float(np.median(self._index.typical_distance_scene[voxels]))
+            points = index.voxels.centres_scene[voxels]
+            extent = float(np.ptp(points, axis=0).max()) + index.voxels.side_scene
+            heights = index.crop_angles * float(np.median(index.typical_distance_scene[voxels]))
             level = int(np.abs(np.log(heights / (_CROP_OF_EXTENT * extent))).argmin())
             rows.append(vectors[level, torch.from_numpy(voxels).to(vectors.device)].float().mean(dim=0))
         return torch.nn.functional.normalize(torch.stack(rows), dim=1).to(like.device)

@@ -25,10 +25,7 @@ def answer_of(scene: OpenedScene, phrase: str, match: PhraseMatch) -> Answer:
 def elements_of(scene: OpenedScene, region: Region) -> Bool[np.ndarray, " n"]:
     """Which elements belong to a hit: those in its voxels, and of a group only those where the surface is its."""
     elements = scene.element_voxels.mask_of(region)
-    if region.group is not None:
-        inside = np.nonzero(elements)[0]
-        elements[inside] = scene.groups().contains(region.group, scene.element_positions_scene()[inside])
-    return elements
+    return elements if region.group is None else elements & scene.groups().elements(region.group)
 
 
 def _hit(scene: OpenedScene, region: Region, match: PhraseMatch) -> Hit:

@@ -14,6 +14,8 @@ from langfield.groups.base import Groups
 from langfield.models.relevancy import EncodedPhrases
 from langfield.query.answers import Box, OrientedBox
 
+_USUAL_PART = 0.5  # how much of what a noun has in common with every group is not counted for it
+
 
 @cache
 def household_nouns() -> tuple[str, ...]:
@@ -98,16 +100,17 @@ class SceneObject:
 
 
 def best_names(embeddings: Float[Tensor, "g d"], nouns: EncodedPhrases) -> tuple[list[str], Float[np.ndarray, " g"]]:
-    """The noun that each of G unit embeddings is nearest to, and LERF's relevancy of it; "" and 0 for embeddings of 0.
+    """A noun for each of G embeddings, which are of length 1 or 0, and LERF's relevancy of it; "" and 0 where 0.
 
-    An encoder finds some nouns like every picture: a noun's mean cosine over the scene's groups is taken from it.
+    It is the noun of the highest cosine, less a part (`_USUAL_PART`) of the noun's mean cosine over these groups: an
+    encoder finds some nouns like every picture.
     """
     if not len(embeddings):
         return [], np.zeros(0)
-    known = embeddings.norm(dim=1) > 0.5
+    known = embeddings.norm(dim=1) > 0
     cosine = embeddings @ nouns.embeddings.T
     usual = cosine[known].mean(dim=0, keepdim=True) if bool(known.any()) else 0
-    best = (cosine - 0.5 * usual).argmax(dim=1)
+    best = (cosine - _USUAL_PART * usual).argmax(dim=1)
     relevancy = nouns.relevancy(embeddings).gather(1, best[:, None])[:, 0]
     score = torch.where(known, relevancy, 0).cpu().numpy()
     return [nouns.texts[b] if k else "" for b, k in zip(best.tolist(), known.tolist(), strict=True)], score

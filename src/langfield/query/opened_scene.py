@@ -40,6 +40,7 @@ class OpenedScene:
         model: what the run holds, scene frame.
         views: the photos' names, splits and cameras.
         scene_from_world: from the frame of the input files to the model's.
+        scene_groups: of the run's surface; None where it was trained without masks.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class OpenedScene:
         self.scene_from_world = scene_from_world
         self._device = device
         self._encoder = encoder
-        self._scene_groups = groups
+        self.scene_groups = groups
         self._group_answers: GroupAnswers | None = None
         self._rendered: OrderedDict[str, AskableView] = OrderedDict()
         self._index: SceneIndex | None = None
@@ -85,12 +86,10 @@ class OpenedScene:
         return checked_camera(camera).moved(self.scene_from_world)
 
     def view(self, camera: Camera) -> AskableView:
-        """The rendered view of a camera; the last two are kept for further phrases. UsageError for a run without
-        language."""
+        """The rendered view of a camera; the last two are kept for further questions."""
         camera = checked_camera(camera)
         key = str(camera.to_json())
         if key not in self._rendered:
-            _ = self._encoder.card
             self._rendered[key] = self._render_view(camera)
             while len(self._rendered) > _VIEWS_KEPT:
                 self._rendered.popitem(last=False)
@@ -182,20 +181,24 @@ class OpenedScene:
     @property
     def has_groups(self) -> bool:
         """Whether the run knows groups of its surface."""
-        return self._scene_groups is not None
+        return self.scene_groups is not None
 
-    def groups(self, progress: Progress = silent) -> GroupAnswers:
-        """The surface's groups. UsageError for a run that has none, or no language."""
-        if self._scene_groups is None:
+    def groups(self) -> GroupAnswers:
+        """The surface's groups. UsageError for a run that has none."""
+        if self.scene_groups is None:
             raise UsageError(
                 "this run has no groups of its surface: train it with --masks builtin:masks "
                 "(a run that is trained already only gets its groups)"
             )
         if self._group_answers is None:
-            positions = self.element_positions_scene if self.has_splats else None
-            index = self.index(progress)
             self._group_answers = GroupAnswers(
-                self._scene_groups, index, self.scene_from_world, self.up_world, self.best_views, positions
+                self.scene_groups,
+                self.index,
+                self.scene_from_world,
+                self.up_world,
+                self.best_views,
+                self.element_positions_scene,
+                counts_elements=self.has_splats,
             )
         return self._group_answers
 

@@ -34,6 +34,11 @@ class PhraseEncoder:
         self._texts: dict[str, Tensor] = {}
 
     @property
+    def has_language(self) -> bool:
+        """Whether the run was trained with an image-text encoder."""
+        return self._document is not None
+
+    @property
     def card(self) -> EncoderCard:
         """The encoder's card. UsageError for a run without language, RunError if the card cannot be read."""
         if self._document is None:

@@ -9,14 +9,15 @@ from typing import Concatenate, Literal, ParamSpec, TypeVar, get_args
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Float64, UInt8
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from langfield.core.camera_checks import AXES
-from langfield.core.cameras import Camera
+from langfield.core.cameras import Camera, checked_camera
 from langfield.core.choices import check_choice
 from langfield.core.config import config_from_json
 from langfield.core.devices import resolve_device
-from langfield.core.errors import RunError, UsageError
+from langfield.core.errors import DataError, RunError, UsageError
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, silent
 from langfield.core.splats import Splats
@@ -31,11 +32,11 @@ from langfield.query.answers import Answer, ViewAnswers
 from langfield.query.hit_answers import answer_of, elements_of
 from langfield.query.objects import GroupShape, SceneObject, household_nouns
 from langfield.query.opened_scene import OpenedScene
-from langfield.query.phrase_arguments import negative_list, one_text, text_list
+from langfield.query.phrase_arguments import negative_list, one_text, point_list, text_list
 from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.phrase_matcher import PhraseMatcher
 from langfield.query.view_answers import hit_masks_in_view, score_view_as_lerf, score_view_from_index
-from langfield.runs.directory import load_run
+from langfield.runs.directory import Run, load_run
 from langfield.runs.info import RunInfo, RunView
 
 Protocol = Literal["langfield", "lerf"]
@@ -54,6 +55,17 @@ def _in_turn(method: Callable[Concatenate["Session", P], R]) -> Callable[Concate
             return method(self, *args, **kwargs)
 
     return turn
+
+
+def _groups_of(run: Run) -> SceneGroups | None:
+    """The groups of a run's surface; None where it was trained without masks. RunError if they do not fit together."""
+    if "groups.safetensors" not in run.files:
+        return None
+    try:
+        return SceneGroups.from_arrays({name: tensor.numpy() for name, tensor in run.tensors("groups").items()})
+    except (ValueError, DataError) as error:
+        message = f"holds no groups ({error}); train again with --masks, into a new folder"
+        raise RunError(message, run.folder / "groups.safetensors") from None
 
 
 class Session:
@@ -105,7 +117,7 @@ class Session:
             device: "auto" is CUDA where there is one.
             encoder: spec of the run's image-text encoder where it has moved; it must be the same one.
 
-        Raises RunError if it is no run, UsageError for a device that is not there.
+        Raises RunError if it is no run or holds what does not fit, UsageError for a device that is not there.
         """
         loaded = load_run(Path(run))
         where = resolve_device(device)
@@ -113,12 +125,10 @@ class Session:
             context = config_from_json(ModelContext, dict(loaded.info.model_context), "model.context")
             model = create_model(loaded.info.model, loaded.info.model_config, context)
             model.load_state_dict(loaded.tensors("model"))
-            groups = None
-            if "groups.safetensors" in loaded.files:
-                groups = SceneGroups.from_arrays({k: v.numpy() for k, v in loaded.tensors("groups").items()}).to(where)
-            return cls(loaded.info, model.to(where), where, encoder, groups)
         except (ValueError, RuntimeError) as error:
             raise RunError(f"cannot be opened by this langfield: {error}", Path(run)) from None
+        groups = _groups_of(loaded)
+        return cls(loaded.info, model.to(where), where, encoder, None if groups is None else groups.to(where))
 
     # -- pictures ------------------------------------------------------------------------------------------------
 
@@ -135,6 +145,11 @@ class Session:
         if head not in channels:
             raise UsageError(f"this run's model has no head {head!r} that gives a picture")
         return channels[head].float().cpu().numpy()
+
+    @property
+    def has_language(self) -> bool:
+        """Whether the run was trained with language, so that phrases can be asked."""
+        return self._phrase_encoder.has_language
 
     @property
     def has_splats(self) -> bool:
@@ -207,8 +222,9 @@ class Session:
 
         No two share any, and together they are the phrase's mask in `ask_view`. `min_presence`: see `query`.
         """
-        view = self._scene.view(camera)
+        camera = checked_camera(camera)
         (match,) = self._matcher.match([one_text(phrase, "phrase")], negative_list(negatives), min_presence)
+        view = self._scene.view(camera)
         groups = self._scene.groups_in_view(view, [match])
         return hit_masks_in_view(self._scene.interpolator(view), match, groups).cpu().numpy()
 
@@ -323,52 +339,64 @@ class Session:
         """Everything that is there, without a phrase: things with place, box and name, the best seen first.
 
         Args:
-            vocabulary: nouns to name them by; None for the bundled ones (`langfield.query.objects`).
+            vocabulary: nouns to name them by; None for the bundled ones (`langfield.query.objects`), and no names in a
+                run without language.
             all_levels: also list parts of things and sets of things.
 
-        Raises UsageError for a run without groups.
+        Raises UsageError for a run without groups, and for a vocabulary where there is no language.
         """
-        groups = self._scene.groups(progress)
+        groups = self._scene.groups()
+        if vocabulary is None and not self.has_language:
+            return groups.objects(None, all_levels)
         nouns = household_nouns() if vocabulary is None else text_list(vocabulary, "vocabulary")
-        return groups.objects(self._matcher.encoded(nouns, None), all_levels)
+        return groups.objects(self._matcher.encoded(nouns, None), all_levels, progress)
 
     @_in_turn
     def segment(
         self,
-        points_world: Float64[np.ndarray, "n 3"],
+        points_world: ArrayLike,
         *,
         scale_world: float | None = None,
-        not_at_world: Float64[np.ndarray, "m 3"] | None = None,
+        not_at_world: ArrayLike | None = None,
     ) -> GroupShape | None:
         """The group of the surface at one or more points, which grows and shrinks with the scale; None for none there.
 
         Args:
-            points_world: (N, 3) that it holds (`point_at` gives that of a pixel).
+            points_world: (N, 3) that it holds, or (3,) for one (`point_at` gives that of a pixel).
             scale_world: how long it is about to be; None for the thing.
-            not_at_world: (M, 3) that it does not hold.
+            not_at_world: (M, 3) or (3,) that it does not hold.
 
-        Raises UsageError for a run without groups, no points, or a scale that is not positive.
+        Raises UsageError for a run without groups, for no points or what are none, or a scale that is not positive.
         """
-        if not len(points_world):
+        within = point_list(points_world, "points_world")
+        without = point_list(np.zeros((0, 3)) if not_at_world is None else not_at_world, "not_at_world")
+        if not len(within):
             raise UsageError("give at least one point that lies on the thing")
         if scale_world is not None and not 0 < scale_world < np.inf:
             raise UsageError(f"a scale is a length above 0, got {scale_world:g}")
-        without = np.zeros((0, 3)) if not_at_world is None else not_at_world
         groups = self._scene.groups()
-        chosen = groups.at_points(
-            self._scene.scene_from_world.points(points_world), self._scene.scene_from_world.points(without), scale_world
-        )
+        scene_from_world = self._scene.scene_from_world
+        chosen = groups.at_points(scene_from_world.points(within), scene_from_world.points(without), scale_world)
         return None if chosen is None else groups.shape(chosen)
 
     @_in_turn
     def group_masks(self, camera: Camera, groups: Sequence[int]) -> Bool[np.ndarray, "k h w"]:
-        """The pixels of groups (of `objects`, `segment`) in the picture of one camera (world frame)."""
-        return self._scene.groups().in_view(self._scene.view(camera)).masks(groups).cpu().numpy()
+        """The pixels of groups (of `objects`, `segment`) in the picture of one camera (world frame).
+
+        Raises UsageError for a run without groups, and for numbers that no group has.
+        """
+        answers = self._scene.groups()
+        numbers = [answers.checked_number(group) for group in groups]
+        return answers.in_view(self._scene.view(camera)).masks(numbers).cpu().numpy()
 
     @_in_turn
     def group_elements(self, group: int) -> Bool[np.ndarray, " n"]:
-        """Which elements (see `elements`) are of a group."""
-        return self._scene.groups().contains(group, self._scene.element_positions_scene())
+        """Which elements (see `elements`) are of a group.
+
+        Raises UsageError for a run without groups, and for a number that no group has.
+        """
+        answers = self._scene.groups()
+        return answers.elements(answers.checked_number(group))
 
     @_in_turn
     def point_at(self, camera: Camera, xy_px: tuple[float, float]) -> Float64[np.ndarray, "3"] | None:
@@ -376,6 +404,7 @@ class Session:
 
         Raises UsageError for a pixel outside of the picture.
         """
+        camera = checked_camera(camera)
         x, y = xy_px
         if not (0 <= x < camera.width_px and 0 <= y < camera.height_px):
             raise UsageError(f"pixel {x:g},{y:g} is not in the picture of {camera.width_px} by {camera.height_px}")
@@ -396,8 +425,8 @@ class Session:
         self._matcher.encoded(text_list(phrases, "phrases"), None)
 
     def beside(self, info: RunInfo, model: Model) -> "Session":
-        """The same scene held by another model, to be asked the same: encoder and encoded phrases are shared."""
-        return Session(info, model, self.device, self._phrase_encoder)
+        """The same scene held by another model, to be asked the same: encoder, its texts and groups are shared."""
+        return Session(info, model, self.device, self._phrase_encoder, self._scene.scene_groups)
 
     # -- parts ---------------------------------------------------------------------------------------------------
 

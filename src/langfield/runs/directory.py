@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -61,8 +62,12 @@ class Run:
     schema_version: int
 
     def tensors(self, name: TensorFile, device: torch.device | str = "cpu") -> dict[str, Tensor]:
-        """Read the tensors of NAME.safetensors. Raises RunError if this run has no such file."""
-        tensors = safetensors.torch.load_file(self._file(f"{name}.safetensors"), device=str(device))
+        """Read the tensors of NAME.safetensors. Raises RunError if this run has no such file, or it holds none."""
+        file = self._file(f"{name}.safetensors")
+        try:
+            tensors = safetensors.torch.load_file(file, device=str(device))
+        except safetensors.SafetensorError as error:
+            raise RunError(f"holds no tensors ({error}); train into a new folder", file) from None
         present = upgraded_names(name, tensors, self.info.model, self.schema_version)
         return {present[old]: tensor for old, tensor in tensors.items()}
 
@@ -134,7 +139,7 @@ def save_training_document(path: Path, document: Mapping[str, Any]) -> None:
 
 def save_groups(path: Path, tensors: Mapping[str, Tensor], described: Mapping[str, Any]) -> None:
     """Replace the run's `groups.safetensors`, and "groups" of run.json; keep the rest, all or nothing. Call it under
-    `lock_run`. A run that is saved anew loses its groups, for they are of its old surface.
+    `lock_run`. A run that is saved anew without groups loses them, for they are of its old surface.
 
     Args:
         tensors: `SceneGroups.arrays`.
@@ -148,6 +153,7 @@ def save_groups(path: Path, tensors: Mapping[str, Tensor], described: Mapping[st
 def _replace_file(path: Path, name: str, stage: Callable[[Path], FileRecord], changes: Mapping[str, Any]) -> None:
     """Replace one file of a run, and some keys of its run.json, all or nothing."""
     settle(path)
+    _check_has_run(path)
     try:
         described = read_json(path / _INFO) | dict(changes)
         record = stage(path / name)
@@ -196,9 +202,7 @@ def load_run(path: str | Path, *, training: bool = False) -> Run:
         RunError: no run there, written by a newer langfield, or torn (which file, and how).
     """
     path = Path(path)
-    if not (path / _INFO).is_file() and not (path / _PREVIOUS / _INFO).is_file():
-        found = "is no folder" if not path.is_dir() else f"has no {_INFO}"
-        raise RunError(f"{found}; a run directory is needed, as `langfield train` makes it", path)
+    _check_has_run(path)
     # At the end the folder is tried again, for a concurrent save may have finished in the meantime.
     for folder in (path, path / _PREVIOUS):
         try:
@@ -212,6 +216,12 @@ def has_run(path: str | Path) -> bool:
     """Whether `path` holds a run (perhaps a torn one)."""
     path = Path(path)
     return (path / _INFO).is_file() or (path / _PREVIOUS / _INFO).is_file()
+
+
+def _check_has_run(path: Path) -> None:
+    if not has_run(path):
+        found = "is no folder" if not path.is_dir() else f"has no {_INFO}"
+        raise RunError(f"{found}; a run directory is needed, as `langfield train` makes it", path)
 
 
 def _stage(

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 from scipy.sparse import coo_matrix, csr_matrix, diags
 
-from langfield.groups.base import SOLID_SHARE, solid_part
+from langfield.groups.base import SOLID_SHARE, size_of, solid_part
 from langfield.groups.scene_groups import SceneGroups
 from langfield.query.index.regions import Region
 from langfield.query.index.surface_voxels import SurfaceVoxels
@@ -61,12 +61,13 @@ class GroupedSurface:
         in_region = np.zeros(len(relevancy))
         in_region[region.voxels] = height[region.voxels]
         share = self.share
-        of_entry = np.repeat(np.arange(share.shape[0]), np.diff(share.indptr))
+        count = size_of(share)[0]
+        of_entry = np.repeat(np.arange(count), np.diff(share.indptr))
         area = self.area[share.indices]
-        common = np.bincount(of_entry, area * np.minimum(share.data, height[share.indices]), share.shape[0])
-        own = np.bincount(of_entry, area * share.data, share.shape[0])
-        own_height = np.bincount(of_entry, area * height[share.indices], share.shape[0])
-        region_inside = np.bincount(of_entry, area * in_region[share.indices], share.shape[0])
+        common = np.bincount(of_entry, area * np.minimum(share.data, height[share.indices]), count)
+        own = np.bincount(of_entry, area * share.data, count)
+        own_height = np.bincount(of_entry, area * height[share.indices], count)
+        region_inside = np.bincount(of_entry, area * in_region[share.indices], count)
         region_outside = float((self.area * in_region).sum()) - region_inside
         union = own + own_height - common + region_outside
         return common / np.maximum(union, 1e-12)
