@@ -104,10 +104,9 @@ def inventory(session: Session, scene: Scene, largest: float) -> dict[str, Any]:
     small = np.array([max(found.shape.box.size) <= largest for found in objects], dtype=bool)
     right = iou.max(axis=1, initial=0) >= 0.25
     names = ", ".join(f"{found.name} {value:.2f}" for found, value in zip(objects, iou.max(axis=1), strict=True))
-    return {
-        "objects": f"{len(objects)} in {seconds:.1f} s, instances found {(iou.max(axis=0, initial=0) >= 0.25).mean():.3f}, "
-        f"precision {right.mean():.3f}, of {small.sum()} up to {largest:g} long {right[small].mean():.3f}: {names}"
-    }
+    recall = float((iou.max(axis=0, initial=0) >= 0.25).mean())
+    told = f"{len(objects)} in {seconds:.1f} s, instances found {recall:.3f}, precision {right.mean():.3f}"
+    return {"objects": f"{told}, of {small.sum()} up to {largest:g} long {right[small].mean():.3f}: {names}"}
 
 
 def true_groups(session: Session, scene: Scene) -> SceneGroups:

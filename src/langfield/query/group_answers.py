@@ -120,13 +120,6 @@ class GroupAnswers:
             self._shapes[group] = GroupShape(group, (x, y, z), box, upright, world, elements, views)
         return self._shapes[group]
 
-    def relevancy(self, phrases: EncodedPhrases) -> Float[np.ndarray, "p g"] | None:
-        """LERF's relevancy of P phrases and each group's own pictures; None for a run whose groups have none."""
-        if self.groups.embeddings is None:
-            return None
-        embeddings = torch.from_numpy(self.groups.embeddings.astype(np.float32)).to(phrases.embeddings.device)
-        return phrases.relevancy(embeddings).T.cpu().numpy()
-
     @cached_property
     def on_index(self) -> GroupedSurface:
         """Which groups the index's voxels belong to."""

@@ -72,7 +72,6 @@ class RunInfo:
         steps_done: training steps behind the saved state.
         created: when the run began (ISO 8601, UTC).
         package_version: the langfield that began it.
-        groups: how the groups of its surface were made (`langfield.pipelines.grouping`), as JSON data; None without any.
         groups: how the groups of its surface were made, as JSON data (`langfield.pipelines.grouping`); None without.
     """
 
