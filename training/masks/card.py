@@ -34,7 +34,7 @@ _ROWS = (
 
 _GOALS = (
     ("click_thing", 0.85, 'One click, candidate "thing"'),
-    ("recall_50", 0.80, "Things that everything mode finds with an IoU of .5"),
+    ("recall_75", 0.80, "Things that everything mode finds with an IoU of .75"),
 )
 
 
