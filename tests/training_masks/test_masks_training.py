@@ -287,9 +287,9 @@ def test_the_card_says_which_goals_are_reached_and_what_was_not_measured(tmp_pat
     assert "the goal is 0.80; not measured, so not shown to be reached." in said
     assert "Not measured: " in said
     assert "| everything: things found" not in said
-    figures = {"a": {"things": 7, "click_thing": 0.9, "recall_50": 0.8, "click_part": None}}
+    figures = {"a": {"things": 7, "click_thing": 0.9, "recall_75": 0.8, "click_part": None}}
     write_card(tmp_path, figures, record)
     said = (tmp_path / "CARD.md").read_text()
     assert said.count("; reached.") == 2
-    assert "| everything: things found with an IoU of .5 | 0.800 |" in said
+    assert "| everything: things found with an IoU of .75 | 0.800 |" in said
     assert 'candidate "part" of things with parts | none |' in said
