@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from langfield.groups.base import SOLID_SHARE
+from langfield.groups.base import SOLID_SHARE, size_of
 
 _REACH_SIDES = 3.0  # voxels' sides: voxels whose cells of this side touch hang together
 _MIN_SHARE = 0.1  # of the largest piece: smaller pieces are specks
@@ -29,7 +29,7 @@ def without_specks(
         sides_scene: of the voxels; their squares are their surface.
     """
     kept = members.copy()
-    for group in range(members.shape[0]):
+    for group in range(size_of(members)[0]):
         row = slice(members.indptr[group], members.indptr[group + 1])
         solid = np.flatnonzero(members.data[row] >= SOLID_SHARE)
         voxels = members.indices[row][solid]
