@@ -1,5 +1,6 @@
 """Options of several values take them in one go or again and again, and the help says where they end."""
 
+import re
 import typing
 from collections.abc import Iterator, Sequence
 
@@ -91,7 +92,8 @@ def test_two_dashes_end_an_option(command: str, name: str, values: list[str]):
 def test_the_help_says_where_an_option_of_several_ends(command: str, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     assert main([command, "--help"]) == 0
-    of_options = [" ".join(f"--{text}".replace("│", " ").split()) for text in capsys.readouterr().out.split("│ --")[1:]]
+    of_options = re.split(r"\n[│ ] (?=--)", capsys.readouterr().out)
+    of_options = [" ".join(text.replace("│", " ").split()) for text in of_options]
     for _, name, _ in (option for option in OPTIONS if option[0] == command):
         (own,) = (text for text in of_options if text.startswith(f"{said(name)} "))
         assert "Takes all words up to the next option or --, and may be given again." in own, (command, name)
