@@ -1,5 +1,6 @@
 """Options of several values take them in one go or again and again, and the help says where they end."""
 
+import re
 import typing
 from collections.abc import Iterator, Sequence
 
@@ -9,11 +10,13 @@ from tests.cli.conftest import Trained, failure
 from langfield.cli.main import Command, main, parse
 from langfield.cli.options import Texts, flat
 from langfield.cli.render import Outputs
+from langfield.cli.segment import Pixels, Places
 from langfield.query.session import Session
 
 # What each command with such options needs besides.
 NEEDED = {
     "query": ["RUN", "mug"],
+    "segment": ["RUN"],
     "render": ["RUN", "--out", "pictures"],
     "bake": ["RUN", "--out", "baked"],
     "export": ["RUN", "--format", "json", "--out", "answers.json"],
@@ -40,18 +43,28 @@ OPTIONS = [
 ]
 
 
+def said(name: str) -> str:
+    """An option as it is written on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
 def test_these_are_all_there_are():
-    assert {f"{command} --{name}" for command, name, _ in OPTIONS} == {
-        "query --negative", "render --outputs", "render --phrase", "render --negative", "render --views",
+    assert {f"{command} {said(name)}" for command, name, _ in OPTIONS} == {
+        "query --negative", "segment --at", "segment --pixel", "segment --not-at", "segment --not-pixel",
+        "render --outputs", "render --phrase", "render --negative", "render --views",
         "bake --phrase", "export --phrase", "export --negative", "export --views", "report --phrase",
         "compare --phrase",
     }  # fmt: skip
-    assert all(hint in (Texts, Outputs) for *option, hint in options_of_several() if tuple(option) not in BY_PLACE)
+    assert all(
+        hint in (Texts, Outputs, Places, Pixels)
+        for *option, hint in options_of_several()
+        if tuple(option) not in BY_PLACE
+    )
 
 
 @pytest.mark.parametrize(("command", "name", "values"), OPTIONS)
 def test_all_values_arrive_in_one_go_and_again_and_again(command: str, name: str, values: list[str]):
-    option, (first, second, third) = f"--{name}", values
+    option, (first, second, third) = said(name), values
     for given in (
         [option, first, second, third],
         [option, first, option, second, option, third],
@@ -69,7 +82,7 @@ def test_two_dashes_end_an_option(command: str, name: str, values: list[str]):
     needed = NEEDED[command]
     places = [word for word in needed if not word.startswith("--") and f"--{word}" not in needed]
     places = places[: 2 if command in ("query", "compare") else 1]
-    parsed = parse([command, *needed[len(places) :], f"--{name}", *values, "--", *places])
+    parsed = parse([command, *needed[len(places) :], said(name), *values, "--", *places])
     assert flat(getattr(parsed, name)) == tuple(values)
     stands = {"query": ("path", "phrases"), "compare": ("runs",)}.get(command, ("path",))
     assert str(getattr(parsed, stands[0])).count("RUN") == 1
@@ -79,10 +92,10 @@ def test_two_dashes_end_an_option(command: str, name: str, values: list[str]):
 def test_the_help_says_where_an_option_of_several_ends(command: str, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     assert main([command, "--help"]) == 0
-    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    of_options = re.split(r"\n[│ ] (?=--)", capsys.readouterr().out)
+    of_options = [" ".join(text.replace("│", " ").split()) for text in of_options]
     for _, name, _ in (option for option in OPTIONS if option[0] == command):
-        _, _, after = said.partition(f"--{name} ")
-        own = after.split(" --phrase ")[0].split(" --negative ")[0].split(" --views ")[0].split(" --cube ")[0]
+        (own,) = (text for text in of_options if text.startswith(f"{said(name)} "))
         assert "Takes all words up to the next option or --, and may be given again." in own, (command, name)
 
 

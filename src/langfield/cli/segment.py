@@ -7,15 +7,19 @@ import numpy as np
 import tyro
 
 from langfield.cli.console import Console
-from langfield.cli.options import OptionalFloat, OptionalPath, RunOptions
+from langfield.cli.options import OptionalFloat, OptionalPath, RunOptions, flat
 from langfield.core.errors import UsageError
 
 if TYPE_CHECKING:
     from langfield.query.objects import GroupShape
     from langfield.query.session import Session
 
-Places = tyro.conf.UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(metavar="X,Y,Z", help_behavior_hint="")]]
-Pixels = tyro.conf.UseAppendAction[Annotated[tuple[str, ...], tyro.conf.arg(metavar="X,Y", help_behavior_hint="")]]
+Places = tyro.conf.UseAppendAction[
+    Annotated[tuple[tuple[str, ...], ...], tyro.conf.arg(metavar="X,Y,Z…", help_behavior_hint="")]
+]
+Pixels = tyro.conf.UseAppendAction[
+    Annotated[tuple[tuple[str, ...], ...], tyro.conf.arg(metavar="X,Y…", help_behavior_hint="")]
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,19 +27,22 @@ class SegmentCommand(RunOptions):
     """Say what is at a place: position, box, and what it is made of. For runs that were trained with --masks."""
 
     at: Places = ()
-    """A place on the thing, in the units of the poses: --at 0.1,0.2,0.05. May be given again."""
+    """A place on the thing, in the units of the poses: --at 0.1,0.2,0.05. Takes all words up to the next option or --,
+    and may be given again."""
 
     view: Annotated[str | None, tyro.conf.arg(metavar="PHOTO", help_behavior_hint="")] = None
     """The photo that --pixel and --not-pixel are in, by name."""
 
     pixel: Pixels = ()
-    """A pixel of the photo that shows the thing, from the left and from the top. May be given again."""
+    """A pixel of the photo that shows the thing, from the left and from the top. Takes all words up to the next option
+    or --, and may be given again."""
 
     not_at: Places = ()
-    """A place that is not of the thing. May be given again."""
+    """A place that is not of the thing. Takes all words up to the next option or --, and may be given again."""
 
     not_pixel: Pixels = ()
-    """A pixel of the photo that shows something else. May be given again."""
+    """A pixel of the photo that shows something else. Takes all words up to the next option or --, and may be given
+    again."""
 
     scale: OptionalFloat = None
     """How long it is about to be, in the units of the poses: smaller for a part, larger for what it belongs to.
@@ -53,7 +60,10 @@ class SegmentCommand(RunOptions):
         import langfield
 
         session = langfield.open(self.path, device=self.device, encoder=self.encoder)
-        inside, outside = self._places(session, self.at, self.pixel), self._places(session, self.not_at, self.not_pixel)
+        inside, outside = (
+            self._places(session, flat(places), flat(pixels))
+            for places, pixels in ((self.at, self.pixel), (self.not_at, self.not_pixel))
+        )
         found = session.segment(inside, scale_world=self.scale, not_at_world=outside)
         if found is None:
             console.say("nothing there: no group of the surface holds these places and not the others")
