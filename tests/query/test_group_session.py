@@ -8,6 +8,7 @@ from tests.query.fake_world import THING
 from tests.query.grouped_wall import DISC, HALF, LARGE, RADIUS, scene_groups, session
 
 from langfield.core.errors import UsageError
+from langfield.query.answers import GROUP_ENDS
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def test_a_hit_becomes_the_group_that_explains_it(grouped):
     np.testing.assert_allclose(hit.position, world(0, 0, 0)[0], atol=0.15)  # half a voxel
     found = scene_groups()
     points = WORLD_FROM_SCENE.points(found.surface.centres_scene.double().numpy()[found.groups.voxels_of(DISC)])
-    low, high = np.percentile(points, (0.5, 99.5), axis=0)
+    low, high = np.percentile(points, (GROUP_ENDS, 100 - GROUP_ENDS), axis=0)
     np.testing.assert_allclose([hit.box.low, hit.box.high], [low, high], atol=1e-5)
     size, side = sorted(hit.box.size), 3 * float(found.surface.sides_scene[0])  # the world is three times as large
     assert 2 * RADIUS * 3 - 2 * side < size[1] <= size[2] < 2 * RADIUS * 3  # points are voxels' middles
