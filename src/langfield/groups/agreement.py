@@ -69,6 +69,27 @@ class MaskTable:
             quality=np.concatenate([photo.predicted_iou for photo in photos]).astype(np.float64),
         )
 
+    @classmethod
+    def of_sets(
+        cls, photos: Sequence[tuple[Incidence, Bool[Tensor, " v"]]], quality: Float[np.ndarray, " n"]
+    ) -> "MaskTable":
+        """The masks of photos, of each photo as sets of the same V voxels, and the voxels that it shows."""
+        sizes = [sets.shape[0] for sets, _ in photos]
+        firsts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
+        device, voxels = photos[0][1].device, len(photos[0][1])
+        inside = Incidence(
+            torch.cat([sets.row + first for (sets, _), first in zip(photos, firsts, strict=False)]),
+            torch.cat([sets.column for sets, _ in photos]),
+            (firsts[-1], voxels),
+        )
+        return cls(
+            inside=inside,
+            photo=to_device_async(np.repeat(np.arange(len(photos)), sizes), device, np.int64),
+            seen_by=torch.stack([seen for _, seen in photos], dim=1),
+            weight=torch.full((voxels,), ONE, dtype=torch.int64, device=device),
+            quality=quality.astype(np.float64),
+        )
+
     def of_size(self, min_voxels: int) -> "MaskTable":
         """The masks that have at least so many voxels."""
         kept = (self.inside.sizes >= min_voxels).nonzero()[:, 0]

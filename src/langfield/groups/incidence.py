@@ -69,7 +69,7 @@ class Incidence:
     def transposed(self) -> "Incidence":
         """The same pairs ordered by column, as rows."""
         keys = sorted_numbers(self.column * self.shape[0] + self.row)
-        column = keys.div(self.shape[0], rounding_mode="floor")
+        column = keys.div(max(self.shape[0], 1), rounding_mode="floor")
         return Incidence(column, keys - column * self.shape[0], (self.shape[1], self.shape[0]))
 
     def where(self, kept: Bool[Tensor, " e"]) -> "Incidence":
