@@ -5,7 +5,7 @@ voxels needs no more of them to be recognised than one of two hundred. Weights a
 and a CPU and a GPU find the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from langfield.core.devices import to_device_async
 from langfield.groups.base import PhotoVoxels, size_of, solid_part
 from langfield.groups.incidence import Incidence, shared_sums
 
-CELLS_AT_ONCE = {"cpu": 2**22, "cuda": 2**26}  # float64 numbers of a matrix that are in memory at once
+CELLS_AT_ONCE = {"cpu": 2**23, "cuda": 2**27}  # float64 numbers of a matrix that are in memory at once
 ONE = 2**20  # the weight of a voxel that stands for itself
 _INVERSE = 2.0**52  # what inverse sizes are counted in
 
@@ -122,19 +122,19 @@ def sample_voxels(table: MaskTable, per_mask: int) -> MaskTable:
 def visible_sizes(sets: Incidence, table: MaskTable) -> Float64[Tensor, "k f"]:
     """Of K sets of the table's voxels, how many voxels each photo shows, in 2^-20."""
     size = torch.zeros(sets.shape[0], table.photo_total, dtype=torch.float64, device=sets.device)
-    voxels = sets.shape[1]
-    columns = max(CELLS_AT_ONCE[sets.device.type] // table.photo_total, 1)
-    rows = max(CELLS_AT_ONCE[sets.device.type] // max(voxels, 1), 1)
-    starts = sets.starts.tolist()
-    for first in range(0, sets.shape[0], rows):
-        last = min(first + rows, sets.shape[0])
-        pairs = slice(starts[first], starts[last])
-        worth = torch.zeros(last - first, voxels, dtype=torch.float64, device=sets.device)
-        worth[sets.row[pairs] - first, sets.column[pairs]] = table.weight[sets.column[pairs]].double()
-        for low in range(0, voxels, columns):
-            some = slice(low, low + columns)
-            size[first:last] += worth[:, some] @ table.seen_by[some].double()
+    step = max(8 * CELLS_AT_ONCE[sets.device.type] // max(sets.shape[1], 1), 1)  # a byte each
+    for first in range(0, sets.shape[0], step):
+        rows = range(first, min(first + step, sets.shape[0]))
+        held = sets.dense(rows)
+        for some in column_blocks(len(rows) + table.photo_total, sets):
+            size[first : rows.stop] += (held[:, some] * table.weight[some].double()) @ table.seen_by[some].double()
     return size
+
+
+def column_blocks(height: int, sets: Incidence) -> Iterator[slice]:
+    """Blocks of columns of which so many rows of numbers fit the memory; on a CPU, its cache."""
+    width = max(CELLS_AT_ONCE[sets.device.type] // 8 // height, 1)
+    return (slice(low, min(low + width, sets.shape[1])) for low in range(0, sets.shape[1], width))
 
 
 def agreeing_masks(table: MaskTable, min_iou: float, min_visible: float) -> sparse.csr_matrix:

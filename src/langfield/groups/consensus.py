@@ -12,10 +12,12 @@ from torch import Tensor
 
 from langfield.core.devices import to_device_async
 from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.core.threads import torch_threads
 from langfield.groups.agreement import (
     CELLS_AT_ONCE,
     MaskTable,
     agreeing_masks,
+    column_blocks,
     first_best,
     on_host,
     sample_voxels,
@@ -122,7 +124,11 @@ def find_groups(
 def groups_of_masks(table: MaskTable, settings: GroupSettings | None = None, progress: Progress = silent) -> Groups:
     """`find_groups` of a table of masks, on its device: sums over voxels run there, and what is left of them, a few
     numbers for each group and photo, is decided on the host. The same on every device."""
-    settings = settings or GroupSettings()
+    with torch_threads(1, table.device):  # many small operations
+        return _groups_of_masks(table, settings or GroupSettings(), progress)
+
+
+def _groups_of_masks(table: MaskTable, settings: GroupSettings, progress: Progress) -> Groups:
     started = time.monotonic()
 
     def tell(step: int) -> None:
@@ -208,16 +214,16 @@ class _Ballot:
             total.index_add_(0, row[vote] * voxels + voxel, weight[vote])
         return total.view(last - first, voxels)
 
-    def shown(self, table: MaskTable, candidates: slice = slice(None)) -> Float64[Tensor, "k v"]:
-        """For some candidates the weight of the votes of photos that show a voxel."""
-        return self.of_photo[candidates] @ table.seen_by.T.double()
+    def shown(self, table: MaskTable, candidates: slice, voxels: slice) -> Float64[Tensor, "k v"]:
+        """For some candidates and voxels the weight of the votes of photos that show the voxel."""
+        return self.of_photo[candidates] @ table.seen_by[voxels].T.double()
 
 
 def _voted(votes: _Votes, table: MaskTable) -> tuple[Bool[Tensor, "k v"], Bool[Tensor, "k v"]]:
     """Per candidate the voxels that at least half of the voting photos that show them have inside, by weight; and the
     voxels that any voting photo shows."""
     ballot = _Ballot.of(votes, table)
-    inside, shown = ballot.inside(table), ballot.shown(table)
+    inside, shown = ballot.inside(table), ballot.shown(table, slice(None), slice(None))
     return (inside >= SOLID_SHARE * shown) & (inside > 0), shown > 0
 
 
@@ -231,11 +237,12 @@ def _voted_fully(votes: _Votes, table: MaskTable) -> sparse.csr_matrix:
     step = max(CELLS_AT_ONCE[table.device.type] // voxels, 1)
     found = []
     for first in range(0, candidates, step):
-        some = slice(first, first + step)
-        inside = ballot.inside(table, some)
-        share = (inside / (ballot.shown(table, some) + doubt[some, None]).clamp_min(1)).clamp_max(1).float()
+        some = slice(first, min(first + step, candidates))
+        share = ballot.inside(table, some)
+        for part in column_blocks(step + table.photo_total, table.inside):
+            share[:, part] /= (ballot.shown(table, some, part) + doubt[some, None]).clamp_min_(1)
         row, voxel = (share >= RIM_SHARE).nonzero().unbind(1)
-        found.append((row + first, voxel, share[row, voxel]))
+        found.append((row + first, voxel, share[row, voxel].clamp_max(1).float()))
     if not found:
         return sparse.csr_matrix((candidates, voxels), dtype=np.float32)
     return on_host(*(torch.cat(part) for part in zip(*found, strict=True)), (candidates, voxels))

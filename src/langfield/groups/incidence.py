@@ -91,10 +91,12 @@ class Incidence:
         some = self.where(number[self.column] >= 0)
         return Incidence(some.row, number[some.column], (self.shape[0], len(kept)))
 
-    def dense(self) -> Bool[Tensor, "r c"]:
-        """As a matrix."""
-        held = torch.zeros(self.shape, dtype=torch.bool, device=self.device)
-        held[self.row, self.column] = True
+    def dense(self, rows: range | None = None) -> Bool[Tensor, "r c"]:
+        """As a matrix, or some neighbouring rows of it; for some it waits for the device once."""
+        low, high = (0, len(self)) if rows is None else self.starts[[rows.start, rows.stop]].tolist()
+        first, count = (0, self.shape[0]) if rows is None else (rows.start, len(rows))
+        held = torch.zeros(count, self.shape[1], dtype=torch.bool, device=self.device)
+        held[self.row[low:high] - first, self.column[low:high]] = True
         return held
 
 

@@ -201,20 +201,19 @@ class SurfaceSums:
         if bool((photos >= _MIN_PHOTOS).any()):
             keys = keys[photos >= _MIN_PHOTOS]
         octave, cell = _octave_and_cell(keys)
-        sides = torch.exp2(octave.double())
-        corners = cell.double() * sides[:, None]
-        bare = GroupSurface(self._division, keys, corners.float(), sides.float())
+        sides, cells = torch.exp2(octave.float()), cell.float()
+        bare = GroupSurface(self._division, keys, cells, sides)
         voxels = [bare.find(own) for own, _ in self._photos]
         sums = torch.zeros(len(keys) + 1, 4, dtype=torch.int64, device=self._device)  # the last is of no voxel
         for voxel, (_, points) in zip(voxels, self._photos, strict=True):
             if len(keys):
-                place = (points.double() - corners[voxel]) / sides[voxel, None]
-                whole = (place.clamp(0, 1) * _PARTS).round().long()
+                place = points / sides[voxel, None] - cells[voxel]  # exact: sides are powers of two
+                whole = (place.clamp(0, 1) * _PARTS).long()
                 row = torch.cat([whole, torch.ones_like(whole[:, :1])], dim=1)
                 sums.index_add_(0, torch.where(voxel >= 0, voxel, len(keys)), row)
         mean = sums[:-1, :3].double() / (_PARTS * sums[:-1, 3:])
-        centres = (corners + sides[:, None] * mean).float()
-        return GroupSurface(self._division, keys, centres, bare.sides_scene), voxels
+        centres = ((cell + mean) * sides[:, None].double()).float()
+        return GroupSurface(self._division, keys, centres, sides), voxels
 
 
 def _octave_and_cell(keys: Int64[Tensor, " n"]) -> tuple[Int64[Tensor, " n"], Int64[Tensor, "n 3"]]:
