@@ -33,6 +33,7 @@ class MaskTable:
         seen_by: which photos show a voxel.
         weight: how many voxels each one stands for, in 2^-20.
         quality: how good the proposer thinks each mask is.
+        is_sample: whether V is of a sample: else all weights are 1.
     """
 
     inside: Incidence
@@ -40,6 +41,7 @@ class MaskTable:
     seen_by: Bool[Tensor, "v f"]
     weight: Int64[Tensor, " v"]
     quality: Float64[np.ndarray, " n"]
+    is_sample: bool = False
 
     def __len__(self) -> int:
         return len(self.quality)
@@ -116,7 +118,9 @@ def sample_voxels(table: MaskTable, per_mask: int) -> MaskTable:
     taken = np.diff(ticks, prepend=0.0) > 0
     voxels = to_device_async(covered[taken], table.device, np.int64)
     weight = to_device_async(np.round(ONE / chance[taken]), table.device, np.int64)
-    return replace(table, inside=inside.of_columns(voxels), seen_by=table.seen_by[voxels], weight=weight)
+    return replace(
+        table, inside=inside.of_columns(voxels), seen_by=table.seen_by[voxels], weight=weight, is_sample=True
+    )
 
 
 def visible_sizes(sets: Incidence, table: MaskTable) -> Float64[Tensor, "k f"]:
@@ -127,7 +131,11 @@ def visible_sizes(sets: Incidence, table: MaskTable) -> Float64[Tensor, "k f"]:
         rows = range(first, min(first + step, sets.shape[0]))
         held = sets.dense(rows)
         for some in column_blocks(len(rows) + table.photo_total, sets):
-            size[first : rows.stop] += (held[:, some] * table.weight[some].double()) @ table.seen_by[some].double()
+            inside, seen = held[:, some], table.seen_by[some]
+            if table.is_sample:
+                size[first : rows.stop] += (inside * table.weight[some].double()) @ seen.double()
+            else:
+                size[first : rows.stop] += ONE * (inside.float() @ seen.float()).double()  # exact below 2^24 voxels
     return size
 
 

@@ -115,9 +115,7 @@ def distinct_numbers(numbers: Int64[Tensor, " n"]) -> Int64[Tensor, " d"]:
     return ordered[first]
 
 
-def expanded(
-    row: Int64[Tensor, " n"], rows: Incidence
-) -> Iterator[tuple[Int64[Tensor, " p"], Int64[Tensor, " p"]]]:
+def expanded(row: Int64[Tensor, " n"], rows: Incidence) -> Iterator[tuple[Int64[Tensor, " p"], Int64[Tensor, " p"]]]:
     """For each of N numbers of rows the columns of that row: which of the N, and the column. Some pairs at a time, in
     order; waits for the device once for all, and once each."""
     if not len(row):

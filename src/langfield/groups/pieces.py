@@ -4,7 +4,7 @@ A mask that is a pixel too wide covers a strip of what is far behind the thing's
 votes do not remove it; but it does not touch the thing.
 """
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ def without_specks(
     voxels = members.indices[solid]
     sides = sides_scene[voxels].astype(np.float64)
     ends = np.searchsorted(group, np.arange(count + 1))
-    reach = [_REACH_SIDES * float(np.median(sides[a:b])) if b > a else 1.0 for a, b in zip(ends, ends[1:], strict=False)]
+    reach = [_REACH_SIDES * float(np.median(sides[a:b])) if b > a else 1.0 for a, b in pairwise(ends)]
     piece = pieces_of_groups(centres_scene[voxels], group, np.array(reach), device)
     surface = np.bincount(piece, sides**2)
     largest = np.zeros(count)
