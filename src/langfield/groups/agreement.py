@@ -18,7 +18,7 @@ from langfield.core.devices import to_device_async
 from langfield.groups.base import PhotoVoxels, size_of, solid_part
 from langfield.groups.incidence import Incidence, shared_sums
 
-CELLS_AT_ONCE = {"cpu": 2**23, "cuda": 2**27}  # float64 numbers of a matrix that are in memory at once
+CELLS_AT_ONCE = {"cpu": 2**23, "cuda": 2**26}  # float64 numbers of a matrix that are in memory at once
 ONE = 2**20  # the weight of a voxel that stands for itself
 _INVERSE = 2.0**52  # what inverse sizes are counted in
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from langfield.core.devices import to_device_async
 
-PAIRS_AT_ONCE = {"cpu": 2**16, "cuda": 2**26}  # on a CPU they stay in its cache
+PAIRS_AT_ONCE = {"cpu": 2**16, "cuda": 2**24}  # on a CPU they stay in its cache
 
 
 @dataclass(frozen=True, eq=False)
