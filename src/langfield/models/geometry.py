@@ -1,10 +1,13 @@
 """Depth maps as points in space."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
+
+# Of depth, between neighbours: at such a pixel two surfaces meet, and its depth may lie between them.
+_MAX_RELATIVE_JUMP = 0.1
 
 
 def distance_and_points(
@@ -20,3 +23,19 @@ def distance_and_points(
     )
     distance = depth_scene.reshape(-1) / rays.z_per_distance
     return distance, rays.origins + rays.directions * distance[:, None]
+
+
+def shows_one_surface(depth: Float[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
+    """Pixels with a finite positive depth that differs by less than a tenth from that of each of their 4 neighbours.
+
+    Nothing waits for the device.
+    """
+    kept = depth.isfinite() & (depth > 0)
+    z = torch.where(kept, depth, 0)
+    for axis in (0, 1):
+        count = z.shape[axis] - 1
+        near, far = z.narrow(axis, 0, count), z.narrow(axis, 1, count)
+        even = (near - far).abs() <= _MAX_RELATIVE_JUMP * torch.minimum(near, far)
+        kept.narrow(axis, 0, count).logical_and_(even)
+        kept.narrow(axis, 1, count).logical_and_(even)
+    return kept
