@@ -170,7 +170,7 @@ class GroupSurface:
 
 
 class SurfaceSums:
-    """Collects what photos show in each voxel. Memory: the point and the voxel of each pixel of all photos."""
+    """Collects what photos show in each voxel. Memory: the point and the voxel's key of each pixel of all photos."""
 
     def __init__(self, division: PixelSizedVoxels, device: torch.device | str) -> None:
         self._division = division
@@ -186,11 +186,7 @@ class SurfaceSums:
         return keys
 
     def surface(self) -> GroupSurface:
-        """The voxels that at least two photos show; those of one, if all are such."""
-        return self.observed()[0]
-
-    def observed(self) -> tuple[GroupSurface, list[Int64[Tensor, " _n"]]]:
-        """The surface, and of each photo the voxel that each point is in, −1 for those in none.
+        """The voxels that at least two photos show; those of one, if all are such.
 
         Means are of whole numbers, fractions of a voxel's side, so that they are the same on every device.
         """
@@ -203,17 +199,17 @@ class SurfaceSums:
         octave, cell = _octave_and_cell(keys)
         sides, cells = torch.exp2(octave.float()), cell.float()
         bare = GroupSurface(self._division, keys, cells, sides)
-        voxels = [bare.find(own) for own, _ in self._photos]
         sums = torch.zeros(len(keys) + 1, 4, dtype=torch.int64, device=self._device)  # the last is of no voxel
-        for voxel, (_, points) in zip(voxels, self._photos, strict=True):
+        for own, points in self._photos:
             if len(keys):
+                voxel = bare.find(own)
                 place = points / sides[voxel, None] - cells[voxel]  # exact: sides are powers of two
                 whole = (place.clamp(0, 1) * _PARTS).long()
                 row = torch.cat([whole, torch.ones_like(whole[:, :1])], dim=1)
                 sums.index_add_(0, torch.where(voxel >= 0, voxel, len(keys)), row)
         mean = sums[:-1, :3].double() / (_PARTS * sums[:-1, 3:])
         centres = ((cell + mean) * sides[:, None].double()).float()
-        return GroupSurface(self._division, keys, centres, sides), voxels
+        return GroupSurface(self._division, keys, centres, sides)
 
 
 def _octave_and_cell(keys: Int64[Tensor, " n"]) -> tuple[Int64[Tensor, " n"], Int64[Tensor, "n 3"]]:
