@@ -65,11 +65,15 @@ class PixelSizedVoxels:
         cell = (low[:, None] + corner).reshape(-1, 3)
         return _keys(octave.repeat_interleave(8), cell).reshape(-1, 8), weight
 
+    def camera_distances(self, points_scene: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Root mean square distance of the cameras to each point, scene units."""
+        mean = torch.tensor(self.mean_camera_scene, device=points_scene.device, dtype=points_scene.dtype)
+        return (((points_scene - mean) ** 2).sum(dim=-1) + self.camera_spread_scene**2).sqrt()
+
     def _octaves(self, points_scene: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """log₂ of the wanted side at each point, rounded."""
-        mean = torch.tensor(self.mean_camera_scene, device=points_scene.device, dtype=points_scene.dtype)
-        squared = ((points_scene - mean) ** 2).sum(dim=-1) + self.camera_spread_scene**2
-        return (self.side_over_distance * squared.sqrt()).clamp_min(1e-9).log2().round().clamp(-100, 100)
+        distance = self.camera_distances(points_scene)
+        return (self.side_over_distance * distance).clamp_min(1e-9).log2().round().clamp(-100, 100)
 
 
 def _keys(octave: Float[Tensor, " n"], cell: Float[Tensor, "n 3"]) -> Int64[Tensor, " n"]:
