@@ -34,6 +34,7 @@ from langfield.encoders.registry import load_masks
 from langfield.features.mask_bank import MaskBank, build_masks
 from langfield.features.mask_crops import encode_masks
 from langfield.features.run_lengths import encode_runs
+from langfield.groups.scene_groups import SceneGroups
 from langfield.pipelines.grouping import find_scene_groups, grouped_photos
 from langfield.query.session import Session
 from measuring import kernels, synchronise, table
@@ -111,7 +112,10 @@ def main() -> None:
     print(table(["call", "part", "seconds"], rows))
     print("\n" + table(["part of a photo's masks", "ms, median"], photo_parts(scene, photos, proposer, encoder)))
     asked = Session(session.info, session.model, session.device, options.encoder, groups)
-    print("\n" + table(["call", "first, ms", "median after, ms", "slowest after, ms"], asking(asked, options.clicks)))
+    print(
+        "\n"
+        + table(["call", "first, ms", "median after, ms", "slowest after, ms"], asking(asked, groups, options.clicks))
+    )
     if options.profile is not None:
         options.profile.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as cache:
@@ -181,10 +185,8 @@ def sam_parts(timed: Callable[[str, Callable[[], T]], T], proposer: SamProposer,
     timed("  masks", lambda: embedded.frame.masks(best.logits))
 
 
-def asking(session: Session, clicks: int) -> list[list[object]]:
+def asking(session: Session, groups: SceneGroups, clicks: int) -> list[list[object]]:
     """What a session takes for its objects, and for clicks: the first one, and others at other places."""
-    groups = session.scene_groups
-    assert groups is not None
     world_from_scene = scene_from_world(session).inverse()
     members = groups.groups.solid().indices
     chosen = members[subsample_evenly(range(len(members)), clicks + 1)]
