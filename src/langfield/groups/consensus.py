@@ -12,7 +12,6 @@ from torch import Tensor
 
 from langfield.core.devices import to_device_async
 from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.core.threads import torch_threads
 from langfield.groups.agreement import (
     CELLS_AT_ONCE,
     MaskTable,
@@ -124,11 +123,7 @@ def find_groups(
 def groups_of_masks(table: MaskTable, settings: GroupSettings | None = None, progress: Progress = silent) -> Groups:
     """`find_groups` of a table of masks, on its device: sums over voxels run there, and what is left of them, a few
     numbers for each group and photo, is decided on the host. The same on every device."""
-    with torch_threads(1, table.device):  # many small operations
-        return _groups_of_masks(table, settings or GroupSettings(), progress)
-
-
-def _groups_of_masks(table: MaskTable, settings: GroupSettings, progress: Progress) -> Groups:
+    settings = settings or GroupSettings()
     started = time.monotonic()
 
     def tell(step: int) -> None:
