@@ -70,6 +70,19 @@ class Parts:
         return found, end - start
 
 
+class PartTimes:
+    """Milliseconds of parts that are done again and again, each waited for."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.milliseconds: dict[str, list[float]] = {}
+
+    def __call__(self, part: str, call: Callable[[], T]) -> T:
+        found, seconds = Parts(self._device).whole(call)
+        self.milliseconds.setdefault(part, []).append(1e3 * seconds)
+        return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
@@ -154,13 +167,7 @@ def photo_parts(
     scene: Scene, photos: list[int], proposer: MaskProposer, encoder: ImageTextEncoder | None
 ) -> list[list[object]]:
     """Median milliseconds of the parts of a photo's masks, each waited for."""
-    spent: dict[str, list[float]] = {}
-
-    def timed(part: str, call: Callable[[], T]) -> T:
-        found, seconds = Parts(proposer.device).whole(call)
-        spent.setdefault(part, []).append(1e3 * seconds)
-        return found
-
+    timed = PartTimes(proposer.device)
     for index in subsample_evenly(photos, _PHOTOS_IN_PARTS):
         view = scene.views[index]
         decoded = timed("decode_image", lambda view=view: decode_image(view.image_path, view.size_px, view.white_level))
@@ -172,10 +179,10 @@ def photo_parts(
         runs = runs.taken(np.flatnonzero(runs.areas_px))
         if encoder is not None:
             timed("encode_masks", lambda image=image, runs=runs: encode_masks(image, runs, encoder))
-    return [[part, statistics.median(values)] for part, values in spent.items()]
+    return [[part, statistics.median(values)] for part, values in timed.milliseconds.items()]
 
 
-def sam_parts(timed: Callable[[str, Callable[[], T]], T], proposer: SamProposer, image: torch.Tensor) -> None:
+def sam_parts(timed: PartTimes, proposer: SamProposer, image: torch.Tensor) -> None:
     """The parts of `SamProposer.propose`."""
     settings, size = proposer.settings, image.shape[:2]
     embedded = timed("  embed", lambda: proposer.embed(image))

@@ -240,7 +240,8 @@ def _voted_fully(votes: _Votes, table: MaskTable) -> sparse.csr_matrix:
         found.append((row + first, voxel, share[row, voxel].clamp_max(1).float()))
     if not found:
         return sparse.csr_matrix((candidates, voxels), dtype=np.float32)
-    return on_host(*(torch.cat(part) for part in zip(*found, strict=True)), (candidates, voxels))
+    row, voxel, share = (torch.cat(part) for part in zip(*found, strict=True))
+    return on_host(row, voxel, share, (candidates, voxels))
 
 
 def _matching(
