@@ -2,9 +2,12 @@
 
     counts      one photo's masks → the surface voxels inside each mask
     base        `PhotoVoxels`, what is known of one photo; `Groups`, what comes out
-    agreement   which masks of different photos agree on the voxels that both photos show
+    incidence   sets of voxels as pairs on a device, and sums over what two sets share
+    agreement   `MaskTable`, all photos' masks; which of different photos agree on the voxels that both photos show
     consensus   `find_groups`: from agreeing masks to groups, by votes of the photos
     selection   which candidates are needed to explain the masks
+    pieces      what of a group hangs together, and specks that do not belong to it
+    embeddings  what groups look like, by the embeddings of their masks
     hierarchy   which group holds which, and the `things`: a partition into groups that do not overlap
 
 Masks of different photos that agree on the voxels both photos show are masks of one thing, as in MaskClustering (Yan

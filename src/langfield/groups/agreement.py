@@ -170,7 +170,8 @@ def agreeing_masks(table: MaskTable, min_iou: float, min_visible: float) -> spar
         i, j, iou = i[keep], j[keep], iou[keep]
         top = first_best((i - first) * table.photo_total + table.photo[j], iou, len(rows) * table.photo_total)
         found.append((i[top], j[top], iou[top]))
-    return on_host(*(torch.cat(part) for part in zip(*found, strict=True)), (len(table), len(table)))
+    row, column, value = (torch.cat(part) for part in zip(*found, strict=True))
+    return on_host(row, column, value, (len(table), len(table)))
 
 
 def first_best(key: Int64[Tensor, " n"], value: Float64[Tensor, " n"], keys: int) -> Int64[Tensor, " k"]:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from langfield.core.devices import to_device_async
 from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.core.threads import torch_threads
 from langfield.groups.agreement import (
     CELLS_AT_ONCE,
     MaskTable,
@@ -124,11 +123,7 @@ def find_groups(
 def groups_of_masks(table: MaskTable, settings: GroupSettings | None = None, progress: Progress = silent) -> Groups:
     """`find_groups` of a table of masks, on its device: sums over voxels run there, and what is left of them, a few
     numbers for each group and photo, is decided on the host. The same on every device."""
-    with torch_threads(1, table.device):  # many small operations
-        return _groups_of_masks(table, settings or GroupSettings(), progress)
-
-
-def _groups_of_masks(table: MaskTable, settings: GroupSettings, progress: Progress) -> Groups:
+    settings = settings or GroupSettings()
     started = time.monotonic()
 
     def tell(step: int) -> None:
@@ -245,7 +240,8 @@ def _voted_fully(votes: _Votes, table: MaskTable) -> sparse.csr_matrix:
         found.append((row + first, voxel, share[row, voxel].clamp_max(1).float()))
     if not found:
         return sparse.csr_matrix((candidates, voxels), dtype=np.float32)
-    return on_host(*(torch.cat(part) for part in zip(*found, strict=True)), (candidates, voxels))
+    row, voxel, share = (torch.cat(part) for part in zip(*found, strict=True))
+    return on_host(row, voxel, share, (candidates, voxels))
 
 
 def _matching(

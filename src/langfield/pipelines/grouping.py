@@ -108,12 +108,13 @@ def find_scene_groups(
     """
     cameras = [scene.views[index].camera.moved(scene.scene_from_world) for index in masks.view_indices]
     surface, depths = observe_surface(model, cameras, progress)
-    table = masks_on_surface(masks, surface, cameras, depths, progress)
-    groups = groups_of_masks(table, settings, progress)
-    centres, sides = surface.centres_scene.cpu().double().numpy(), surface.sides_scene.cpu().double().numpy()
-    groups = replace(groups, members=without_specks(groups.members, centres, sides, table.device))
-    known = [of_photo.embeddings for of_photo in masks if of_photo.embeddings is not None]
-    embeddings = mean_group_embeddings(table, groups, np.concatenate(known)) if len(known) == len(masks) else None
+    with torch_threads(1, model.device):  # many small operations
+        table = masks_on_surface(masks, surface, cameras, depths, progress)
+        groups = groups_of_masks(table, settings, progress)
+        centres, sides = surface.centres_scene.cpu().double().numpy(), surface.sides_scene.cpu().double().numpy()
+        groups = replace(groups, members=without_specks(groups.members, centres, sides, table.device))
+        known = [of_photo.embeddings for of_photo in masks if of_photo.embeddings is not None]
+        embeddings = mean_group_embeddings(table, groups, np.concatenate(known)) if len(known) == len(masks) else None
     return SceneGroups(surface, groups, embeddings)
 
 
