@@ -12,6 +12,7 @@ from torch import Tensor
 from langfield.core.observed_scales import ObservedScales
 from langfield.models.base import AskableView
 from langfield.models.relevancy import EncodedPhrases
+from langfield.ops.median_distance import median_distance
 
 
 def relevancy_at_crop_levels(
@@ -27,7 +28,7 @@ def relevancy_at_crop_levels(
     Returns relevancy in [0, 1], and the query scale of each pixel: crop angle × typical distance, scene units.
     """
     shape = (len(phrases), view.camera.height_px, view.camera.width_px)
-    distance = scales.typical_distance(view.points_scene)
+    distance = scales.typical_distance(view.points_scene, median_distance)
     out = torch.empty(len(phrases), view.pixel_count, device=distance.device)
     phrases_of_level = [(level, torch.nonzero(crop_level == level)[:, 0]) for level in crop_level.unique().tolist()]
     groups = [(level, chosen, phrases[chosen]) for level, chosen in phrases_of_level]

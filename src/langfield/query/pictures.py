@@ -1,8 +1,11 @@
 """Arrays to colours that people see: relevancy, relevancy over the photo, depth."""
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
+
+from langfield.core.devices import to_host
 
 # Polynomial fit of the turbo colour map (Mikhailov 2019) by its published coefficients, degree 5, per channel.
 _TURBO = np.array(
@@ -24,8 +27,14 @@ def turbo(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
 
 def to_uint8(rgb: Tensor | Float[np.ndarray, "*size 3"]) -> UInt8[np.ndarray, "*size 3"]:
     """Colours in [0, 1] to bytes."""
-    array = rgb.detach().cpu().numpy() if isinstance(rgb, Tensor) else rgb
-    return np.round(255 * np.clip(array, 0, 1)).astype(np.uint8)
+    if isinstance(rgb, Tensor):
+        return to_host(bytes_of_colours(rgb))[0]
+    return np.round(255 * np.clip(rgb, 0, 1)).astype(np.uint8)
+
+
+def bytes_of_colours(rgb: Float[Tensor, "*size 3"]) -> UInt8[Tensor, "*size 3"]:
+    """`to_uint8` where the colours are."""
+    return (rgb.detach().clamp(0, 1) * 255).round_().to(torch.uint8)
 
 
 def relevancy_picture(relevancy: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:

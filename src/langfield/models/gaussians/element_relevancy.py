@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float, Float16, Int16
 from torch import Tensor
 
@@ -17,7 +16,11 @@ _KEPT_BYTES = 2**28  # of one question
 def highest_of_levels(
     phrases: EncodedPhrases, language: LanguageMap, code: Int16[Tensor, "m l k"], share: Float16[Tensor, "m l k"]
 ) -> Float[Tensor, "m p"]:
-    """The highest relevancy of each phrase over the crop levels. Args: code, share: of M Gaussians, see `LanguageMap`."""
+    """The highest relevancy of each phrase over the crop levels.
+
+    Args:
+        code, share: of M Gaussians, see `LanguageMap`.
+    """
     return sparse_relevancy(*_dots(phrases, language), code, share, phrases.temperature)[0]
 
 
