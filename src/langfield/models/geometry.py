@@ -26,9 +26,7 @@ def distance_and_points(
     return distance, rays.origins + rays.directions * distance[:, None]
 
 
-def _of_pinhole(
-    depth_scene: Float[Tensor, "h w"], camera: Camera
-) -> tuple[Float[Tensor, " r"], Float[Tensor, "r 3"]]:
+def _of_pinhole(depth_scene: Float[Tensor, "h w"], camera: Camera) -> tuple[Float[Tensor, " r"], Float[Tensor, "r 3"]]:
     """`distance_and_points` without a pose and a lens for each pixel. Does not wait for the device."""
     pose = to_device_async(np.ascontiguousarray(camera.frame_from_camera[:3]), depth_scene.device)
     right, down, forward, eye = pose.unbind(dim=1)

@@ -1,14 +1,16 @@
 """What questions need of a run's scene, made when first needed and kept: views, surface, index, groups."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64, UInt8
+from torch import Tensor
 
 from langfield.core.cameras import Camera, checked_camera
+from langfield.core.devices import to_host
 from langfield.core.errors import UsageError
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, silent
@@ -22,7 +24,7 @@ from langfield.query.group_masks import GroupsInView
 from langfield.query.index.elements_in_voxels import ElementVoxels
 from langfield.query.index.scene_index import PhraseMatch, SceneIndex, build_scene_index
 from langfield.query.phrase_encoder import PhraseEncoder
-from langfield.query.pictures import to_uint8
+from langfield.query.pictures import bytes_of_colours
 from langfield.query.surface_points import SIDE_PX, SurfacePoints, surface_points
 from langfield.query.view_answers import VoxelInterpolator
 from langfield.runs.info import RunView
@@ -65,7 +67,7 @@ class OpenedScene:
         self._encoder = encoder
         self.scene_groups = groups
         self._group_answers: GroupAnswers | None = None
-        self._rendered: OrderedDict[str, AskableView] = OrderedDict()
+        self._rendered: OrderedDict[Hashable, AskableView] = OrderedDict()
         self._index: SceneIndex | None = None
         self._interpolator: VoxelInterpolator | None = None
         self._surface: SurfacePoints | None = None
@@ -86,9 +88,9 @@ class OpenedScene:
         return checked_camera(camera).moved(self.scene_from_world)
 
     def view(self, camera: Camera) -> AskableView:
-        """The rendered view of a camera; the last two are kept for further questions."""
+        """The view of a camera; the last two are kept for further questions."""
         camera = checked_camera(camera)
-        key = str(camera.to_json())
+        key = camera.world_from_camera.tobytes(), camera.optics
         if key not in self._rendered:
             self._rendered[key] = self._render_view(camera)
             while len(self._rendered) > _VIEWS_KEPT:
@@ -101,14 +103,21 @@ class OpenedScene:
 
     def picture(self, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         """Colour, and z-depth in world units (infinite where nothing is)."""
+        rgb, depth = to_host(*self.picture_tensors(camera))
+        return rgb, depth
+
+    def picture_tensors(self, camera: Camera) -> tuple[UInt8[Tensor, "h w 3"], Float32[Tensor, "h w"]]:
+        """`picture` on the device. Of Gaussians the view is kept, for its projection serves all other questions."""
+        if self.has_splats:
+            return self.as_world(self.view(camera).rendered)
         return self.as_world(self.model.render(self.in_scene(camera), ("rgb", "depth")))
 
-    def as_world(self, rendered: Rendered) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
+    def as_world(self, rendered: Rendered) -> tuple[UInt8[Tensor, "h w 3"], Float32[Tensor, "h w"]]:
         """Colour, and z-depth in world units, of what was rendered with both."""
         assert rendered.rgb is not None
         assert rendered.depth_scene is not None
-        depth = rendered.depth_scene.float().cpu().numpy() / np.float32(self.scene_from_world.scale)
-        return to_uint8(rendered.rgb), depth
+        depth = rendered.depth_scene.float() / np.float32(self.scene_from_world.scale).item()
+        return bytes_of_colours(rendered.rgb), depth
 
     @cached_property
     def best_views(self) -> BestViews:
@@ -155,6 +164,10 @@ class OpenedScene:
     def observed_scales(self) -> ObservedScales:
         """The crop scales that training observed, scene frame. UsageError for a run without language."""
         _ = self._encoder.card  # without language no photo was cropped
+        return self._observed_scales
+
+    @cached_property
+    def _observed_scales(self) -> ObservedScales:
         crop_angles = self.model.context.crop_angles
         assert crop_angles is not None
         train = self.train_views()

@@ -28,7 +28,7 @@ from langfield.groups.scene_groups import SceneGroups
 from langfield.models.base import Model
 from langfield.models.config import ModelContext
 from langfield.models.registry import create_model
-from langfield.query.answers import Answer, ViewAnswers
+from langfield.query.answers import Answer, ViewAnswers, ViewTensors
 from langfield.query.hit_answers import answer_of, elements_of
 from langfield.query.objects import GroupShape, SceneObject, household_nouns
 from langfield.query.opened_scene import OpenedScene
@@ -189,10 +189,10 @@ class Session:
         """
         check_choice("protocol", protocol, get_args(Protocol))
         phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
-        asked = self.model.prepare_phrases(self._matcher.encoded(phrases, negatives))
+        asked = self._matcher.prepared(phrases, negatives)
         view = self._scene.view(camera)
         rgb, depth_world = self._scene.as_world(view.rendered)
-        sees_scene = bool(np.isfinite(depth_world).any())
+        sees_scene = depth_world.isfinite().any()
         if protocol == "lerf":
             scores = score_view_as_lerf(view, asked)
         else:
@@ -200,19 +200,18 @@ class Session:
             interpolator = self._scene.interpolator(view)
             groups = self._scene.groups_in_view(view, matches)
             scores = score_view_from_index(interpolator, asked, matches, self.observed_scales(), groups)
-            sees_scene &= bool(interpolator.near.any())
-        return ViewAnswers(
-            phrases=phrases,
+            sees_scene &= interpolator.reader.near.any()
+        tensors = ViewTensors(
             rgb=rgb,
             depth_world=depth_world,
-            relevancy=scores.relevancy.float().cpu().numpy(),
-            refined=scores.refined.float().cpu().numpy(),
-            masks=scores.masks.cpu().numpy(),
-            scale_world=(scores.scale_scene / self._scene.scene_from_world.scale).float().cpu().numpy(),
-            best_xy_px=scores.best_xy_px.double().cpu().numpy(),
-            score=scores.score.double().cpu().numpy(),
-            note=None if sees_scene else _SEES_NOTHING,
+            relevancy=scores.relevancy.float(),
+            refined=scores.refined.float(),
+            masks=scores.masks,
+            scale_world=(scores.scale_scene / self._scene.scene_from_world.scale).float(),
+            best_xy_px=scores.best_xy_px.double(),
+            score=scores.score.double(),
         )
+        return ViewAnswers.of_tensors(phrases, tensors, None if bool(sees_scene) else _SEES_NOTHING)
 
     @_in_turn
     def hit_masks(
@@ -240,8 +239,8 @@ class Session:
         """
         phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
         if not raw:
-            return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).refined).to(self.device)[None]
-        asked = self.model.prepare_phrases(self._matcher.encoded(phrases, negatives))
+            return self.ask_view(camera, phrases, negatives=negatives).tensors.refined[None]
+        asked = self._matcher.prepared(phrases, negatives)
         return self._scene.view(camera).crop_level_relevancy(asked, self.observed_scales())
 
     @_in_turn
@@ -255,11 +254,11 @@ class Session:
         otherwise. Runs of other models draw `ViewAnswers.relevancy`.
         """
         phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
-        asked = self.model.prepare_phrases(self._matcher.encoded(phrases, negatives))
+        asked = self._matcher.prepared(phrases, negatives)
         quick = self._scene.view(camera).quick_relevancy(asked)
         if quick is not None:
             return quick
-        return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).relevancy).to(self.device)
+        return self.ask_view(camera, phrases, negatives=negatives).tensors.relevancy
 
     # -- places --------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from langfield.models.relevancy import EncodedPhrases
 from langfield.ops.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
 
 OfGaussians = Callable[[EncodedPhrases, LanguageMap, Tensor, Tensor], Tensor]
-_KEPT_BYTES = 2**28  # of one question
+_KEPT_BYTES = 2**26
 
 
 def highest_of_levels(
@@ -32,7 +32,7 @@ def every_level(
 
 
 def kept_for_all_views(function: OfGaussians, phrases: EncodedPhrases, language: LanguageMap) -> Float[Tensor, "n c"]:
-    """One of the two for all of a language's Gaussians, worked out once for prepared phrases; kept if it takes 256 MiB
+    """One of the two for all of a language's Gaussians, worked out once for prepared phrases; kept if it takes 64 MiB
     at most, until the model gets other language."""
     kept = phrases.kept
     if kept is not None and function in kept:
