@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from langfield.core.cameras import Camera
+from langfield.query.answers import ViewAnswers
 from langfield.query.session import Session
 from measuring import synchronise, table
 from public_calls import made_run
@@ -71,11 +72,22 @@ def _calls(session: Session, options: argparse.Namespace) -> dict[str, Callable[
         "quick_relevancy": lambda camera: session.quick_relevancy(camera, [phrase]),
         "picture": session.picture,
         "ask_view": lambda camera: session.ask_view(camera, [phrase], min_presence=least),
+        "picture_jpeg": lambda camera: session.picture_jpeg(camera),
+        "picture_jpeg, composited": lambda camera: session.picture_jpeg(camera, layer="composited", phrase=phrase),
         "query, a new phrase": lambda _: session.query([new()], min_presence=least),
         "query, a known phrase": lambda _: session.query([phrase], min_presence=least),
+        "ask_view, its masks and refined relevancy read": lambda camera: _read(
+            session.ask_view(camera, [phrase], min_presence=least)
+        ),
         "ask_view, a new phrase": lambda camera: session.ask_view(camera, [new()], min_presence=least),
     }
-    return {name: call for name, call in calls.items() if not options.calls or name in options.calls}
+    # A commit before some of them is measured with this file, too.
+    there = {name: call for name, call in calls.items() if hasattr(session, name.split(",")[0])}
+    return {name: call for name, call in there.items() if not options.calls or name in options.calls}
+
+
+def _read(answers: ViewAnswers) -> tuple[np.ndarray, np.ndarray]:
+    return answers.masks, answers.refined
 
 
 def _opened(options: argparse.Namespace, folder: Path) -> tuple[Session, list[Camera]]:

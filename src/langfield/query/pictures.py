@@ -8,7 +8,7 @@ from torch import Tensor
 from langfield.core.devices import to_host
 
 # Polynomial fit of the turbo colour map (Mikhailov 2019) by its published coefficients, degree 5, per channel.
-_TURBO = np.array(
+TURBO = np.array(
     [
         [0.13572138, 4.61539260, -42.66032258, 132.13108234, -152.94239396, 59.28637943],
         [0.09140261, 2.19418839, 4.84296658, -14.18503333, 4.27729857, 2.82956604],
@@ -22,7 +22,7 @@ def turbo(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """Values in [0, 1] (clipped) to colours from dark blue over green to dark red."""
     v = np.clip(np.nan_to_num(values), 0, 1).astype(np.float64)
     powers = np.stack([v**i for i in range(6)], axis=-1)
-    return np.round(255 * np.clip(powers @ _TURBO.T, 0, 1)).astype(np.uint8)
+    return np.round(255 * np.clip(powers @ TURBO.T, 0, 1)).astype(np.uint8)
 
 
 def to_uint8(rgb: Tensor | Float[np.ndarray, "*size 3"]) -> UInt8[np.ndarray, "*size 3"]:

@@ -29,6 +29,7 @@ from langfield.models.base import Model
 from langfield.models.config import ModelContext
 from langfield.models.registry import create_model
 from langfield.query.answers import Answer, ViewAnswers, ViewTensors
+from langfield.query.frames import depth_colours, encode_jpeg, relevancy_over, turbo_colours
 from langfield.query.hit_answers import answer_of, elements_of
 from langfield.query.objects import GroupShape, SceneObject, household_nouns
 from langfield.query.opened_scene import OpenedScene
@@ -40,6 +41,7 @@ from langfield.runs.directory import Run, load_run
 from langfield.runs.info import RunInfo, RunView
 
 Protocol = Literal["langfield", "lerf"]
+Layer = Literal["rgb", "depth", "relevancy", "composited"]
 P = ParamSpec("P")
 R = TypeVar("R")
 _SEES_NOTHING = f"this camera sees nothing of the scene: is its pose in other axes, or inverse? {AXES}"
@@ -136,6 +138,49 @@ class Session:
     def picture(self, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         """Colour, and z-depth in world units (infinite where nothing is), seen by a camera of the world frame."""
         return self._scene.picture(camera)
+
+    @_in_turn
+    def picture_tensors(self, camera: Camera) -> tuple[UInt8[Tensor, "h w 3"], Float32[Tensor, "h w"]]:
+        """`picture` as tensors on this session's device, where they were rendered."""
+        return self._scene.picture_tensors(camera)
+
+    @_in_turn
+    def picture_jpeg(
+        self,
+        camera: Camera,
+        *,
+        layer: Layer = "rgb",
+        phrase: str | None = None,
+        negatives: Sequence[str] | None = None,
+        quality: int = 90,
+    ) -> bytes:
+        """A frame as JPEG, for a moving camera (world frame): coloured and encoded on a GPU, where there is one.
+
+        Args:
+            layer: "rgb"; "depth" (`langfield.query.pictures.depth_picture`); "relevancy" of the phrase, in turbo; or
+                "composited", relevancy over the picture where it is above 0.5. Relevancy is `quick_relevancy`'s.
+            phrase: for "relevancy" and "composited".
+            negatives: phrases to compete with; None takes those of the encoder's card.
+            quality: of the JPEG, 1 to 100.
+
+        Raises UsageError for another layer or quality, and a phrase that is missing or not asked for by the layer.
+        """
+        check_choice("layer", layer, get_args(Layer))
+        if (phrase is None) != (layer in ("rgb", "depth")):
+            given = "takes no phrase" if phrase is not None else 'needs a phrase, such as phrase="mug"'
+            raise UsageError(f"the layer {layer} {given}")
+        if not isinstance(quality, int) or not 1 <= quality <= 100:
+            raise UsageError(f"quality must be a whole number from 1 to 100, found {quality!r}")
+        if phrase is None:
+            rgb, depth_world = self._scene.picture_tensors(camera)
+            frame = rgb if layer == "rgb" else depth_colours(depth_world)
+        else:
+            relevancy = self.quick_relevancy(camera, [one_text(phrase, "phrase")], negatives=negatives)[0]
+            if layer == "relevancy":
+                frame = turbo_colours(relevancy)
+            else:
+                frame = relevancy_over(self._scene.picture_tensors(camera)[0], relevancy)
+        return encode_jpeg(frame, quality)
 
     @_in_turn
     def head_picture(self, camera: Camera, head: str) -> Float32[np.ndarray, "h w c"]:
