@@ -290,12 +290,11 @@ def upright_box(points: Float[np.ndarray, "k 3"], up: Float[np.ndarray, "3"], en
     north = np.cross(up, east)
     ground = (points - mean)[:: -(-len(points) // _TURNED_POINTS)] @ np.stack([east, north], axis=1)
 
-    def area(angle: float) -> float:
-        cos, sin = np.cos(angle), np.sin(angle)
-        low, high = np.percentile(ground @ np.array([[cos, -sin], [sin, cos]]), (ends, 100 - ends), axis=0)
-        return float(np.prod(high - low))
-
-    angle = min(_edge_angles(ground), key=area)
+    angles = _edge_angles(ground)
+    cos, sin = np.cos(angles), np.sin(angles)
+    turned = np.concatenate([ground @ np.stack([cos, sin]), ground @ np.stack([-sin, cos])], axis=1)
+    low, high = np.percentile(turned, (ends, 100 - ends), axis=0)
+    angle = angles[np.prod((high - low).reshape(2, -1), axis=0).argmin()]
     axes = np.stack([np.cos(angle) * east + np.sin(angle) * north, np.cos(angle) * north - np.sin(angle) * east, up])
     low, high = np.percentile((points - mean) @ axes.T, (ends, 100 - ends), axis=0)
     return _box_along(axes, mean, low, high)

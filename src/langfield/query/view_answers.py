@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from langfield.core.devices import to_device_async
 from langfield.core.observed_scales import ObservedScales
 from langfield.groups.base import SOLID_SHARE
 from langfield.models.base import AskableView
@@ -65,10 +66,11 @@ def score_view_from_index(
             the picture shows is answered by a pixel of it.
     """
     view, voxels, device = interpolator.view, interpolator.voxels, interpolator.view.distance_scene.device
-    level = torch.tensor([match.crop_level for match in matches], dtype=torch.int64, device=device)
+    level = torch.tensor([match.crop_level for match in matches], dtype=torch.int64)
     relevancy, scale = relevancy_at_crop_levels(view, phrases, scales, level)
     reader = interpolator.reader
-    values = torch.from_numpy(np.stack([match.voxel_relevancy for match in matches], axis=1)).to(device).double()
+    of_voxels = np.stack([match.voxel_relevancy for match in matches], axis=1)
+    values = to_device_async(of_voxels, device, np.float64)
     refined = torch.where(reader.near[:, None], reader(values), _medians(values))
     masks = interpolator.upsampled(reader(_membership(matches, len(voxels), device))) > _DECISION
     at_cells, maps = refined.float(), interpolator.upsampled(refined)
@@ -173,7 +175,7 @@ def _indicators(sets: Sequence[Sequence[Region]], voxels: int, device: torch.dev
     for number, regions in enumerate(sets):
         for region in regions:
             member[region.voxels, number] = 1
-    return torch.from_numpy(member).to(device)
+    return to_device_async(member, device, np.float64)
 
 
 def _medians(values: Float[Tensor, "v p"]) -> Float[Tensor, " p"]:

@@ -72,7 +72,9 @@ class SurfaceVoxels:
 
     def points_in(self, voxels: Int64[np.ndarray, " k"]) -> Float[np.ndarray, "m 3"]:
         """The points of some voxels, scene frame, float64."""
-        return self.points_scene[np.isin(self.points_voxel, voxels)].astype(np.float64)
+        chosen = np.zeros(len(self), dtype=np.bool_)
+        chosen[voxels] = True
+        return self.points_scene[chosen[self.points_voxel]].astype(np.float64)
 
     def nearest(self, points_scene: Float[np.ndarray, "q 3"], max_voxels: float) -> Int64[np.ndarray, " q"]:
         """The voxel whose centre is nearest to each of Q points; −1 where it is more than `max_voxels` sides away.
