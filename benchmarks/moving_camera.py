@@ -73,6 +73,10 @@ def _calls(session: Session, options: argparse.Namespace) -> dict[str, Callable[
         "picture": session.picture,
         "ask_view": lambda camera: session.ask_view(camera, [phrase], min_presence=least),
         "picture_jpeg": lambda camera: session.picture_jpeg(camera),
+        "picture_jpeg, quick": lambda camera: session.picture_jpeg(camera, quick=True),
+        "picture_jpeg, quick, composited": lambda camera: session.picture_jpeg(
+            camera, layer="composited", phrase=phrase, quick=True
+        ),
         "picture_jpeg, composited": lambda camera: session.picture_jpeg(camera, layer="composited", phrase=phrase),
         "query, a new phrase": lambda _: session.query([new()], min_presence=least),
         "query, a known phrase": lambda _: session.query([phrase], min_presence=least),

@@ -380,9 +380,11 @@ class Cameras:
     def _distorted_plane(self, local: Float[Tensor, "p 3"], camera_index: Int64[Tensor, " p"]) -> Float[Tensor, "p 2"]:
         """Points in camera axes on the plane z = 1, distorted by the lens: the inverse of `_unproject`."""
         depth = local[:, 2]
-        coefficients = self.distortion[camera_index]
         safe = torch.where(depth.abs() < 1e-9, torch.full_like(depth, 1e-9), depth)
         plane = local[:, :2] / safe[:, None]
+        if not self.any_distortion and not self.any_fisheye:
+            return plane
+        coefficients = self.distortion[camera_index]
         if self.any_distortion:
             plane = distort(plane, coefficients)
         if not self.any_fisheye:
