@@ -4,7 +4,7 @@
     python benchmarks/moving_camera.py --synthetic 500000
 
 A frame's time is the host's clock from an idle device until the call's result is there: what a program that shows it
-waits for. Cameras are made before the clock starts; they circle the middle of what the run's photos look at.
+waits for. Cameras are made before the clock starts; they swing about what a photo shows.
 `--profile` then tells, of each call, the kernels, torch's operations and Python's functions that took longest, and how
 often the host waited for the device. `--synthetic N` makes a run of N Gaussians with language that nobody trained.
 """
@@ -106,23 +106,24 @@ def _opened(options: argparse.Namespace, folder: Path) -> tuple[Session, list[Ca
 
 
 def _orbit_of(session: Session, number: int, width_px: int, height_px: int) -> list[Camera]:
-    """Cameras that swing to and fro by 30° about the middle of what the photos look at, with the first photo's lens."""
-    photos = [view.camera for view in session.train_views()]
-    eyes = np.stack([camera.world_from_camera[:3, 3] for camera in photos])
-    forward = np.stack([camera.world_from_camera[:3, 2] for camera in photos])
-    middle, up = _looked_at(eyes, forward), session.up_world
-    focal_px = photos[0].fy_px * height_px / photos[0].height_px
-    cameras = []
-    for angle in np.radians(15 * np.sin(np.linspace(0.1, 2, number))):
-        eye = middle + _turned(eyes[0] - middle, up, float(angle))
-        cameras.append(Camera.looking_at(eye, middle, up, width_px=width_px, height_px=height_px, focal_px=focal_px))
-    return cameras
-
-
-def _looked_at(eyes: np.ndarray, forward: np.ndarray) -> np.ndarray:
-    """The point that is nearest to all optical axes, by least squares."""
-    across = np.eye(3) - forward[:, :, None] * forward[:, None, :]
-    return np.linalg.lstsq(across.sum(axis=0), (across @ eyes[:, :, None]).sum(axis=0)[:, 0], rcond=None)[0]
+    """Cameras that swing by 30° about the middle of what the first photo shows, with its lens."""
+    photo = next(view.camera for view in session.train_views())
+    small, up = photo.fit_within(64), session.up_world
+    eye, forward = photo.world_from_camera[:3, 3], photo.world_from_camera[:3, 2]
+    shown = session.point_at(small, (small.width_px / 2, small.height_px / 2))
+    middle = eye + forward if shown is None else shown
+    focal_px = photo.fy_px * height_px / photo.height_px
+    return [
+        Camera.looking_at(
+            middle + _turned(eye - middle, up, float(angle)),
+            middle,
+            up,
+            width_px=width_px,
+            height_px=height_px,
+            focal_px=focal_px,
+        )
+        for angle in np.radians(np.linspace(-15, 15, number))
+    ]
 
 
 def _turned(vector: np.ndarray, axis: np.ndarray, angle: float) -> np.ndarray:

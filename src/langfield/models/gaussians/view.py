@@ -61,7 +61,7 @@ class SplatView(AskableView):
     projection: CameraProjection
     _cache: dict[str, Float[Tensor, "l r"]] = field(default_factory=dict)  # by phrase: its relevancy at each level
     _cached_negatives: list[Float[Tensor, "q d"]] = field(default_factory=list)  # the one set that the cache is of
-    _pictures: list[str] = field(default_factory=list)  # relevancy pictures drawn so far, by what they are of
+    _asked: set[str] = field(default_factory=set)  # what was drawn so far: empty for a camera that nobody asked yet
 
     @classmethod
     def of_camera(cls, model: "Splat", camera: Camera) -> "SplatView":
@@ -169,11 +169,11 @@ class SplatView(AskableView):
         every camera; further ones are of `seen`.
         """
         language = self.model.language
-        if self._pictures:
+        if self._asked:
             projection, values = self.seen.projection, of_gaussians(phrases, language, self.seen.code, self.seen.share)
         else:
             projection, values = self.projection, kept_for_all_views(of_gaussians, phrases, language)
-        self._pictures.append(of_gaussians.__name__)
+        self._asked.add(of_gaussians.__name__)
         blended, alpha = projection.blend(values)
         return blended / alpha.clamp_min(_MIN_ALPHA)[..., None]
 
