@@ -1,6 +1,7 @@
 """A moving camera on a GPU: what stays there is what a CPU answers, and how often a frame waits for the device."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from langfield.models.gaussians.splat import Splat, SplatConfig
 from langfield.models.relevancy import EncodedPhrases
 from langfield.ops.median_distance import median_distance, reference
 from langfield.query import frames
+from langfield.query.answers import ViewAnswers, ViewTensors
 
 
 def model(count: int = 3000) -> Splat:
@@ -124,3 +126,25 @@ def test_arrays_of_tensors_on_a_gpu_are_their_values():
     first = to_host(tensors[1])[0]
     to_host(tensors[1] + 1)  # takes other memory while the first array is there
     np.testing.assert_array_equal(first, kept)
+
+
+def test_answers_leave_the_gpu_when_they_are_read():
+    shape = (2, 6, 8)
+    tensors = ViewTensors(
+        rgb=torch.full((6, 8, 3), 7, dtype=torch.uint8, device="cuda"),
+        depth_world=torch.ones(6, 8, device="cuda"),
+        relevancy=torch.rand(shape, device="cuda"),
+        refined=torch.rand(shape, device="cuda"),
+        masks=torch.ones(shape, dtype=torch.bool, device="cuda"),
+        scale_world=torch.ones(shape, device="cuda"),
+        best_xy_px=torch.ones(2, 2, dtype=torch.float64, device="cuda"),
+        score=torch.ones(2, dtype=torch.float64, device="cuda"),
+    )
+    answers = ViewAnswers.of_tensors(("a", "b"), tensors)
+    assert "masks" not in vars(answers)
+    np.testing.assert_array_equal(answers.relevancy, tensors.relevancy.cpu().numpy())
+    assert answers.masks is answers.masks
+    assert answers.note is None
+    changed = replace(answers, note="seen")
+    np.testing.assert_array_equal(changed.rgb, answers.rgb)
+    assert not hasattr(answers, "nothing")

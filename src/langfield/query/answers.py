@@ -194,7 +194,7 @@ class Answer:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ViewTensors:
     """The arrays of `ViewAnswers`, by the same names, where they were worked out: on a session's device."""
 
@@ -244,7 +244,10 @@ class ViewAnswers:
 
     @classmethod
     def of_tensors(cls, phrases: tuple[str, ...], tensors: ViewTensors, note: str | None = None) -> "ViewAnswers":
-        """Answers whose arrays are on a device, and copied from there when they are first read."""
+        """Answers whose arrays are on a device, and copied from there when they are first read; a CPU's are arrays
+        at once."""
+        if not tensors.rgb.is_cuda:
+            return cls(phrases, *to_host(*(getattr(tensors, name) for name in _ARRAYS)), note)
         answers = object.__new__(cls)
         vars(answers).update(phrases=phrases, tensors=tensors, note=note)
         return answers
