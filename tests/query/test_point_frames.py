@@ -11,7 +11,7 @@ from tests.query.fake_world import camera_at
 
 from langfield.core.cameras import Camera
 from langfield.models.base import Rendered
-from langfield.query.point_frames import ScenePoints, drawn
+from langfield.query.point_frames import ScenePoints, drawn, smoothed
 
 
 def plane(width: int = 40, height: int = 30, depth: float = 2.0) -> tuple[Camera, Rendered]:
@@ -51,6 +51,17 @@ def test_what_is_behind_does_not_show_through_between_points():
         (near.xyz, near.rgb, near.spacing), (far.xyz, far.rgb, far.spacing), strict=True)))  # fmt: skip
     _, depth = both.shown_by(camera.resized(64, 48))
     assert (depth[4:-4, 4:-4] < 2.5).float().mean() > 0.99
+
+
+def test_pixels_of_one_surface_are_averaged_and_those_of_two_are_not():
+    depth = torch.full((8, 10), 2.0)
+    depth[:, 5:], depth[0] = 3.0, torch.inf
+    picture = torch.rand(8, 10, 2, generator=torch.Generator().manual_seed(0))
+    found = smoothed(picture, depth)
+    torch.testing.assert_close(found[4, 2], picture[3:6, 1:4].mean(dim=(0, 1)))
+    torch.testing.assert_close(found[4, 4], picture[3:6, 3:5].mean(dim=(0, 1)))
+    torch.testing.assert_close(found[1, 8], picture[1:3, 7:10].mean(dim=(0, 1)))
+    assert found.isfinite().all()
 
 
 def test_where_nothing_is_nothing_is_shown():

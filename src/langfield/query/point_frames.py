@@ -20,6 +20,7 @@ from langfield.query.index.consistency import consistent
 
 _COARSER_RASTERS = 3  # each of twice the pixels' size; gaps up to 8 pixels wide are filled
 _NEAR_SCENE = 1e-3
+_SAME_SURFACE = 0.02  # of the depth: what differs less from a pixel beside it
 _BEHIND = 1.05  # times as far as what is in front: seen through a gap, not beside it
 _NOTHING = torch.iinfo(torch.int64).max
 
@@ -105,6 +106,23 @@ def drawn(values: Float[Tensor, "n c"], shown: Int64[Tensor, "h w"]) -> Float[Te
     if not len(values):
         return values.new_zeros(*shown.shape, values.shape[1])
     return values[shown.clamp_min(0)] * (shown >= 0)[..., None]
+
+
+def smoothed(picture: Float[Tensor, "h w c"], depth: Float[Tensor, "h w"]) -> Float[Tensor, "h w c"]:
+    """The mean of each pixel with those beside it that show the same surface, by their depth: points of several
+    pictures, each with its own light, lie beside each other. Where nothing is shown it stays as it is."""
+    height, width = depth.shape
+    known = torch.where(depth.isfinite(), depth, 0)
+    planes = torch.cat([picture, known[..., None]], dim=-1).permute(2, 0, 1)
+    planes = torch.nn.functional.pad(planes[None], (1, 1, 1, 1), mode="replicate")[0]
+    total, weight = torch.zeros_like(planes[:-1, 1:-1, 1:-1]), torch.zeros_like(known)
+    for row in range(3):
+        for column in range(3):
+            beside = planes[:, row : row + height, column : column + width]
+            same = ((beside[-1] - known).abs() <= _SAME_SURFACE * known).to(picture.dtype)
+            total.addcmul_(beside[:-1], same)
+            weight += same
+    return (total / weight).permute(1, 2, 0)
 
 
 def _projected(xyz: Float[Tensor, "n 3"], camera: Camera) -> tuple[Float[Tensor, "n 2"], Float[Tensor, " n"]]:

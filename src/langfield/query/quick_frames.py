@@ -11,7 +11,7 @@ from langfield.query.frames import depth_colours, relevancy_over, turbo_colours
 from langfield.query.index.scene_index import PhraseMatch
 from langfield.query.opened_scene import OpenedScene
 from langfield.query.pictures import bytes_of_colours
-from langfield.query.point_frames import drawn
+from langfield.query.point_frames import drawn, smoothed
 
 Layer = Literal["rgb", "depth", "relevancy", "composited"]
 
@@ -44,10 +44,10 @@ def points_frame(scene: OpenedScene, camera: Camera, layer: Layer, match: Phrase
     shown, depth = points.shown_by(scene.in_scene(camera))
     if layer == "depth":
         return depth_colours(depth)
-    rgb = bytes_of_colours(drawn(points.rgb, shown))
+    rgb = bytes_of_colours(smoothed(drawn(points.rgb, shown), depth))
     if match is None:
         return rgb
-    picture = drawn(scene.points_asked(match), shown)
+    picture = smoothed(drawn(scene.points_asked(match), shown), depth)
     if layer == "relevancy":
         return turbo_colours(picture[..., 0])
     return relevancy_over(rgb, picture[..., 0], picture[..., 1] > 0.5)
