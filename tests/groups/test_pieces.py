@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from langfield.groups.pieces import pieces, without_specks
+from langfield.groups.pieces import pieces, pieces_of_groups, without_specks
 
 
 def plate(x: float, y: float, count: int) -> np.ndarray:
@@ -58,3 +58,20 @@ def test_rims_and_empty_groups_stay_as_they_are():
     members = sparse.csr_matrix(shares)
     kept = without_specks(members, points, np.full(len(points), 0.01))
     np.testing.assert_array_equal(kept.toarray(), shares)
+
+
+def test_pieces_of_several_groups_are_those_of_each():
+    rng = np.random.default_rng(1)
+    points, group = rng.uniform(-1, 1, (400, 3)), np.sort(rng.integers(0, 3, 400))
+    reach = np.array([0.1, 0.2, 0.3])
+    together = pieces_of_groups(points, group, reach)
+    for number in range(3):
+        own = pieces(points[group == number], reach[number])
+        pairs = set(zip(own.tolist(), together[group == number].tolist(), strict=True))
+        assert len(pairs) == own.max() + 1 == len({piece for _, piece in pairs})
+    assert len(np.unique(together)) == sum(pieces(points[group == k], reach[k]).max() + 1 for k in range(3))
+
+
+def test_cells_a_million_away_are_no_neighbours_of_the_other_end():
+    points = np.array([[-1e7, 0, 0], [1e7, 0, 0], [0, 1e7, 0], [0, 0, 0]])
+    assert len(np.unique(pieces(points, 1.0))) == 4

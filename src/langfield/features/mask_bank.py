@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -26,6 +27,7 @@ from langfield.features.run_lengths import RunLengths, encode_runs
 from langfield.features.transfers import Picture, decoded_ahead, to_host
 
 MIN_AREA_PX = 20
+_WRITERS = 4
 _MASK_KINDS: dict[str, tuple[type[np.generic], int]] = {
     "runs_px": (np.uint32, 2),
     "first_run": (np.int64, 1),
@@ -232,7 +234,8 @@ def _with_cached_embeddings(masks: MasksOfPhoto, key: str, cache: FeatureCache) 
 
 
 def _compute(photos: Sequence[_Photo], makers: _Makers, found: dict[_Photo, MasksOfPhoto], progress: Progress) -> None:
-    """Make what is missing. One photo's masks are written while the next one's are made."""
+    """Make what is missing. Photos' masks are written, several at once, while the next ones' are made: each is four
+    files that must have reached the disk, which takes longer than making them on a GPU."""
     start = time.monotonic()
 
     def report(done: int) -> None:
@@ -240,8 +243,14 @@ def _compute(photos: Sequence[_Photo], makers: _Makers, found: dict[_Photo, Mask
 
     report(0)
     views = [photo.view for photo in photos]
-    with ThreadPoolExecutor(1) as writer, closing(decoded_ahead(views, makers.proposer.device)) as pictures:
-        under_way: Future[MasksOfPhoto] | None = None
+    under_way: deque[tuple[_Photo, Future[MasksOfPhoto]]] = deque()
+
+    def written(at_most_waiting: int) -> None:
+        while len(under_way) > at_most_waiting:
+            photo, future = under_way.popleft()
+            found[photo] = future.result()
+
+    with ThreadPoolExecutor(_WRITERS) as writer, closing(decoded_ahead(views, makers.proposer.device)) as pictures:
         for done, (photo, picture) in enumerate(zip(photos, pictures, strict=True)):
             masks = _cached_masks(photo, makers.cache)
             is_new = masks is None
@@ -251,12 +260,10 @@ def _compute(photos: Sequence[_Photo], makers: _Makers, found: dict[_Photo, Mask
                 # The count stays; listeners hear that the work goes on.
                 rows = encode_masks(picture, masks.runs, makers.image_text, lambda crops, done=done: report(done))
                 embeddings = to_host(rows)
-            if under_way is not None:
-                found[photos[done - 1]] = under_way.result()
-            under_way = writer.submit(_store, photo, masks, is_new, embeddings, makers.cache)
+            written(_WRITERS)
+            under_way.append((photo, writer.submit(_store, photo, masks, is_new, embeddings, makers.cache)))
             report(done + 1)
-        if under_way is not None:
-            found[photos[-1]] = under_way.result()
+        written(0)
 
 
 def _proposed(picture: Picture, view: View, makers: _Makers) -> MasksOfPhoto:

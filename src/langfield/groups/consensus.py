@@ -5,13 +5,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32
+import torch
+from jaxtyping import Bool, Float64, Int64
 from scipy import sparse
+from torch import Tensor
 
+from langfield.core.devices import to_device_async
 from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.groups.agreement import ROWS_AT_ONCE, MaskTable, agreeing_masks, mask_table, sample_voxels, visible_sizes
-from langfield.groups.base import SOLID_SHARE, Groups, PhotoVoxels, no_groups, size_of
+from langfield.core.threads import torch_threads
+from langfield.groups.agreement import (
+    CELLS_AT_ONCE,
+    MaskTable,
+    agreeing_masks,
+    column_blocks,
+    first_best,
+    on_host,
+    sample_voxels,
+    visible_sizes,
+)
+from langfield.groups.base import SOLID_SHARE, Groups, PhotoVoxels, no_groups, size_of, solid_part
 from langfield.groups.hierarchy import drop_crossing, parents_of
+from langfield.groups.incidence import Incidence, expanded, shared_sums, sums_where
 from langfield.groups.selection import needed_groups
 
 SEED_SAME = 0.6  # from this IoU on, a mask that agrees with a better seed is no seed
@@ -21,6 +35,7 @@ VOTE_POWER = 2  # a mask votes with this power of its fit
 SHARPNESS = 2  # scores sum this power of the fits, so few good ones beat many poor ones
 FEW_PHOTOS = 10  # up to here two photos with a mask are enough
 DOUBT = 0.5  # photos that have a voxel outside and are not there: what one photo alone shows is less sure
+_VOTE = 2.0**30  # the weight of the vote of a mask that fits wholly: sums of such are exact
 RIM_SHARE = 0.1  # voxels with less than this share are not even a group's rim
 
 
@@ -69,9 +84,9 @@ class _Votes:
 
     def exclusive(self) -> "_Votes":
         """Each mask votes only for the candidate that it fits best, or nearly so."""
-        top = np.zeros(size_of(self.fit)[1], dtype=np.float32)
+        top = np.zeros(size_of(self.fit)[1], dtype=self.fit.dtype)
         np.maximum.at(top, self.fit.indices, self.fit.data)
-        wins = (self.fit.data >= top[self.fit.indices] - NEARLY_BEST).astype(np.float32)
+        wins = (self.fit.data >= top[self.fit.indices] - NEARLY_BEST).astype(self.fit.dtype)
         both = []
         for matrix in (self.weight, self.fit):
             won = sparse.csr_matrix((matrix.data * wins, matrix.indices, matrix.indptr), matrix.shape)
@@ -80,8 +95,8 @@ class _Votes:
         return _Votes(*both)
 
     @property
-    def score(self) -> Float32[np.ndarray, " k"]:
-        return np.asarray(self.fit.power(SHARPNESS).sum(axis=1), dtype=np.float32).reshape(-1)
+    def score(self) -> Float64[np.ndarray, " k"]:
+        return np.asarray(self.fit.power(SHARPNESS).sum(axis=1)).reshape(-1)
 
     @property
     def photo_count(self) -> np.ndarray:
@@ -103,23 +118,33 @@ def find_groups(
     """
     if not photos or len({len(photo.seen) for photo in photos}) != 1:
         raise ValueError("groups need photos that are all of the same surface voxels")
-    settings = settings or GroupSettings()
+    return groups_of_masks(MaskTable.of_photos(photos), settings, progress)
+
+
+def groups_of_masks(table: MaskTable, settings: GroupSettings | None = None, progress: Progress = silent) -> Groups:
+    """`find_groups` of a table of masks, on its device: sums over voxels run there, and what is left of them, a few
+    numbers for each group and photo, is decided on the host. The same on every device."""
+    with torch_threads(1, table.device):  # many small operations
+        return _groups_of_masks(table, settings or GroupSettings(), progress)
+
+
+def _groups_of_masks(table: MaskTable, settings: GroupSettings, progress: Progress) -> Groups:
     started = time.monotonic()
 
     def tell(step: int) -> None:
         progress(ProgressEvent("groups", step, ROUNDS + 2, "steps", time.monotonic() - started))
 
-    table = mask_table(photos, settings.min_voxels)
+    table = table.of_size(settings.min_voxels)
     if len(table) == 0:
-        return no_groups(len(photos[0].seen))
-    min_photos = _min_photos(len(photos), settings)
+        return no_groups(len(table.seen_by))
+    min_photos = _min_photos(table.photo_total, settings)
     sample = sample_voxels(table, settings.sampled_voxels)
     votes = _seeds(sample, settings, min_photos)
     tell(1)
     for step in range(ROUNDS):
-        shares, known = _voted(votes, sample)
-        kept = _distinct(shares >= SOLID_SHARE, known, sample, votes.score, settings.same_iou)
-        votes = _matching(shares[kept] >= SOLID_SHARE, known[kept], sample, settings)
+        solid, known = _voted(votes, sample)
+        kept = _distinct(solid, known, sample, votes.score, settings.same_iou)
+        votes = _matching(solid[kept], known[kept], sample, settings)
         if step > 0:
             needed = needed_groups(votes.fit, settings.match_iou, settings.min_gain, min_photos)
             votes = votes.rows(needed).exclusive()
@@ -152,49 +177,81 @@ def _seeds(table: MaskTable, settings: GroupSettings, min_photos: int) -> _Votes
 
 
 def _weighted(fit: sparse.csr_matrix, table: MaskTable) -> sparse.csr_matrix:
-    """Votes that weigh more the better a mask fits and the better the proposer thinks it is."""
-    data = (fit.data**VOTE_POWER * np.maximum(table.quality[fit.indices], 0.1)).astype(np.float32)
+    """Votes that weigh more the better a mask fits and the better the proposer thinks it is: whole numbers."""
+    data = np.round(_VOTE * fit.data**VOTE_POWER * np.maximum(table.quality[fit.indices], 0.1))
     return sparse.csr_matrix((data, fit.indices, fit.indptr), shape=fit.shape)
 
 
-def _photo_weights(weight: sparse.csr_matrix, table: MaskTable) -> Float32[np.ndarray, "k f"]:
-    of_photo = np.zeros((size_of(weight)[0], table.photo_total), dtype=np.float32)
-    row = np.repeat(np.arange(size_of(weight)[0]), np.diff(weight.indptr))
-    of_photo[row, table.photo[weight.indices]] = weight.data
-    return of_photo
+@dataclass(frozen=True, eq=False)
+class _Ballot:
+    """Votes on the device.
+
+    Attributes:
+        masks: that vote for each of K candidates.
+        weight: of each vote.
+        of_photo: (K, F) the weight of each photo's vote, 0 where it has none.
+    """
+
+    masks: Incidence
+    weight: Float64[Tensor, " e"]
+    of_photo: Float64[Tensor, "k f"]
+
+    @classmethod
+    def of(cls, votes: _Votes, table: MaskTable) -> "_Ballot":
+        masks = Incidence.of_csr(votes.weight, table.device)
+        weight = to_device_async(votes.weight.data, table.device, np.float64)
+        of_photo = torch.zeros(masks.shape[0], table.photo_total, dtype=torch.float64, device=table.device)
+        of_photo[masks.row, table.photo[masks.column]] = weight
+        return cls(masks, weight, of_photo)
+
+    def inside(self, table: MaskTable, candidates: slice = slice(None)) -> Float64[Tensor, "k v"]:
+        """For some candidates the weight of the votes that have a voxel inside."""
+        first, last, _ = candidates.indices(self.masks.shape[0])
+        pairs = slice(*self.masks.starts[[first, last]].tolist())
+        row, weight, voxels = self.masks.row[pairs] - first, self.weight[pairs], len(table.seen_by)
+        total = torch.zeros((last - first) * voxels, dtype=torch.float64, device=table.device)
+        for vote, voxel in expanded(self.masks.column[pairs], table.inside):
+            total.index_add_(0, row[vote] * voxels + voxel, weight[vote])
+        return total.view(last - first, voxels)
+
+    def shown(self, table: MaskTable, candidates: slice, voxels: slice) -> Float64[Tensor, "k v"]:
+        """For some candidates and voxels the weight of the votes of photos that show the voxel."""
+        return self.of_photo[candidates] @ table.seen_by[voxels].T.double()
 
 
-def _voted(votes: _Votes, table: MaskTable) -> tuple[Float32[np.ndarray, "k v"], Bool[np.ndarray, "k v"]]:
-    """Per candidate and voxel the weighted share of voting photos that have it inside, of those that show it; and
-    which voxels any voting photo shows."""
-    inside = sparse.csr_matrix(votes.weight @ table.inside).toarray()
-    shown = _photo_weights(votes.weight, table) @ table.seen_by.T.astype(np.float32)
-    return inside / np.maximum(shown, 1e-9), shown > 0
+def _voted(votes: _Votes, table: MaskTable) -> tuple[Bool[Tensor, "k v"], Bool[Tensor, "k v"]]:
+    """Per candidate the voxels that at least half of the voting photos that show them have inside, by weight; and the
+    voxels that any voting photo shows."""
+    ballot = _Ballot.of(votes, table)
+    inside, shown = ballot.inside(table), ballot.shown(table, slice(None), slice(None))
+    return (inside >= SOLID_SHARE * shown) & (inside > 0), shown > 0
 
 
 def _voted_fully(votes: _Votes, table: MaskTable) -> sparse.csr_matrix:
-    """The shares of `_voted` where there are any, on all voxels."""
-    inside = sparse.csr_matrix(votes.weight @ table.inside)
-    inside.sort_indices()
-    of_photo = _photo_weights(votes.weight, table)
-    for group in range(size_of(inside)[0]):
-        row = slice(inside.indptr[group], inside.indptr[group + 1])
-        voting = np.flatnonzero(of_photo[group])
-        shown = table.seen_by[np.ix_(inside.indices[row], voting)] @ of_photo[group, voting]
-        doubt = DOUBT * of_photo[group, voting].mean() if len(voting) else 0.0
-        inside.data[row] = np.minimum(inside.data[row] / np.maximum(shown + doubt, 1e-9), 1.0)
-    inside.data[inside.data < RIM_SHARE] = 0.0
-    inside.eliminate_zeros()
-    return inside
+    """(K, V) float32: the weighted shares of voting photos that have a voxel inside, of those that show it and some
+    doubt, where there are any."""
+    ballot = _Ballot.of(votes, table)
+    candidates, voxels = ballot.masks.shape[0], len(table.seen_by)
+    voting = (ballot.of_photo > 0).sum(dim=1).clamp_min(1)
+    doubt = DOUBT * ballot.of_photo.sum(dim=1) / voting
+    step = max(CELLS_AT_ONCE[table.device.type] // voxels, 1)
+    found = []
+    for first in range(0, candidates, step):
+        some = slice(first, min(first + step, candidates))
+        share = ballot.inside(table, some)
+        for part in column_blocks(step + table.photo_total, table.inside):
+            share[:, part] /= (ballot.shown(table, some, part) + doubt[some, None]).clamp_min_(1)
+        row, voxel = (share >= RIM_SHARE).nonzero().unbind(1)
+        found.append((row + first, voxel, share[row, voxel].clamp_max(1).float()))
+    if not found:
+        return sparse.csr_matrix((candidates, voxels), dtype=np.float32)
+    return on_host(*(torch.cat(part) for part in zip(*found, strict=True)), (candidates, voxels))
 
 
 def _matching(
-    solid: Bool[np.ndarray, "k v"],
-    known: Bool[np.ndarray, "k v"],
-    table: MaskTable,
-    settings: GroupSettings,
+    solid: Bool[Tensor, "k v"], known: Bool[Tensor, "k v"], table: MaskTable, settings: GroupSettings
 ) -> _Votes:
-    """Of each photo the mask that fits a candidate best, where it fits.
+    """Of each photo the mask that fits a candidate best, where it fits: by the IoU on the voxels that both know.
 
     Args:
         solid: the voxels of each candidate.
@@ -202,61 +259,39 @@ def _matching(
         table: masks on the same voxels.
         settings: from when on a mask fits.
     """
-    fits = [
-        _fit_of_block(solid[first : first + ROWS_AT_ONCE], known[first : first + ROWS_AT_ONCE], table, settings)
-        for first in range(0, len(solid), ROWS_AT_ONCE)
-    ]
-    if not fits:
-        none = sparse.csr_matrix((0, len(table)), dtype=np.float32)
-        return _Votes(none, none)
-    fit = sparse.csr_matrix(sparse.vstack(fits, format="csr"))
+    sets = Incidence.of_dense(solid)
+    visible = visible_sizes(sets, table)
+    enough = (visible >= settings.min_visible * visible.amax(dim=1, keepdim=True)) & (visible > 0)
+    shared = shared_sums(sets, table.inside, table.weight)
+    # A mask's voxels that are known are no fewer than those that are shared, so most masks cannot fit.
+    could = 0.999 * settings.match_iou * visible.masked_fill(~enough, torch.inf)[:, table.photo]
+    candidate, mask = ((shared > 0) & (shared >= could)).nonzero().unbind(1)
+    common = shared[candidate, mask]
+    size = sums_where((candidate, mask), table.inside, known, table.weight)
+    iou = common / (visible[candidate, table.photo[mask]] + size - common).clamp_min(1)
+    fits = (iou >= settings.match_iou).nonzero()[:, 0]
+    candidate, mask, iou = candidate[fits], mask[fits], iou[fits]
+    top = first_best(candidate * table.photo_total + table.photo[mask], iou, len(solid) * table.photo_total)
+    fit = on_host(candidate[top], mask[top], iou[top], (len(solid), len(table)))
     return _Votes(_weighted(fit, table), fit)
 
 
-def _fit_of_block(
-    solid: Bool[np.ndarray, "k v"], known: Bool[np.ndarray, "k v"], table: MaskTable, settings: GroupSettings
-) -> sparse.csr_matrix:
-    """(K, N): the IoU of candidates and masks on the voxels that both know; one mask of a photo, where it fits."""
-    weighted = table.inside.multiply(table.weight).tocsr()
-    sets, unknown = (sparse.csr_matrix(rows, dtype=np.float32) for rows in (solid, ~known))
-    shared = np.asarray((sets @ weighted.T).todense(), dtype=np.float32)
-    size = np.asarray(weighted.sum(axis=1), dtype=np.float32).reshape(-1)
-    known_size = size - np.asarray((unknown @ weighted.T).todense(), dtype=np.float32)
-    visible = visible_sizes(sets, table)
-    enough = (visible >= settings.min_visible * visible.max(axis=1, keepdims=True)) & (visible > 0)
-    iou = shared / np.maximum(visible[:, table.photo] + known_size - shared, 1e-6)
-    iou[(iou < settings.match_iou) | ~enough[:, table.photo]] = 0.0
-    starts = np.flatnonzero(np.diff(table.photo, prepend=-1))
-    row_parts, mask_parts = [], []
-    for first, last in zip(starts, [*starts[1:], len(table)], strict=True):
-        top = iou[:, first:last].argmax(axis=1)
-        row = np.flatnonzero(iou[np.arange(len(iou)), first + top] > 0)
-        row_parts.append(row)
-        mask_parts.append(first + top[row])
-    rows, masks = np.concatenate(row_parts), np.concatenate(mask_parts)
-    return sparse.csr_matrix((iou[rows, masks], (rows, masks)), shape=iou.shape)
-
-
 def _distinct(
-    solid: Bool[np.ndarray, "k v"],
-    known: Bool[np.ndarray, "k v"],
+    solid: Bool[Tensor, "k v"],
+    known: Bool[Tensor, "k v"],
     table: MaskTable,
-    score: Float32[np.ndarray, " k"],
+    score: Float64[np.ndarray, " k"],
     same_iou: float,
-) -> np.ndarray:
+) -> Int64[Tensor, " d"]:
     """Indices of candidates, best score first, without those that are the same as a better one on what both know."""
-    size = solid @ table.weight
     order = np.lexsort((np.arange(len(score)), -score))
-    order = order[size[order] > 0]
-    sets = sparse.csr_matrix(solid[order].astype(np.float32))
-    weighted = sets.multiply(table.weight).tocsr()
-    shared = weighted @ sets.T
-    sure = np.asarray(weighted @ known[order].T.astype(np.float32))  # voxels of one that the other knows of
-    pairs = shared.tocoo()
-    iou = pairs.data / np.maximum(sure[pairs.row, pairs.col] + sure[pairs.col, pairs.row] - pairs.data, 1e-6)
-    same = sparse.csr_matrix((iou >= same_iou, (pairs.row, pairs.col)), shape=shared.shape)
-    same.eliminate_zeros()
-    return order[_greedy(same)]
+    order = order[solid.any(dim=1).cpu().numpy()[order]]
+    ordered = to_device_async(order, table.device, np.int64)
+    sets = Incidence.of_dense(solid[ordered])
+    shared = shared_sums(sets, sets, table.weight)
+    sure = (solid[ordered] * table.weight.double()) @ known[ordered].T.double()  # of one, what the other knows of
+    same = (shared > 0) & (shared / (sure + sure.T - shared).clamp_min(1) >= same_iou)
+    return ordered[to_device_async(_greedy(sparse.csr_matrix(same.cpu().numpy())), table.device, np.int64)]
 
 
 def _greedy(same: sparse.csr_matrix) -> np.ndarray:
@@ -274,14 +309,14 @@ def _supported(
     members: sparse.csr_matrix, votes: _Votes, table: MaskTable, settings: GroupSettings, min_photos: int
 ) -> Groups:
     """The candidates that enough photos have a mask of, best first, with their parents."""
-    solid = sparse.csr_matrix((members.data >= SOLID_SHARE, members.indices, members.indptr), members.shape)
-    visible = visible_sizes(sparse.csr_matrix(solid.astype(np.float32)), table)
-    shown = visible >= 2 * settings.min_visible * np.maximum(visible.max(axis=1, keepdims=True), 1e-6)
-    voting = _photo_weights(votes.weight, table) > 0
+    solid = solid_part(members)
+    visible = visible_sizes(Incidence.of_csr(solid, table.device), table).cpu().numpy()
+    shown = visible >= 2 * settings.min_visible * np.maximum(visible.max(axis=1, keepdims=True), 1)
+    voting = _Ballot.of(votes, table).of_photo.cpu().numpy() > 0
     photo_count = voting.sum(axis=1)
     visible_count = (shown | voting).sum(axis=1)
     support = (photo_count / np.maximum(visible_count, 1)).astype(np.float32)
-    size = np.asarray(solid.sum(axis=1)).reshape(-1)
+    size = np.diff(solid.indptr)
     enough = (photo_count >= min_photos) & (support >= settings.min_support) & (size >= settings.min_voxels)
     order = np.lexsort((np.arange(len(size)), -size, -support, -photo_count))
     order = order[enough[order]]

@@ -1,40 +1,34 @@
 """What groups look like: the mean of the image embeddings of the masks that show them."""
 
-from collections.abc import Sequence
-
 import numpy as np
-from jaxtyping import Float16, Float32
+import torch
+from jaxtyping import Float16
 
-from langfield.groups.base import Groups, PhotoVoxels, solid_part
+from langfield.groups.agreement import ONE, MaskTable, visible_sizes
+from langfield.groups.base import Groups
+from langfield.groups.incidence import Incidence, shared_sums
 
 _MIN_IOU = 0.5  # of a mask with what its photo shows of a group: below, the mask is of something else
 
 
 def mean_group_embeddings(
-    photos: Sequence[PhotoVoxels], groups: Groups, embeddings: Sequence[Float16[np.ndarray, "_m d"]]
+    table: MaskTable, groups: Groups, embeddings: Float16[np.ndarray, "n d"]
 ) -> Float16[np.ndarray, "g d"]:
     """Unit embeddings of G groups, 0 for a group that no mask is of.
 
     A mask counts for a group by its intersection over union with what its photo shows of the group, above a half, and
-    by the share of the group that the photo shows. Cost: a sparse product of a photo's masks and the groups, each.
+    by the share of the group that the photo shows. Cost: for each voxel of each mask the groups that hold it.
 
     Args:
-        photos: masks as sets of the V voxels of a surface.
-        embeddings: of each photo's M masks, (M, D).
+        table: masks as sets of the V voxels of a surface.
+        embeddings: of the N masks.
     """
-    members = groups.solid()
-    whole = np.maximum(np.diff(members.indptr), 1)
-    total = np.zeros((len(groups.parent), embeddings[0].shape[1] if embeddings else 0), np.float32)
-    for photo, of_masks in zip(photos, embeddings, strict=True):
-        masks = solid_part(photo.masks)
-        shown = members @ photo.seen.astype(np.float32)
-        common = (members @ masks.T).toarray()
-        union = shown[:, None] + np.diff(masks.indptr)[None, :] - common
-        iou = common / np.maximum(union, 1)
-        weight = np.clip((iou - _MIN_IOU) / (1 - _MIN_IOU), 0, None) * (shown / whole)[:, None]
-        total += weight.astype(np.float32) @ of_masks.astype(np.float32)
-    return _unit(total)
-
-
-def _unit(rows: Float32[np.ndarray, "g d"]) -> Float16[np.ndarray, "g d"]:
-    return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)).astype(np.float16)
+    members = Incidence.of_csr(groups.solid(), table.device)
+    shown = visible_sizes(members, table) / ONE
+    shown_of_mask = shown[:, table.photo].T
+    common = shared_sums(table.inside, members)
+    union = shown_of_mask + table.inside.sizes[:, None] - common
+    weight = ((common / union.clamp_min(1) - _MIN_IOU) / (1 - _MIN_IOU)).clamp_min(0)
+    weight = weight * (shown_of_mask / members.sizes.clamp_min(1))
+    total = weight.T @ torch.from_numpy(embeddings.astype(np.float64)).to(table.device)
+    return (total / total.norm(dim=1, keepdim=True).clamp_min(1e-9)).half().cpu().numpy()

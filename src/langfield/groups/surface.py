@@ -15,9 +15,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from langfield.core.voxels import voxel_keys
+from langfield.groups.incidence import distinct_numbers, sorted_numbers
 
 _KEY_BITS = 18  # of a voxel's index along each axis; the octave of its side takes 8 more
 _MIN_PHOTOS = 2  # what one photo alone shows may not be there
+_PARTS = 2**30  # of a voxel's side, in which places within it are counted
 _CORNERS = torch.tensor([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)])
 
 
@@ -168,33 +170,54 @@ class GroupSurface:
 
 
 class SurfaceSums:
-    """Collects what photos show in each voxel, photo by photo. Memory: the voxels that any photo shows."""
+    """Collects what photos show in each voxel. Memory: the point and the voxel of each pixel of all photos."""
 
     def __init__(self, division: PixelSizedVoxels, device: torch.device | str) -> None:
         self._division = division
-        self._keys = torch.zeros(0, dtype=torch.int64, device=device)
-        self._sums = torch.zeros(0, 5, dtype=torch.float64, device=device)  # x, y, z, points, photos
+        self._device = device
+        self._photos: list[tuple[Int64[Tensor, " _n"], Float[Tensor, "_n 3"]]] = []  # keys, −1 for none, and points
 
     def add(self, points_scene: Float[Tensor, "n 3"], shown: Bool[Tensor, " n"]) -> Int64[Tensor, " n"]:
-        """Add one photo's points; returns the key of each one's voxel, −1 for those that are not `shown`."""
-        keys = torch.full((len(points_scene),), -1, dtype=torch.int64, device=points_scene.device)
-        points = points_scene[shown]
-        keys[shown] = self._division.keys(points)
-        unique, voxel, count = keys[shown].unique(return_inverse=True, return_counts=True)
-        sums = torch.zeros(len(unique), 5, dtype=torch.float64, device=points.device)
-        sums[:, :3].index_add_(0, voxel, points.double())
-        sums[:, 3], sums[:, 4] = count, 1
-        self._keys, place = torch.cat([self._keys, unique]).unique(return_inverse=True)
-        together = torch.zeros(len(self._keys), 5, dtype=torch.float64, device=points.device)
-        self._sums = together.index_add_(0, place, torch.cat([self._sums, sums]))
+        """Add one photo's points; returns the key of each one's voxel, −1 for those that are not `shown`. Nothing
+        waits for the device."""
+        points = torch.where(shown[:, None], points_scene, 0)
+        keys = torch.where(shown, self._division.keys(points), -1)
+        self._photos.append((keys, points))
         return keys
 
     def surface(self) -> GroupSurface:
         """The voxels that at least two photos show; those of one, if all are such."""
-        kept = self._sums[:, 4] >= _MIN_PHOTOS
-        if not bool(kept.any()):
-            kept = torch.ones_like(kept)
-        sums = self._sums[kept]
-        centres = (sums[:, :3] / sums[:, 3:4]).float()
-        keys = self._keys[kept]
-        return GroupSurface(self._division, keys, centres, torch.exp2(((keys >> (3 * _KEY_BITS)) - 128).float()))
+        return self.observed()[0]
+
+    def observed(self) -> tuple[GroupSurface, list[Int64[Tensor, " _n"]]]:
+        """The surface, and of each photo the voxel that each point is in, −1 for those in none.
+
+        Means are of whole numbers, fractions of a voxel's side, so that they are the same on every device.
+        """
+        empty = torch.zeros(0, dtype=torch.int64, device=self._device)
+        of_photos = [distinct_numbers(keys) for keys, _ in self._photos]
+        every = torch.cat([keys[keys >= 0] for keys in of_photos] or [empty])
+        keys, photos = sorted_numbers(every).unique_consecutive(return_counts=True)
+        if bool((photos >= _MIN_PHOTOS).any()):
+            keys = keys[photos >= _MIN_PHOTOS]
+        octave, cell = _octave_and_cell(keys)
+        sides, cells = torch.exp2(octave.float()), cell.float()
+        bare = GroupSurface(self._division, keys, cells, sides)
+        voxels = [bare.find(own) for own, _ in self._photos]
+        sums = torch.zeros(len(keys) + 1, 4, dtype=torch.int64, device=self._device)  # the last is of no voxel
+        for voxel, (_, points) in zip(voxels, self._photos, strict=True):
+            if len(keys):
+                place = points / sides[voxel, None] - cells[voxel]  # exact: sides are powers of two
+                whole = (place.clamp(0, 1) * _PARTS).long()
+                row = torch.cat([whole, torch.ones_like(whole[:, :1])], dim=1)
+                sums.index_add_(0, torch.where(voxel >= 0, voxel, len(keys)), row)
+        mean = sums[:-1, :3].double() / (_PARTS * sums[:-1, 3:])
+        centres = ((cell + mean) * sides[:, None].double()).float()
+        return GroupSurface(self._division, keys, centres, sides), voxels
+
+
+def _octave_and_cell(keys: Int64[Tensor, " n"]) -> tuple[Int64[Tensor, " n"], Int64[Tensor, "n 3"]]:
+    """The inverse of `_keys`."""
+    half = 2 ** (_KEY_BITS - 1)
+    cell = torch.stack([(keys >> (bits * _KEY_BITS)) % (2 * half) - half for bits in (2, 1, 0)], dim=1)
+    return (keys >> (3 * _KEY_BITS)) - 128, cell

@@ -2,11 +2,14 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.devices import to_device_async
+
+# Of depth, between neighbours: at such a pixel two surfaces meet, and its depth may lie between them.
+_MAX_RELATIVE_JUMP = 0.1
 
 
 def distance_and_points(
@@ -41,3 +44,19 @@ def _of_pinhole(depth_scene: Float[Tensor, "h w"], camera: Camera) -> tuple[Floa
     towards = x[:, None] * right + (y[:, None] * down + forward)[:, None]
     points = torch.addcmul(eye, towards, depth_scene[..., None])
     return distance.reshape(-1), points.reshape(-1, 3)
+
+
+def shows_one_surface(depth: Float[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
+    """Pixels with a finite positive depth that differs by less than a tenth from that of each of their 4 neighbours.
+
+    Nothing waits for the device.
+    """
+    kept = depth.isfinite() & (depth > 0)
+    z = torch.where(kept, depth, 0)
+    for axis in (0, 1):
+        count = z.shape[axis] - 1
+        near, far = z.narrow(axis, 0, count), z.narrow(axis, 1, count)
+        even = (near - far).abs() <= _MAX_RELATIVE_JUMP * torch.minimum(near, far)
+        kept.narrow(axis, 0, count).logical_and_(even)
+        kept.narrow(axis, 1, count).logical_and_(even)
+    return kept

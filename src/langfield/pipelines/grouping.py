@@ -15,25 +15,27 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
+from langfield.core.devices import to_device_async
 from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.sampling import subsample_evenly
 from langfield.core.threads import RAYS_PER_THREAD_RENDERED, torch_threads
 from langfield.data.views import Scene
 from langfield.encoders.registry import load_masks
 from langfield.features.mask_bank import MaskBank, build_masks
-from langfield.groups.base import PhotoVoxels
-from langfield.groups.consensus import GroupSettings, find_groups
-from langfield.groups.counts import count_mask_voxels
+from langfield.groups.agreement import MaskTable
+from langfield.groups.base import SOLID_SHARE
+from langfield.groups.consensus import GroupSettings, groups_of_masks
+from langfield.groups.counts import mask_shares
 from langfield.groups.embeddings import mean_group_embeddings
+from langfield.groups.incidence import Incidence
 from langfield.groups.pieces import without_specks
 from langfield.groups.scene_groups import SceneGroups
 from langfield.groups.surface import GroupSurface, PixelSizedVoxels, SurfaceSums
 from langfield.models.base import Model
-from langfield.models.geometry import distance_and_points
+from langfield.models.geometry import distance_and_points, shows_one_surface
 from langfield.pipelines.stages import Log, Stopwatch
 from langfield.query.index.consistency import consistent
 from langfield.query.session import Session
-from langfield.query.surface_points import on_one_surface
 from langfield.runs.directory import load_run, lock_run, save_groups
 
 MAX_PHOTOS = 200  # evenly spread over the training photos
@@ -97,27 +99,43 @@ def find_scene_groups(
 ) -> SceneGroups:
     """Groups of the surface that a trained model shows to the photos of `masks`.
 
-    Cost: a depth map of each photo, at most 640 pixels wide, and what `find_groups` costs. Memory: the voxel of each
-    pixel of all these depth maps.
+    Cost: a depth map of each photo, at most 640 pixels wide, and what `find_groups` costs. Memory: the point and the
+    voxel of each pixel of all these depth maps.
 
     Args:
         masks: of photos of the scene.
     """
     cameras = [scene.views[index].camera.moved(scene.scene_from_world) for index in masks.view_indices]
     surface, voxels_of_pixels = observe_surface(model, cameras, progress)
-    photos = []
-    start = time.monotonic()
-    for number, voxel_of_pixel in enumerate(voxels_of_pixels):
-        of_photo = masks[number].dense(voxel_of_pixel.device)
-        shares, seen = count_mask_voxels(at_size(of_photo, voxel_of_pixel.shape), voxel_of_pixel, len(surface))
-        photos.append(PhotoVoxels(shares, seen, masks[number].predicted_iou))
-        progress(ProgressEvent("masks on the surface", number + 1, len(cameras), "photos", time.monotonic() - start))
-    groups = find_groups(photos, settings, progress)
+    table = masks_on_surface(masks, voxels_of_pixels, len(surface), progress)
+    groups = groups_of_masks(table, settings, progress)
     centres, sides = surface.centres_scene.cpu().double().numpy(), surface.sides_scene.cpu().double().numpy()
-    groups = replace(groups, members=without_specks(groups.members, centres, sides))
+    groups = replace(groups, members=without_specks(groups.members, centres, sides, table.device))
     known = [of_photo.embeddings for of_photo in masks if of_photo.embeddings is not None]
-    embeddings = mean_group_embeddings(photos, groups, known) if len(known) == len(photos) else None
+    embeddings = mean_group_embeddings(table, groups, np.concatenate(known)) if len(known) == len(masks) else None
     return SceneGroups(surface, groups, embeddings)
+
+
+def masks_on_surface(
+    masks: MaskBank,
+    voxels_of_pixels: Sequence[Int64[Tensor, "_h _w"]],
+    voxel_count: int,
+    progress: Progress = silent,
+) -> MaskTable:
+    """The masks of photos as sets of a surface's voxels: those of which at least half is inside, as the photo shows it.
+
+    Args:
+        masks: of F photos.
+        voxels_of_pixels: the voxel that each pixel of each photo shows, −1 for none, at any size.
+    """
+    found: list[tuple[Incidence, Bool[Tensor, " v"]]] = []
+    start = time.monotonic()
+    for of_photo, voxel_of_pixel in zip(masks, voxels_of_pixels, strict=True):
+        small = at_size(of_photo.dense(voxel_of_pixel.device), voxel_of_pixel.shape)
+        touched, share, seen = mask_shares(small, voxel_of_pixel, voxel_count)
+        found.append((touched.where(share >= SOLID_SHARE), seen))
+        progress(ProgressEvent("masks on the surface", len(found), len(masks), "photos", time.monotonic() - start))
+    return MaskTable.of_sets(found, np.concatenate([of_photo.predicted_iou for of_photo in masks]))
 
 
 def observe_surface(
@@ -133,7 +151,6 @@ def observe_surface(
     angle = _PIXELS_PER_VOXEL / float(np.median([camera.fy_px for camera in small]))
     centres = np.stack([camera.world_from_camera[:3, 3] for camera in small])
     sums = SurfaceSums(PixelSizedVoxels.seen_from(centres, angle), model.device)
-    keys: list[Int64[Tensor, "_h _w"]] = []
     depths: list[Float[Tensor, "_h _w"]] = []
     start = time.monotonic()
     for number, camera in enumerate(small, start=1):
@@ -141,11 +158,10 @@ def observe_surface(
             depth = model.render(camera, ("depth",)).depth_scene
         assert depth is not None
         _, points = distance_and_points(depth, camera)
-        shown = torch.from_numpy(_shown(depth, camera)).to(points.device).reshape(-1)
-        keys.append(sums.add(points, shown).reshape(depth.shape))
+        sums.add(points, _shown(depth, camera).reshape(-1))
         depths.append(depth)
         progress(ProgressEvent("surface", number, len(small), "photos", time.monotonic() - start))
-    surface = sums.surface()
+    surface, voxels = sums.observed()
     witnesses = subsample_evenly(range(len(small)), _WITNESSES)
     seen = consistent(
         surface.centres_scene,
@@ -156,13 +172,15 @@ def observe_surface(
     )
     if bool(seen.any()):
         surface = surface.subset(seen)
-    return surface, [torch.where(of_photo >= 0, surface.find(of_photo), -1) for of_photo in keys]
+        kept = torch.where(seen, seen.cumsum(0) - 1, -1)
+        voxels = [torch.where(voxel >= 0, kept[voxel], -1) for voxel in voxels]
+    return surface, [voxel.reshape(depth.shape) for voxel, depth in zip(voxels, depths, strict=True)]
 
 
-def _shown(depth: Float[Tensor, "h w"], camera: Camera) -> Bool[np.ndarray, "h w"]:
+def _shown(depth: Float[Tensor, "h w"], camera: Camera) -> Bool[Tensor, "h w"]:
     """Pixels of a camera's depth map that show one surface, within what its lens shows."""
-    shown, valid = on_one_surface(depth.float().cpu().numpy()), camera.valid_pixels()
-    return shown if valid is None else shown & valid
+    shown, valid = shows_one_surface(depth.float()), camera.valid_pixels()
+    return shown if valid is None else shown & to_device_async(valid, depth.device, np.bool_)
 
 
 def at_size(masks: Bool[Tensor, "m h w"], size: Sequence[int]) -> Bool[Tensor, "m r k"]:

@@ -24,12 +24,11 @@ from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.sampling import subsample_evenly
 from langfield.core.transforms import Similarity
 from langfield.core.voxels import KEY_BITS, voxel_keys
+from langfield.models.geometry import shows_one_surface
 from langfield.query.index.consistency import SLACK_PX, consistent
 
 MAX_VIEWS = 100
 SIDE_PX = {"cuda": 640, "cpu": 160}  # longest side of the rendered pictures, by the device that renders them
-# Of depth, between neighbours: at such a pixel two surfaces meet, and its depth may lie between them.
-_MAX_RELATIVE_JUMP = 0.1
 _MIN_VIEWS = 2
 _SEES_PER_LOOK_THROUGH = 4
 _MIN_COVERAGE = 5
@@ -113,16 +112,7 @@ def surface_points(
 
 def on_one_surface(depth: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     """Pixels with a finite positive depth that differs by less than a tenth from that of each of their 4 neighbours."""
-    there = np.isfinite(depth) & (depth > 0)
-    z = np.where(there, depth, 0)
-    kept = there.copy()
-    for axis in (0, 1):
-        near, far = (np.take(z, range(low, z.shape[axis] + low - 1), axis=axis) for low in (0, 1))
-        jumps = np.abs(near - far) > _MAX_RELATIVE_JUMP * np.minimum(near, far)
-        before, after = [(0, 0), (0, 0)], [(0, 0), (0, 0)]
-        before[axis], after[axis] = (1, 0), (0, 1)
-        kept &= ~np.pad(jumps, before) & ~np.pad(jumps, after)
-    return kept
+    return shows_one_surface(torch.from_numpy(depth)).numpy()
 
 
 def backprojected(camera: Camera, depth: Float32[np.ndarray, "h w"]) -> Float64[np.ndarray, "h w 3"]:
