@@ -1,19 +1,34 @@
 """Frames of a camera that moves: what `Session.picture_jpeg` shows of a field's points, or of what a model renders."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from langfield.core.cameras import Camera
+from langfield.core.choices import check_choice
+from langfield.core.errors import UsageError
 from langfield.query.frames import depth_colours, relevancy_over, turbo_colours
 from langfield.query.index.scene_index import PhraseMatch
 from langfield.query.opened_scene import OpenedScene
+from langfield.query.phrase_arguments import one_text
 from langfield.query.pictures import bytes_of_colours
 from langfield.query.point_frames import drawn, smoothed
 
 Layer = Literal["rgb", "depth", "relevancy", "composited"]
+
+
+def checked_frame(layer: str, phrase: str | None, quality: int) -> tuple[str, ...]:
+    """The phrase of a frame, if its layer shows one. UsageError for another layer or quality, and for a phrase that is
+    missing or that the layer does not show."""
+    check_choice("layer", layer, get_args(Layer))
+    if (phrase is None) != (layer in ("rgb", "depth")):
+        given = "takes no phrase" if phrase is not None else 'needs a phrase, such as phrase="mug"'
+        raise UsageError(f"the layer {layer} {given}")
+    if not isinstance(quality, int) or not 1 <= quality <= 100:
+        raise UsageError(f"quality must be a whole number from 1 to 100, found {quality!r}")
+    return () if phrase is None else (one_text(phrase, "phrase"),)
 
 
 def rendered_frame(

@@ -36,7 +36,7 @@ from langfield.query.opened_scene import OpenedScene
 from langfield.query.phrase_arguments import negative_list, one_text, point_list, text_list
 from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.phrase_matcher import PhraseMatcher
-from langfield.query.quick_frames import Layer, points_frame, rendered_frame
+from langfield.query.quick_frames import Layer, checked_frame, points_frame, rendered_frame
 from langfield.query.view_answers import hit_masks_in_view, score_view_as_lerf, score_view_from_index
 from langfield.runs.directory import Run, load_run
 from langfield.runs.info import RunInfo, RunView
@@ -169,13 +169,7 @@ class Session:
 
         Raises UsageError for another layer or quality, and a phrase that is missing or not asked for by the layer.
         """
-        check_choice("layer", layer, get_args(Layer))
-        if (phrase is None) != (layer in ("rgb", "depth")):
-            given = "takes no phrase" if phrase is not None else 'needs a phrase, such as phrase="mug"'
-            raise UsageError(f"the layer {layer} {given}")
-        if not isinstance(quality, int) or not 1 <= quality <= 100:
-            raise UsageError(f"quality must be a whole number from 1 to 100, found {quality!r}")
-        asked = () if phrase is None else (one_text(phrase, "phrase"),)
+        asked = checked_frame(layer, phrase, quality)
         if quick and not self.has_splats:
             matches = self._matcher.match(asked, negative_list(negatives)) if asked else [None]
             frame = points_frame(self._scene, camera, layer, matches[0])
@@ -297,9 +291,9 @@ class Session:
     ) -> Float32[Tensor, "p h w"]:
         """The cheapest relevancy pictures of a camera (world frame), on this session's device: for a viewer.
 
-        A Gaussian is drawn with its highest relevancy over the crop levels, one splat of one number for each phrase:
-        0.6 ms on an H200. Levels are not aggregated and the scene's surface is not used, so `ask_view` may answer
-        otherwise. Runs of other models draw `ViewAnswers.relevancy`.
+        A Gaussian is drawn with its highest relevancy over the crop levels, one splat of one number for each phrase; no
+        camera changes that number, so it is kept for the next one. Levels are not aggregated and the scene's surface is
+        not used, so `ask_view` may answer otherwise. Runs of other models draw `ViewAnswers.relevancy`.
         """
         phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
         asked = self._matcher.prepared(phrases, negatives)
