@@ -114,7 +114,7 @@ def _phrase_figures(
     view = model.view(cameras[0])
     codebook, language = model.language.codebook.float(), model.language
     whole = codebook @ phrases.embeddings.T, codebook @ phrases.negatives.T, language.code, language.share, 10.0
-    seen = *whole[:2], view.code, view.share, 10.0
+    seen = *whole[:2], view.seen.code, view.seen.share, 10.0
     of_all, of_seen = sparse_relevancy(*whole)[0], sparse_relevancy(*seen)[0]
     plain = model.project(cameras[0])
     calls = 10 if device.type == "cuda" else 1
@@ -139,7 +139,7 @@ def _phrase_figures(
         "relevancy_all_ms": clock(lambda: sparse_relevancy(*whole)),
         "relevancy_ms": clock(lambda: sparse_relevancy(*seen)),
         "blend_all_ms": clock(lambda: plain.blend(of_all)),
-        "blend_ms": clock(lambda: view.projection.blend(of_seen)),
+        "blend_ms": clock(lambda: view.seen.projection.blend(of_seen)),
         "fixed_ms": fixed,
         "changing_ms": changing,
         "levels_ms": clock(lambda: view.level_relevancy(never_asked())),
@@ -159,9 +159,9 @@ def _floors(view: SplatView, phrases: int, machine: dict) -> dict[str, float | s
     """The fewest bytes of a known phrase's picture by a known camera (codes, shares and shapes of what it sees read
     once, the picture written once), and the arithmetic of the pairs' alphas, were none left out. The larger bounds it.
     """
-    projected = view.projection.undistorted
+    projected = view.seen.projection.undistorted
     pixels = view.camera.width_px * view.camera.height_px
-    language = view.code.nbytes + view.share.nbytes
+    language = view.seen.code.nbytes + view.seen.share.nbytes
     moved = language + projected.count * 24 + 4 * projected.pairs + 4 * pixels * phrases
     found: dict[str, float | str] = {"floor_bytes": float(moved), "floor_ms": moved / machine["copy_bytes_per_ms"]}
     rate = next((rate for name, rate in _HARDWARE.items() if name in str(machine["device"])), None)

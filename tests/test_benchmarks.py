@@ -475,3 +475,33 @@ def test_mask_crops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for other in others:
         torch.testing.assert_close(other[..., 4:-4, 4:-4], sharp[..., 4:-4, 4:-4])
         assert (other[..., 0, :] - sharp[..., 0, :]).abs().max() > 0.1
+
+
+def test_a_moving_camera(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Each public call is timed and profiled, with cameras that all differ and look at the scene."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import moving_camera  # pyright: ignore[reportMissingImports]
+
+    asked = session()
+    seen: list[bytes] = []
+    picture = asked.picture
+
+    def looked(camera: Camera):
+        seen.append(camera.world_from_camera.tobytes())
+        rgb, depth = picture(camera)
+        assert rgb.shape == (36, 48, 3)
+        assert np.isfinite(depth).any()
+        return rgb, depth
+
+    monkeypatch.setattr(asked, "picture", looked)
+    monkeypatch.setattr(moving_camera.Session, "open", lambda path, device: asked)
+    arguments = ["run", "--size", "48x36", "--frames", "2", "--phrase", "thing", "--profile", "--device", "cpu"]
+    calls = ["--calls", "picture", "quick_relevancy", "query, a new phrase"]
+    monkeypatch.setattr(sys, "argv", ["moving_camera.py", *arguments, *calls])
+    moving_camera.main()
+    assert len(set(seen)) == len(seen) > 4
+    told = capsys.readouterr().out
+    for call in ("picture", "quick_relevancy", "query, a new phrase"):
+        assert f"\n| {call} | " in told
+        assert f"## {call}, a frame" in told
+    assert "picture_jpeg" not in told

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from langfield.pipelines.opening import open_run as open
     from langfield.pipelines.run_making import TrainReport
     from langfield.pipelines.train import train
-    from langfield.query.answers import Answer, Box, Hit, OrientedBox, ViewAnswers
+    from langfield.query.answers import Answer, Box, Hit, OrientedBox, ViewAnswers, ViewTensors
     from langfield.query.objects import GroupShape, SceneObject
     from langfield.query.session import Session
     from langfield.runs.info import RunInfo, RunView
@@ -75,6 +75,7 @@ _HOMES = {
     "TrainReport": "pipelines.run_making",
     "TrainingRecipe": "models.presets",
     "ViewAnswers": "query.answers",
+    "ViewTensors": "query.answers",
     "bake": "pipelines.bake",
     "coco_document": "export.answers",
     "evaluate": "pipelines.measure",
@@ -115,6 +116,7 @@ __all__ = [
     "TrainReport",
     "TrainingRecipe",
     "ViewAnswers",
+    "ViewTensors",
     "bake",
     "coco_document",
     "evaluate",

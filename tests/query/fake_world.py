@@ -13,7 +13,7 @@ import torch
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.observed_scales import ObservedScales
-from langfield.models.base import AskableView, Model, Rendered
+from langfield.models.base import Model, Rendered, RenderedView
 from langfield.models.batches import ParamGroup
 from langfield.models.config import ModelConfig, ModelContext
 from langfield.models.geometry import distance_and_points
@@ -103,7 +103,7 @@ class WallPixels:
 
 
 @dataclass(frozen=True)
-class WallView(AskableView):
+class WallView(RenderedView):
     """A camera that looks at the wall."""
 
     wall: Wall

@@ -33,7 +33,7 @@ print(json.dumps({code: said(code) for code in json.load(sys.stdin)}))
 """
 OF_A_CAMERA = ["picture({})", "head_picture({}, 'dense')", "ask_view({}, ['thing'])", "hit_masks({}, 'thing')"]
 OF_A_CAMERA += ["level_maps({}, ['thing'])", "level_maps({}, ['thing'], raw=True)", "quick_relevancy({}, ['thing'])"]
-OF_A_CAMERA += ["point_at({}, (3, 3))"]
+OF_A_CAMERA += ["point_at({}, (3, 3))", "picture_tensors({})", "picture_jpeg({})"]
 CAMERAS = {
     "view": "must be a langfield.Camera, found RunView: give its .camera",
     "np.eye(4)": "must be a langfield.Camera, found ndarray: make one by Camera.looking_at",
@@ -107,6 +107,12 @@ REFUSED: dict[str, str] = {
 REFUSED |= {
     "langfield.bake('run', 'out', phrases='mug')": PHRASES["'mug'"],
     "run.head_picture(camera, ['dense'])": "head must be one text",
+    "run.picture_jpeg(camera, layer='heat')": "layer",
+    "run.picture_jpeg(camera, layer='relevancy')": "the layer relevancy needs a phrase",
+    "run.picture_jpeg(camera, phrase='thing')": "the layer rgb takes no phrase",
+    "run.picture_jpeg(camera, layer='composited', phrase=['thing'])": "phrase must be one text",
+    "run.picture_jpeg(camera, quality=0)": "quality must be a whole number from 1 to 100, found 0",
+    "run.picture_jpeg(camera, quality='90')": "quality must be a whole number from 1 to 100",
     "grouped.group_elements('0')": "has no group 0; the numbers of its groups are 0 to 2",
     "grouped.group_masks(camera, [0, 1.0])": "has no group 1.0",
     "grouped.segment('here')": "points_world must be points (N, 3), such as [[0.1, 0.2, 0.05]], found str here",

@@ -17,7 +17,7 @@ def test_a_ramp_over_the_scene_is_a_ramp_over_the_picture(width: int, height: in
     interpolator = VoxelInterpolator.for_view(made.model.view(camera), made._scene.index().voxels)
     stride = interpolator.stride
     x = interpolator.view.points_scene[:, 0].reshape(height, width)
-    of_raster = x.reshape(-1)[interpolator.pixels].double().numpy()[:, None]
+    of_raster = x.reshape(-1)[interpolator.pixels].double()[:, None]
     inside = np.s_[stride : height - stride, stride : width - stride]
     torch.testing.assert_close(interpolator.upsampled(of_raster)[0][inside], x[inside], rtol=0, atol=1e-4)
 

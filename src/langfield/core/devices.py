@@ -38,3 +38,19 @@ def to_device_async(
     """
     host = torch.from_numpy(numbers.astype(dtype))
     return host.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else host.to(device)
+
+
+def to_host(*tensors: Shaped[Tensor, "..."]) -> tuple[np.ndarray, ...]:
+    """Arrays of some tensors' values. Waits for the device once; tensors of a CPU are not copied.
+
+    Copies from a GPU go straight into page-locked memory, which torch keeps for the next arrays when these are dropped:
+    a picture costs no new pages, and arrives several times as fast as in memory that is not locked.
+    """
+    if not any(tensor.is_cuda for tensor in tensors):
+        return tuple(tensor.detach().numpy() for tensor in tensors)
+    hosts = []
+    for tensor in tensors:
+        host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+        hosts.append(host.copy_(tensor.detach(), non_blocking=True))
+    torch.cuda.current_stream(next(tensor.device for tensor in tensors if tensor.is_cuda)).synchronize()
+    return tuple(host.numpy() for host in hosts)

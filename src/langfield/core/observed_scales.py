@@ -5,6 +5,7 @@ scale that no crop had at a place, the field extrapolates. Questions and convers
 the heights that the pyramid's crops have there.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 CROP_LEVELS = 8  # sizes of crops that a field is asked at
 _POINTS_AT_ONCE = 2**16
+Median = Callable[[Tensor, Tensor], Tensor]  # of the distances from points (N, 3) to places (C, 3)
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,22 @@ class ObservedScales:
         angles = torch.linspace(smallest, largest, CROP_LEVELS, device=camera_centres.device)
         return cls(angles, camera_centres)
 
-    def typical_distance(self, points_scene: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+    def typical_distance(self, points_scene: Float[Tensor, "n 3"], median: Median | None = None) -> Float[Tensor, " n"]:
         """The median distance (scene units) from each of N points to the C camera centres.
 
         A point that is not finite (a pixel that shows nothing) gets the largest distance of the others, at least 1.
         Cost: N · C distances, 2¹⁶ points at a time.
+
+        Args:
+            median: how the median is worked out, for whole pictures (`langfield.ops.median_distance`); None for torch.
         """
         if not len(points_scene):
             return points_scene.new_zeros(0)
-        finite = torch.where(points_scene.isfinite(), points_scene, torch.zeros_like(points_scene))
-        parts = [torch.cdist(part, self.camera_centres).median(dim=-1).values for part in finite.split(_POINTS_AT_ONCE)]
-        distance = torch.cat(parts)
+        finite = torch.where(points_scene.isfinite(), points_scene, 0)
+        distance = (median or _median_distance)(finite, self.camera_centres)
         known = points_scene.isfinite().all(dim=-1)
         return torch.where(known, distance, torch.where(known, distance, 0).amax().clamp_min(1.0))
+
+
+def _median_distance(points: Float[Tensor, "n 3"], places: Float[Tensor, "c 3"]) -> Float[Tensor, " n"]:
+    return torch.cat([torch.cdist(part, places).median(dim=-1).values for part in points.split(_POINTS_AT_ONCE)])

@@ -79,11 +79,11 @@ class AskedPixels(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class AskableView(ABC):
-    """One camera of a model, rendered once, to be asked for phrases at any pixels and scales.
+    """One camera of a model, to be asked for phrases at any pixels and scales.
 
-    Phrases must be prepared (`Model.prepare_phrases`). Pixels are counted row by row from the top left one.
+    Phrases must be prepared (`Model.prepare_phrases`). Pixels are counted row by row from the top left one. What is
+    rendered may be rendered when it is first read, and is then kept: a `RenderedView` has all of it from the start.
 
     Attributes:
         camera: in the scene frame.
@@ -145,6 +145,16 @@ class AskableView(ABC):
         """Unit affinity features of some pixels (by increasing index), each at its own scale, see
         `Model.affinity_features`; None where the model has none."""
         return None
+
+
+@dataclass(frozen=True)
+class RenderedView(AskableView):
+    """A view that is rendered whole before it is asked: see `AskableView`."""
+
+    camera: Camera
+    rendered: Rendered
+    distance_scene: Float[Tensor, " r"]
+    points_scene: Float[Tensor, "r 3"]
 
 
 # -- the model itself ------------------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """Depth maps as points in space."""
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.devices import to_device_async
 
 # Of depth, between neighbours: at such a pixel two surfaces meet, and its depth may lie between them.
 _MAX_RELATIVE_JUMP = 0.1
@@ -17,12 +19,31 @@ def distance_and_points(
 
     Neither is finite where the z-depth is infinite.
     """
+    if camera.is_pinhole:
+        return _of_pinhole(depth_scene, camera)
     pixels = camera.pixel_centres(depth_scene.device).reshape(-1, 2)
     rays = Cameras.from_list([camera], depth_scene.device).rays(
         torch.zeros(len(pixels), dtype=torch.int64, device=depth_scene.device), pixels
     )
     distance = depth_scene.reshape(-1) / rays.z_per_distance
     return distance, rays.origins + rays.directions * distance[:, None]
+
+
+def _of_pinhole(depth_scene: Float[Tensor, "h w"], camera: Camera) -> tuple[Float[Tensor, " r"], Float[Tensor, "r 3"]]:
+    """`distance_and_points` without a pose and a lens for each pixel. Does not wait for the device."""
+    pose = to_device_async(np.ascontiguousarray(camera.frame_from_camera[:3]), depth_scene.device)
+    right, down, forward, eye = pose.unbind(dim=1)
+    x, y = (
+        (torch.arange(side, device=depth_scene.device, dtype=torch.float32) + 0.5 - centre) / focal
+        for side, centre, focal in (
+            (camera.width_px, camera.cx_px, camera.fx_px),
+            (camera.height_px, camera.cy_px, camera.fy_px),
+        )
+    )
+    distance = depth_scene * (x.square() + y.square()[:, None] + 1).sqrt()
+    towards = x[:, None] * right + (y[:, None] * down + forward)[:, None]
+    points = torch.addcmul(eye, towards, depth_scene[..., None])
+    return distance.reshape(-1), points.reshape(-1, 3)
 
 
 def shows_one_surface(depth: Float[Tensor, "h w"]) -> Bool[Tensor, "h w"]:

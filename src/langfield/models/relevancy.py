@@ -1,6 +1,7 @@
 """Relevancy: how much better an embedding fits a phrase than general negatives (LERF, Kerr et al. 2023, §3.5)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -39,6 +40,8 @@ class EncodedPhrases:
         temperature: τ, of the encoder's card.
         code_relevancy: (C, P) relevancy of each of a model's C codes, set by `Model.prepare_phrases`; None for models
             that do not need it.
+        kept: what views of one model worked out of these phrases that holds for all of its views, by what it is; a
+            dictionary of their own, set by `Model.prepare_phrases`. None where nothing is to be kept.
     """
 
     texts: tuple[str, ...]
@@ -46,6 +49,7 @@ class EncodedPhrases:
     negatives: Float[Tensor, "q d"]
     temperature: float
     code_relevancy: Float[Tensor, "c p"] | None = None
+    kept: dict[Any, Any] | None = field(default=None, repr=False, compare=False)
 
     def with_codes(self, codes: Float[Tensor, "c d"]) -> "EncodedPhrases":
         """The same with `code_relevancy` of the unit embeddings `codes`; 0 for a code that is a zero vector."""

@@ -15,7 +15,12 @@ A question about one picture (`Session.ask_view`):
     crop_levels            relevancy pictures at the scales of the crops that training saw
     scale_search           LERF's own search over 30 scales
     view_answers           the index's relevancy interpolated at a picture's pixels; masks
-    pictures               arrays → colours
+    pictures               arrays → colours; frames, the same on the device, and as JPEG
+
+A frame of a camera that moves (`Session.picture_jpeg`):
+
+    quick_frames           what each layer shows
+    point_frames           a field drawn with points of its surface
 
 A question without words (`Session.objects`, `segment`), of a run with groups of its surface:
 
@@ -24,6 +29,6 @@ A question without words (`Session.objects`, `segment`), of a run with groups of
     objects                names, from a list of nouns
     segmentation           which group a click means
 
-What is asked is an `AskableView` of the run's model: a camera rendered once, asked for any pixel at any scale.
+What is asked is an `AskableView` of the run's model: one camera, asked for any pixel at any scale.
 `opened_scene` makes what several questions need, and keeps it; `session` is the front.
 """

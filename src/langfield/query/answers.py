@@ -1,13 +1,17 @@
 """What a question gets back: plain data, in the world frame and units of the input files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Float32, UInt8
 from scipy.spatial import ConvexHull, QhullError
+from torch import Tensor
 
+from langfield.core.devices import to_host
 from langfield.core.number_text import position_text
 
 REGION_ENDS = 2.0  # percent of a region's points that boxes leave out on either side of each axis
@@ -190,9 +194,28 @@ class Answer:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class ViewTensors:
+    """The arrays of `ViewAnswers`, by the same names, where they were worked out: on a session's device."""
+
+    rgb: UInt8[Tensor, "h w 3"]
+    depth_world: Float32[Tensor, "h w"]
+    relevancy: Float32[Tensor, "p h w"]
+    refined: Float32[Tensor, "p h w"]
+    masks: Bool[Tensor, "p h w"]
+    scale_world: Float32[Tensor, "p h w"]
+    best_xy_px: Float[Tensor, "p 2"]
+    score: Float[Tensor, " p"]
+
+
+_ARRAYS = tuple(each.name for each in fields(ViewTensors))
+
+
 @dataclass(frozen=True)
 class ViewAnswers:
     """P phrases in the picture of one camera of H × W pixels.
+
+    A session's answers stay on its device: `tensors` has them there, and an array is copied when it is first read.
 
     Attributes:
         phrases: what was asked.
@@ -218,6 +241,30 @@ class ViewAnswers:
     best_xy_px: Float[np.ndarray, "p 2"]
     score: Float[np.ndarray, " p"]
     note: str | None = None
+
+    @classmethod
+    def of_tensors(cls, phrases: tuple[str, ...], tensors: ViewTensors, note: str | None = None) -> "ViewAnswers":
+        """Answers whose arrays are on a device, and copied from there when they are first read; a CPU's are arrays
+        at once."""
+        if not tensors.rgb.is_cuda:
+            return cls(phrases, *to_host(*(getattr(tensors, name) for name in _ARRAYS)), note)
+        answers = object.__new__(cls)
+        vars(answers).update(phrases=phrases, tensors=tensors, note=note)
+        return answers
+
+    @cached_property
+    def tensors(self) -> ViewTensors:
+        """The arrays as tensors: on the device of the session that answered, without a copy."""
+        return ViewTensors(**{name: torch.from_numpy(getattr(self, name)) for name in _ARRAYS})
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> np.ndarray:
+            """An array that was not read before."""
+            if name not in _ARRAYS or "tensors" not in vars(self):
+                raise AttributeError(f"{type(self).__name__} has no {name}")
+            (array,) = to_host(getattr(self.tensors, name))
+            return vars(self).setdefault(name, array)
 
 
 def oriented_box(points: Float[np.ndarray, "k 3"], ends: float = REGION_ENDS) -> OrientedBox:
@@ -246,12 +293,11 @@ def upright_box(points: Float[np.ndarray, "k 3"], up: Float[np.ndarray, "3"], en
     north = np.cross(up, east)
     ground = (points - mean)[:: -(-len(points) // _TURNED_POINTS)] @ np.stack([east, north], axis=1)
 
-    def area(angle: float) -> float:
-        cos, sin = np.cos(angle), np.sin(angle)
-        low, high = np.percentile(ground @ np.array([[cos, -sin], [sin, cos]]), (ends, 100 - ends), axis=0)
-        return float(np.prod(high - low))
-
-    angle = min(_edge_angles(ground), key=area)
+    angles = _edge_angles(ground)
+    cos, sin = np.cos(angles), np.sin(angles)
+    turned = np.concatenate([ground @ np.stack([cos, sin]), ground @ np.stack([-sin, cos])], axis=1)
+    low, high = np.percentile(turned, (ends, 100 - ends), axis=0)
+    angle = angles[np.prod((high - low).reshape(2, -1), axis=0).argmin()]
     axes = np.stack([np.cos(angle) * east + np.sin(angle) * north, np.cos(angle) * north - np.sin(angle) * east, up])
     low, high = np.percentile((points - mean) @ axes.T, (ends, 100 - ends), axis=0)
     return _box_along(axes, mean, low, high)

@@ -1,17 +1,20 @@
 """What questions need of a run's scene, made when first needed and kept: views, surface, index, groups."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float, Float32, Float64, UInt8
+from torch import Tensor
 
 from langfield.core.cameras import Camera, checked_camera
+from langfield.core.devices import to_device_async, to_host
 from langfield.core.errors import UsageError
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, silent
+from langfield.core.sampling import subsample_evenly
 from langfield.core.transforms import Similarity
 from langfield.core.up import up_direction
 from langfield.groups.scene_groups import SceneGroups
@@ -20,9 +23,12 @@ from langfield.query.best_views import BestViews
 from langfield.query.group_answers import GroupAnswers
 from langfield.query.group_masks import GroupsInView
 from langfield.query.index.elements_in_voxels import ElementVoxels
-from langfield.query.index.scene_index import PhraseMatch, SceneIndex, build_scene_index
+from langfield.query.index.raster import MAX_RASTER_SIDE
+from langfield.query.index.scene_index import MAX_VIEWS, PhraseMatch, SceneIndex, build_scene_index
+from langfield.query.index.surface_voxels import SurfaceReader
 from langfield.query.phrase_encoder import PhraseEncoder
-from langfield.query.pictures import to_uint8
+from langfield.query.pictures import bytes_of_colours
+from langfield.query.point_frames import ScenePoints
 from langfield.query.surface_points import SIDE_PX, SurfacePoints, surface_points
 from langfield.query.view_answers import VoxelInterpolator
 from langfield.runs.info import RunView
@@ -65,10 +71,12 @@ class OpenedScene:
         self._encoder = encoder
         self.scene_groups = groups
         self._group_answers: GroupAnswers | None = None
-        self._rendered: OrderedDict[str, AskableView] = OrderedDict()
+        self._rendered: OrderedDict[Hashable, AskableView] = OrderedDict()
         self._index: SceneIndex | None = None
+        self._small_pictures: list[tuple[Camera, Rendered]] = []  # that the index was made from, scene frame
         self._interpolator: VoxelInterpolator | None = None
         self._surface: SurfacePoints | None = None
+        self._points_asked: tuple[np.ndarray, float, Tensor] | None = None
 
     # -- views and pictures --------------------------------------------------------------------------------------
 
@@ -86,9 +94,9 @@ class OpenedScene:
         return checked_camera(camera).moved(self.scene_from_world)
 
     def view(self, camera: Camera) -> AskableView:
-        """The rendered view of a camera; the last two are kept for further questions."""
+        """The view of a camera; the last two are kept for further questions."""
         camera = checked_camera(camera)
-        key = str(camera.to_json())
+        key = camera.world_from_camera.tobytes(), camera.optics
         if key not in self._rendered:
             self._rendered[key] = self._render_view(camera)
             while len(self._rendered) > _VIEWS_KEPT:
@@ -101,14 +109,21 @@ class OpenedScene:
 
     def picture(self, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         """Colour, and z-depth in world units (infinite where nothing is)."""
+        rgb, depth = to_host(*self.picture_tensors(camera))
+        return rgb, depth
+
+    def picture_tensors(self, camera: Camera) -> tuple[UInt8[Tensor, "h w 3"], Float32[Tensor, "h w"]]:
+        """`picture` on the device. Of Gaussians the view is kept, for its projection serves all other questions."""
+        if self.has_splats:
+            return self.as_world(self.view(camera).rendered)
         return self.as_world(self.model.render(self.in_scene(camera), ("rgb", "depth")))
 
-    def as_world(self, rendered: Rendered) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
+    def as_world(self, rendered: Rendered) -> tuple[UInt8[Tensor, "h w 3"], Float32[Tensor, "h w"]]:
         """Colour, and z-depth in world units, of what was rendered with both."""
         assert rendered.rgb is not None
         assert rendered.depth_scene is not None
-        depth = rendered.depth_scene.float().cpu().numpy() / np.float32(self.scene_from_world.scale)
-        return to_uint8(rendered.rgb), depth
+        depth = rendered.depth_scene.float() / np.float32(self.scene_from_world.scale).item()
+        return bytes_of_colours(rendered.rgb), depth
 
     @cached_property
     def best_views(self) -> BestViews:
@@ -155,6 +170,10 @@ class OpenedScene:
     def observed_scales(self) -> ObservedScales:
         """The crop scales that training observed, scene frame. UsageError for a run without language."""
         _ = self._encoder.card  # without language no photo was cropped
+        return self._observed_scales
+
+    @cached_property
+    def _observed_scales(self) -> ObservedScales:
         crop_angles = self.model.context.crop_angles
         assert crop_angles is not None
         train = self.train_views()
@@ -167,8 +186,46 @@ class OpenedScene:
         """The surface that phrases are compared with. UsageError for a run without language."""
         if self._index is None:
             cameras = [view.camera for view in self.train_views()]
-            self._index = build_scene_index(cameras, self._render_view, self.observed_scales(), progress)
+
+            def render(camera: Camera) -> AskableView:
+                view = self._render_view(camera)
+                self._small_pictures.append((view.camera, view.rendered))
+                return view
+
+            self._small_pictures.clear()
+            self._index = build_scene_index(cameras, render, self.observed_scales(), progress)
         return self._index
+
+    @cached_property
+    def points(self) -> ScenePoints:
+        """The surface that the index's small pictures show, for quick frames of a field. Without language there is no
+        index, and they are rendered for this."""
+        if self._encoder.has_language and self.model.answers_phrases:
+            self.index()
+        if not self._small_pictures:
+            for view in subsample_evenly(self.train_views(), MAX_VIEWS):
+                camera = self.in_scene(view.camera).fit_within(MAX_RASTER_SIDE)
+                self._small_pictures.append((camera, self.model.render(camera, ("rgb", "depth"))))
+        return ScenePoints.of_pictures(self._small_pictures)
+
+    @cached_property
+    def _points_reader(self) -> SurfaceReader:
+        """Reads the index's voxels at `points`."""
+        return self.index().voxels.read_at(self.points.xyz)
+
+    def points_asked(self, match: PhraseMatch) -> Float[Tensor, "n 2"]:
+        """Refined relevancy of a phrase at each of `points`, and the share of it that is in the phrase's hits; the last
+        phrase's are kept."""
+        question = match.voxel_relevancy, match.min_presence
+        kept = self._points_asked
+        if kept is None or kept[0] is not question[0] or kept[1] != question[1]:
+            of_voxels = np.zeros((len(match.voxel_relevancy), 2))
+            of_voxels[:, 0] = match.voxel_relevancy
+            for region in match.hits:
+                of_voxels[region.voxels, 1] = 1
+            values = self._points_reader(to_device_async(of_voxels, self._device, np.float64))
+            kept = self._points_asked = (*question, values.float())
+        return kept[2]
 
     def interpolator(self, view: AskableView) -> VoxelInterpolator:
         """Interpolates the index's voxels at the pixels of a view; the last view's is kept."""

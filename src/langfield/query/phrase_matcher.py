@@ -1,6 +1,7 @@
 """Phrases against a scene's index: whether each is there (`presence`), and the regions of the surface where."""
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from langfield.core.errors import UsageError
@@ -14,6 +15,8 @@ from langfield.query.presence import MIN_NOUNS, PresenceCalibration, common_noun
 
 PHRASES_AT_ONCE = 128
 _MATCHES_KEPT = 256
+_QUESTIONS_KEPT = 4
+_QUESTION_BYTES = 2**26
 
 
 class PhraseMatcher:
@@ -24,6 +27,7 @@ class PhraseMatcher:
         self._encoder = encoder
         self._calibrations: dict[tuple[str, ...], PresenceCalibration | None] = {}
         self._matches: dict[tuple[str, tuple[str, ...]], PhraseMatch] = {}
+        self._prepared: OrderedDict[Hashable, EncodedPhrases] = OrderedDict()
 
     def encoded(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> EncodedPhrases:
         """Embeddings of phrases and negatives (None: those of the encoder's card).
@@ -32,6 +36,23 @@ class PhraseMatcher:
         """
         self._check(phrases, negatives)
         return self._encoder.encode(phrases, negatives)
+
+    def prepared(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> EncodedPhrases:
+        """`encoded`, prepared for views of the scene's model: the last four questions are kept, with what views worked
+        out of them, if they are not large.
+
+        UsageError as `encoded` raises it.
+        """
+        self._check(phrases, negatives)
+        question = tuple(phrases), self._encoder.negatives(negatives)
+        asked = self._prepared.pop(question, None)
+        if asked is None:
+            asked = self._scene.model.prepare_phrases(self.encoded(phrases, negatives))
+        if asked.code_relevancy is None or asked.code_relevancy.nbytes <= _QUESTION_BYTES:
+            self._prepared[question] = asked
+        while len(self._prepared) > _QUESTIONS_KEPT:
+            self._prepared.popitem(last=False)
+        return asked
 
     def _check(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> None:
         self._encoder.check(phrases, negatives)

@@ -1,11 +1,14 @@
 """Arrays to colours that people see: relevancy, relevancy over the photo, depth."""
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from langfield.core.devices import to_host
+
 # Polynomial fit of the turbo colour map (Mikhailov 2019) by its published coefficients, degree 5, per channel.
-_TURBO = np.array(
+TURBO = np.array(
     [
         [0.13572138, 4.61539260, -42.66032258, 132.13108234, -152.94239396, 59.28637943],
         [0.09140261, 2.19418839, 4.84296658, -14.18503333, 4.27729857, 2.82956604],
@@ -19,13 +22,19 @@ def turbo(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """Values in [0, 1] (clipped) to colours from dark blue over green to dark red."""
     v = np.clip(np.nan_to_num(values), 0, 1).astype(np.float64)
     powers = np.stack([v**i for i in range(6)], axis=-1)
-    return np.round(255 * np.clip(powers @ _TURBO.T, 0, 1)).astype(np.uint8)
+    return np.round(255 * np.clip(powers @ TURBO.T, 0, 1)).astype(np.uint8)
 
 
 def to_uint8(rgb: Tensor | Float[np.ndarray, "*size 3"]) -> UInt8[np.ndarray, "*size 3"]:
     """Colours in [0, 1] to bytes."""
-    array = rgb.detach().cpu().numpy() if isinstance(rgb, Tensor) else rgb
-    return np.round(255 * np.clip(array, 0, 1)).astype(np.uint8)
+    if isinstance(rgb, Tensor):
+        return to_host(bytes_of_colours(rgb))[0]
+    return np.round(255 * np.clip(rgb, 0, 1)).astype(np.uint8)
+
+
+def bytes_of_colours(rgb: Float[Tensor, "*size 3"]) -> UInt8[Tensor, "*size 3"]:
+    """`to_uint8` where the colours are."""
+    return (rgb.detach().clamp(0, 1) * 255).round_().to(torch.uint8)
 
 
 def relevancy_picture(relevancy: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:

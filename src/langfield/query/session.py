@@ -28,13 +28,15 @@ from langfield.groups.scene_groups import SceneGroups
 from langfield.models.base import Model
 from langfield.models.config import ModelContext
 from langfield.models.registry import create_model
-from langfield.query.answers import Answer, ViewAnswers
+from langfield.query.answers import Answer, ViewAnswers, ViewTensors
+from langfield.query.frames import encode_jpeg
 from langfield.query.hit_answers import answer_of, elements_of
 from langfield.query.objects import GroupShape, SceneObject, household_nouns
 from langfield.query.opened_scene import OpenedScene
 from langfield.query.phrase_arguments import negative_list, one_text, point_list, text_list
 from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.phrase_matcher import PhraseMatcher
+from langfield.query.quick_frames import Layer, checked_frame, points_frame, rendered_frame
 from langfield.query.view_answers import hit_masks_in_view, score_view_as_lerf, score_view_from_index
 from langfield.runs.directory import Run, load_run
 from langfield.runs.info import RunInfo, RunView
@@ -138,6 +140,46 @@ class Session:
         return self._scene.picture(camera)
 
     @_in_turn
+    def picture_tensors(self, camera: Camera) -> tuple[UInt8[Tensor, "h w 3"], Float32[Tensor, "h w"]]:
+        """`picture` as tensors on this session's device, where they were rendered."""
+        return self._scene.picture_tensors(camera)
+
+    @_in_turn
+    def picture_jpeg(
+        self,
+        camera: Camera,
+        *,
+        layer: Layer = "rgb",
+        phrase: str | None = None,
+        negatives: Sequence[str] | None = None,
+        quick: bool = False,
+        quality: int = 90,
+    ) -> bytes:
+        """A frame as JPEG, for a moving camera (world frame): coloured and encoded on a GPU, where there is one.
+
+        Args:
+            layer: "rgb"; "depth" (`langfield.query.pictures.depth_picture`); "relevancy" of the phrase, in turbo; or
+                "composited", relevancy over the picture where it is above 0.5. Relevancy is `quick_relevancy`'s.
+            phrase: for "relevancy" and "composited".
+            negatives: phrases to compete with; None takes those of the encoder's card.
+            quick: draw a field by points of its surface, in hundredths of a second on a CPU, as sharp as the 16 small
+                pictures that they are from; relevancy is the refined one then, and composited are the phrase's hits.
+                The first one makes the scene's index. Gaussians are drawn as ever, for they are quick.
+            quality: of the JPEG, 1 to 100.
+
+        Raises UsageError for another layer or quality, and a phrase that is missing or not asked for by the layer.
+        """
+        asked = checked_frame(layer, phrase, quality)
+        if quick and not self.has_splats:
+            matches = self._matcher.match(asked, negative_list(negatives)) if asked else [None]
+            frame = points_frame(self._scene, camera, layer, matches[0])
+        else:
+            frame = rendered_frame(
+                self._scene, camera, layer, lambda: self.quick_relevancy(camera, asked, negatives=negatives)[0]
+            )
+        return encode_jpeg(frame, quality)
+
+    @_in_turn
     def head_picture(self, camera: Camera, head: str) -> Float32[np.ndarray, "h w c"]:
         """What one of the model's heads says of each pixel ("dense", or a head of one's own), seen by a camera of the
         world frame. UsageError for a head that it does not have, or that must be asked at a scale."""
@@ -189,10 +231,10 @@ class Session:
         """
         check_choice("protocol", protocol, get_args(Protocol))
         phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
-        asked = self.model.prepare_phrases(self._matcher.encoded(phrases, negatives))
+        asked = self._matcher.prepared(phrases, negatives)
         view = self._scene.view(camera)
         rgb, depth_world = self._scene.as_world(view.rendered)
-        sees_scene = bool(np.isfinite(depth_world).any())
+        sees_scene = depth_world.isfinite().any()
         if protocol == "lerf":
             scores = score_view_as_lerf(view, asked)
         else:
@@ -200,19 +242,18 @@ class Session:
             interpolator = self._scene.interpolator(view)
             groups = self._scene.groups_in_view(view, matches)
             scores = score_view_from_index(interpolator, asked, matches, self.observed_scales(), groups)
-            sees_scene &= bool(interpolator.near.any())
-        return ViewAnswers(
-            phrases=phrases,
+            sees_scene &= interpolator.reader.near.any()
+        tensors = ViewTensors(
             rgb=rgb,
             depth_world=depth_world,
-            relevancy=scores.relevancy.float().cpu().numpy(),
-            refined=scores.refined.float().cpu().numpy(),
-            masks=scores.masks.cpu().numpy(),
-            scale_world=(scores.scale_scene / self._scene.scene_from_world.scale).float().cpu().numpy(),
-            best_xy_px=scores.best_xy_px.double().cpu().numpy(),
-            score=scores.score.double().cpu().numpy(),
-            note=None if sees_scene else _SEES_NOTHING,
+            relevancy=scores.relevancy.float(),
+            refined=scores.refined.float(),
+            masks=scores.masks,
+            scale_world=(scores.scale_scene / self._scene.scene_from_world.scale).float(),
+            best_xy_px=scores.best_xy_px.double(),
+            score=scores.score.double(),
         )
+        return ViewAnswers.of_tensors(phrases, tensors, None if bool(sees_scene) else _SEES_NOTHING)
 
     @_in_turn
     def hit_masks(
@@ -240,8 +281,8 @@ class Session:
         """
         phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
         if not raw:
-            return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).refined).to(self.device)[None]
-        asked = self.model.prepare_phrases(self._matcher.encoded(phrases, negatives))
+            return self.ask_view(camera, phrases, negatives=negatives).tensors.refined[None]
+        asked = self._matcher.prepared(phrases, negatives)
         return self._scene.view(camera).crop_level_relevancy(asked, self.observed_scales())
 
     @_in_turn
@@ -250,16 +291,16 @@ class Session:
     ) -> Float32[Tensor, "p h w"]:
         """The cheapest relevancy pictures of a camera (world frame), on this session's device: for a viewer.
 
-        A Gaussian is drawn with its highest relevancy over the crop levels, one splat of one number for each phrase:
-        0.6 ms on an H200. Levels are not aggregated and the scene's surface is not used, so `ask_view` may answer
-        otherwise. Runs of other models draw `ViewAnswers.relevancy`.
+        A Gaussian is drawn with its highest relevancy over the crop levels, one splat of one number for each phrase; no
+        camera changes that number, so it is kept for the next one. Levels are not aggregated and the scene's surface is
+        not used, so `ask_view` may answer otherwise. Runs of other models draw `ViewAnswers.relevancy`.
         """
         phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
-        asked = self.model.prepare_phrases(self._matcher.encoded(phrases, negatives))
+        asked = self._matcher.prepared(phrases, negatives)
         quick = self._scene.view(camera).quick_relevancy(asked)
         if quick is not None:
             return quick
-        return torch.from_numpy(self.ask_view(camera, phrases, negatives=negatives).relevancy).to(self.device)
+        return self.ask_view(camera, phrases, negatives=negatives).tensors.relevancy
 
     # -- places --------------------------------------------------------------------------------------------------
 

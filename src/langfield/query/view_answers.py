@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
-from scipy.sparse import csr_array
 from torch import Tensor
 
+from langfield.core.devices import to_device_async
 from langfield.core.observed_scales import ObservedScales
 from langfield.groups.base import SOLID_SHARE
 from langfield.models.base import AskableView
@@ -16,8 +16,9 @@ from langfield.models.relevancy import EncodedPhrases
 from langfield.query.crop_levels import relevancy_at_crop_levels
 from langfield.query.group_masks import GroupsInView
 from langfield.query.index.raster import at_every_pixel, raster_pixels, raster_stride
+from langfield.query.index.regions import Region
 from langfield.query.index.scene_index import PhraseMatch
-from langfield.query.index.surface_voxels import SurfaceVoxels
+from langfield.query.index.surface_voxels import SurfaceReader, SurfaceVoxels
 from langfield.query.scale_search import lerf_scales, relevancy_at_scales, search_scales_coarse_to_fine
 
 _DECISION = 0.5
@@ -65,13 +66,14 @@ def score_view_from_index(
             the picture shows is answered by a pixel of it.
     """
     view, voxels, device = interpolator.view, interpolator.voxels, interpolator.view.distance_scene.device
-    level = torch.tensor([match.crop_level for match in matches], dtype=torch.int64, device=device)
+    level = torch.tensor([match.crop_level for match in matches], dtype=torch.int64)
     relevancy, scale = relevancy_at_crop_levels(view, phrases, scales, level)
-    values = np.stack([match.voxel_relevancy for match in matches], axis=1)
-    elsewhere = np.median(values, axis=0) if len(voxels) else np.zeros(len(matches))
-    refined = np.where(interpolator.near[:, None], interpolator.matrix @ values, elsewhere)
-    masks = interpolator.upsampled(interpolator.matrix @ _membership(matches, len(voxels))) > _DECISION
-    at_cells, maps = torch.from_numpy(refined.astype(np.float32)).to(device), interpolator.upsampled(refined)
+    reader = interpolator.reader
+    of_voxels = np.stack([match.voxel_relevancy for match in matches], axis=1)
+    values = to_device_async(of_voxels, device, np.float64)
+    refined = torch.where(reader.near[:, None], reader(values), _medians(values))
+    masks = interpolator.upsampled(reader(_membership(matches, len(voxels), device))) > _DECISION
+    at_cells, maps = refined.float(), interpolator.upsampled(refined)
     for number, match in enumerate(matches):
         if groups is not None and any(region.group is not None for region in match.hits):
             of_hits = hit_masks_in_view(interpolator, match, groups)
@@ -109,10 +111,8 @@ def hit_masks_in_view(
     if not match.hits:
         return torch.zeros((0, *size), dtype=torch.bool, device=view.distance_scene.device)
     regions = [region for region in match.hits if region.group is None]
-    member = np.zeros((len(voxels), len(regions)))
-    for number, region in enumerate(regions):
-        member[region.voxels, number] = 1
-    of_regions = iter(interpolator.upsampled(interpolator.matrix @ member))
+    member = _indicators([[region] for region in regions], len(voxels), view.distance_scene.device)
+    of_regions = iter(interpolator.upsampled(interpolator.reader(member)))
     shares = []
     for region in match.hits:
         if region.group is None:
@@ -120,7 +120,7 @@ def hit_masks_in_view(
         else:
             assert groups is not None, "this hit is a group: its mask needs the scene's groups"
             shares.append(groups.shares(region.group))
-    in_regions = interpolator.upsampled(interpolator.matrix @ member.sum(axis=1, keepdims=True))[0] > _DECISION
+    in_regions = interpolator.upsampled(interpolator.reader(member.sum(dim=1, keepdim=True)))[0] > _DECISION
     grouped = [share for share, region in zip(shares, match.hits, strict=True) if region.group is not None]
     mask = torch.stack([in_regions, *(share >= SOLID_SHARE for share in grouped)]).any(dim=0)
     largest = torch.stack(shares).argmax(dim=0)
@@ -139,8 +139,7 @@ class VoxelInterpolator:
         pixels: (N,) flat index of each raster cell's pixel.
         shape: the raster's rows and columns.
         stride: distance of its pixels, both ways.
-        matrix: (N, V) interpolates voxels' values at the raster's points (`SurfaceVoxels.interpolation_at`).
-        near: (N,) which of the points lie near a voxel.
+        reader: interpolates voxels' values at the N cells' points.
     """
 
     view: AskableView
@@ -148,32 +147,44 @@ class VoxelInterpolator:
     pixels: Int64[Tensor, " n"]
     shape: tuple[int, int]
     stride: int
-    matrix: csr_array
-    near: Bool[np.ndarray, " n"]
+    reader: SurfaceReader
 
     @classmethod
     def for_view(cls, view: AskableView, voxels: SurfaceVoxels) -> "VoxelInterpolator":
         """On a raster of at most 160 cells a side."""
         stride = raster_stride(view)
         pixels, shape = raster_pixels(view, stride)
-        points_scene = view.points_scene[pixels].cpu().numpy().astype(np.float64)
-        return cls(view, voxels, pixels, shape, stride, *voxels.interpolation_at(points_scene))
+        return cls(view, voxels, pixels, shape, stride, voxels.read_at(view.points_scene[pixels]))
 
-    def upsampled(self, values: Float[np.ndarray, "n c"]) -> Float[Tensor, "c h w"]:
-        """Values of the raster's cells on every pixel, bilinear between, on the view's device."""
-        camera, device = self.view.camera, self.view.distance_scene.device
-        maps = torch.from_numpy(values.astype(np.float32)).to(device).T.reshape(-1, *self.shape)
+    def upsampled(self, values: Float[Tensor, "n c"]) -> Float[Tensor, "c h w"]:
+        """Values of the raster's cells on every pixel, bilinear between."""
+        camera = self.view.camera
+        maps = values.float().T.reshape(-1, *self.shape)
         return at_every_pixel(maps, self.stride, camera.height_px, camera.width_px)
 
 
-def _membership(matches: Sequence[PhraseMatch], voxels: int) -> Float[np.ndarray, "v p"]:
+def _membership(matches: Sequence[PhraseMatch], voxels: int, device: torch.device) -> Float[Tensor, "v p"]:
     """1 in the voxels of each phrase's hits that are no groups, 0 elsewhere."""
-    member = np.zeros((voxels, len(matches)))
-    for number, match in enumerate(matches):
-        for region in match.hits:
-            if region.group is None:
-                member[region.voxels, number] = 1
-    return member
+    hits = [[region for region in match.hits if region.group is None] for match in matches]
+    return _indicators(hits, voxels, device)
+
+
+def _indicators(sets: Sequence[Sequence[Region]], voxels: int, device: torch.device) -> Float[Tensor, "v k"]:
+    """For each of K sets of regions, 1 in their voxels and 0 elsewhere."""
+    member = np.zeros((voxels, len(sets)))
+    for number, regions in enumerate(sets):
+        for region in regions:
+            member[region.voxels, number] = 1
+    return to_device_async(member, device, np.float64)
+
+
+def _medians(values: Float[Tensor, "v p"]) -> Float[Tensor, " p"]:
+    """Each column's median, the mean of the two middle ones; 0 of nothing."""
+    count = len(values)
+    if not count:
+        return values.new_zeros(values.shape[1])
+    ordered = values.sort(dim=0).values
+    return (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
 
 
 def _xy(pixel: Int64[Tensor, " p"], view: AskableView) -> Float[Tensor, "p 2"]:

@@ -32,6 +32,7 @@ from langfield.models.gaussians.exposure import Exposure
 from langfield.models.gaussians.mcmc import MCMCConfig
 from langfield.models.gaussians.strategy import StrategyConfig
 from langfield.models.gaussians.view import SplatView
+from langfield.models.relevancy import EncodedPhrases
 from langfield.ops.gaussians import gsplat_kernels
 from langfield.ops.gaussians.projected import Means2d
 from langfield.ops.ssim import structural_similarity
@@ -262,14 +263,20 @@ class Splat(Model):
 
     def render(self, camera: Camera, outputs: Sequence[str] = ("rgb", "alpha", "depth")) -> Rendered:
         """See `Model.render`; of any lens. Depth is infinite where alpha is at most a half."""
-        return self.render_projected(self.project(camera))
+        return self.render_projected(self.project(camera), outputs)
 
     @torch.no_grad()
-    def render_projected(self, projection: CameraProjection) -> Rendered:
+    def render_projected(
+        self, projection: CameraProjection, outputs: Sequence[str] = ("rgb", "alpha", "depth")
+    ) -> Rendered:
         """`render` for a camera that these Gaussians are projected into already."""
-        picture = projection.splat(self.gaussians.colors(_centres([projection.camera], self.device)[0]))
+        if "rgb" in outputs:
+            colors = self.gaussians.colors(_centres([projection.camera], self.device)[0])
+        else:
+            colors = self.gaussians.means.new_zeros(self.gaussians.count, 0)
+        picture = projection.splat(colors)
         depth = torch.where(picture.alpha > 0.5, picture.depth, torch.inf)
-        return Rendered(picture.features.clamp(0, 1), picture.alpha, depth)
+        return Rendered(picture.features.clamp(0, 1) if "rgb" in outputs else None, picture.alpha, depth)
 
     def view(self, camera: Camera) -> SplatView:
         """See `Model.view`."""
@@ -278,6 +285,10 @@ class Splat(Model):
     @property
     def answers_phrases(self) -> bool:
         return len(self.language.codebook) > 0
+
+    def prepare_phrases(self, phrases: EncodedPhrases) -> EncodedPhrases:
+        """See `Model.prepare_phrases`: the Gaussians' relevancy is kept with the phrases once a view has asked it."""
+        return replace(phrases, kept={})
 
     # -- what it is made of --------------------------------------------------------------------------------------
 

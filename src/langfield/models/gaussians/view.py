@@ -6,6 +6,7 @@ from its few codes (`langfield.ops.sparse_relevancy`), and P phrases at L crop l
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -14,10 +15,10 @@ from torch import Tensor
 
 from langfield.core.cameras import Camera
 from langfield.core.observed_scales import ObservedScales
-from langfield.models.base import AskableView
+from langfield.models.base import AskableView, Rendered
+from langfield.models.gaussians.element_relevancy import OfGaussians, every_level, highest_of_levels, kept_for_all_views
 from langfield.models.geometry import distance_and_points
 from langfield.models.relevancy import EncodedPhrases
-from langfield.ops.sparse_relevancy import sparse_relevancy, sparse_relevancy_levels
 from langfield.renderers.splat import CameraProjection
 
 if TYPE_CHECKING:
@@ -29,45 +30,81 @@ _MIN_ALPHA = 1e-3
 
 
 @dataclass(frozen=True)
+class AskedGaussians:
+    """M Gaussians that relevancy is splatted with.
+
+    Attributes:
+        projection: of them.
+        code: their codes, see `LanguageMap`.
+        share: their shares, see `LanguageMap`.
+    """
+
+    projection: CameraProjection
+    code: Int16[Tensor, "m l k"]
+    share: Float16[Tensor, "m l k"]
+
+
+@dataclass(frozen=True)
 class SplatView(AskableView):
-    """A camera of Gaussians.
+    """A camera of Gaussians, projected and sorted once for all that is asked of it; what is drawn is drawn when it is
+    first asked for.
 
     Attributes:
         model: the `Splat`.
-        projection: the M Gaussians that relevancy is splatted with: those that this camera sees.
-        code: their codes, see `LanguageMap`.
-        share: their shares, see `LanguageMap`.
-        typical_distance: (H·W,) the distance from which what each pixel shows was photographed, scene units.
+        projection: all of its Gaussians.
     """
 
     pixels_at_once: ClassVar[int] = 2**31  # a splat is of all of them
 
+    camera: Camera
     model: Any  # `Splat` imports this module
     projection: CameraProjection
-    code: Int16[Tensor, "m l k"]
-    share: Float16[Tensor, "m l k"]
-    typical_distance: Float[Tensor, " r"]
     _cache: dict[str, Float[Tensor, "l r"]] = field(default_factory=dict)  # by phrase: its relevancy at each level
     _cached_negatives: list[Float[Tensor, "q d"]] = field(default_factory=list)  # the one set that the cache is of
+    _asked: set[str] = field(default_factory=set)  # what was drawn so far: empty for a camera that nobody asked yet
 
     @classmethod
-    @torch.no_grad()
     def of_camera(cls, model: "Splat", camera: Camera) -> "SplatView":
-        """Render a camera of the scene frame once, for all questions about it."""
-        projection = model.project(camera)
-        rendered = model.render_projected(projection)
-        assert rendered.depth_scene is not None
-        distance, points = distance_and_points(rendered.depth_scene, camera)
-        language = model.language
+        """A camera of the scene frame."""
+        return cls(camera, model, model.project(camera))
+
+    @cached_property
+    def rendered(self) -> Rendered:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.model.render_projected(self.projection)
+
+    @cached_property
+    def _surface(self) -> tuple[Float[Tensor, " r"], Float[Tensor, "r 3"]]:
+        assert self.rendered.depth_scene is not None
+        return distance_and_points(self.rendered.depth_scene, self.camera)
+
+    @property
+    def distance_scene(self) -> Float[Tensor, " r"]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self._surface[0]
+
+    @property
+    def points_scene(self) -> Float[Tensor, "r 3"]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self._surface[1]
+
+    @cached_property
+    @torch.no_grad()
+    def typical_distance(self) -> Float[Tensor, " r"]:
+        """The distance from which what each pixel shows was photographed, scene units."""
+        language = self.model.language
         has_language = language.seen.float()
         weighted = torch.stack([language.distance.float() * has_language, has_language], dim=1)
-        total, weight = projection.blend(weighted)[0].reshape(-1, 2).unbind(-1)
-        elsewhere = distance.nan_to_num(posinf=1.0)
-        typical = torch.where(weight > _MIN_ALPHA, total / weight.clamp_min(_MIN_ALPHA), elsewhere)
+        total, weight = self.projection.blend(weighted)[0].reshape(-1, 2).unbind(-1)
+        elsewhere = self.distance_scene.nan_to_num(posinf=1.0)
+        return torch.where(weight > _MIN_ALPHA, total / weight.clamp_min(_MIN_ALPHA), elsewhere)
+
+    @cached_property
+    @torch.no_grad()
+    def seen(self) -> AskedGaussians:
+        """Those that this camera sees: with fewer, each further picture of a camera that stands still is cheaper."""
         # On a CPU, finding the hidden Gaussians takes longer than splatting them.
-        chosen = projection.contributing() if model.device.type == "cuda" else projection.in_view()
-        code, share = language.code[chosen], language.share[chosen]
-        return cls(camera, rendered, distance, points, model, projection.subset(chosen), code, share, typical)
+        on_gpu = self.model.device.type == "cuda"
+        chosen = self.projection.contributing() if on_gpu else self.projection.in_view()
+        language = self.model.language
+        return AskedGaussians(self.projection.subset(chosen), language.code[chosen], language.share[chosen])
 
     def of_pixels(self, pixels: Int64[Tensor, " q"]) -> "_SplatPixels":
         """See `AskableView.of_pixels`."""
@@ -86,12 +123,12 @@ class SplatView(AskableView):
         Pictures are cached by phrase, up to half a GiB, until other negatives are asked: a phrase that is asked again
         is not splatted again.
         """
-        if not self._cached_negatives or not torch.equal(self._cached_negatives[0], phrases.negatives):
+        if not self._cached_negatives or not _same(self._cached_negatives[0], phrases.negatives):
             self._cached_negatives[:] = [phrases.negatives]
             self._cache.clear()
         new = [number for number, text in enumerate(phrases.texts) if text not in self._cache]
         if new:
-            splatted = self._splatted(phrases[torch.tensor(new)])
+            splatted = self._splatted(phrases if len(new) == len(phrases) else phrases[torch.tensor(new)])
             self._cache.update(zip([phrases.texts[number] for number in new], splatted.unbind(1), strict=True))
         relevancy = torch.stack([self._cache[text] for text in phrases.texts], dim=1)
         while len(self._cache) > max(_CACHE_BYTES // (4 * max(relevancy[:, 0].numel(), 1)), 1):
@@ -106,34 +143,38 @@ class SplatView(AskableView):
     @torch.no_grad()
     def quick_relevancy(self, phrases: EncodedPhrases) -> Float[Tensor, "p h w"]:
         """See `AskableView.quick_relevancy`: each Gaussian has its highest relevancy over the crop levels."""
-        highest, _ = sparse_relevancy(*self._relevancy_arguments(phrases))
-        return self._mean_picture(highest).permute(2, 0, 1)
+        return self._mean_picture(phrases, highest_of_levels).permute(2, 0, 1)
 
     @torch.no_grad()
     def embeddings(self, level: int, pixels: Int64[Tensor, " q"]) -> Float[Tensor, "q d"]:
         """Unit embeddings of some pixels at one crop level; 0 where there is none."""
-        codebook = self.model.language.codebook.float()
-        mixed = self.projection.splat_codes(self.code[:, level], self.share[:, level], len(codebook)).flatten(0, 1)
+        codebook, seen = self.model.language.codebook.float(), self.seen
+        mixed = seen.projection.splat_codes(seen.code[:, level], seen.share[:, level], len(codebook)).flatten(0, 1)
         return torch.nn.functional.normalize(mixed[pixels] @ codebook, dim=-1)
 
     def _splatted(self, phrases: EncodedPhrases) -> Float[Tensor, "l p r"]:
         levels = len(self.model.language.crop_angles)
+        at_once = max(_CHANNELS_AT_ONCE // max(levels, 1), 1)
+        every = torch.arange(len(phrases)).split(at_once)
         parts = []
-        for part in torch.arange(len(phrases)).split(max(_CHANNELS_AT_ONCE // max(levels, 1), 1)):
-            of_gaussians = sparse_relevancy_levels(*self._relevancy_arguments(phrases[part]))
-            picture = self._mean_picture(of_gaussians.flatten(1))
+        for part in every:
+            picture = self._mean_picture(phrases if len(every) == 1 else phrases[part], every_level)
             parts.append(picture.reshape(self.pixel_count, levels, len(part)).permute(1, 2, 0))
         return torch.cat(parts, dim=1)
 
-    def _relevancy_arguments(self, phrases: EncodedPhrases) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
-        """The arguments of `sparse_relevancy`."""
-        codebook = self.model.language.codebook.float()
-        dots = codebook @ phrases.embeddings.T, codebook @ phrases.negatives.T
-        return *dots, self.code, self.share, phrases.temperature
+    def _mean_picture(self, phrases: EncodedPhrases, of_gaussians: OfGaussians) -> Float[Tensor, "h w c"]:
+        """At each pixel the mean of the Gaussians' numbers, weighted by their contributions.
 
-    def _mean_picture(self, of_gaussians: Float[Tensor, "m c"]) -> Float[Tensor, "h w c"]:
-        """At each pixel the mean of the Gaussians' numbers, weighted by their contributions."""
-        blended, alpha = self.projection.blend(of_gaussians)
+        The first picture of a camera, which is the only one while it moves, is of all Gaussians, whose numbers hold for
+        every camera; further ones are of `seen`.
+        """
+        language = self.model.language
+        if self._asked:
+            projection, values = self.seen.projection, of_gaussians(phrases, language, self.seen.code, self.seen.share)
+        else:
+            projection, values = self.projection, kept_for_all_views(of_gaussians, phrases, language)
+        self._asked.add(of_gaussians.__name__)
+        blended, alpha = projection.blend(values)
         return blended / alpha.clamp_min(_MIN_ALPHA)[..., None]
 
 
@@ -178,3 +219,8 @@ class _SplatPixels:
         low, high = place - 1, place.clamp(max=len(angles) - 1)
         step = (angles[high] / angles[low]).log().clamp_min(1e-9)
         return low, high, ((angle.clamp_min(1e-9) / angles[low]).log() / step).clamp(0, 1)[:, None]
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors are equal; the device is asked only if they are not one."""
+    return a is b or torch.equal(a, b)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.models.base import AskableView, AskedPixels
+from langfield.models.base import AskedPixels, RenderedView
 from langfield.models.geometry import distance_and_points
 from langfield.models.nerf.volume import VolumeModel
 from langfield.models.relevancy import EncodedPhrases
@@ -41,7 +41,7 @@ class RayPixels:
 
 
 @dataclass(frozen=True)
-class RayView(AskableView):
+class RayView(RenderedView):
     """A camera of a radiance field.
 
     Attributes:

@@ -80,24 +80,32 @@ def find_regions(
 
 def _local_maxima(values: Float[np.ndarray, " v"], neighbours: csr_array, least: float) -> Int64[np.ndarray, " s"]:
     """Voxels of at least `least` that no neighbour exceeds, highest first."""
-    start, column = neighbours.indptr, neighbours.indices
-    around = np.maximum.reduceat(np.append(values[column], -np.inf), start[:-1])
-    alone = np.diff(start) == 0  # reduceat gives these the value of another one's neighbour
-    maxima = np.nonzero((values >= least) & (alone | (values >= around)))[0]
+    high = np.nonzero(values >= least)[0]
+    around, count = _neighbours_of(high, neighbours)
+    owner = np.repeat(np.arange(len(high)), count)
+    exceeded = np.zeros(len(high), dtype=np.bool_)
+    exceeded[owner[values[around] > values[high][owner]]] = True
+    maxima = high[~exceeded]
     return maxima[np.argsort(-values[maxima], kind="stable")]
+
+
+def _neighbours_of(
+    nodes: Int64[np.ndarray, " n"], neighbours: csr_array
+) -> tuple[Int64[np.ndarray, " e"], Int64[np.ndarray, " n"]]:
+    """The neighbours of some nodes, one node's after another's; and how many each has."""
+    start, end = neighbours.indptr[nodes].astype(np.int64), neighbours.indptr[nodes + 1]
+    count = end - start
+    before = np.cumsum(count) - count
+    return neighbours.indices[np.repeat(start - before, count) + np.arange(count.sum())].astype(np.int64), count
 
 
 def _connected(chosen: Bool[np.ndarray, " v"], neighbours: csr_array, seed: int) -> Int64[np.ndarray, " k"]:
     """The chosen voxels that are connected with the seed (one of them) through chosen ones, rising; breadth first."""
-    start, column = neighbours.indptr.astype(np.int64), neighbours.indices
     left = chosen.copy()
     left[seed] = False
     reached = [np.array([seed])]
     while len(reached[-1]):
-        front = reached[-1]
-        count = start[front + 1] - start[front]
-        before = np.cumsum(count) - count
-        around = column[np.repeat(start[front] - before, count) + np.arange(count.sum())]
+        around, _ = _neighbours_of(reached[-1], neighbours)
         new = np.unique(around[left[around]])
         left[new] = False
         reached.append(new.astype(np.int64))

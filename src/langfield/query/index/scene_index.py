@@ -6,7 +6,7 @@ what these were embedded as, and a graph of neighbours. `SceneIndex.score` then 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,8 +14,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
+from langfield.core.devices import to_host
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, ProgressEvent, silent
+from langfield.encoders.recorded import Recorded
 from langfield.models.base import AskableView
 from langfield.models.relevancy import EncodedPhrases
 from langfield.query.index.coarse_cells import CoarseCells
@@ -56,6 +58,7 @@ class SceneIndex:
     embeddings: VoxelEmbeddings
     typical_distance_scene: Float[np.ndarray, " v"]
     crop_angles: Float[np.ndarray, " l"]
+    _recordings: dict[tuple[int, float], Recorded] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_views(
@@ -95,15 +98,37 @@ class SceneIndex:
 
         Cost: that of `VoxelEmbeddings.relevancy` and of `SurfaceGraph.smoothed`.
         """
-        of_voxels, of_cells, levels = [], [], []
-        for part in self._batches(phrases):
-            relevancy = self.embeddings.relevancy(part)
-            cell_relevancy, level = self._pooled_in_cells(relevancy)
-            of_voxels.append(self.embeddings.aggregate_levels(relevancy, level))
-            of_cells.append(cell_relevancy)
-            levels.append(level)
-        smoothed = self.graph.smoothed(torch.cat(of_voxels))
-        return PhraseScores(torch.cat(of_cells).cpu().numpy(), smoothed.cpu().numpy(), torch.cat(levels).cpu().numpy())
+        if len(phrases) == 1 and self.embeddings.vectors.is_cuda:
+            parts = [self._scored_by_recording(phrases)]
+        else:
+            parts = [self._unsmoothed(part) for part in self._batches(phrases)]
+        of_voxels, of_cells, levels = (torch.cat(column) for column in zip(*parts, strict=True))
+        return PhraseScores(*to_host(of_cells, self.graph.smoothed(of_voxels), levels))
+
+    def _unsmoothed(
+        self, phrases: EncodedPhrases
+    ) -> tuple[Float[Tensor, "p v"], Float[Tensor, "p c"], Int64[Tensor, " p"]]:
+        """Relevancy of voxels, not smoothed yet, and of cells, and the crop level of each phrase."""
+        relevancy = self.embeddings.relevancy(phrases)
+        cell_relevancy, level = self._pooled_in_cells(relevancy)
+        return self.embeddings.aggregate_levels(relevancy, level), cell_relevancy, level
+
+    def _scored_by_recording(
+        self, phrases: EncodedPhrases
+    ) -> tuple[Float[Tensor, "1 v"], Float[Tensor, "1 c"], Int64[Tensor, " 1"]]:
+        """`_unsmoothed` of one phrase, as somebody types it: two hundred short kernels, launched as one CUDA graph."""
+        form = len(phrases.negatives), phrases.temperature
+        if form not in self._recordings:
+
+            def packed(given: Float[Tensor, "q d"]) -> Float[Tensor, " n"]:
+                asked = EncodedPhrases(("",), given[:1], given[1:], form[1])
+                of_voxels, of_cells, level = self._unsmoothed(asked)
+                return torch.cat([of_voxels[0], of_cells[0], level.float()])
+
+            self._recordings[form] = Recorded(packed)
+        found = self._recordings[form](torch.cat([phrases.embeddings, phrases.negatives]))[None]
+        voxels = len(self.voxels)
+        return found[:, :voxels], found[:, voxels:-1], found[:, -1].long()
 
     def cell_relevancy(self, phrases: EncodedPhrases) -> Float[np.ndarray, "p c"]:
         """`PhraseScores.cell_relevancy` alone: without smoothing."""

@@ -64,8 +64,8 @@ class SurfaceGraph:
         if not len(self.voxels):
             return values
         if self.observed.any() and not self.observed.all():
-            observed = torch.from_numpy(self.observed).to(values.device)
-            values = torch.where(observed, values, values[:, observed].median(dim=1, keepdim=True).values)
+            observed, rows = self._observed_on_device
+            values = torch.where(observed, values, values[:, rows].median(dim=1, keepdim=True).values)
         return self._smoother(values.T.contiguous()).T
 
     def regions(self, values: Float[np.ndarray, " v"]) -> list[Region]:
@@ -106,6 +106,12 @@ class SurfaceGraph:
     def _smoother(self) -> GraphSmoother:
         data_weight = np.where(self.observed, _OBSERVED_WEIGHT, _UNOBSERVED_WEIGHT)
         return GraphSmoother(self.laplacian(), data_weight, self.device)
+
+    @cached_property
+    def _observed_on_device(self) -> tuple[Bool[Tensor, " v"], Int64[Tensor, " o"]]:
+        """`observed`, and which voxels those are."""
+        observed = torch.from_numpy(self.observed).to(self.device)
+        return observed, torch.nonzero(observed)[:, 0]
 
     @cached_property
     def _adjacency(self) -> csr_array:

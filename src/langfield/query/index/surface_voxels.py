@@ -2,18 +2,43 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int64
 from scipy.sparse import coo_array, csr_array
 from scipy.spatial import KDTree
+from torch import Tensor
 
 from langfield.core.voxels import voxel_grid
+from langfield.query.index.voxel_search import VoxelSearch
 
 _MIN_VIEWS = 2  # what one picture alone shows may not be there
 _NEIGHBOUR_RADIUS_VOXELS = 1.8  # voxel sides: neighbours share a face, an edge or a corner
 _INTERPOLATION_NEIGHBOURS = 4  # nearest voxels that a value at a point is a mean of
 _MAX_DISTANCE_VOXELS = 2.5  # voxel sides: a point farther than that from all voxels is not on this surface
+
+Values = TypeVar("Values", np.ndarray, Tensor)
+
+
+@dataclass(frozen=True)
+class SurfaceReader:
+    """How values of voxels are interpolated at Q points: see `SurfaceVoxels.interpolation_at`.
+
+    Attributes:
+        voxel: the nearest voxels of each point.
+        weight: their weights, which add up to 1.
+        near: which points are near the surface; the others read 0.
+    """
+
+    voxel: Int64[Tensor, "q k"]
+    weight: Float[Tensor, "q k"]
+    near: Bool[Tensor, " q"]
+
+    def __call__(self, values: Float[Tensor, "v c"]) -> Float[Tensor, "q c"]:
+        """Values at the points, of V voxels' C values."""
+        return (values[self.voxel] * (self.weight * self.near[:, None])[..., None]).sum(dim=1)
 
 
 @dataclass(frozen=True)
@@ -47,7 +72,9 @@ class SurfaceVoxels:
 
     def points_in(self, voxels: Int64[np.ndarray, " k"]) -> Float[np.ndarray, "m 3"]:
         """The points of some voxels, scene frame, float64."""
-        return self.points_scene[np.isin(self.points_voxel, voxels)].astype(np.float64)
+        chosen = np.zeros(len(self), dtype=np.bool_)
+        chosen[voxels] = True
+        return self.points_scene[chosen[self.points_voxel]].astype(np.float64)
 
     def nearest(self, points_scene: Float[np.ndarray, "q 3"], max_voxels: float) -> Int64[np.ndarray, " q"]:
         """The voxel whose centre is nearest to each of Q points; −1 where it is more than `max_voxels` sides away.
@@ -69,25 +96,53 @@ class SurfaceVoxels:
         Returns the (Q, V) matrix whose rows add up to 1, or are empty away from the surface (2.5 sides from all
         voxels); and (Q,) which points are near it.
         """
-        voxel, weight = self._interpolation_weights(points_scene)
+        voxel, weight, near = self._nearest_by_tree(points_scene)
         row = np.repeat(np.arange(len(voxel)), voxel.shape[1])
         shape = (len(points_scene), len(self))
-        return coo_array((weight.ravel(), (row, voxel.ravel())), shape=shape).tocsr(), np.asarray(weight.any(axis=1))
+        matrix = coo_array(((weight * near[:, None]).ravel(), (row, voxel.ravel())), shape=shape).tocsr()
+        return matrix, near
 
-    def _interpolation_weights(
+    def read_at(self, points_scene: Float[Tensor, "q 3"]) -> "SurfaceReader":
+        """`interpolation_at` on the points' device, for values that are there."""
+        device = points_scene.device
+        if device.type == "cpu" or not len(self):
+            arrays = self._nearest_by_tree(points_scene.cpu().numpy().astype(np.float64))
+            return SurfaceReader(*(torch.from_numpy(values).to(device) for values in arrays))
+        known = points_scene.isfinite().all(dim=1)
+        points = torch.where(known[:, None], points_scene, 0)
+        count, least = min(_INTERPOLATION_NEIGHBOURS, len(self)), _MAX_DISTANCE_VOXELS * self.side_scene
+        distance, voxel = self._search_on(device).nearest(points, count, least)
+        distance = distance.double()
+        return SurfaceReader(voxel, self._weights(distance), known & (distance[:, 0] < least))
+
+    def _nearest_by_tree(
         self, points_scene: Float[np.ndarray, "q 3"]
-    ) -> tuple[Int64[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
+    ) -> tuple[Int64[np.ndarray, "q k"], Float[np.ndarray, "q k"], Bool[np.ndarray, " q"]]:
+        """The nearest voxels of points, their weights, and which points are near the surface."""
         if not len(self):
-            return np.zeros((len(points_scene), 0), np.int64), np.zeros((len(points_scene), 0))
+            nothing = np.zeros((len(points_scene), 0))
+            return nothing.astype(np.int64), nothing, np.zeros(len(points_scene), dtype=bool)
         known = np.asarray(np.isfinite(points_scene).all(axis=1))
         distance, voxel = self._tree.query(
             np.where(known[:, None], points_scene, 0), k=min(_INTERPOLATION_NEIGHBOURS, len(self))
         )
         distance, voxel = distance.reshape(len(points_scene), -1), voxel.reshape(len(points_scene), -1)
-        weight = 1 / (distance + 0.2 * self.side_scene) ** 2
-        weight /= weight.sum(axis=1, keepdims=True)
         near = known & (distance[:, 0] < _MAX_DISTANCE_VOXELS * self.side_scene)
-        return voxel.astype(np.int64), weight * near[:, None]
+        return voxel.astype(np.int64), self._weights(distance), near
+
+    def _weights(self, distance: Float[Values, "q k"]) -> Float[Values, "q k"]:
+        """Inverse squared distances, of which each row adds up to 1."""
+        weight = 1 / (distance + 0.2 * self.side_scene) ** 2
+        return weight / weight.sum(1)[:, None]
+
+    def _search_on(self, device: torch.device) -> VoxelSearch:
+        if device not in self._searches:
+            self._searches[device] = VoxelSearch.of_voxels(self.centres_scene, self.side_scene, device)
+        return self._searches[device]
+
+    @cached_property
+    def _searches(self) -> dict[torch.device, VoxelSearch]:
+        return {}
 
     @cached_property
     def neighbour_pairs(self) -> Int64[np.ndarray, "e 2"]:
