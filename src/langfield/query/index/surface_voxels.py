@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -132,7 +132,7 @@ class SurfaceVoxels:
 
     def _weights(self, distance: Float[Values, "q k"]) -> Float[Values, "q k"]:
         """Inverse squared distances, of which each row adds up to 1."""
-        weight = 1 / (distance + 0.2 * self.side_scene) ** 2
+        weight: Any = 1 / (distance + 0.2 * self.side_scene) ** 2
         return weight / weight.sum(1)[:, None]
 
     def _search_on(self, device: torch.device) -> VoxelSearch:
