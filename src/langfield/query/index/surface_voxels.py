@@ -108,12 +108,18 @@ class SurfaceVoxels:
         if device.type == "cpu" or not len(self):
             arrays = self._nearest_by_tree(points_scene.cpu().numpy().astype(np.float64))
             return SurfaceReader(*(torch.from_numpy(values).to(device) for values in arrays))
-        known = points_scene.isfinite().all(dim=1)
+        return self._read_by_search(points_scene)
+
+    def _read_by_search(self, points_scene: Float[Tensor, "q 3"]) -> "SurfaceReader":
+        """`read_at` where there are voxels, on any device."""
+        device, known = points_scene.device, points_scene.isfinite().all(dim=1)
         points = torch.where(known[:, None], points_scene, 0)
         count, least = min(_INTERPOLATION_NEIGHBOURS, len(self)), _MAX_DISTANCE_VOXELS * self.side_scene
         distance, voxel = self._search_on(device).nearest(points, count, least)
-        distance = distance.double()
-        return SurfaceReader(voxel, self._weights(distance), known & (distance[:, 0] < least))
+        near = known & (distance[:, 0] < least)
+        # Away from the surface distances may be infinite: weights of nothing, which would be no numbers.
+        weight = self._weights(torch.where(near[:, None], distance.double(), self.side_scene))
+        return SurfaceReader(voxel, weight, near)
 
     def _nearest_by_tree(
         self, points_scene: Float[np.ndarray, "q 3"]
