@@ -167,8 +167,8 @@ def _profile(name: str, call: Callable[[Camera], object], cameras: Sequence[Came
         synchronise(device)
     python.disable()
     figures: Any = seen.key_averages()
-    kernels = [e for e in figures if e.device_type == torch.autograd.DeviceType.CUDA]
-    operations = [e for e in figures if e.device_type == torch.autograd.DeviceType.CPU]
+    kernels = [e for e in figures if str(e.device_type).endswith("CUDA")]
+    operations = [e for e in figures if str(e.device_type).endswith("CPU")]
     print(f"\n## {name}, a frame\n")
     if kernels:
         total, number = sum(e.self_device_time_total for e in kernels), sum(e.count for e in kernels)

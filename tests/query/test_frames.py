@@ -10,6 +10,7 @@ from tests.query.fake_session import session
 from tests.query.fake_world import camera_at
 
 from langfield.query import frames, pictures
+from langfield.query.quick_frames import Layer
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_a_jpeg_is_the_picture():
 
 
 @pytest.mark.parametrize("layer", ["rgb", "depth", "relevancy", "composited"])
-def test_each_layer_is_a_frame_of_the_cameras_size(layer: str):
+def test_each_layer_is_a_frame_of_the_cameras_size(layer: Layer):
     made, camera = session(), camera_at(0, 0, 64, 48)
     phrase = None if layer in ("rgb", "depth") else "thing"
     frame = Image.open(io.BytesIO(made.picture_jpeg(camera, layer=layer, phrase=phrase)))

@@ -12,6 +12,7 @@ from tests.query.fake_world import camera_at
 from langfield.core.cameras import Camera
 from langfield.models.base import Rendered
 from langfield.query.point_frames import ScenePoints, drawn, smoothed
+from langfield.query.quick_frames import Layer
 
 
 def plane(width: int = 40, height: int = 30, depth: float = 2.0) -> tuple[Camera, Rendered]:
@@ -37,6 +38,7 @@ def test_a_larger_picture_has_no_gaps(times: int):
     shown, depth = points.shown_by(camera.resized(40 * times, 30 * times))
     assert (shown >= 0).all()
     picture = drawn(points.rgb, shown)
+    assert rendered.rgb is not None
     expected = rendered.rgb.repeat_interleave(times, dim=0).repeat_interleave(times, dim=1)
     assert (picture - expected).abs().max() < 0.25
     torch.testing.assert_close(depth, torch.full_like(depth, 2.0))
@@ -80,7 +82,7 @@ def test_where_nothing_is_nothing_is_shown():
 
 
 @pytest.mark.parametrize("layer", ["rgb", "depth", "relevancy", "composited"])
-def test_quick_frames_of_a_session_show_what_slow_ones_do(layer: str):
+def test_quick_frames_of_a_session_show_what_slow_ones_do(layer: Layer):
     made, camera = session(), camera_at(0, 0, 64, 48).moved(WORLD_FROM_SCENE)
     phrase = None if layer in ("rgb", "depth") else "thing"
     quick = Image.open(io.BytesIO(made.picture_jpeg(camera, layer=layer, phrase=phrase, quick=True)))

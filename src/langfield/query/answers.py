@@ -247,7 +247,8 @@ class ViewAnswers:
         """Answers whose arrays are on a device, and copied from there when they are first read; a CPU's are arrays
         at once."""
         if not tensors.rgb.is_cuda:
-            return cls(phrases, *to_host(*(getattr(tensors, name) for name in _ARRAYS)), note)
+            arrays: dict[str, Any] = dict(zip(_ARRAYS, to_host(*vars(tensors).values()), strict=True))
+            return cls(phrases, **arrays, note=note)
         answers = object.__new__(cls)
         vars(answers).update(phrases=phrases, tensors=tensors, note=note)
         return answers

@@ -38,6 +38,18 @@ def test_the_nearest_voxels_are_the_trees(count: int, side: float, spread: float
     np.testing.assert_allclose(apart[near], expected[near], rtol=1e-4, atol=1e-5)
 
 
+def test_what_is_read_by_cells_is_what_the_tree_reads():
+    """Also nothing, and no NaN, where a point shows nothing or is far from all voxels."""
+    voxels, rng = surface(3000, 0.05, 2.0), np.random.default_rng(0)
+    near = voxels.points_scene + rng.normal(0, 0.05, voxels.points_scene.shape)
+    points = torch.from_numpy(np.concatenate([near, [[np.inf] * 3, [np.nan, 0, 0], [90.0, 0, 0], [0, 0, 1.0]]]))
+    values = torch.from_numpy(rng.normal(size=(len(voxels), 2)))
+    by_tree, by_cells = voxels.read_at(points), voxels._read_by_search(points.float())
+    assert torch.equal(by_tree.near, by_cells.near)
+    assert not by_cells.near[-4:].any()
+    torch.testing.assert_close(by_cells(values), by_tree(values), rtol=0, atol=1e-4)
+
+
 def test_far_neighbours_are_found_where_near_ones_are_too_few():
     """Two voxels near a point, two 30 sides off: all four are its nearest."""
     points = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [30.0, 0.0, 0.0], [0.0, 31.0, 0.0], [50.0, 50.0, 50.0]]) + 0.5

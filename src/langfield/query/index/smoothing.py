@@ -46,7 +46,7 @@ class GraphSmoother:
     def __call__(self, values: Float[Tensor, "v p"]) -> Float[Tensor, "v p"]:
         """x for P columns s, to a relative error of 1e-3 in the preconditioned residual."""
         on_cpu = self._device.type == "cpu"
-        given = values.float().numpy() if on_cpu else values.float()
+        given: Any = values.float().numpy() if on_cpu else values.float()
         alone_on_gpu = not on_cpu and values.shape[1] == 1  # a phrase that is typed: its launches cost most of the time
         x, right = given * 1.0, self._data_weight * given
         residual = right - self._product(x)

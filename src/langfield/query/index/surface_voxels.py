@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -108,12 +108,18 @@ class SurfaceVoxels:
         if device.type == "cpu" or not len(self):
             arrays = self._nearest_by_tree(points_scene.cpu().numpy().astype(np.float64))
             return SurfaceReader(*(torch.from_numpy(values).to(device) for values in arrays))
-        known = points_scene.isfinite().all(dim=1)
+        return self._read_by_search(points_scene)
+
+    def _read_by_search(self, points_scene: Float[Tensor, "q 3"]) -> "SurfaceReader":
+        """`read_at` where there are voxels, on any device."""
+        device, known = points_scene.device, points_scene.isfinite().all(dim=1)
         points = torch.where(known[:, None], points_scene, 0)
         count, least = min(_INTERPOLATION_NEIGHBOURS, len(self)), _MAX_DISTANCE_VOXELS * self.side_scene
         distance, voxel = self._search_on(device).nearest(points, count, least)
-        distance = distance.double()
-        return SurfaceReader(voxel, self._weights(distance), known & (distance[:, 0] < least))
+        near = known & (distance[:, 0] < least)
+        # Away from the surface distances may be infinite: weights of nothing, which would be no numbers.
+        weight = self._weights(torch.where(near[:, None], distance.double(), self.side_scene))
+        return SurfaceReader(voxel, weight, near)
 
     def _nearest_by_tree(
         self, points_scene: Float[np.ndarray, "q 3"]
@@ -132,7 +138,7 @@ class SurfaceVoxels:
 
     def _weights(self, distance: Float[Values, "q k"]) -> Float[Values, "q k"]:
         """Inverse squared distances, of which each row adds up to 1."""
-        weight = 1 / (distance + 0.2 * self.side_scene) ** 2
+        weight: Any = 1 / (distance + 0.2 * self.side_scene) ** 2
         return weight / weight.sum(1)[:, None]
 
     def _search_on(self, device: torch.device) -> VoxelSearch:
