@@ -28,6 +28,7 @@ def consistent(
     A view is a camera, of the points' frame, with its z-depth (not finite where nothing is), on the points' device. It
     sees a point that is less than six pixels nearer or farther than what it shows there; one that sees something in
     front says nothing, nor does one whose lens shows nothing there. Cost: a projection of all points into each view.
+    Nothing waits for the device.
     """
     sees, looks_through = torch.zeros(2, len(points), device=points.device)
     for camera, depth in zip(cameras, depths, strict=True):
@@ -36,9 +37,9 @@ def consistent(
         inside = (z > 0) & (xy >= 0).all(dim=-1) & (xy < view.size_px[0]).all(dim=-1)
         if camera.valid_radius_px is not None:
             inside &= (xy - view.centre_px[0]).norm(dim=-1) <= camera.valid_radius_px
-        column, row = xy[inside].long().unbind(-1)
-        beyond = depth[row, column] - z[inside]
-        slack = SLACK_PX * z[inside] / camera.fy_px
-        sees[inside] += (beyond.abs() <= slack).float()
-        looks_through[inside] += (beyond > slack).float()
+        pixel = torch.where(inside[:, None], xy, 0).long()
+        beyond = depth[pixel[:, 1], pixel[:, 0]] - z
+        slack = SLACK_PX * z / camera.fy_px
+        sees += (inside & (beyond.abs() <= slack)).float()
+        looks_through += (inside & (beyond > slack)).float()
     return (sees >= min(min_views, len(cameras))) & (sees >= sees_per_look_through * looks_through)
