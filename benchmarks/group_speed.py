@@ -195,7 +195,7 @@ def sam_parts(timed: PartTimes, proposer: SamProposer, image: torch.Tensor) -> N
 def asking(session: Session, groups: SceneGroups, clicks: int) -> list[list[object]]:
     """What a session takes for its objects, and for clicks: the first one, and others at other places."""
     world_from_scene = scene_from_world(session).inverse()
-    members = groups.groups.solid().indices
+    members = groups.groups.solid().indices if len(groups) else np.arange(len(groups.surface))
     chosen = members[subsample_evenly(range(len(members)), clicks + 1)]
     points = world_from_scene.points(groups.surface.centres_scene.cpu().double().numpy()[chosen])
     camera = session.views[0].camera

@@ -209,16 +209,12 @@ class _Ballot:
             total.index_add_(0, row[vote] * voxels + voxel, weight[vote])
         return total.view(last - first, voxels)
 
-    def shown(self, table: MaskTable, candidates: slice, voxels: slice) -> Float64[Tensor, "k v"]:
-        """For some candidates and voxels the weight of the votes of photos that show the voxel."""
-        return self.of_photo[candidates] @ table.seen_by[voxels].T.double()
-
 
 def _voted(votes: _Votes, table: MaskTable) -> tuple[Bool[Tensor, "k v"], Bool[Tensor, "k v"]]:
     """Per candidate the voxels that at least half of the voting photos that show them have inside, by weight; and the
     voxels that any voting photo shows."""
     ballot = _Ballot.of(votes, table)
-    inside, shown = ballot.inside(table), ballot.shown(table, slice(None), slice(None))
+    inside, shown = ballot.inside(table), ballot.of_photo @ table.seen_by.T.double()
     return (inside >= SOLID_SHARE * shown) & (inside > 0), shown > 0
 
 
@@ -233,11 +229,14 @@ def _voted_fully(votes: _Votes, table: MaskTable) -> sparse.csr_matrix:
     found = []
     for first in range(0, candidates, step):
         some = slice(first, min(first + step, candidates))
-        share = ballot.inside(table, some)
-        for part in column_blocks(step + table.photo_total, table.inside):
-            share[:, part] /= (ballot.shown(table, some, part) + doubt[some, None]).clamp_min_(1)
-        row, voxel = (share >= RIM_SHARE).nonzero().unbind(1)
-        found.append((row + first, voxel, share[row, voxel].clamp_max(1).float()))
+        inside = ballot.inside(table, some)
+        there = (inside > 0).any(dim=0).nonzero()[:, 0]
+        share, seen_by = inside[:, there], table.seen_by[there]
+        for part in column_blocks(step + table.photo_total, len(there), table.device):
+            shown = ballot.of_photo[some] @ seen_by[part].T.double()
+            share[:, part] /= (shown + doubt[some, None]).clamp_min_(1)
+        row, place = (share >= RIM_SHARE).nonzero().unbind(1)
+        found.append((row + first, there[place], share[row, place].clamp_max(1).float()))
     if not found:
         return sparse.csr_matrix((candidates, voxels), dtype=np.float32)
     row, voxel, share = (torch.cat(part) for part in zip(*found, strict=True))

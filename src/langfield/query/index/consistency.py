@@ -29,6 +29,7 @@ def consistent(
     A view is a camera, of the points' frame, with its z-depth (not finite where nothing is), on the points' device. It
     sees a point that is less than six pixels nearer or farther than what it shows there; one that sees something in
     front says nothing, nor does one whose lens shows nothing there. Cost: a projection of all points into each view.
+    Nothing waits for the device.
     """
     sees, looks_through = torch.zeros(2, len(points), device=points.device)
     for camera, depth in zip(cameras, depths, strict=True):
