@@ -103,23 +103,17 @@ def test_arrays_that_are_no_surface_are_refused(damage, said):
         GroupSurface.from_arrays(arrays | {name: change(arrays[name])})
 
 
-def test_each_photos_points_lie_in_their_voxels():
-    sums, photos = SurfaceSums(DIVISION, "cpu"), [wall(2.0), wall(2.0, seed=1), wall(3.0, seed=2)]
-    for points in photos:
-        shown = points[:, 0] < 0.3
-        keys = sums.add(torch.where(shown[:, None], points, torch.inf), shown)
+def test_points_that_are_not_shown_are_in_no_voxel():
+    sums, shown = SurfaceSums(DIVISION, "cpu"), wall(2.0)[:, 0] < 0.3
+    for _ in range(2):
+        keys = sums.add(torch.where(shown[:, None], wall(2.0), torch.inf), shown)
         assert torch.equal(keys >= 0, shown)
-    surface, voxels = sums.observed()
-    for points, voxel in zip(photos, voxels, strict=True):
-        expected = torch.where(points[:, 0] < 0.3, surface.at(points), -1)
-        assert torch.equal(voxel, expected)
-    assert (voxels[0] >= 0).any()
-    assert (voxels[2] == -1).all()  # one photo alone
+    surface = sums.surface()
+    assert torch.equal(surface.at(wall(2.0)[shown]), surface.find(keys[shown]))
+    assert surface.centres_scene[:, 0].max() < 0.3
 
 
 def test_a_surface_that_nobody_saw_is_empty():
     sums = SurfaceSums(DIVISION, "cpu")
     sums.add(torch.full((5, 3), torch.nan), torch.zeros(5, dtype=torch.bool))
-    surface, voxels = sums.observed()
-    assert len(surface) == 0
-    assert voxels[0].tolist() == [-1] * 5
+    assert len(sums.surface()) == 0
