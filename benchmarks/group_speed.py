@@ -34,6 +34,7 @@ from langfield.encoders.registry import load_masks
 from langfield.features.mask_bank import MaskBank, build_masks
 from langfield.features.mask_crops import encode_masks
 from langfield.features.run_lengths import encode_runs
+from langfield.groups.scene_groups import SceneGroups
 from langfield.pipelines.grouping import find_scene_groups, grouped_photos
 from langfield.query.session import Session
 from measuring import kernels, synchronise, table
@@ -67,6 +68,19 @@ class Parts:
         end = time.perf_counter()
         self.seconds["rest"] = end - self._last
         return found, end - start
+
+
+class PartTimes:
+    """Milliseconds of parts that are done again and again, each waited for."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.milliseconds: dict[str, list[float]] = {}
+
+    def __call__(self, part: str, call: Callable[[], T]) -> T:
+        found, seconds = Parts(self._device).whole(call)
+        self.milliseconds.setdefault(part, []).append(1e3 * seconds)
+        return found
 
 
 def main() -> None:
@@ -111,7 +125,10 @@ def main() -> None:
     print(table(["call", "part", "seconds"], rows))
     print("\n" + table(["part of a photo's masks", "ms, median"], photo_parts(scene, photos, proposer, encoder)))
     asked = Session(session.info, session.model, session.device, options.encoder, groups)
-    print("\n" + table(["call", "first, ms", "median after, ms", "slowest after, ms"], asking(asked, options.clicks)))
+    print(
+        "\n"
+        + table(["call", "first, ms", "median after, ms", "slowest after, ms"], asking(asked, groups, options.clicks))
+    )
     if options.profile is not None:
         options.profile.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as cache:
@@ -150,13 +167,7 @@ def photo_parts(
     scene: Scene, photos: list[int], proposer: MaskProposer, encoder: ImageTextEncoder | None
 ) -> list[list[object]]:
     """Median milliseconds of the parts of a photo's masks, each waited for."""
-    spent: dict[str, list[float]] = {}
-
-    def timed(part: str, call: Callable[[], T]) -> T:
-        found, seconds = Parts(proposer.device).whole(call)
-        spent.setdefault(part, []).append(1e3 * seconds)
-        return found
-
+    timed = PartTimes(proposer.device)
     for index in subsample_evenly(photos, _PHOTOS_IN_PARTS):
         view = scene.views[index]
         decoded = timed("decode_image", lambda view=view: decode_image(view.image_path, view.size_px, view.white_level))
@@ -168,10 +179,10 @@ def photo_parts(
         runs = runs.taken(np.flatnonzero(runs.areas_px))
         if encoder is not None:
             timed("encode_masks", lambda image=image, runs=runs: encode_masks(image, runs, encoder))
-    return [[part, statistics.median(values)] for part, values in spent.items()]
+    return [[part, statistics.median(values)] for part, values in timed.milliseconds.items()]
 
 
-def sam_parts(timed: Callable[[str, Callable[[], T]], T], proposer: SamProposer, image: torch.Tensor) -> None:
+def sam_parts(timed: PartTimes, proposer: SamProposer, image: torch.Tensor) -> None:
     """The parts of `SamProposer.propose`."""
     settings, size = proposer.settings, image.shape[:2]
     embedded = timed("  embed", lambda: proposer.embed(image))
@@ -181,12 +192,10 @@ def sam_parts(timed: Callable[[str, Callable[[], T]], T], proposer: SamProposer,
     timed("  masks", lambda: embedded.frame.masks(best.logits))
 
 
-def asking(session: Session, clicks: int) -> list[list[object]]:
+def asking(session: Session, groups: SceneGroups, clicks: int) -> list[list[object]]:
     """What a session takes for its objects, and for clicks: the first one, and others at other places."""
-    groups = session.scene_groups
-    assert groups is not None
     world_from_scene = scene_from_world(session).inverse()
-    members = groups.groups.solid().indices
+    members = groups.groups.solid().indices if len(groups) else np.arange(len(groups.surface))
     chosen = members[subsample_evenly(range(len(members)), clicks + 1)]
     points = world_from_scene.points(groups.surface.centres_scene.cpu().double().numpy()[chosen])
     camera = session.views[0].camera

@@ -27,10 +27,10 @@ from langfield.data.views import Scene
 from langfield.evaluation.evaluator import evaluate
 from langfield.evaluation.protocols.positions import box_ious, true_boxes
 from langfield.groups.base import Groups
-from langfield.groups.counts import count_mask_voxels
+from langfield.groups.counts import mask_sets
 from langfield.groups.pieces import without_specks
 from langfield.groups.scene_groups import SceneGroups
-from langfield.pipelines.grouping import at_size, grouped_photos, observe_surface
+from langfield.pipelines.grouping import at_size, grouped_photos, observe_surface, shown_voxels
 from langfield.query.session import Session
 from langfield.runs.directory import load_run
 from measuring import table
@@ -115,18 +115,18 @@ def true_groups(session: Session, scene: Scene) -> SceneGroups:
     test = [scene.views[index] for index in scene.test]
     others = [scene.views[index] for index in grouped_photos(scene)]
     cameras = [view.camera.moved(scene.scene_from_world) for view in (*test, *others)]
-    surface, voxels = observe_surface(session.model, cameras)
+    surface, depths = observe_surface(session.model, cameras)
     of_views = [
         np.asarray(Image.open(scene.root / "gt" / f"{Path(view.name).stem}_ids.png")).astype(int) - offset
         for view in test
     ]
     count = max(int(ids.max()) for ids in of_views) + 1
     inside, seen = np.zeros((count, len(surface)), np.float32), np.zeros(len(surface), np.float32)
-    for ids, voxel_of_pixel in zip(of_views, voxels[: len(test)], strict=True):
-        masks = torch.from_numpy(np.stack([ids == number for number in range(count)])).to(voxel_of_pixel.device)
-        shares, shown = count_mask_voxels(at_size(masks, voxel_of_pixel.shape), voxel_of_pixel, len(surface))
-        inside += shares.toarray()
-        seen += shown
+    for ids, camera, depth in zip(of_views, cameras[: len(test)], depths[: len(test)], strict=True):
+        masks = torch.from_numpy(np.stack([ids == number for number in range(count)])).to(depth.device)
+        sets, shown = mask_sets(at_size(masks, depth.shape), shown_voxels(surface, camera, depth))
+        inside[sets.row.cpu().numpy(), sets.column.cpu().numpy()] += 1
+        seen += shown.cpu().numpy()
     centres, sides = surface.centres_scene.cpu().double().numpy(), surface.sides_scene.cpu().double().numpy()
     members = without_specks(csr_matrix(inside / np.maximum(seen, 1)), centres, sides)
     every = np.full(count, len(test), dtype=np.int64)

@@ -505,3 +505,24 @@ def test_a_moving_camera(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         assert f"\n| {call} | " in told
         assert f"## {call}, a frame" in told
     assert "picture_jpeg" not in told
+
+
+def test_group_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("skimage", reason="superpixels need the extra masks")
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import group_speed  # pyright: ignore[reportMissingImports]
+
+    scene, run = lifted_run(monkeypatch, tmp_path)
+    arguments = ["--masks", "superpixels", "--photos", "4", "--clicks", "3", "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", ["group_speed.py", str(run), str(scene), *arguments])
+    group_speed.main()
+    told = capsys.readouterr().out
+    seconds = {
+        line.split("|")[1].strip(): float(line.split("|")[3].replace(",", ""))
+        for line in told.splitlines()
+        if line.startswith(("| build_masks", "| find_scene_groups"))
+    }
+    assert set(seconds) == {"build_masks", "build_masks, again", "find_scene_groups", "find_scene_groups, again"}
+    assert min(seconds.values()) > 0
+    for part in ("masks on the surface", "propose", "encode_masks", "segment at a point", "objects"):
+        assert f"| {part} |" in told

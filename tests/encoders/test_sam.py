@@ -333,3 +333,13 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch):
 def test_points_of_the_grid():
     points = grid_points(2, 10, 40, CPU).numpy()
     assert np.array_equal(points, [[10, 2.5], [30, 2.5], [10, 7.5], [30, 7.5]])
+
+
+def test_tables_of_positions_are_made_once(folders, monkeypatch):
+    """transformers stretches the parameters for them: the second photo needs none of that."""
+    network = load("sam", folders["sam"]).network
+    pixels = torch.randn(1, 3, SIDE_PX, SIDE_PX, generator=torch.Generator().manual_seed(0))
+    (first,) = network.embed(pixels)
+    monkeypatch.setattr(torch.nn.functional, "interpolate", lambda *given, **settings: pytest.fail("made again"))
+    (again,) = network.embed(pixels)
+    assert torch.equal(first, again)

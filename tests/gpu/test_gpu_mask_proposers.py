@@ -98,3 +98,20 @@ def test_suppression_is_exact_on_the_device():
     ious = mask_ious(masks)
     torch.testing.assert_close(mask_ious(masks.cuda()).cpu(), ious, atol=1e-6, rtol=1e-6)
     assert torch.equal(best_of_overlapping(ious.cuda(), 0.6).cpu(), best_of_overlapping(ious, 0.6))
+
+
+def test_a_recorded_picture_is_the_same_and_waits_no_more(folders):
+    proposer, pixels = load("sam", folders["sam"], "cuda"), []
+    frame = proposer.embed(picture(*SHAPE)).frame
+    for seed in range(4):
+        photo = picture(*SHAPE, seed=seed).cuda()
+        pixels.append(frame.pixels(photo, torch.zeros(3, 1, 1).cuda(), torch.ones(3, 1, 1).cuda()))
+    network, again = proposer.network, load("sam", folders["sam"], "cuda").network
+    proposer.network.embed(pixels[0])  # the second photo: recorded
+    for photo in pixels:
+        torch.testing.assert_close(network.embed(photo)[0], again.embed(photo)[0], atol=1e-2, rtol=1e-2)
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        network.embed(pixels[0])
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

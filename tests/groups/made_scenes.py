@@ -131,7 +131,7 @@ def _wander(mask: np.ndarray, errors: Errors, rng: np.random.Generator) -> np.nd
 
 
 def voxels_of_masks(masks: np.ndarray, shown: np.ndarray, voxel_count: int) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """The plain twin of `count_mask_voxels`."""
+    """(M, V) the share of each voxel's pixels that is inside each mask, and the voxels that are shown."""
     pixels = np.bincount(shown[shown >= 0], minlength=voxel_count)
     rows = [np.bincount(shown[mask & (shown >= 0)], minlength=voxel_count) / np.maximum(pixels, 1) for mask in masks]
     return sparse.csr_matrix(np.array(rows, dtype=np.float32).reshape(len(masks), voxel_count)), pixels > 0

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
-from tests.groups.made_scenes import Errors, made_photos, made_scene, overlaps, voxels_of_masks
+from tests.groups.made_scenes import Errors, made_photos, made_scene, overlaps
 
-from langfield.groups import GroupSettings, PhotoVoxels, count_mask_voxels, find_groups, things
+from langfield.groups import GroupSettings, PhotoVoxels, find_groups, mask_sets, things
 
 NO_ERRORS = Errors(border=0, leaks=0, misses=0, splits=0, unions=0, garbage=0)
 
@@ -26,22 +26,23 @@ def photo_of(masks, seen, quality=0.9):
     )
 
 
-def test_shares_of_voxels_are_those_of_a_count_mask_by_mask():
+def test_a_voxel_is_in_the_masks_that_have_the_pixel_which_shows_it():
     generator = torch.Generator().manual_seed(0)
     masks = torch.rand(20, 24, 32, generator=generator) < 0.4
-    voxel_of_pixel = torch.randint(-1, 50, (24, 32), generator=generator)
-    shares, seen = count_mask_voxels(masks, voxel_of_pixel, 60)
-    plain, plain_seen = voxels_of_masks(masks.numpy(), voxel_of_pixel.numpy(), 60)
-    np.testing.assert_array_equal(seen, plain_seen)
-    np.testing.assert_allclose(shares.toarray(), plain.toarray(), atol=1e-6)
-    assert shares.dtype == np.float32
-    assert shares.has_canonical_format
+    pixel_of_voxel = torch.randint(-1, 24 * 32, (60,), generator=generator)
+    sets, seen = mask_sets(masks, pixel_of_voxel)
+    inside = np.zeros((20, 60), dtype=bool)
+    inside[sets.row, sets.column] = True
+    for voxel, pixel in enumerate(pixel_of_voxel.tolist()):
+        assert seen[voxel] == (pixel >= 0)
+        expected = masks[:, pixel // 32, pixel % 32] if pixel >= 0 else torch.zeros(20, dtype=torch.bool)
+        np.testing.assert_array_equal(inside[:, voxel], expected)
 
 
 def test_a_photo_that_shows_nothing_has_masks_of_nothing():
-    shares, seen = count_mask_voxels(torch.ones(2, 3, 4, dtype=torch.bool), torch.full((3, 4), -1), 5)
-    assert shares.shape == (2, 5)
-    assert shares.nnz == 0
+    sets, seen = mask_sets(torch.ones(2, 3, 4, dtype=torch.bool), torch.full((5,), -1))
+    assert sets.shape == (2, 5)
+    assert len(sets) == 0
     assert not seen.any()
 
 

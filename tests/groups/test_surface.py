@@ -101,3 +101,24 @@ def test_arrays_that_are_no_surface_are_refused(damage, said):
     ((name, change),) = damage.items()
     with pytest.raises(ValueError, match=said):
         GroupSurface.from_arrays(arrays | {name: change(arrays[name])})
+
+
+def test_photos_points_lie_in_the_voxels_of_the_keys_that_they_get():
+    sums, photos = SurfaceSums(DIVISION, "cpu"), [wall(2.0), wall(2.0, seed=1), wall(3.0, seed=2)]
+    found = []
+    for points in photos:
+        shown = points[:, 0] < 0.3
+        found.append(sums.add(torch.where(shown[:, None], points, torch.inf), shown))
+        assert torch.equal(found[-1] >= 0, shown)
+    surface = sums.surface()
+    for points, keys in zip(photos, found, strict=True):
+        expected = torch.where(points[:, 0] < 0.3, surface.at(points), -1)
+        assert torch.equal(torch.where(keys >= 0, surface.find(keys), -1), expected)
+    assert (surface.find(found[0]) >= 0).any()
+    assert (surface.find(found[2]) == -1).all()  # one photo alone
+
+
+def test_a_surface_that_nobody_saw_is_empty():
+    sums = SurfaceSums(DIVISION, "cpu")
+    sums.add(torch.full((5, 3), torch.nan), torch.zeros(5, dtype=torch.bool))
+    assert len(sums.surface()) == 0

@@ -14,8 +14,14 @@ from langfield.core.progress import ProgressEvent
 from langfield.data.views import Scene, View
 from langfield.features.mask_bank import MaskBank, MaskReport, MasksOfPhoto
 from langfield.features.run_lengths import encode_runs
-from langfield.groups.scene_groups import SceneGroups
-from langfield.pipelines.grouping import MAX_PHOTOS, at_size, find_scene_groups, grouped_photos, observe_surface
+from langfield.pipelines.grouping import (
+    MAX_PHOTOS,
+    at_size,
+    find_scene_groups,
+    grouped_photos,
+    observe_surface,
+    shown_voxels,
+)
 
 RADIUS = 0.4
 CAMERAS = [camera_at(x, y, 128, 96) for x, y in ((0, 0), (0.4, 0), (0, 0.3), (-0.4, 0.1), (0.2, -0.2))]
@@ -51,12 +57,6 @@ def bank_of(masks_of: Callable[[Camera], Tensor], embeddings: np.ndarray | None 
     return MaskBank(tuple(photos), tuple(range(len(CAMERAS))), MaskReport(len(CAMERAS), 0.0, 0))
 
 
-def extents(found: SceneGroups, group: int) -> np.ndarray:
-    """How far a group reaches from the thing's middle: left, right (scene units)."""
-    centres = found.surface.centres_scene.numpy()[found.groups.voxels_of(group)] - THING.numpy()
-    return np.array([centres[:, 0].min(), centres[:, 0].max()])
-
-
 def test_masks_that_agree_become_a_thing_and_its_part():
     events: list[ProgressEvent] = []
     found = find_scene_groups(Wall(), scene_of(CAMERAS), bank_of(disc_and_half), progress=events.append)
@@ -64,13 +64,13 @@ def test_masks_that_agree_become_a_thing_and_its_part():
     disc, half = sorted(range(2), key=lambda group: -len(found.groups.voxels_of(group)))
     assert found.groups.parent[[disc, half]].tolist() == [-1, disc]
     assert found.groups.photo_count.tolist() == [len(CAMERAS)] * 2
-    side = float(found.surface.sides_scene.max())
-    np.testing.assert_allclose(extents(found, disc), [-RADIUS, RADIUS], atol=side)
-    np.testing.assert_allclose(extents(found, half), [-RADIUS, 0], atol=side)
-    members = found.groups.voxels_of(disc)
-    centres = found.surface.centres_scene.numpy() - THING.numpy()
-    inside = np.linalg.norm(centres[:, :2], axis=1) < RADIUS - side
-    assert np.isin(np.flatnonzero(inside), members).all()
+    away = found.surface.centres_scene.numpy() - THING.numpy()
+    distance, pixel = np.linalg.norm(away[:, :2], axis=1), 4 / CAMERAS[0].fx_px
+    for group, inside in ((disc, distance - RADIUS), (half, np.maximum(distance - RADIUS, away[:, 0]))):
+        member = np.isin(np.arange(len(away)), found.groups.voxels_of(group))
+        assert member[inside < -pixel].all()
+        assert not member[inside > pixel].any()
+        assert (inside < -pixel).sum() > 20
     assert found.embeddings is None
     assert {"surface", "masks on the surface"} <= {event.stage for event in events}
 
@@ -89,15 +89,21 @@ def test_what_no_mask_shows_is_in_no_group():
     assert len(found.surface) > 100
 
 
-def test_pixels_lie_in_the_voxels_that_they_show():
-    surface, voxels = observe_surface(Wall(), CAMERAS)
+def test_voxels_are_shown_by_the_pixels_that_their_centres_lie_in():
+    surface, depths = observe_surface(Wall(), CAMERAS)
     side = float(surface.sides_scene.max())
-    for camera, of_photo in zip(CAMERAS, voxels, strict=True):
-        assert of_photo.shape == (camera.height_px, camera.width_px)
-        shown = of_photo >= 0
-        assert shown.float().mean() > 0.5  # voxels that one photo alone shows are left out
-        away = surface.centres_scene[of_photo[shown]][:, :2] - THING[:2] - away_from_thing(camera)[shown]
-        assert away.abs().max() < side
+    for camera, depth in zip(CAMERAS, depths, strict=True):
+        assert depth.shape == (camera.height_px, camera.width_px)
+        pixel = shown_voxels(surface, camera, depth)
+        shown = pixel >= 0
+        assert shown.float().mean() > 0.3
+        across = depth / camera.fx_px  # of a pixel, on the wall
+        away = surface.centres_scene[shown][:, :2] - THING[:2] - away_from_thing(camera).reshape(-1, 2)[pixel[shown]]
+        assert away.abs().max() < side + float(across.max())
+        nothing = shown_voxels(surface, camera, torch.zeros_like(depth))
+        assert bool((nothing < 0).all())
+        behind = shown_voxels(surface, camera, 0.5 * depth)
+        assert bool((behind < 0).all())
 
 
 def test_masks_are_read_at_the_nearest_pixel():

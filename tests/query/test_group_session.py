@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix, vstack
 from tests.query.fake_session import WORLD_FROM_SCENE
 from tests.query.fake_session import session as plain_session
 from tests.query.fake_world import THING
 from tests.query.grouped_wall import DISC, HALF, LARGE, RADIUS, scene_groups, session
 
 from langfield.core.errors import UsageError
+from langfield.groups.base import Groups
+from langfield.groups.scene_groups import SceneGroups
 from langfield.query.answers import GROUP_ENDS
 
 
@@ -73,6 +76,20 @@ def test_objects_are_the_things_and_all_levels_all_groups(grouped):
     np.testing.assert_allclose(thing.shape.position, world(0, 0, 0)[0], atol=0.15)
     assert {found.shape.group for found in grouped.objects(["thing"], all_levels=True)} == {DISC, HALF, LARGE}
     assert set(thing.to_json()) >= {"position", "box", "obb", "name", "score", "view", "photos", "parent", "elements"}
+
+
+def test_what_is_longer_than_its_distance_surrounds_and_is_listed_on_demand():
+    found = scene_groups()
+    groups, voxels = found.groups, len(found.surface)
+    members = vstack([groups.members, csr_matrix(np.ones((1, voxels), np.float32))], format="csr")
+    parent = np.array([LARGE, DISC, LARGE + 1, -1])
+    counts = np.append(groups.photo_count, 4)
+    with_wall = Groups(members, parent, counts, np.full(4, 4), (counts / 4).astype(np.float32))
+    run = session(SceneGroups(found.surface, with_wall))
+    wall = run.objects(["thing"], all_levels=True)
+    assert max(thing.shape.extent for thing in wall) / WORLD_FROM_SCENE.scale > 4.2  # from 4 away
+    assert LARGE + 1 in {thing.shape.group for thing in wall}
+    assert LARGE + 1 not in {thing.shape.group for thing in run.objects(["thing"])}
 
 
 def test_a_click_gives_the_thing_and_grows_with_the_scale(grouped):

@@ -23,7 +23,7 @@ class ObjectsCommand(RunOptions):
     """Text file with a noun a line, that things are named by. Some 600 household nouns, if not given."""
 
     parts: Flag = False
-    """Also list parts of things, and sets of things that belong together."""
+    """Also list parts of things, sets of things that belong together, and what surrounds them, as tables and walls."""
 
     out: OptionalPath = None
     """Also write objects.json, a picture with the boxes drawn in, and a PLY of each thing here: its Gaussians, or

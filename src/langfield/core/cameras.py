@@ -32,6 +32,7 @@ from langfield.core.camera_checks import (
     look_at_pose,
     one_focal,
 )
+from langfield.core.devices import to_device_async
 from langfield.core.distortion import distort, fisheye_direction, fisheye_radius, undistort
 from langfield.core.errors import UsageError
 from langfield.core.rays import Rays
@@ -289,16 +290,18 @@ class Cameras:
 
     @classmethod
     def from_list(cls, cameras: Sequence[Camera], device: torch.device | str = "cpu") -> "Cameras":
-        def tensor(rows: list, dtype: torch.dtype = torch.float32) -> Tensor:
-            return torch.from_numpy(np.array(rows)).to(device=device, dtype=dtype)
+        """Cameras on a device, which is not waited for."""
+
+        def tensor(rows: list, dtype: type[np.generic] = np.float32) -> Tensor:
+            return to_device_async(np.array(rows), torch.device(device), dtype)
 
         return cls(
             frame_from_camera=tensor([c.frame_from_camera[:3] for c in cameras]),
             focal_px=tensor([(c.fx_px, c.fy_px) for c in cameras]),
             centre_px=tensor([(c.cx_px, c.cy_px) for c in cameras]),
-            size_px=tensor([(c.width_px, c.height_px) for c in cameras], torch.int64),
+            size_px=tensor([(c.width_px, c.height_px) for c in cameras], np.int64),
             distortion=tensor([c.distortion for c in cameras]),
-            fisheye=tensor([c.lens == "fisheye" for c in cameras], torch.bool),
+            fisheye=tensor([c.lens == "fisheye" for c in cameras], np.bool_),
             any_distortion=any(any(c.distortion) for c in cameras),
             any_fisheye=any(c.lens == "fisheye" for c in cameras),
         )

@@ -1,10 +1,13 @@
 """Masks of many photos, brought together on the scene's surface: groups of voxels (parts < things < sets), no training.
 
-    counts      one photo's masks → the share of each surface voxel's pixels that is inside each mask
+    counts      one photo's masks → the surface voxels inside each mask
     base        `PhotoVoxels`, what is known of one photo; `Groups`, what comes out
-    agreement   which masks of different photos agree on the voxels that both photos show
+    incidence   sets of voxels as pairs on a device, and sums over what two sets share
+    agreement   `MaskTable`, all photos' masks; which of different photos agree on the voxels that both photos show
     consensus   `find_groups`: from agreeing masks to groups, by votes of the photos
     selection   which candidates are needed to explain the masks
+    pieces      what of a group hangs together, and specks that do not belong to it
+    embeddings  what groups look like, by the embeddings of their masks
     hierarchy   which group holds which, and the `things`: a partition into groups that do not overlap
 
 Masks of different photos that agree on the voxels both photos show are masks of one thing, as in MaskClustering (Yan
@@ -15,7 +18,7 @@ voxel by voxel, and the outcome looks for its masks again.
 
 from langfield.groups.base import Groups, PhotoVoxels
 from langfield.groups.consensus import GroupSettings, find_groups
-from langfield.groups.counts import count_mask_voxels
+from langfield.groups.counts import mask_sets
 from langfield.groups.hierarchy import things
 
-__all__ = ["GroupSettings", "Groups", "PhotoVoxels", "count_mask_voxels", "find_groups", "things"]
+__all__ = ["GroupSettings", "Groups", "PhotoVoxels", "find_groups", "mask_sets", "things"]

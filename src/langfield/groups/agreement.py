@@ -130,7 +130,7 @@ def visible_sizes(sets: Incidence, table: MaskTable) -> Float64[Tensor, "k f"]:
     for first in range(0, sets.shape[0], step):
         rows = range(first, min(first + step, sets.shape[0]))
         held = sets.dense(rows)
-        for some in column_blocks(len(rows) + table.photo_total, sets):
+        for some in column_blocks(len(rows) + table.photo_total, sets.shape[1], sets.device):
             inside, seen = held[:, some], table.seen_by[some]
             if table.is_sample:
                 size[first : rows.stop] += (inside * table.weight[some].double()) @ seen.double()
@@ -139,10 +139,10 @@ def visible_sizes(sets: Incidence, table: MaskTable) -> Float64[Tensor, "k f"]:
     return size
 
 
-def column_blocks(height: int, sets: Incidence) -> Iterator[slice]:
+def column_blocks(height: int, columns: int, device: torch.device) -> Iterator[slice]:
     """Blocks of columns of which so many rows of numbers fit the memory; on a CPU, its cache."""
-    width = max(CELLS_AT_ONCE[sets.device.type] // 8 // height, 1)
-    return (slice(low, min(low + width, sets.shape[1])) for low in range(0, sets.shape[1], width))
+    width = max(CELLS_AT_ONCE[device.type] // 8 // height, 1)
+    return (slice(low, min(low + width, columns)) for low in range(0, columns, width))
 
 
 def agreeing_masks(table: MaskTable, min_iou: float, min_visible: float) -> sparse.csr_matrix:
@@ -170,7 +170,8 @@ def agreeing_masks(table: MaskTable, min_iou: float, min_visible: float) -> spar
         i, j, iou = i[keep], j[keep], iou[keep]
         top = first_best((i - first) * table.photo_total + table.photo[j], iou, len(rows) * table.photo_total)
         found.append((i[top], j[top], iou[top]))
-    return on_host(*(torch.cat(part) for part in zip(*found, strict=True)), (len(table), len(table)))
+    row, column, value = (torch.cat(part) for part in zip(*found, strict=True))
+    return on_host(row, column, value, (len(table), len(table)))
 
 
 def first_best(key: Int64[Tensor, " n"], value: Float64[Tensor, " n"], keys: int) -> Int64[Tensor, " k"]:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from langfield.core.devices import to_device_async
 from langfield.core.progress import Progress, ProgressEvent, silent
-from langfield.core.threads import torch_threads
 from langfield.groups.agreement import (
     CELLS_AT_ONCE,
     MaskTable,
@@ -124,11 +123,7 @@ def find_groups(
 def groups_of_masks(table: MaskTable, settings: GroupSettings | None = None, progress: Progress = silent) -> Groups:
     """`find_groups` of a table of masks, on its device: sums over voxels run there, and what is left of them, a few
     numbers for each group and photo, is decided on the host. The same on every device."""
-    with torch_threads(1, table.device):  # many small operations
-        return _groups_of_masks(table, settings or GroupSettings(), progress)
-
-
-def _groups_of_masks(table: MaskTable, settings: GroupSettings, progress: Progress) -> Groups:
+    settings = settings or GroupSettings()
     started = time.monotonic()
 
     def tell(step: int) -> None:
@@ -214,16 +209,12 @@ class _Ballot:
             total.index_add_(0, row[vote] * voxels + voxel, weight[vote])
         return total.view(last - first, voxels)
 
-    def shown(self, table: MaskTable, candidates: slice, voxels: slice) -> Float64[Tensor, "k v"]:
-        """For some candidates and voxels the weight of the votes of photos that show the voxel."""
-        return self.of_photo[candidates] @ table.seen_by[voxels].T.double()
-
 
 def _voted(votes: _Votes, table: MaskTable) -> tuple[Bool[Tensor, "k v"], Bool[Tensor, "k v"]]:
     """Per candidate the voxels that at least half of the voting photos that show them have inside, by weight; and the
     voxels that any voting photo shows."""
     ballot = _Ballot.of(votes, table)
-    inside, shown = ballot.inside(table), ballot.shown(table, slice(None), slice(None))
+    inside, shown = ballot.inside(table), ballot.of_photo @ table.seen_by.T.double()
     return (inside >= SOLID_SHARE * shown) & (inside > 0), shown > 0
 
 
@@ -238,14 +229,18 @@ def _voted_fully(votes: _Votes, table: MaskTable) -> sparse.csr_matrix:
     found = []
     for first in range(0, candidates, step):
         some = slice(first, min(first + step, candidates))
-        share = ballot.inside(table, some)
-        for part in column_blocks(step + table.photo_total, table.inside):
-            share[:, part] /= (ballot.shown(table, some, part) + doubt[some, None]).clamp_min_(1)
-        row, voxel = (share >= RIM_SHARE).nonzero().unbind(1)
-        found.append((row + first, voxel, share[row, voxel].clamp_max(1).float()))
+        inside = ballot.inside(table, some)
+        there = (inside > 0).any(dim=0).nonzero()[:, 0]
+        share, seen_by = inside[:, there], table.seen_by[there]
+        for part in column_blocks(step + table.photo_total, len(there), table.device):
+            shown = ballot.of_photo[some] @ seen_by[part].T.double()
+            share[:, part] /= (shown + doubt[some, None]).clamp_min_(1)
+        row, place = (share >= RIM_SHARE).nonzero().unbind(1)
+        found.append((row + first, there[place], share[row, place].clamp_max(1).float()))
     if not found:
         return sparse.csr_matrix((candidates, voxels), dtype=np.float32)
-    return on_host(*(torch.cat(part) for part in zip(*found, strict=True)), (candidates, voxels))
+    row, voxel, share = (torch.cat(part) for part in zip(*found, strict=True))
+    return on_host(row, voxel, share, (candidates, voxels))
 
 
 def _matching(

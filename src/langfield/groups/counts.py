@@ -1,43 +1,24 @@
-"""From one photo's masks to shares of surface voxels."""
+"""From one photo's masks to sets of surface voxels."""
 
-import numpy as np
-import torch
-from jaxtyping import Bool, Float32, Int64
-from scipy import sparse
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from langfield.groups.incidence import Incidence, sorted_numbers
+from langfield.groups.incidence import Incidence
 
 
-def mask_shares(
-    masks: Bool[Tensor, "m h w"], voxel_of_pixel: Int64[Tensor, "h w"], voxel_count: int
-) -> tuple[Incidence, Float32[Tensor, " e"], Bool[Tensor, " v"]]:
-    """How much of each surface voxel is inside each mask, as one photo shows it. Waits for the device twice.
+def mask_sets(
+    masks: Bool[Tensor, "m h w"], pixel_of_voxel: Int64[Tensor, " v"]
+) -> tuple[Incidence, Bool[Tensor, " v"]]:
+    """The surface voxels that are inside each of a photo's M masks, and which ones the photo shows at all.
+
+    A voxel is where the photo shows its centre, in one pixel: every photo that sees a place has a say on it, however
+    the depths of their pixels differ. Waits for the device once.
 
     Args:
         masks: the photo's masks.
-        voxel_of_pixel: which surface voxel each pixel shows, -1 for none.
-        voxel_count: V, the surface voxels of the scene.
-
-    Returns:
-        (M, V) the voxels that each mask touches, the share of each one's pixels that is inside, and the voxels that
-        the photo shows at all.
+        pixel_of_voxel: the pixel (row · w + column) that shows each of V voxels, −1 for none.
     """
-    voxel = voxel_of_pixel.flatten()
-    shows = voxel >= 0
-    pixels = torch.zeros(voxel_count + 1, dtype=torch.int64, device=voxel.device)  # the last is of no voxel
-    pixels.index_add_(0, torch.where(shows, voxel, voxel_count), torch.ones_like(voxel))
-    mask, pixel = (masks.flatten(1) & shows).nonzero().unbind(1)
-    keys, count = sorted_numbers(mask * voxel_count + voxel[pixel]).unique_consecutive(return_counts=True)
-    mask = keys.div(max(voxel_count, 1), rounding_mode="floor")
-    touched = Incidence(mask, keys - mask * voxel_count, (len(masks), voxel_count))
-    return touched, count.float() / pixels[touched.column].float(), pixels[:-1] > 0
-
-
-def count_mask_voxels(
-    masks: Bool[Tensor, "m h w"], voxel_of_pixel: Int64[Tensor, "h w"], voxel_count: int
-) -> tuple[sparse.csr_matrix, Bool[np.ndarray, " v"]]:
-    """`mask_shares` on the host: (M, V) float32 (zeros are not stored), and the voxels that the photo shows at all."""
-    touched, share, seen = mask_shares(masks, voxel_of_pixel, voxel_count)
-    arrays = (share.cpu().numpy(), touched.column.cpu().numpy(), touched.starts.cpu().numpy())
-    return sparse.csr_matrix(arrays, (len(masks), voxel_count)), seen.cpu().numpy()
+    seen = pixel_of_voxel >= 0
+    inside = masks.flatten(1)[:, pixel_of_voxel.clamp_min(0)] & seen
+    mask, voxel = inside.nonzero().unbind(1)
+    return Incidence(mask, voxel, (len(masks), len(pixel_of_voxel))), seen

@@ -41,8 +41,8 @@ class Incidence:
         rows, columns = matrix.shape  # pyright: ignore[reportGeneralTypeIssues]
         device = torch.device(device)
         row = np.repeat(np.arange(rows), np.diff(matrix.indptr))
-        pairs = (to_device_async(part, device, np.int64) for part in (row, matrix.indices))
-        return cls(*pairs, (int(rows), int(columns)))
+        column = to_device_async(matrix.indices, device, np.int64)
+        return cls(to_device_async(row, device, np.int64), column, (int(rows), int(columns)))
 
     @classmethod
     def of_dense(cls, held: Bool[Tensor, "r c"]) -> "Incidence":

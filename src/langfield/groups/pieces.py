@@ -88,7 +88,7 @@ def pieces_of_groups(
     return piece[torch.searchsorted(nodes, place_of_point).cpu().numpy()].astype(np.int64)
 
 
-def _key_step(step: tuple[int, int, int]) -> int:
+def _key_step(step: tuple[int, ...]) -> int:
     """What is added to a cell's key for the cell that lies so many cells away."""
     x, y, z = step
     return (x << (2 * KEY_BITS)) + (y << KEY_BITS) + z

@@ -65,11 +65,15 @@ class PixelSizedVoxels:
         cell = (low[:, None] + corner).reshape(-1, 3)
         return _keys(octave.repeat_interleave(8), cell).reshape(-1, 8), weight
 
+    def camera_distances(self, points_scene: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Root mean square distance of the cameras to each point, scene units."""
+        mean = torch.tensor(self.mean_camera_scene, device=points_scene.device, dtype=points_scene.dtype)
+        return (((points_scene - mean) ** 2).sum(dim=-1) + self.camera_spread_scene**2).sqrt()
+
     def _octaves(self, points_scene: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
         """log₂ of the wanted side at each point, rounded."""
-        mean = torch.tensor(self.mean_camera_scene, device=points_scene.device, dtype=points_scene.dtype)
-        squared = ((points_scene - mean) ** 2).sum(dim=-1) + self.camera_spread_scene**2
-        return (self.side_over_distance * squared.sqrt()).clamp_min(1e-9).log2().round().clamp(-100, 100)
+        distance = self.camera_distances(points_scene)
+        return (self.side_over_distance * distance).clamp_min(1e-9).log2().round().clamp(-100, 100)
 
 
 def _keys(octave: Float[Tensor, " n"], cell: Float[Tensor, "n 3"]) -> Int64[Tensor, " n"]:
@@ -170,7 +174,7 @@ class GroupSurface:
 
 
 class SurfaceSums:
-    """Collects what photos show in each voxel. Memory: the point and the voxel of each pixel of all photos."""
+    """Collects what photos show in each voxel. Memory: the point and the voxel's key of each pixel of all photos."""
 
     def __init__(self, division: PixelSizedVoxels, device: torch.device | str) -> None:
         self._division = division
@@ -186,11 +190,7 @@ class SurfaceSums:
         return keys
 
     def surface(self) -> GroupSurface:
-        """The voxels that at least two photos show; those of one, if all are such."""
-        return self.observed()[0]
-
-    def observed(self) -> tuple[GroupSurface, list[Int64[Tensor, " _n"]]]:
-        """The surface, and of each photo the voxel that each point is in, −1 for those in none.
+        """The voxels that at least two photos show; those of one, if all are such.
 
         Means are of whole numbers, fractions of a voxel's side, so that they are the same on every device.
         """
@@ -203,17 +203,17 @@ class SurfaceSums:
         octave, cell = _octave_and_cell(keys)
         sides, cells = torch.exp2(octave.float()), cell.float()
         bare = GroupSurface(self._division, keys, cells, sides)
-        voxels = [bare.find(own) for own, _ in self._photos]
         sums = torch.zeros(len(keys) + 1, 4, dtype=torch.int64, device=self._device)  # the last is of no voxel
-        for voxel, (_, points) in zip(voxels, self._photos, strict=True):
+        for own, points in self._photos:
             if len(keys):
+                voxel = bare.find(own)
                 place = points / sides[voxel, None] - cells[voxel]  # exact: sides are powers of two
                 whole = (place.clamp(0, 1) * _PARTS).long()
                 row = torch.cat([whole, torch.ones_like(whole[:, :1])], dim=1)
                 sums.index_add_(0, torch.where(voxel >= 0, voxel, len(keys)), row)
         mean = sums[:-1, :3].double() / (_PARTS * sums[:-1, 3:])
         centres = ((cell + mean) * sides[:, None].double()).float()
-        return GroupSurface(self._division, keys, centres, sides), voxels
+        return GroupSurface(self._division, keys, centres, sides)
 
 
 def _octave_and_cell(keys: Int64[Tensor, " n"]) -> tuple[Int64[Tensor, " n"], Int64[Tensor, "n 3"]]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
@@ -61,3 +61,20 @@ def shows_one_surface(depth: Float[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
         kept.narrow(axis, 0, count).logical_and_(even)
         kept.narrow(axis, 1, count).logical_and_(even)
     return kept
+
+
+def pixels_of_points(
+    points_scene: Float[Tensor, "n 3"], camera: Camera
+) -> tuple[Int64[Tensor, " n"], Float[Tensor, " n"]]:
+    """The pixel (row · width + column) of a camera that points lie in, −1 for those that its lens does not show, and
+    their z-depth.
+
+    Nothing waits for the device. Args: camera: of the points' frame.
+    """
+    view = Cameras.from_list([camera], points_scene.device)
+    xy, z = view.project(0, points_scene)
+    inside = (z > 0) & (xy >= 0).all(dim=-1) & (xy < view.size_px[0]).all(dim=-1)
+    if camera.valid_radius_px is not None:
+        inside &= (xy - view.centre_px[0]).norm(dim=-1) <= camera.valid_radius_px
+    column, row = torch.where(inside[:, None], xy, 0).long().unbind(-1)
+    return torch.where(inside, row * camera.width_px + column, -1), z

@@ -23,16 +23,15 @@ from langfield.data.views import Scene
 from langfield.encoders.registry import load_masks
 from langfield.features.mask_bank import MaskBank, build_masks
 from langfield.groups.agreement import MaskTable
-from langfield.groups.base import SOLID_SHARE
 from langfield.groups.consensus import GroupSettings, groups_of_masks
-from langfield.groups.counts import mask_shares
+from langfield.groups.counts import mask_sets
 from langfield.groups.embeddings import mean_group_embeddings
 from langfield.groups.incidence import Incidence
 from langfield.groups.pieces import without_specks
 from langfield.groups.scene_groups import SceneGroups
 from langfield.groups.surface import GroupSurface, PixelSizedVoxels, SurfaceSums
 from langfield.models.base import Model
-from langfield.models.geometry import distance_and_points, shows_one_surface
+from langfield.models.geometry import distance_and_points, pixels_of_points, shows_one_surface
 from langfield.pipelines.stages import Log, Stopwatch
 from langfield.query.index.consistency import consistent
 from langfield.query.session import Session
@@ -40,7 +39,9 @@ from langfield.runs.directory import load_run, lock_run, save_groups
 
 MAX_PHOTOS = 200  # evenly spread over the training photos
 SIDE_PX = {"cuda": 640, "cpu": 320}  # longest side of what is rendered to see where a mask lies
-_PIXELS_PER_VOXEL = 1.5
+_VOXELS_PER_SIDE = 200  # about so many voxels wide is what the longest side of a photo shows, at most
+_MIN_VOXEL_PX = 1.5  # smaller voxels would be between the points of pixels
+_REACH_SIDES = 2.0  # voxels' sides: a photo shows a voxel if what it shows there is no nearer or farther
 _WITNESSES = 64  # cameras that say whether a voxel is there
 _SEES_PER_LOOK_THROUGH = 2  # so many times as many must see it as look through it
 
@@ -106,62 +107,84 @@ def find_scene_groups(
         masks: of photos of the scene.
     """
     cameras = [scene.views[index].camera.moved(scene.scene_from_world) for index in masks.view_indices]
-    surface, voxels_of_pixels = observe_surface(model, cameras, progress)
-    table = masks_on_surface(masks, voxels_of_pixels, len(surface), progress)
-    groups = groups_of_masks(table, settings, progress)
-    centres, sides = surface.centres_scene.cpu().double().numpy(), surface.sides_scene.cpu().double().numpy()
-    groups = replace(groups, members=without_specks(groups.members, centres, sides, table.device))
-    known = [of_photo.embeddings for of_photo in masks if of_photo.embeddings is not None]
-    embeddings = mean_group_embeddings(table, groups, np.concatenate(known)) if len(known) == len(masks) else None
+    surface, depths = observe_surface(model, cameras, progress)
+    with torch_threads(1, model.device):  # many small operations
+        table = masks_on_surface(masks, surface, cameras, depths, progress)
+        groups = groups_of_masks(table, settings, progress)
+        centres, sides = surface.centres_scene.cpu().double().numpy(), surface.sides_scene.cpu().double().numpy()
+        groups = replace(groups, members=without_specks(groups.members, centres, sides, table.device))
+        known = [of_photo.embeddings for of_photo in masks if of_photo.embeddings is not None]
+        embeddings = mean_group_embeddings(table, groups, np.concatenate(known)) if len(known) == len(masks) else None
     return SceneGroups(surface, groups, embeddings)
 
 
 def masks_on_surface(
     masks: MaskBank,
-    voxels_of_pixels: Sequence[Int64[Tensor, "_h _w"]],
-    voxel_count: int,
+    surface: GroupSurface,
+    cameras: Sequence[Camera],
+    depths: Sequence[Float[Tensor, "_h _w"]],
     progress: Progress = silent,
 ) -> MaskTable:
-    """The masks of photos as sets of a surface's voxels: those of which at least half is inside, as the photo shows it.
+    """The masks of photos as sets of a surface's voxels.
 
     Args:
         masks: of F photos.
-        voxels_of_pixels: the voxel that each pixel of each photo shows, −1 for none, at any size.
+        surface: in the scene frame.
+        cameras: of these photos, scene frame.
+        depths: of these photos, see `observe_surface`.
     """
     found: list[tuple[Incidence, Bool[Tensor, " v"]]] = []
     start = time.monotonic()
-    for of_photo, voxel_of_pixel in zip(masks, voxels_of_pixels, strict=True):
-        small = at_size(of_photo.dense(voxel_of_pixel.device), voxel_of_pixel.shape)
-        touched, share, seen = mask_shares(small, voxel_of_pixel, voxel_count)
-        found.append((touched.where(share >= SOLID_SHARE), seen))
+    for of_photo, camera, depth in zip(masks, cameras, depths, strict=True):
+        small = at_size(of_photo.dense(depth.device), depth.shape)
+        found.append(mask_sets(small, shown_voxels(surface, camera, depth)))
         progress(ProgressEvent("masks on the surface", len(found), len(masks), "photos", time.monotonic() - start))
     return MaskTable.of_sets(found, np.concatenate([of_photo.predicted_iou for of_photo in masks]))
 
 
+def shown_voxels(surface: GroupSurface, camera: Camera, depth_scene: Float[Tensor, "h w"]) -> Int64[Tensor, " v"]:
+    """The pixel (row · w + column) of a depth map in which it shows each of a surface's V voxels, −1 for none.
+
+    Nothing waits for the device.
+
+    Args:
+        camera: that took it, scene frame, at any size.
+        depth_scene: 0 where nothing is to be said of what it shows.
+    """
+    pixel, z = pixels_of_points(surface.centres_scene, camera.fit_within(max(depth_scene.shape)))
+    depth = torch.where(pixel >= 0, depth_scene.reshape(-1)[pixel.clamp_min(0)], 0)
+    return torch.where((depth > 0) & ((depth - z).abs() <= _REACH_SIDES * surface.sides_scene), pixel, -1)
+
+
 def observe_surface(
     model: Model, cameras: Sequence[Camera], progress: Progress = silent
-) -> tuple[GroupSurface, list[Int64[Tensor, "_h _w"]]]:
-    """The voxels of the surface that cameras of the scene frame see, and the voxel of each pixel of their pictures,
-    −1 where a pixel shows no surface, or two at once.
+) -> tuple[GroupSurface, list[Float[Tensor, "_h _w"]]]:
+    """The voxels of the surface that cameras of the scene frame see, and z-depth in their pictures, 0 where a pixel
+    shows no surface, or two at once. Pictures are as large as `SIDE_PX` allows.
 
     Voxels that hang in the air between a thing and what is behind it, as means of both, go: other cameras look through
     them."""
     side_px = SIDE_PX[model.device.type]
     small = [camera.fit_within(side_px) for camera in cameras]
-    angle = _PIXELS_PER_VOXEL / float(np.median([camera.fy_px for camera in small]))
+    angles = [
+        max(max(camera.width_px, camera.height_px) / _VOXELS_PER_SIDE, _MIN_VOXEL_PX) / camera.fy_px for camera in small
+    ]
     centres = np.stack([camera.world_from_camera[:3, 3] for camera in small])
-    sums = SurfaceSums(PixelSizedVoxels.seen_from(centres, angle), model.device)
+    sums = SurfaceSums(PixelSizedVoxels.seen_from(centres, float(np.median(angles))), model.device)
     depths: list[Float[Tensor, "_h _w"]] = []
+    clear: list[Float[Tensor, "_h _w"]] = []
     start = time.monotonic()
     for number, camera in enumerate(small, start=1):
         with torch_threads(model.config.rays_at_once // RAYS_PER_THREAD_RENDERED, model.device):
             depth = model.render(camera, ("depth",)).depth_scene
         assert depth is not None
         _, points = distance_and_points(depth, camera)
-        sums.add(points, _shown(depth, camera).reshape(-1))
+        shown = _shown(depth, camera)
+        sums.add(points, shown.reshape(-1))
         depths.append(depth)
+        clear.append(torch.where(shown, depth, 0))
         progress(ProgressEvent("surface", number, len(small), "photos", time.monotonic() - start))
-    surface, voxels = sums.observed()
+    surface = sums.surface()
     witnesses = subsample_evenly(range(len(small)), _WITNESSES)
     seen = consistent(
         surface.centres_scene,
@@ -170,11 +193,7 @@ def observe_surface(
         min_views=2,
         sees_per_look_through=_SEES_PER_LOOK_THROUGH,
     )
-    if bool(seen.any()):
-        surface = surface.subset(seen)
-        kept = torch.where(seen, seen.cumsum(0) - 1, -1)
-        voxels = [torch.where(voxel >= 0, kept[voxel], -1) for voxel in voxels]
-    return surface, [voxel.reshape(depth.shape) for voxel, depth in zip(voxels, depths, strict=True)]
+    return surface.subset(seen) if bool(seen.any()) else surface, clear
 
 
 def _shown(depth: Float[Tensor, "h w"], camera: Camera) -> Bool[Tensor, "h w"]:

@@ -120,6 +120,13 @@ class GroupAnswers:
             self._shapes[group] = GroupShape(group, (x, y, z), box, upright, world, elements, views)
         return self._shapes[group]
 
+    def surrounds(self, group: int) -> bool:
+        """Whether a group is what things stand on or in front of, as a table top, a floor or a wall: its longest edge
+        is longer than the distance that it was photographed from."""
+        surface = self.groups.surface
+        distance = surface.division.camera_distances(torch.from_numpy(self.points_scene(group)))
+        return bool(self._extents_scene[group] > distance.median())
+
     @cached_property
     def on_index(self) -> GroupedSurface:
         """Which groups the index's voxels belong to."""
@@ -128,9 +135,16 @@ class GroupAnswers:
     # -- all groups ----------------------------------------------------------------------------------------------
 
     def objects(self, nouns: EncodedPhrases | None, all_levels: bool, progress: Progress = silent) -> list[SceneObject]:
-        """An inventory, the objects that most photos show first. Args: nouns: names to choose from; None for none."""
+        """An inventory, the objects that most photos show first.
+
+        Args:
+            nouns: names to choose from; None for none.
+            all_levels: also parts of things, sets of things, and what surrounds them (`surrounds`).
+        """
         groups = self.groups.groups
         listed = [g for g in listed_groups(groups, self.thing_of_voxel, all_levels) if len(self.points_scene(g))]
+        if not all_levels:
+            listed = [group for group in listed if not self.surrounds(group)]
         names, scores = [""] * len(listed), np.zeros(len(listed))
         if nouns is not None and listed:
             names, scores = best_names(self.embeddings(nouns.embeddings, progress)[torch.tensor(listed)], nouns)
@@ -190,22 +204,22 @@ class GroupAnswers:
         shares = self._share_table(np.concatenate([inside_scene, outside_scene]))
         inside, outside = shares[:, : len(inside_scene)], shares[:, len(inside_scene) :]
         containing = np.nonzero((inside >= SOLID_SHARE).all(axis=1) & (outside < SOLID_SHARE).all(axis=1))[0]
-        extents = np.array([self._extents_world[group] for group in containing])
+        extents = np.array([self._extents_scene[group] for group in containing]) * self._world_from_scene.scale
         surface = self.groups.surface
         voxel, weight = surface.around(torch.from_numpy(inside_scene[:1]).float().to(surface.device))
         thing = int(self.thing_of_voxel[int(voxel[0, weight[0].argmax()])]) if bool(weight.any()) else -1
         return chosen_group(containing.tolist(), extents, thing, scale_world)
 
     @cached_property
-    def _extents_world(self) -> Float[np.ndarray, " g"]:
-        """(G,) the longest edge of each group's axis-aligned box in the scene frame, in world units."""
+    def _extents_scene(self) -> Float[np.ndarray, " g"]:
+        """(G,) the longest edge of each group's axis-aligned box, scene frame and units."""
         extents = np.zeros(len(self.groups))
         for group in range(len(self.groups)):
             points = self.points_scene(group)
             if len(points):
                 low, high = np.percentile(points, (GROUP_ENDS, 100 - GROUP_ENDS), axis=0)
                 extents[group] = (high - low).max()
-        return extents * self._world_from_scene.scale
+        return extents
 
     def _share_table(self, points_scene: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "g n"]:
         """The share of photos by which the surface at each point is of each group; 0 off the surface."""

@@ -382,7 +382,8 @@ class Session:
         Args:
             vocabulary: nouns to name them by; None for the bundled ones (`langfield.query.objects`), and no names in a
                 run without language.
-            all_levels: also list parts of things and sets of things.
+            all_levels: also list parts of things, sets of things, and what surrounds them, such as tables and walls:
+                groups that are longer than the distance that they were photographed from.
 
         Raises UsageError for a run without groups, and for a vocabulary where there is no language.
         """

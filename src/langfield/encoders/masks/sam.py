@@ -4,7 +4,9 @@ Kirillov et al., Segment Anything (2023); Ravi et al., SAM 2 (2024). Everything 
 crops, and its stability and overlaps are measured on the model's own small masks: as published it takes a minute.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from langfield.encoders.masks.base import INSIDE, EverythingSettings, PromptedMa
 from langfield.encoders.masks.frame import ModelFrame
 from langfield.encoders.masks.sam_weights import SamSource, build_sam, find_sam
 from langfield.encoders.masks.suppression import best_of_overlapping, mask_ious
+from langfield.encoders.recorded import Recorded
 from langfield.encoders.weights import RANDOM, json_sha256
 
 _CHUNK_BYTES = {"cuda": 4 << 30, "cpu": 1 << 29}
@@ -45,7 +48,13 @@ class SamNetwork:
         self._is_sam2 = hasattr(model, "no_memory_embedding")
         if self._is_sam2:
             self._model.no_memory_embedding.data = self._model.no_memory_embedding.data.to(dtype)
+        else:
+            for layer in self._model.vision_encoder.layers:
+                layer.attn.get_rel_pos = _remembered(layer.attn.get_rel_pos)
         self.dtype = dtype
+        # Some hundred small kernels: the host takes longer to launch them than a GPU to run them.
+        encode = partial(_encoded, self._model.vision_encoder)
+        self._encode = Recorded(encode) if device.type == "cuda" else encode
         self._positions = self._model.get_image_wide_positional_embeddings().to(dtype)
 
     @torch.no_grad()
@@ -53,7 +62,7 @@ class SamNetwork:
         """Features of a picture, the coarsest last; SAM has one grid, SAM 2 three."""
         if self._is_sam2:
             return self._model.get_image_embeddings(pixels.to(self.dtype))
-        return [self._model.vision_encoder(pixels.to(self.dtype))[0]]
+        return [self._encode(pixels.to(self.dtype))]
 
     @torch.no_grad()
     def decode(
@@ -86,6 +95,24 @@ class SamNetwork:
         """How many prompts are decoded at once."""
         bytes_each = _GRIDS_PER_POINT * features[-1].numel() * features[-1].element_size()
         return max(_CHUNK_BYTES[features[-1].device.type] // bytes_each, 1)
+
+
+def _encoded(encoder: nn.Module, pixels: Float[Tensor, "1 3 s s"]) -> Float[Tensor, "1 c h w"]:
+    return encoder(pixels)[0]
+
+
+def _remembered(table: Callable[[int, int, Tensor], Tensor]) -> Callable[[int, int, Tensor], Tensor]:
+    """transformers' tables of relative positions, made once: it makes them for every picture from numbers on the host,
+    and waits for the device each time. The parameters that they are made of must not change."""
+    known: dict[tuple[int, int, int], Tensor] = {}
+
+    def remembered(q_size: int, k_size: int, rel_pos: Tensor) -> Tensor:
+        key = (q_size, k_size, id(rel_pos))
+        if key not in known:
+            known[key] = table(q_size, k_size, rel_pos)
+        return known[key]
+
+    return remembered
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from langfield.core.cameras import Camera, Cameras
+from langfield.core.cameras import Camera
+from langfield.models.geometry import pixels_of_points
 
 SLACK_PX = 6  # what is less far apart along a ray counts as the same surface
 
@@ -28,17 +29,13 @@ def consistent(
     A view is a camera, of the points' frame, with its z-depth (not finite where nothing is), on the points' device. It
     sees a point that is less than six pixels nearer or farther than what it shows there; one that sees something in
     front says nothing, nor does one whose lens shows nothing there. Cost: a projection of all points into each view.
+    Nothing waits for the device.
     """
     sees, looks_through = torch.zeros(2, len(points), device=points.device)
     for camera, depth in zip(cameras, depths, strict=True):
-        view = Cameras.from_list([camera], points.device)
-        xy, z = view.project(0, points)
-        inside = (z > 0) & (xy >= 0).all(dim=-1) & (xy < view.size_px[0]).all(dim=-1)
-        if camera.valid_radius_px is not None:
-            inside &= (xy - view.centre_px[0]).norm(dim=-1) <= camera.valid_radius_px
-        column, row = xy[inside].long().unbind(-1)
-        beyond = depth[row, column] - z[inside]
-        slack = SLACK_PX * z[inside] / camera.fy_px
-        sees[inside] += (beyond.abs() <= slack).float()
-        looks_through[inside] += (beyond > slack).float()
+        pixel, z = pixels_of_points(points, camera)
+        beyond = torch.where(pixel >= 0, depth.reshape(-1)[pixel.clamp_min(0)] - z, -torch.inf)
+        slack = SLACK_PX * z / camera.fy_px
+        sees += (beyond.abs() <= slack).float()
+        looks_through += (beyond > slack).float()
     return (sees >= min(min_views, len(cameras))) & (sees >= sees_per_look_through * looks_through)
