@@ -19,8 +19,8 @@ def distance_and_points(
 
     Neither is finite where the z-depth is infinite.
     """
-    if camera.is_pinhole:
-        return _of_pinhole(depth_scene, camera)
+    if camera.is_pinhole and depth_scene.is_cuda:
+        return of_pinhole(depth_scene, camera)
     pixels = camera.pixel_centres(depth_scene.device).reshape(-1, 2)
     rays = Cameras.from_list([camera], depth_scene.device).rays(
         torch.zeros(len(pixels), dtype=torch.int64, device=depth_scene.device), pixels
@@ -29,8 +29,9 @@ def distance_and_points(
     return distance, rays.origins + rays.directions * distance[:, None]
 
 
-def _of_pinhole(depth_scene: Float[Tensor, "h w"], camera: Camera) -> tuple[Float[Tensor, " r"], Float[Tensor, "r 3"]]:
-    """`distance_and_points` without a pose and a lens for each pixel. Does not wait for the device."""
+def of_pinhole(depth_scene: Float[Tensor, "h w"], camera: Camera) -> tuple[Float[Tensor, " r"], Float[Tensor, "r 3"]]:
+    """`distance_and_points` of a pinhole, the same to rounding, without a pose and a lens for each pixel: of a large
+    picture on a GPU those take longer than drawing it. Does not wait for the device."""
     pose = to_device_async(np.ascontiguousarray(camera.frame_from_camera[:3]), depth_scene.device)
     right, down, forward, eye = pose.unbind(dim=1)
     x, y = (
