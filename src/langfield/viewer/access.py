@@ -106,9 +106,7 @@ class Access:
         if any(self._is_token(token) for token in given):
             return None
         if given:
-            return Refusal(
-                HTTPStatus.FORBIDDEN, "This link is of another start: open the one printed last."
-            )
+            return Refusal(HTTPStatus.FORBIDDEN, "This link is of another start: open the one printed last.")
         return Refusal(HTTPStatus.UNAUTHORIZED, "Open the link that langfield view printed: it has a token.")
 
     def _is_token(self, token: str) -> bool:
