@@ -71,9 +71,9 @@ def colours(
 def visible(state: ViewerState, answers: ElementAnswers) -> Bool[np.ndarray, " n"]:
     """Which elements are drawn: all, only what was found, or all but that."""
     found = answers.found.any(axis=0)
-    if state.show == "Only what was found" and state.phrases:
+    if state.hide == "Scene" and state.phrases:
         return found
-    if state.show == "All but what was found":
+    if state.hide == "What was found":
         return ~found
     return np.ones_like(found)
 

@@ -12,7 +12,7 @@ from langfield.query.session import Session
 from langfield.viewer.palette import PHRASE_COLOURS, thing_colours
 from langfield.viewer.state import ViewerState
 
-BACKGROUND = 246  # grey of what is hidden
+BACKGROUND = 20  # grey of what is hidden: the page's own
 _DIMMED = 0.6  # of the picture around what has colour, as in `langfield.query.pictures.composited`
 _SELECTED = np.array([255, 255, 255.0])
 _RIM_PX = 2
@@ -38,7 +38,7 @@ def picture(session: Session, camera: Camera, look: Look) -> UInt8[np.ndarray, "
     state, layer = look.state, look.state.layer
     if not state.phrases and layer in ("Composited", "Relevancy"):
         layer = "Picture"
-    only_found = state.show == "Only what was found" and bool(state.phrases)
+    only_found = state.hide == "Scene" and bool(state.phrases)
     masks = None
     if only_found or layer in ("Composited", "Relevancy"):
         answers = session.ask_view(camera, state.phrases, negatives=state.asked_negatives)

@@ -18,7 +18,7 @@ from langfield.viewer.state import Keyframe
 
 Vector = Float64[np.ndarray, "3"]
 _HEIGHT_OF_PICTURE = 0.4  # how much of it a thing takes that is flown to
-_NEAREST_SHARE = 0.4  # of a photo's distance: nearer, the scene was never seen
+_NEAREST_SHARE = 0.6  # of a photo's distance: nearer, the scene was never seen
 _FLIGHT_STEPS = 18
 
 

@@ -172,6 +172,12 @@ class RunScene:
             thing[mine] = number
         return thing
 
+    @property
+    def default_negatives(self) -> tuple[str, ...]:
+        """What phrases compete with if nobody says otherwise; none for a run without language."""
+        card = self.session.info.encoders.get("image_text")
+        return tuple(str(text) for text in card.get("negatives", ())) if card and self.session.has_language else ()
+
     # -- places --------------------------------------------------------------------------------------------------
 
     @cached_property

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from langfield.core.errors import UsageError
 
 Layer = Literal["Picture", "Composited", "Relevancy", "Depth", "Objects"]
-Show = Literal["Everything", "Only what was found", "All but what was found"]
+Hide = Literal["Nothing", "Scene", "What was found"]
 
 MAX_PHRASES = 8
 MAX_PHRASE_CHARS = 200
@@ -42,7 +42,7 @@ class ViewerState:
         negatives: what they compete with; none for the encoder's own.
         shown: the number of the phrase whose relevancy is shown.
         layer: what is drawn.
-        show: all of the scene, or a part of it.
+        hide: what is not drawn: the scene around what was found, or that.
         opacity: of colours over the picture.
         threshold: relevancy below it has no colour.
         boxes: whether hits have boxes and labels.
@@ -56,7 +56,7 @@ class ViewerState:
     negatives: tuple[str, ...] = ()
     shown: int = 0
     layer: Layer = "Picture"
-    show: Show = "Everything"
+    hide: Hide = "Nothing"
     opacity: float = 0.75
     threshold: float = 0.5
     boxes: bool = True
@@ -97,12 +97,12 @@ def with_prompt(state: ViewerState, text: str) -> ViewerState:
     UsageError as `phrases_of`.
     """
     phrases = phrases_of(text)
-    layer, show = state.layer, state.show
+    layer, hide = state.layer, state.hide
     if phrases and layer == "Picture":
         layer = "Composited"
     if not phrases:
-        layer, show = ("Picture" if layer in ("Composited", "Relevancy") else layer), "Everything"
-    return replace(state, phrases=phrases, shown=min(state.shown, max(0, len(phrases) - 1)), layer=layer, show=show)
+        layer, hide = ("Picture" if layer in ("Composited", "Relevancy") else layer), "Nothing"
+    return replace(state, phrases=phrases, shown=min(state.shown, max(0, len(phrases) - 1)), layer=layer, hide=hide)
 
 
 def with_negatives(state: ViewerState, text: str) -> ViewerState:
@@ -197,7 +197,7 @@ def _is_one_of(choices: Sequence[str]) -> Any:
 
 _CHECKS: dict[str, Any] = {
     "layer": _is_one_of(get_args(Layer)),
-    "show": _is_one_of(get_args(Show)),
+    "hide": _is_one_of(get_args(Hide)),
     "opacity": _is_share,
     "threshold": _is_share,
     "boxes": lambda value: isinstance(value, bool),
