@@ -42,6 +42,7 @@ from langfield.viewer.state import ViewerState
 _STORED = "langfield"  # the name under which a browser keeps its state
 _IDLE_SECONDS = 0.25
 _FLIGHT_FPS = 30
+_ARRIVALS, _ARRIVAL_SECONDS = 12, 0.25
 _MOST_EVENTS = 1000  # that wait; a browser that sends more is too fast for its own good
 _log = logging.getLogger(__name__)
 
@@ -173,25 +174,22 @@ class ClientPage:
         self._selected, self._clicked, self._objects_shown, self._drawn_photos = None, None, False, False
         self._nodes = SceneNodes(self._client, scene.page_from_world)
         self._panel = Panel(self._client, self._state, self._facts(scene), self._actions())
-        self._client.scene.set_up_direction(scene.up)
         self._nodes.draw_picture(scene.first_picture)
         self._background = True
-        self._stand(scene.stand_at(scene.first_view))
-        view = scene.first_view.camera
-        self._client.camera.fov = 2 * math.atan(view.height_px / (2 * view.fy_px))
+        self._arrive(scene.stand_at(scene.first_view), scene.first_fov_rad)
         self._plan.changed()
         if not self._runs.is_ready(name):
             self._runs.prepare_in_background(name, lambda said: self._post(self._say, said))
 
     def _facts(self, scene: RunScene) -> PanelFacts:
-        session, view = scene.session, scene.first_view.camera
+        session = scene.session
         size = 1.0 / scene.page_from_world.scale
         return PanelFacts(
             runs=self._runs.names,
             has_language=session.has_language,
             has_groups=session.has_groups,
             photos=tuple(view.name for view in scene.photos),
-            fov_deg=math.degrees(2 * math.atan(view.height_px / (2 * view.fy_px))),
+            fov_deg=math.degrees(scene.first_fov_rad),
             scale_range=(0.02 * size, 2.0 * size),
             saves=[*((save.label, save.hint) for save in self._all_saves()), _PICTURE, _PATH],
             default_negatives=scene.default_negatives,
@@ -473,6 +471,18 @@ class ClientPage:
             camera.look_at = stand.look_at
             camera.up_direction = stand.up
 
+    def _arrive(self, stand: Stand, fov_rad: float) -> None:
+        """Stand somewhere at once, and make sure of it: a page that is just being built forgets where it was put."""
+        for _ in range(_ARRIVALS):
+            self._client.camera.fov = fov_rad
+            self._stand(stand)
+            self._closed.wait(_ARRIVAL_SECONDS)
+            where = self._plan.camera
+            if self._closed.is_set() or (
+                where is not None and np.allclose(where.pose[:3, 3], stand.position, atol=1e-3)
+            ):
+                return
+
     def _set_fov(self, degrees: float) -> None:
         self._client.camera.fov = math.radians(min(170.0, max(1.0, degrees)))
 
@@ -527,4 +537,5 @@ def _same(one: PageCamera, other: PageCamera) -> bool:
     """Whether two cameras see the same: viser also tells those that did not move."""
     sizes = (one.width_px, one.height_px, one.fov_rad) == (other.width_px, other.height_px, other.fov_rad)
     turned = Rotation.from_matrix(one.pose[:3, :3].T @ other.pose[:3, :3]).magnitude()
-    return sizes and turned < 1e-6 and abs(one.pose[:3, 3] - other.pose[:3, 3]).max() < 1e-7
+    apart = float(np.abs(one.pose[:3, 3] - other.pose[:3, 3]).max())
+    return sizes and bool(turned < 1e-6) and apart < 1e-7

@@ -1,7 +1,6 @@
 """Cameras of the page: where a browser stands, how it flies elsewhere, and the camera that draws what it sees.
 
-The page's frame is the scene frame that the model was trained in (a few units large, and centred), whatever the units
-of the files: browsers compute with 32-bit numbers.
+The page's frame is that of `langfield.viewer.run_scene.page_frame`, whatever the units of the files.
 """
 
 import math
@@ -88,6 +87,13 @@ class Stand:
     position: Vector
     look_at: Vector
     up: Vector
+
+
+def stands_at(camera: PageCamera, stand: Stand) -> bool:
+    """Whether a camera is at a place, and looks where it says."""
+    towards = stand.look_at - stand.position
+    looks = float(camera.pose[:3, 2] @ towards) > (1 - 1e-4) * float(np.linalg.norm(towards))
+    return looks and bool(np.allclose(camera.pose[:3, 3], stand.position, atol=1e-3))
 
 
 def stand_of_photo(pose: Float64[np.ndarray, "4 4"], distance: float) -> Stand:

@@ -11,10 +11,11 @@ import viser
 from langfield.query.answers import Answer, Hit
 from langfield.query.objects import GroupShape, SceneObject
 from langfield.viewer.palette import PHRASE_COLOURS, colour_scale, swatch
-from langfield.viewer.state import MAX_PHRASE_CHARS, MAX_PHRASES, Hide, Layer, ViewerState
+from langfield.viewer.state import MAX_PHRASES, Hide, Layer, ViewerState
 
 _HITS_SHOWN = 4  # of each phrase, where several are asked
-_NO_NAME = "Go to …"
+_NO_NAME = "…"
+_HOW_TO_ASK = f"Type what to look for, and press Enter. Up to {MAX_PHRASES} phrases, with commas between."
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,8 @@ class Panel:
         self._results = []
         shown = None if len(answers) == 1 else _HITS_SHOWN
         with self._results_folder:
+            if not answers and self._facts.has_language:
+                self._results.append(self._gui.add_html(_small(_HOW_TO_ASK)))
             for number, answer in enumerate(answers):
                 self._results.append(self._gui.add_html(_answer_line(answer, PHRASE_COLOURS[number])))
                 for rank, hit in enumerate(answer.hits[:shown]):
@@ -168,7 +171,7 @@ class Panel:
         if shape is None:
             self._selected.content = _small(where or "Click a thing in the scene: it is selected.")
         else:
-            size = " x ".join(f"{side:.3g}" for side in shape.upright_box.size)
+            size = size_text(shape.upright_box.size)
             place = ", ".join(f"{value:.3g}" for value in shape.position)
             self._selected.content = _small(f"Selected: {size} large, at {place}; {shape.elements:,} elements")
         self._scale.visible = self._clear.visible = known
@@ -201,8 +204,7 @@ class Panel:
         gui, actions = self._gui, self._actions
         form = self._added(gui.add_form(None))
         with form:
-            hint = f"Up to {MAX_PHRASES} phrases with commas between, {MAX_PHRASE_CHARS} characters each; Enter asks."
-            self._prompt = gui.add_text("Find", state.prompt, hint=hint)
+            self._prompt = gui.add_text("Find", state.prompt)
             find = gui.add_button("Find", icon="search")
         prompt = self._prompt
         form.on_submit(lambda _: actions.prompt(prompt.value))
@@ -324,8 +326,14 @@ def _answer_line(answer: Answer, colour: tuple[int, int, int]) -> str:
 
 
 def _hit_label(rank: int, hit: Hit) -> str:
-    size = " x ".join(f"{side:.2g}" for side in hit.upright_box.size)
-    return f"{rank + 1} · score {hit.score:.2f} · size {size}"
+    return f"{rank + 1} · score {hit.score:.2f} · size {size_text(hit.upright_box.size)}"
+
+
+def size_text(size: Sequence[float]) -> str:
+    """Three lengths with the decimals that tell two digits of the longest."""
+    longest = max(size)
+    decimals = max(0, 1 - math.floor(math.log10(longest))) if 0 < longest < math.inf else 2
+    return " x ".join(f"{side:.{decimals}f}" for side in size)
 
 
 def _hit_hint(hit: Hit) -> str:

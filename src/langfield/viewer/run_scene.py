@@ -1,5 +1,6 @@
 """A run as the viewer shows it: its session, the page's frame, and what of it browsers draw themselves."""
 
+import math
 import threading
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from langfield.core.progress import Progress, silent
 from langfield.core.splats import SH_C0, Splats
-from langfield.core.transforms import Similarity
+from langfield.core.transforms import Similarity, rotation_between
 from langfield.query.objects import SceneObject
 from langfield.query.session import Session
 from langfield.runs.info import RunView
@@ -89,6 +90,14 @@ def elements_of_surface(
     )
 
 
+def page_frame(session: Session) -> Similarity:
+    """From the frame of the input files to the page's: the frame that the model was trained in, in which a scene is a
+    few units large and centred (browsers compute with 32-bit numbers), turned so that +z is upwards."""
+    scene_from_world = Similarity.from_matrix(session.info.scene_from_world)
+    turn = rotation_between(scene_from_world.rotation @ session.up_world, np.array([0.0, 0.0, 1.0]))
+    return Similarity(turn, np.zeros(3)) @ scene_from_world
+
+
 class RunScene:
     """One run for all browsers. Its methods may be called from any thread.
 
@@ -99,12 +108,15 @@ class RunScene:
     Attributes:
         session: that answers.
         page_from_world: from the frame of the input files to the page's.
+        up: the unit vector upwards in the page's frame: +z, as viser has it.
     """
+
+    up = np.array([0.0, 0.0, 1.0])
 
     def __init__(self, name: str, session: Session, most_elements: int) -> None:
         self.name = name
         self.session = session
-        self.page_from_world = Similarity.from_matrix(session.info.scene_from_world)
+        self.page_from_world = page_frame(session)
         self._most_elements = most_elements
         self._lock = threading.Lock()
         self._elements: BrowserElements | None = None
@@ -181,11 +193,6 @@ class RunScene:
     # -- places --------------------------------------------------------------------------------------------------
 
     @cached_property
-    def up(self) -> Float64[np.ndarray, "3"]:
-        """The unit vector upwards in the page's frame."""
-        return self.page_from_world.rotation @ self.session.up_world
-
-    @cached_property
     def photos(self) -> tuple[RunView, ...]:
         """The photos whose cameras are drawn: evenly chosen, if there are many."""
         step = max(1, -(-len(self.session.views) // _MAX_PHOTOS))
@@ -203,6 +210,12 @@ class RunScene:
     def first_view(self) -> RunView:
         """The photo from which the scene is first seen."""
         return self.session.train_views()[0]
+
+    @property
+    def first_fov_rad(self) -> float:
+        """The vertical field of view of its camera."""
+        camera = self.first_view.camera
+        return 2 * math.atan(camera.height_px / (2 * camera.fy_px))
 
     @cached_property
     def first_picture(self) -> UInt8[np.ndarray, "h w 3"]:

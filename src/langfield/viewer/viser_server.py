@@ -8,6 +8,7 @@ import contextlib
 import io
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ class HiddenViser:
     """
 
     def __init__(self) -> None:
+        # A browser may leave at any moment; what is sent after it is of no interest.
+        warnings.filterwarnings("ignore", message="Queued a .* on a closed connection")
         self._folder = Path(tempfile.mkdtemp(prefix="langfield-view-"))
         self.socket = self._folder / "viser"
         try:
