@@ -210,7 +210,7 @@ def test_a_hit_is_flown_to_and_the_mouse_turns_the_camera(viewer: Viewer, contex
     assert np.abs(turned - after)[170:, :PANEL_LEFT].mean() > 1
     tab.page.get_by_role("tab", name="Camera").click()
     tab.page.get_by_role("button", name="Add keyframe").click()
-    tab.sees("1 keyframes")
+    tab.sees("1 keyframe")
     tab.screenshot("camera")
     tab.page.get_by_role("tab", name="Save").click()
     with tab.page.expect_download() as download:

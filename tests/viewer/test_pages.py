@@ -157,7 +157,8 @@ def test_a_click_selects_what_is_there(viewer: Viewer, field: Session):
             rim = page.pictures[-1].astype(int).min(axis=2) > 200
             assert rim.any()
             before = page.text
-            await page.set("Scale", float(np.log10(6.0)))  # the larger disc
+            assert 0 < page.inputs[page.uuid("Scale")]["value"] < 100
+            await page.set("Scale", 100)  # the larger disc
             await page.until(lambda: page.text != before)
             assert f"{field.segment(world, scale_world=6.0).elements:,} elements" in page.text
             await page.press("Select nothing")

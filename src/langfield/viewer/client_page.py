@@ -24,15 +24,8 @@ from langfield.query.answers import Answer
 from langfield.query.objects import GroupShape
 from langfield.viewer import element_colours, look, saving, state
 from langfield.viewer.frames import FramePlan, FrameTask
-from langfield.viewer.page_camera import (
-    FrameSizes,
-    PageCamera,
-    Stand,
-    flight,
-    page_camera,
-    stand_before,
-    stand_of_photo,
-)
+from langfield.viewer.navigator import Navigator
+from langfield.viewer.page_camera import FrameSizes, PageCamera, page_camera, stand_before, stand_of_photo
 from langfield.viewer.panel import Actions, Panel, PanelFacts
 from langfield.viewer.run_scene import RunScene
 from langfield.viewer.runs import Runs
@@ -41,8 +34,6 @@ from langfield.viewer.state import ViewerState
 
 _STORED = "langfield"  # the name under which a browser keeps its state
 _IDLE_SECONDS = 0.25
-_FLIGHT_FPS = 30
-_ARRIVALS, _ARRIVAL_SECONDS = 12, 0.25
 _MOST_EVENTS = 1000  # that wait; a browser that sends more is too fast for its own good
 _log = logging.getLogger(__name__)
 
@@ -67,6 +58,7 @@ class ClientPage:
         self._panel: Panel | None = None
         self._nodes: SceneNodes | None = None
         self._plan = FramePlan(FrameSizes())
+        self._navigator = Navigator(client, lambda: self._plan.camera, self._closed)
         self._answers: list[Answer] = []
         self._selected: GroupShape | None = None
         self._clicked: Any = None  # the place, world frame
@@ -176,7 +168,7 @@ class ClientPage:
         self._panel = Panel(self._client, self._state, self._facts(scene), self._actions())
         self._nodes.draw_picture(scene.first_picture)
         self._background = True
-        self._arrive(scene.stand_at(scene.first_view), scene.first_fov_rad)
+        self._navigator.arrive(scene.stand_at(scene.first_view), scene.first_fov_rad)
         self._plan.changed()
         if not self._runs.is_ready(name):
             self._runs.prepare_in_background(name, lambda said: self._post(self._say, said))
@@ -401,7 +393,7 @@ class ClientPage:
             self._selected = self._scene.session.segment(self._clicked, scale_world=length)
             if self._selected is None:
                 place = f"{place} (no thing is known there)"
-        self._panel.show_selection(self._selected, place)
+        self._panel.show_selection(self._selected, place, by_scale=length is not None)
         self._plan.changed()
 
     def _unselect(self) -> None:
@@ -435,73 +427,40 @@ class ClientPage:
 
     def _go_before(self, scene: RunScene, position: Any, size_world: float, views: Sequence[str]) -> None:
         photo = next((view for view in scene.session.views if view.name in views[:1]), None)
-        here = self._here()
-        eye = here.position if photo is None else scene.photo_pose(photo)[:3, 3]
-        thing = scene.page_from_world.points(_vector(position))
+        eye = self._navigator.here().position if photo is None else scene.photo_pose(photo)[:3, 3]
+        thing = scene.page_from_world.points(np.asarray(position, dtype=np.float64))
         size = size_world * scene.page_from_world.scale
-        self._fly(stand_before(thing, size, eye, scene.up, self._client.camera.fov))
+        self._navigator.fly(stand_before(thing, size, eye, scene.up, self._navigator.fov_rad))
 
     def _go_to_photo(self, name: str) -> None:
         scene = self._scene
         assert scene is not None
         for view in scene.session.views:
             if view.name == name:
-                self._client.camera.fov = 2 * math.atan(view.camera.height_px / (2 * view.camera.fy_px))
-                self._fly(scene.stand_at(view))
+                self._navigator.zoom(2 * math.atan(view.camera.height_px / (2 * view.camera.fy_px)))
+                self._navigator.fly(scene.stand_at(view))
 
     def _go_home(self) -> None:
         assert self._scene is not None
         self._go_to_photo(self._scene.first_view.name)
 
-    def _here(self) -> Stand:
-        camera = self._client.camera
-        return Stand(_vector(camera.position), _vector(camera.look_at), _vector(camera.up_direction))
-
-    def _fly(self, end: Stand) -> None:
-        for stand in flight(self._here(), end):
-            if self._closed.is_set():
-                return
-            self._stand(stand)
-            time.sleep(1 / _FLIGHT_FPS)
-
-    def _stand(self, stand: Stand) -> None:
-        camera = self._client.camera
-        with self._client.atomic():
-            camera.position = stand.position
-            camera.look_at = stand.look_at
-            camera.up_direction = stand.up
-
-    def _arrive(self, stand: Stand, fov_rad: float) -> None:
-        """Stand somewhere at once, and make sure of it: a page that is just being built forgets where it was put."""
-        for _ in range(_ARRIVALS):
-            self._client.camera.fov = fov_rad
-            self._stand(stand)
-            self._closed.wait(_ARRIVAL_SECONDS)
-            where = self._plan.camera
-            if self._closed.is_set() or (
-                where is not None and np.allclose(where.pose[:3, 3], stand.position, atol=1e-3)
-            ):
-                return
-
     def _set_fov(self, degrees: float) -> None:
-        self._client.camera.fov = math.radians(min(170.0, max(1.0, degrees)))
+        self._navigator.zoom(math.radians(min(170.0, max(1.0, degrees))))
 
     def _add_keyframe(self) -> None:
         if self._plan.camera is not None:
             self._set(state.with_keyframe(self._state, self._plan.camera.keyframe()))
 
     def _play(self) -> None:
-        """Fly along the keyframes as the path does that is saved."""
+        """Fly along the keyframes as the path does that is saved, until the person does something else."""
         scene, where = self._scene, self._plan.camera
         assert scene is not None
         if where is None or not self._state.keyframes:
             raise UsageError("No keyframes yet: add some first")
         cameras = saving.path_cameras(scene, self._state, (where.width_px, where.height_px))
-        for camera in cameras[:: max(1, saving.PATH_FPS // _FLIGHT_FPS)]:
-            if self._closed.is_set() or not self._events.empty():
-                return  # the person does something else
-            self._stand(stand_of_photo(scene.page_from_world.pose(camera.world_from_camera), scene.first_distance))
-            time.sleep(1 / saving.PATH_FPS)
+        poses = [scene.page_from_world.pose(camera.world_from_camera) for camera in cameras]
+        way = [stand_of_photo(pose, scene.first_distance) for pose in poses]
+        self._navigator.follow(way, saving.PATH_FPS, lambda: not self._events.empty())
 
     # -- saving --------------------------------------------------------------------------------------------------
 
@@ -527,10 +486,6 @@ class ClientPage:
 
 _PICTURE = ("This picture (PNG)", "As the server draws it, up to 1920 pixels")
 _PATH = ("Camera path (JSON)", "Of the keyframes, for langfield render --camera-path")
-
-
-def _vector(values: Any) -> Any:
-    return np.asarray(values, dtype=np.float64)
 
 
 def _same(one: PageCamera, other: PageCamera) -> bool:

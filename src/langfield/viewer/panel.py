@@ -130,7 +130,7 @@ class Panel:
             self._shown.options = state.phrases
             self._shown.value = state.phrases[state.shown]
         self._scale_bar.content = _scale_of(state)
-        self._keyframes.content = _small(f"{len(state.keyframes)} keyframes" if state.keyframes else "No keyframes yet")
+        self._keyframes.content = _small(_keyframes_text(len(state.keyframes)))
 
     def show_answers(self, answers: Sequence[Answer]) -> None:
         """List what was found, and where."""
@@ -162,8 +162,13 @@ class Panel:
             self._suggestions.options = (_NO_NAME, *names[:60])
             self._suggestions.visible = True
 
-    def show_selection(self, shape: GroupShape | None, where: str) -> None:
-        """Say what was clicked. Args: where: the place, if it is nothing that is known."""
+    def show_selection(self, shape: GroupShape | None, where: str, *, by_scale: bool = False) -> None:
+        """Say what was clicked.
+
+        Args:
+            where: the place, if it is nothing that is known.
+            by_scale: whether the slider chose it, so that it stays where it is.
+        """
         known = shape is not None
         if self._selected is None:
             self._place.content = _small(where)
@@ -173,6 +178,8 @@ class Panel:
         else:
             size = size_text(shape.upright_box.size)
             place = ", ".join(f"{value:.3g}" for value in shape.position)
+            if not by_scale:
+                self._scale.value = round(self._percent(shape.extent))
             self._selected.content = _small(f"Selected: {size} large, at {place}; {shape.elements:,} elements")
         self._scale.visible = self._clear.visible = known
 
@@ -262,17 +269,23 @@ class Panel:
             self._place = gui.add_html(_small("Click the scene: its place is told here."))
             return
         self._selected = gui.add_html("")
-        low, high = (math.log10(length) for length in self._facts.scale_range)
-        step = max((high - low) / 50, 1e-6)
-        self._scale = gui.add_slider(
-            "Scale", low, high, step, (low + high) / 2, hint="Smaller for a part, larger for what it belongs to"
-        )
-        self._on_change(self._scale, lambda value: actions.scale(10 ** float(value)))
+        self._scale = gui.add_slider("Scale", 0, 100, 1, 50, marks=((0, "part"), (100, "all around")))
+        self._on_change(self._scale, lambda value: actions.scale(self._length(float(value))))
         self._clear = gui.add_button("Select nothing", color="gray")
         self._clear.on_click(lambda _: actions.clear_selection())
         self._things = gui.add_dropdown("Things", (_NO_NAME,), visible=False)
         self._on_change(self._things, lambda label: label in self._groups and actions.thing(self._groups[label]))
         self.show_selection(None, "")
+
+    def _length(self, percent: float) -> float:
+        """The length, world units, that a place of the scale's slider means: equal ways are equal ratios."""
+        low, high = self._facts.scale_range
+        return low * (high / low) ** (min(max(percent, 0.0), 100.0) / 100)
+
+    def _percent(self, length: float) -> float:
+        """The inverse of `_length`, on the slider."""
+        low, high = self._facts.scale_range
+        return min(max(100 * math.log(max(length, low) / low) / math.log(high / low), 0.0), 100.0)
 
     def _build_camera(self, state: ViewerState) -> None:
         gui, actions, facts = self._gui, self._actions, self._facts
@@ -297,6 +310,10 @@ class Panel:
     def _on_change(part: Any, action: Callable[[Any], object]) -> None:
         """Call an action when the person changes an input, not when `show` does."""
         part.on_update(lambda event: None if event.client is None else action(event.target.value))
+
+
+def _keyframes_text(count: int) -> str:
+    return "No keyframes yet" if not count else "1 keyframe" if count == 1 else f"{count} keyframes"
 
 
 def _small(text: str) -> str:
