@@ -46,11 +46,17 @@ def test_gaussians_keep_their_places_shapes_and_colours(splats: RunScene):
     assert elements.opacities[0] == pytest.approx(1 / (1 + np.exp(-5)), rel=1e-5)
 
 
-def test_of_too_many_gaussians_those_that_cover_most_are_drawn():
-    few = RunScene("few", splat_session(), 100).make_elements()
-    assert len(few) == 100
+def test_of_too_many_gaussians_fewer_larger_ones_stay(splats: RunScene):
+    few = RunScene("few", splat_session(), 400).make_elements()
+    assert len(few) == 400
     assert few.total == SIDE**2
     assert (np.diff(few.numbers) > 0).all()
+    assert few.covariances is not None
+    all_of_them = splats.make_elements()
+    assert all_of_them.covariances is not None
+    np.testing.assert_allclose(few.covariances, 4 * all_of_them.covariances[few.numbers], rtol=1e-4)  # twice as wide
+    x = few.positions[:, 0]
+    assert abs(np.median(x)) < 0.3  # from everywhere
 
 
 def test_points_of_a_field_are_drawn_evenly(field: RunScene):

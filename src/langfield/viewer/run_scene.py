@@ -21,6 +21,8 @@ from langfield.viewer.state import ViewerState
 
 _MAX_PHOTOS = 200  # whose cameras are drawn
 _FIRST_PX = 240
+_FAINT = 0.05  # opacity
+_MOST_GROWN = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +52,25 @@ class BrowserElements:
 
 
 def elements_of_splats(splats: Splats, page_from_world: Similarity, most: int) -> BrowserElements:
-    """Gaussians of the world frame for browsers. Args: most: how many; those that cover most are taken."""
-    scales = np.exp(splats.log_scales.astype(np.float64)) * page_from_world.scale
+    """Gaussians of the world frame for browsers.
+
+    Args:
+        most: how many. Of more, the faintest are left out, and then evenly so many; those that stay are larger, so that
+            surfaces stay whole.
+    """
     opacities = 1 / (1 + np.exp(-splats.opacity_logits.astype(np.float64)))
-    covered = opacities * np.sort(scales, axis=1)[:, 1:].prod(axis=1)
-    numbers = np.sort(np.argsort(-covered, kind="stable")[:most])
+    numbers = np.arange(len(splats))
+    grown = 1.0
+    if len(numbers) > most:
+        seen = numbers[opacities >= _FAINT]
+        numbers = seen if len(seen) > most else np.sort(np.argsort(-opacities, kind="stable")[:most])
+        chosen = np.random.default_rng(0).permutation(len(numbers))[:most]
+        grown = min(_MOST_GROWN, (len(numbers) / len(chosen)) ** 0.5)
+        numbers = np.sort(numbers[chosen])
+    scales = np.exp(splats.log_scales[numbers].astype(np.float64)) * page_from_world.scale * grown
     own = Rotation.from_quat(np.roll(splats.rotations[numbers].astype(np.float64), -1, axis=1)).as_matrix()
     turn = page_from_world.rotation @ own
-    spread = turn * scales[numbers][:, None, :]
+    spread = turn * scales[:, None, :]
     rgb = 0.5 + SH_C0 * splats.harmonics[numbers, 0]
     return BrowserElements(
         positions=page_from_world.points(splats.means[numbers]).astype(np.float32),
@@ -66,7 +79,7 @@ def elements_of_splats(splats: Splats, page_from_world: Similarity, most: int) -
         opacities=opacities[numbers].astype(np.float32),
         numbers=numbers,
         total=len(splats),
-        spacing=float(np.median(scales)) if len(splats) else 0.0,
+        spacing=float(np.median(scales)) if len(numbers) else 0.0,
     )
 
 
