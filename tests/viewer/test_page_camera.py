@@ -140,5 +140,9 @@ def test_a_moving_camera_gets_small_pictures_and_a_resting_one_ever_sharper_ones
     assert len(sides) > 1
     assert plan.seconds_to_wait(browser_draws=True, idle=9) == 9
     plan.changed()
-    assert plan.next(browser_draws=True).longest_px == sides[0]
+    again = plan.next(browser_draws=True)
+    assert again is not None
+    assert again.longest_px == sides[0]
     assert plan.seconds_to_wait(browser_draws=True, idle=9) == 0
+    plan.gave_up(again)
+    assert plan.next(browser_draws=True) is None

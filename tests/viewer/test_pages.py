@@ -16,6 +16,7 @@ from tests.viewer.worlds import runs, splat_session, wall_session
 
 from langfield.cli.camera_path import read_camera_path
 from langfield.cli.view import found_as_ply
+from langfield.core.errors import RunError
 from langfield.core.transforms import Similarity
 from langfield.query.session import Session
 from langfield.viewer import look
@@ -292,6 +293,31 @@ def test_wrong_input_is_said_or_ignored(viewer: Viewer):
             await page.until(lambda: "found" in page.text)
             await page.settle()
             assert len(page.pictures) > drawn
+
+    asyncio.run(run())
+
+
+def test_what_goes_wrong_is_said_once_and_the_page_goes_on(viewer: Viewer, field: Session, monkeypatch):
+    calls = []
+
+    def fails(*_: object, **__: object) -> None:
+        calls.append(1)
+        raise RunError("the encoder has moved: give --encoder")
+
+    async def run() -> None:
+        async with Page(viewer._front) as page:
+            await opened(page)
+            with monkeypatch.context() as patch:
+                patch.setattr(field, "ask_view", fails)
+                await page.ask("thing")
+                await page.until(lambda: "the encoder has moved" in page.text)
+                await page.settle()
+                assert len(calls) == 1
+            await page.set("Layer", "Depth")
+            await page.until(lambda: "the encoder has moved" not in page.text)
+            before = len(page.pictures)
+            await page.move(position=[0.3, 0.0, 0.0])
+            await page.until(lambda: len(page.pictures) > before)
 
     asyncio.run(run())
 

@@ -14,7 +14,7 @@ import tyro
 
 from langfield.cli.console import Console
 from langfield.cli.options import Device, EncoderSpec, OutputOptions
-from langfield.core.errors import UsageError
+from langfield.core.errors import LangfieldError, UsageError
 
 if TYPE_CHECKING:
     from langfield.query.session import Session
@@ -81,8 +81,11 @@ class ViewCommand(OutputOptions):
                 )
             for name in runs.names:
                 runs.scene(name)
-            runs.prepare(runs.names[0])
-            console.say("ready")
+            try:
+                runs.prepare(runs.names[0])
+                console.say("ready")
+            except LangfieldError as error:  # of the encoder, say: pictures can be looked at without one
+                console.say(f"phrases cannot be asked: {error}")
             ended.wait()
         except KeyboardInterrupt:
             pass

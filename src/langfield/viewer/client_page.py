@@ -345,7 +345,11 @@ class ClientPage:
         things = scene.things if self._state.layer == "Objects" else ()
         camera = task.camera.camera(scene.page_from_world, task.longest_px)
         started = time.perf_counter()
-        picture = look.picture(scene.session, camera, look.Look(self._state, group, things))
+        try:
+            picture = look.picture(scene.session, camera, look.Look(self._state, group, things))
+        except BaseException:
+            self._plan.gave_up(task)  # it would fail again at once; what went wrong is told
+            raise
         self._plan.drawn(task, camera.width_px * camera.height_px, time.perf_counter() - started)
         self._send(task, picture, nodes)
 

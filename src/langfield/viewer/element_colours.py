@@ -70,7 +70,7 @@ def colours(
 
 def visible(state: ViewerState, answers: ElementAnswers) -> Bool[np.ndarray, " n"]:
     """Which elements are drawn: all, only what was found, or all but that."""
-    found = answers.found.any(axis=0)
+    found = np.asarray(answers.found.any(axis=0))
     if state.hide == "Scene" and state.phrases:
         return found
     if state.hide == "What was found":

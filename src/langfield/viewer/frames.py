@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from langfield.viewer.page_camera import FrameSizes, PageCamera
 
 REST_SECONDS = 0.18  # without a message of its camera, it rests
+_EVERY_STAGE = 10**6  # none is left, however the sizes change
 _QUALITY_MOVING, _QUALITY_RESTING = 70, 90
 
 
@@ -95,9 +96,12 @@ class FramePlan:
         """A planned picture was drawn. Args: pixels: how many it has. seconds: that it took."""
         self._sizes = self._sizes.measured(pixels, seconds)
         version, stages = self._drawn
-        everything = 10**6  # no stage is left, however the sizes have changed meanwhile
-        done = everything if task.last else (stages if version == task.version else 0) + 1
+        done = _EVERY_STAGE if task.last else (stages if version == task.version else 0) + 1
         self._drawn = (task.version, done)
+
+    def gave_up(self, task: FrameTask) -> None:
+        """A planned picture could not be drawn: no more of the same."""
+        self._drawn = (task.version, _EVERY_STAGE)
 
     def seconds_to_wait(self, *, browser_draws: bool, idle: float) -> float:
         """How long nothing is due, unless something happens. Args: idle: the longest wait."""

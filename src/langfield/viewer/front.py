@@ -10,6 +10,7 @@ import gzip
 import http
 import secrets
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from websockets.asyncio.client import unix_connect
@@ -224,7 +225,7 @@ async def _copy(source: Connection, target: Connection) -> None:
             await target.send(message)
 
 
-def _viser_protocol(offered: "list[Subprotocol]") -> Subprotocol | None:
+def _viser_protocol(offered: Sequence[Subprotocol]) -> Subprotocol | None:
     return next((protocol for protocol in offered if protocol.startswith("viser-v")), None)
 
 

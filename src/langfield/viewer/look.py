@@ -58,7 +58,7 @@ def picture(session: Session, camera: Camera, look: Look) -> UInt8[np.ndarray, "
     if layer == "Objects" and look.things:
         drawn = things_over(rgb, session.group_masks(camera, look.things), state.opacity)
     if only_found and masks is not None:
-        drawn = np.where(masks.any(axis=0)[..., None], drawn, np.uint8(BACKGROUND))
+        drawn = np.where(np.asarray(masks.any(axis=0))[..., None], drawn, np.uint8(BACKGROUND))
     if look.group is not None:
         drawn = with_rim(drawn, session.group_masks(camera, [look.group])[0])
     return drawn
@@ -86,7 +86,9 @@ def found_over(
     best = np.where(masks, relevancy, -1.0).argmax(axis=0)
     colours = np.array(PHRASE_COLOURS, dtype=np.float64)[best]
     mixed = opacity * colours + (1 - opacity) * rgb
-    return np.round(np.where(masks.any(axis=0)[..., None], mixed, _DIMMED * rgb.astype(np.float64))).astype(np.uint8)
+    return np.round(np.where(np.asarray(masks.any(axis=0))[..., None], mixed, _DIMMED * rgb.astype(np.float64))).astype(
+        np.uint8
+    )
 
 
 def things_over(

@@ -95,7 +95,7 @@ class Panel:
     """
 
     def __init__(self, client: viser.ClientHandle, state: ViewerState, facts: PanelFacts, actions: Actions) -> None:
-        self._gui = client.gui
+        self._gui: Any = client.gui  # its types take only options that are literals
         self._facts = facts
         self._actions = actions
         self._parts: list[Any] = []
