@@ -53,7 +53,7 @@ def colours(
         heat = turbo(relevancy[None])[0]
         out = np.where((relevancy >= state.threshold)[:, None], _mixed(own, heat, state.opacity), _DIMMED * own)
     elif state.layer == "Composited" and len(answers.found):
-        inside = answers.found.any(axis=0)
+        inside = np.asarray(answers.found.any(axis=0))
         if len(answers.found) == 1:
             heat = turbo(_stretched(answers.relevancy[0], inside)[None])[0]
         else:
