@@ -118,7 +118,7 @@ class Access:
             return False
         if name in _LOOPBACK_NAMES or name == self.host.lower():  # at any port: ssh -L may have another one
             return True
-        if self.public_url is not None and header.lower() == urlsplit(self.public_url).netloc.lower():
+        if self.public_url is not None and name == urlsplit(self.public_url).hostname:
             return True
         # Listening everywhere: addresses cannot be rebound by another site's name server, and the machine has a name.
         return self.host in _ALL_INTERFACES and (_is_ip_address(name) or name == socket.gethostname().lower())
