@@ -3,9 +3,10 @@
 import asyncio
 import io
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec.msgpack
 import numpy as np
@@ -18,12 +19,21 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from langfield.viewer.front import Front
+from langfield.core.camera_checks import look_at_pose
+from langfield.viewer.access import Access
+
+
+@runtime_checkable
+class HasAccess(Protocol):
+    """A front, or what knows how to reach one."""
+
+    access: Access
+
 
 PROTOCOL = f"viser-v{viser.__version__}"
 
 
-def headers_of(front: Front) -> Mapping[str, str]:
+def headers_of(front: HasAccess) -> Mapping[str, str]:
     """The headers with which a browser opens its websocket."""
     port = front.access.port
     return {
@@ -41,7 +51,7 @@ def headers_of(front: Front) -> Mapping[str, str]:
 class Browser:
     """Opens websockets as a browser would that has the front's page."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: HasAccess) -> None:
         self._front = front
 
     def connect(self, *, origin: str | None = "", cookie: str | None = "", host: str = "") -> connect:
@@ -111,16 +121,18 @@ def listening_ports() -> set[int]:
 class Page:
     """What a browser would show: it takes viser's messages, and sends those of a person. Use as a context manager."""
 
-    def __init__(self, front: Front, stored: str | None = None) -> None:
+    def __init__(self, front: HasAccess, stored: str | None = None) -> None:
         self._front = front
         self._changed = asyncio.Condition()
         self.stored = stored
         self.inputs: dict[str, dict[str, Any]] = {}  # by uuid
         self.nodes: dict[str, dict[str, Any]] = {}  # by name
         self.pictures: list[np.ndarray | None] = []  # behind the scene, all that there were
-        self.position = [0.0, 0.0, 0.0]
-        self.look_at = [0.0, 0.0, 4.0]
+        self.position = [0.0, 0.0, 0.0]  # of the camera, in the scene's frame; what follows is in the page's
+        self.look_at, self.up = [0.0, 4.0, 0.0], [0.0, 0.0, 1.0]
         self.fov = 0.9
+        self.size_px = (320, 240)
+        self.pictured_at = 0.0  # of the last one, by time.perf_counter
         self.files: dict[str, bytes] = {}
         self._parts: dict[str, str] = {}
 
@@ -139,12 +151,23 @@ class Page:
         await self._websocket.send(msgspec.msgpack.encode(message))
 
     async def move(self, **changed: Any) -> None:
-        """Tell where the camera is: it looks along +z of the scene's frame, y down."""
-        self.position = changed.pop("position", self.position)
-        places = {"position": self.position, "look_at": self.look_at, "up_direction": [0.0, -1.0, 0.0]}
-        turned = {name: (PAGE_FROM_SCENE @ np.array(place)).tolist() for name, place in places.items()}
-        wxyz = np.roll(Rotation.from_matrix(PAGE_FROM_SCENE).as_quat(), 1).tolist()
-        await self._websocket.send(camera_message(**(turned | {"wxyz": wxyz, "fov": self.fov} | changed)))
+        """Tell where the camera is; at a position that is given it looks along +z of the scene's frame, y down."""
+        if "position" in changed:
+            self.position = changed.pop("position")
+            self.look_at = (PAGE_FROM_SCENE @ (np.array(self.position) + np.array([0, 0, 4]))).tolist()
+            self.up = [0.0, 0.0, 1.0]
+        position = PAGE_FROM_SCENE @ np.array(self.position)
+        pose = look_at_pose(position, self.look_at, self.up)
+        told = {
+            "wxyz": np.roll(Rotation.from_matrix(pose[:3, :3]).as_quat(), 1).tolist(),
+            "position": position.tolist(),
+            "look_at": self.look_at,
+            "up_direction": self.up,
+            "fov": self.fov,
+            "image_width": self.size_px[0],
+            "image_height": self.size_px[1],
+        }
+        await self._websocket.send(camera_message(**(told | changed)))
 
     async def set(self, label: str, value: Any) -> None:
         """Change an input."""
@@ -222,6 +245,7 @@ class Page:
             self.inputs[message["uuid"]] = message
         elif kind == "BackgroundImageMessage":
             data = message["rgb_data"]
+            self.pictured_at = time.perf_counter()
             self.pictures.append(None if data is None else np.asarray(Image.open(io.BytesIO(bytes(data)))))
         elif kind == "RemoveSceneNodeMessage":
             self.nodes.pop(message["name"], None)
@@ -230,7 +254,13 @@ class Page:
         elif "props" in message and "name" in message:
             self.nodes[message["name"]] = message | {"visible": True}
         elif kind == "SetCameraPositionMessage" and not message.get("initial"):
-            await self.move(position=(PAGE_FROM_SCENE.T @ np.array(message["position"])).tolist())
+            self.position = (PAGE_FROM_SCENE.T @ np.array(message["position"])).tolist()
+        elif kind == "SetCameraLookAtMessage" and not message.get("initial"):
+            self.look_at = list(message["look_at"])
+            await self.move()
+        elif kind == "SetCameraUpDirectionMessage" and not message.get("initial"):
+            self.up = list(message["position"])
+            await self.move()
         elif kind == "SetCameraFovMessage" and not message.get("initial"):
             self.fov = message["fov"]
             await self.move()
