@@ -44,5 +44,5 @@ examples: setup
 
 lock: setup
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" --extra dev --extra docs --extra masks \
+		--custom-compile-command "make lock" --extra dev --extra docs --extra masks --extra view \
 		--output-file requirements.lock pyproject.toml

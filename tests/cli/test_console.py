@@ -101,12 +101,12 @@ def test_tables_keep_brackets_and_are_left_out_beside_json(capsys):
         (
             "trian scene --out a",
             "unknown command 'trian'; did you mean 'train'? known are demo, train, lift, query, objects, segment, "
-            "render, eval, bake, export, report, compare, methods, scenes, reproduce",
+            "view, render, eval, bake, export, report, compare, methods, scenes, reproduce",
         ),
         (
             "",
-            "Expected one of {demo, train, lift, query, objects, segment, render, eval, bake, export, report, compare, "
-            "methods, scenes, reproduce}; see langfield --help",
+            "Expected one of {demo, train, lift, query, objects, segment, view, render, eval, bake, export, report, "
+            "compare, methods, scenes, reproduce}; see langfield --help",
         ),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from tests.cli.conftest import Trained
 from tests.data.scenes import arc_cameras
 
 import langfield
-from langfield.cli.camera_path import cameras_between, read_camera_path
+from langfield.cli.camera_path import read_camera_path
 from langfield.cli.main import main
 from langfield.cli.video import Video
 from langfield.cli.view_selection import chosen_views
+from langfield.core.camera_paths import camera_path_document, cameras_between
 from langfield.core.cameras import Camera
 from langfield.core.errors import DataError, UsageError
 from langfield.core.transforms import opencv_from_opengl
@@ -102,6 +104,17 @@ def test_a_path_keeps_the_lens_of_each_camera(tmp_path: Path):
     assert all((c.fx_px, c.cx_px, c.cy_px) == (c.fy_px, 24, 18) for c in read.cameras)
     for camera, wanted in zip(read.cameras, arc_cameras(3, 48, 36), strict=True):
         np.testing.assert_allclose(camera.world_from_camera, wanted.world_from_camera, atol=1e-12)
+
+
+def test_a_written_camera_path_is_read_as_it_was(tmp_path: Path):
+    path, cameras = tmp_path / "path.json", arc_cameras(4, 64, 48)
+    centred = [replace(camera, fx_px=70.0, fy_px=70.0, cx_px=32.0, cy_px=24.0) for camera in cameras]
+    path.write_text(json.dumps(camera_path_document(centred, 12)))
+    read = read_camera_path(path)
+    assert read.fps == 12
+    for one, other in zip(centred, read.cameras, strict=True):
+        np.testing.assert_allclose(other.world_from_camera, one.world_from_camera, atol=1e-12)
+        assert (other.width_px, other.height_px, other.fy_px) == (64, 48, pytest.approx(70))
 
 
 def test_phrases_are_asked_in_groups_and_answered_as_alone(trained: Trained, tmp_path: Path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Camera paths through a scene: read from a file, or interpolated between the cameras of photos.
+"""Camera paths through a scene, read from a file. `langfield.core.camera_paths` makes them.
 
 The file has the form of nerfstudio's `camera_path.json`, of which this is read:
 
@@ -13,21 +13,16 @@ whatever else stands there (such as `aspect`, which the picture's size says too)
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from scipy.spatial.transform import Rotation, Slerp
-
 from langfield.cli.video import MAX_FPS
+from langfield.core.camera_paths import MAX_CAMERAS
 from langfield.core.cameras import Camera
-from langfield.core.errors import UsageError
 from langfield.core.json_files import Json, read_json
 from langfield.core.transforms import Matrix4, opencv_from_opengl
 from langfield.data.validation import checked_camera, checked_pose
 
-MAX_CAMERAS = 100_000
 MAX_SIDE_PX = 16384
 _FOV_DEGREES = (0.1, 179.0)
 
@@ -83,27 +78,3 @@ def _matrix(node: Json) -> Matrix4:
     if len(numbers) != 16:
         raise node.error(f"must be 16 numbers, row by row, found {len(numbers)}")
     return replace(node, value=[numbers[row : row + 4] for row in range(0, 16, 4)]).matrix()
-
-
-def cameras_between(cameras: Sequence[Camera], between: int) -> list[Camera]:
-    """A path from camera to camera, with `between` more cameras after each but the last.
-
-    Rotations are interpolated by slerp, centres linearly. All have the size and lens of the first.
-    Raises UsageError for a path of more than `MAX_CAMERAS`.
-    """
-    count = (len(cameras) - 1) * (between + 1) + 1
-    if count > MAX_CAMERAS:
-        raise UsageError(f"--between {between} makes {count} pictures, at most {MAX_CAMERAS} are made: lower it")
-    if len(cameras) < 2:
-        return list(cameras)
-    poses = np.stack([camera.world_from_camera for camera in cameras])
-    turn = Slerp(np.arange(len(cameras)), Rotation.from_matrix(poses[:, :3, :3]))
-    path = [cameras[0]]
-    for index in range(len(cameras) - 1):
-        for step in range(1, between + 1):
-            part = step / (between + 1)
-            pose = (1 - part) * poses[index] + part * poses[index + 1]
-            pose[:3, :3] = turn(index + part).as_matrix()
-            path.append(replace(cameras[0], world_from_camera=pose))
-        path.append(replace(cameras[0], world_from_camera=poses[index + 1]))
-    return path

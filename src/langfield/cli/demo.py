@@ -33,7 +33,7 @@ class DemoCommand(OutputOptions):
     """auto, cpu, cuda or cuda:N."""
 
     no_view: Flag = False
-    """Do not offer the viewer. This version has none yet, so it never does."""
+    """Do not offer the viewer."""
 
     def run(self, console: Console) -> dict[str, Any]:
         """Run it; returns what `--json` prints."""
@@ -50,7 +50,7 @@ class DemoCommand(OutputOptions):
         sheet = _write_sheet(demo, scene, self.out / "demo.png", console)
         seconds = demo.seconds | {"all": time.perf_counter() - start}
         console.table(("phrase", "is there", "answer", "presence", "position (m)", ""), [_row(j) for j in demo.judged])
-        _conclude(demo, seconds, sheet, self.out, console)
+        _conclude(demo, seconds, sheet, self.out, console, offer_view=not self.no_view)
         result = {"run": str(self.out / "run"), "seconds": seconds, "answers": [j.to_json() for j in demo.judged]}
         numbers = self.out / "demo.json"
         write_json(numbers, result)
@@ -117,12 +117,16 @@ def _row(judged: "JudgedAnswer") -> tuple[str, ...]:
     )
 
 
-def _conclude(demo: "Demo", seconds: dict[str, float], sheet: Path, out: Path, console: Console) -> None:
+def _conclude(
+    demo: "Demo", seconds: dict[str, float], sheet: Path, out: Path, console: Console, *, offer_view: bool
+) -> None:
     for expected, words in (("present", "things found at their place"), ("absent", "absent things said absent")):
         of_kind = [judged for judged in demo.judged if judged.expected == expected]
         console.say(f"{sum(judged.correct for judged in of_kind)} of {len(of_kind)} {words}")
     console.say(f"{duration(seconds['all'])} in all; pictures: {sheet}")
     command = "langfield" if shutil.which("langfield") else shlex.quote(sys.argv[0])
+    if offer_view:
+        console.say(f"look at it, type and click: {command} view {shlex.quote(str(out / 'run'))}")
     console.say(f"ask it more: {command} query {shlex.quote(str(out / 'run'))} 'something red' --out answers")
     console.say(
         "your own photos: pose them with COLMAP (colmap automatic_reconstructor --workspace_path kitchen --image_path "

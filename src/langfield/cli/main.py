@@ -32,6 +32,7 @@ from langfield.cli.reproduce import ReproduceCommand
 from langfield.cli.scenes import ScenesCommand
 from langfield.cli.segment import SegmentCommand
 from langfield.cli.train import TrainCommand
+from langfield.cli.view import ViewCommand
 from langfield.core.choices import check_choice, hint
 from langfield.core.errors import Interrupted, LangfieldError, UsageError
 from langfield.core.process import settle_process
@@ -43,6 +44,7 @@ Command = (
     | QueryCommand
     | ObjectsCommand
     | SegmentCommand
+    | ViewCommand
     | RenderCommand
     | EvalCommand
     | BakeCommand
@@ -61,6 +63,7 @@ _COMMANDS = Union[  # noqa: UP007
     Annotated[QueryCommand, tyro.conf.subcommand("query")],
     Annotated[ObjectsCommand, tyro.conf.subcommand("objects")],
     Annotated[SegmentCommand, tyro.conf.subcommand("segment")],
+    Annotated[ViewCommand, tyro.conf.subcommand("view")],
     Annotated[RenderCommand, tyro.conf.subcommand("render")],
     Annotated[EvalCommand, tyro.conf.subcommand("eval")],
     Annotated[BakeCommand, tyro.conf.subcommand("bake")],

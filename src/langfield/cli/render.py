@@ -131,9 +131,10 @@ class RenderCommand(RunOptions):
 
     def _cameras(self, session: "Session") -> "tuple[list[Camera], list[str], float]":
         """The cameras to render (world frame), the stem of each one's files, and pictures a second of a video."""
-        from langfield.cli.camera_path import cameras_between, read_camera_path
+        from langfield.cli.camera_path import read_camera_path
         from langfield.cli.files import numbered_slugs
         from langfield.cli.video import MAX_SIDE_PX
+        from langfield.core.camera_paths import cameras_between
 
         fps, names = None, []
         if self.camera_path is not None:

@@ -342,6 +342,18 @@ class Session:
         return [elements_of(self._scene, region) for region in match.hits]
 
     @_in_turn
+    def element_relevancy(
+        self, phrases: Sequence[str], *, negatives: Sequence[str] | None = None
+    ) -> Float32[np.ndarray, "p n"]:
+        """Relevancy of phrases at each element (see `elements`), in [0, 1]: as `ViewAnswers.refined` of a pixel that
+        shows it. Elements away from the surface have the median of all of it."""
+        phrases = text_list(phrases, "phrases")
+        matches = self._matcher.match(phrases, negative_list(negatives))
+        voxel, values = self._scene.element_voxels.voxel, np.stack([match.voxel_relevancy for match in matches])
+        away = np.median(values, axis=1, keepdims=True)
+        return np.where(voxel >= 0, values[:, voxel], away).astype(np.float32)
+
+    @_in_turn
     def surface(
         self, *, voxel_size_world: float | None = None, progress: Progress = silent
     ) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:

@@ -1,0 +1,141 @@
+"""`langfield view`: runs in a browser, to be asked by typing and clicking."""
+
+import os
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from langfield.cli.console import Console
+from langfield.cli.options import Device, EncoderSpec, OutputOptions
+from langfield.core.errors import LangfieldError, UsageError
+
+if TYPE_CHECKING:
+    from langfield.query.session import Session
+    from langfield.viewer.saving import Save, Saved
+
+TOKEN_VARIABLE = "LANGFIELD_VIEW_TOKEN"
+_MOST_GAUSSIANS = 2_000_000
+
+Runs = tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="PATH…", help_behavior_hint="")]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewCommand(OutputOptions):
+    """Show runs in a browser: type what to look for, click what is there. Ctrl-C ends it."""
+
+    paths: Runs
+    """The run directories."""
+
+    port: int = 7007
+    """The port of the page, its files and its messages; 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on. Others than this machine reach it only at another one; prefer the ssh line that is
+    printed."""
+
+    public_url: Annotated[str | None, tyro.conf.arg(metavar="URL", help_behavior_hint="")] = None
+    """Where people reach the viewer if a reverse proxy stands before it, such as https://example.org/viewer/."""
+
+    gaussians: int = 200_000
+    """At most so many Gaussians, or points of the surface, are drawn by the browser itself."""
+
+    encoder: EncoderSpec = None
+    """The runs' image-text encoder, if it has moved, such as openclip:local-dir:FOLDER."""
+
+    device: Device = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+    def run(self, console: Console) -> dict[str, Any]:
+        """Serve until Ctrl-C; returns what `--json` prints."""
+        self._check()
+        try:
+            from langfield.viewer.access import checked_public_url, checked_token, is_loopback, new_token
+            from langfield.viewer.runs import Runs as ViewedRuns
+            from langfield.viewer.viewer import Viewer, ViewerOptions
+        except ModuleNotFoundError as error:
+            if error.name not in ("viser", "websockets", "msgspec"):
+                raise
+            raise UsageError("the viewer is not installed: pip install 'langfield[view]'") from None
+        given = os.environ.get(TOKEN_VARIABLE)
+        token = new_token() if given is None else checked_token(given)
+        url = None if self.public_url is None else checked_public_url(self.public_url)
+        runs = ViewedRuns(self.paths, self._open, self.gaussians)
+        viewer = Viewer(runs, ViewerOptions(token, self.host, self.port, url), (found_as_ply(),))
+        link = viewer.start()
+        ended = _ended_by_signals()
+        try:
+            console.say(f"open {link}")
+            if is_loopback(self.host) and url is None:
+                console.say(ssh_line(viewer.port))
+            elif not is_loopback(self.host):
+                console.say(
+                    f"warning: {self.host} is reached by other machines, and nothing is encrypted: whoever sees the "
+                    "link may look; safer is --host 127.0.0.1 with the ssh line, or a proxy with https"
+                )
+            for name in runs.names:
+                runs.scene(name)
+            try:
+                runs.prepare(runs.names[0])
+                console.say("ready")
+            except LangfieldError as error:  # of the encoder, say: pictures can be looked at without one
+                console.say(f"phrases cannot be asked: {error}")
+            ended.wait()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            viewer.stop()
+        console.say("stopped")
+        return {"link": link, "port": viewer.port, "runs": [str(path) for path in self.paths]}
+
+    def _check(self) -> None:
+        if not self.paths:
+            raise UsageError("nothing to show: add a run, such as: langfield view RUN")
+        if not 0 <= self.port <= 65535:
+            raise UsageError(f"--port must be 0 to 65535, got {self.port}")
+        if not 1 <= self.gaussians <= _MOST_GAUSSIANS:
+            raise UsageError(f"--gaussians must be 1 to {_MOST_GAUSSIANS}, got {self.gaussians}")
+
+    def _open(self, path: Path) -> "Session":
+        import langfield
+
+        return langfield.open(path, device=self.device, encoder=self.encoder)
+
+
+def ssh_line(port: int) -> str:
+    """What to type on another machine to open the link there."""
+    return f"from another machine, first: ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}"
+
+
+def found_as_ply() -> "Save":
+    """Saving the elements of what was found, as `langfield export --format object`."""
+    from langfield.viewer.saving import Save
+
+    return Save("What was found (PLY)", "Its Gaussians, or points of its surface, as langfield export", _found_ply)
+
+
+def _found_ply(session: "Session", phrases: Sequence[str], negatives: Sequence[str] | None) -> "Saved":
+    from langfield.export.answers import elements_of, write_elements
+    from langfield.viewer.saving import Saved
+
+    chosen = elements_of(session, phrases, negatives=negatives, min_presence=0.5)
+    if chosen is None or not chosen.any():
+        raise UsageError("nothing was found that could be saved")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "found.ply"
+        write_elements(session, path, chosen)
+        return Saved("found.ply", path.read_bytes())
+
+
+def _ended_by_signals() -> threading.Event:
+    """Is set when the process is asked to end by SIGTERM, as Ctrl-C asks."""
+    ended = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    return ended

@@ -1,0 +1,500 @@
+"""The page of one browser: its state, its controls, its scene, and a thread that keeps them together.
+
+viser calls back from many threads. Here every call becomes an event of one queue, and one thread takes them in order
+and draws between them, so that nothing needs a lock and a browser that moves on is not answered about where it was.
+"""
+
+import contextlib
+import logging
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import viser
+from scipy.spatial.transform import Rotation
+
+from langfield.core.errors import LangfieldError, UsageError
+from langfield.query.answers import Answer
+from langfield.query.objects import GroupShape
+from langfield.viewer import element_colours, look, saving, state
+from langfield.viewer.frames import FramePlan, FrameTask
+from langfield.viewer.navigator import Navigator
+from langfield.viewer.page_camera import FrameSizes, PageCamera, page_camera, stand_before, stand_of_photo
+from langfield.viewer.panel import Actions, Panel, PanelFacts
+from langfield.viewer.run_scene import RunScene
+from langfield.viewer.runs import Runs
+from langfield.viewer.scene_nodes import SceneNodes
+from langfield.viewer.state import ViewerState
+
+_STORED = "langfield"  # the name under which a browser keeps its state
+_IDLE_SECONDS = 0.25
+_MOST_EVENTS = 1000  # that wait; a browser that sends more is too fast for its own good
+_log = logging.getLogger(__name__)
+
+
+class ClientPage:
+    """One browser's page.
+
+    Args:
+        client: the browser.
+        runs: that it may look at.
+        saves: what it may save of phrases.
+    """
+
+    def __init__(self, client: viser.ClientHandle, runs: Runs, saves: Sequence[saving.Save]) -> None:
+        self._client = client
+        self._runs = runs
+        self._saves = saves
+        self._state = ViewerState()
+        self._events: queue.Queue[Callable[[], None] | None] = queue.Queue(_MOST_EVENTS)
+        self._closed = threading.Event()
+        self._scene: RunScene | None = None
+        self._panel: Panel | None = None
+        self._nodes: SceneNodes | None = None
+        self._plan = FramePlan(FrameSizes())
+        self._navigator = Navigator(client, lambda: self._plan.camera, self._closed)
+        self._answers: list[Answer] = []
+        self._selected: GroupShape | None = None
+        self._clicked: Any = None  # the place, world frame
+        self._asked: Any = None  # what `_answers` answers
+        self._drawn_elements: Any = None  # what the browser's elements show
+        self._drawn_photos = False
+        self._objects_shown = False
+        self._background = False  # whether a picture lies over the elements
+        self._said = ""
+        self._thread = threading.Thread(target=self._run, name=f"page {client.client_id}", daemon=True)
+
+    def start(self) -> None:
+        """Build the page, and keep it up to date until `close`."""
+        self._client.camera.on_update(lambda camera: self._camera_moved(camera))
+        self._client.scene.on_click()(lambda event: self._post(self._click, event.screen_pos))
+        self._thread.start()
+
+    def close(self) -> None:
+        """The browser has left."""
+        self._closed.set()
+        self._wake()
+
+    def join(self, timeout: float) -> None:
+        """Wait until nothing more is drawn."""
+        self._thread.join(timeout)
+
+    # -- events --------------------------------------------------------------------------------------------------
+
+    def _post(self, event: Callable[..., None], *arguments: Any) -> None:
+        try:
+            self._events.put_nowait(partial(event, *arguments))
+        except queue.Full:
+            _log.debug("a browser sends more than can be done")
+
+    def _wake(self) -> None:
+        with contextlib.suppress(queue.Full):
+            self._events.put_nowait(None)
+
+    def _camera_moved(self, handle: viser.CameraHandle) -> None:
+        camera = page_camera(handle.wxyz, handle.position, handle.fov, handle.image_width, handle.image_height)
+        before = self._plan.camera
+        if camera is None or (before is not None and _same(camera, before)):
+            return
+        self._plan.moved(camera)
+        if self._events.empty():
+            self._wake()
+
+    def _run(self) -> None:
+        if not self._guarded(self._begin):
+            return
+        while not self._closed.is_set():
+            try:
+                event = self._events.get(timeout=self._seconds_to_wait())
+                while event is not None:
+                    self._guarded(event)
+                    event = self._events.get_nowait()
+            except queue.Empty:
+                pass
+            if not self._closed.is_set():
+                self._guarded(self._update)
+
+    def _guarded(self, work: Callable[[], None]) -> bool:
+        """Do something; what goes wrong is told in the page. Returns whether it went well."""
+        try:
+            work()
+            return True
+        except LangfieldError as error:
+            self._say(error.message, problem=True)
+        except Exception:
+            if not self._closed.is_set():  # else the browser left meanwhile
+                _log.exception("the viewer's page of a browser")
+                self._say("Something went wrong: see what langfield view printed.", problem=True)
+        return False
+
+    # -- building ------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Restore what the browser kept, and build the page."""
+        handle = self._client.camera
+        camera = page_camera(handle.wxyz, handle.position, handle.fov, handle.image_width, handle.image_height)
+        if camera is not None:
+            self._plan.moved(camera)
+        try:
+            kept = self._client.local_storage.get_item(_STORED, timeout=3)
+        except (TimeoutError, RuntimeError):
+            kept = None
+        self._state = state.from_text(kept)
+        self._open(self._runs.checked_name(self._state.run))
+
+    def _open(self, name: str) -> None:
+        """Show a run."""
+        if self._panel is None:
+            waiting = self._client.gui.add_markdown(f"**Opening {name}…**")
+            try:
+                scene = self._runs.scene(name)
+            finally:
+                waiting.remove()
+        else:
+            scene = self._runs.scene(name)
+            self._panel.remove()
+        if self._nodes is not None:
+            self._nodes.remove()
+        self._scene, self._state = scene, state.with_run(self._state, name)
+        self._answers, self._asked, self._drawn_elements = [], None, None
+        self._selected, self._clicked, self._objects_shown, self._drawn_photos = None, None, False, False
+        self._nodes = SceneNodes(self._client, scene.page_from_world)
+        self._panel = Panel(self._client, self._state, self._facts(scene), self._actions())
+        self._nodes.draw_picture(scene.first_picture)
+        self._background = True
+        self._navigator.arrive(scene.stand_at(scene.first_view), scene.first_fov_rad)
+        self._plan.changed()
+        if not self._runs.is_ready(name):
+            self._runs.prepare_in_background(name, lambda said: self._post(self._say, said))
+
+    def _facts(self, scene: RunScene) -> PanelFacts:
+        session = scene.session
+        size = 1.0 / scene.page_from_world.scale
+        return PanelFacts(
+            runs=self._runs.names,
+            has_language=session.has_language,
+            has_groups=session.has_groups,
+            photos=tuple(view.name for view in scene.photos),
+            fov_deg=math.degrees(scene.first_fov_rad),
+            scale_range=(0.02 * size, 2.0 * size),
+            saves=[*((save.label, save.hint) for save in self._all_saves()), _PICTURE, _PATH],
+            default_negatives=scene.default_negatives,
+        )
+
+    def _all_saves(self) -> Sequence[saving.Save]:
+        assert self._scene is not None
+        return self._saves if self._scene.session.has_language else ()
+
+    def _actions(self) -> Actions:
+        post = self._post
+
+        def change(function: Callable[..., ViewerState]) -> Callable[..., None]:
+            return lambda *values: post(lambda: self._set(function(self._state, *values)))
+
+        return Actions(
+            prompt=change(state.with_prompt),
+            negatives=change(state.with_negatives),
+            choose=change(state.with_choice),
+            show_phrase=change(state.with_shown),
+            run=lambda name: post(lambda: self._open(self._runs.checked_name(name))),
+            hit=lambda phrase, rank: post(self._go_to_hit, phrase, rank),
+            photo=lambda name: post(self._go_to_photo, name),
+            thing=lambda group: post(self._go_to_thing, group),
+            scale=lambda length: post(self._select, length),
+            clear_selection=lambda: post(self._unselect),
+            field_of_view=lambda degrees: post(self._set_fov, degrees),
+            keyframe=lambda: post(self._add_keyframe),
+            clear_keyframes=lambda: post(lambda: self._set(replace(self._state, keyframes=()))),
+            play=lambda: post(self._play),
+            save=lambda number: post(self._save, number),
+            home=lambda: post(self._go_home),
+        )
+
+    # -- the state -----------------------------------------------------------------------------------------------
+
+    def _set(self, new: ViewerState) -> None:
+        """Another state: shown by the controls, and kept by the browser. What it draws follows in `_update`."""
+        if self._said:
+            self._say("")
+        if new == self._state:
+            return
+        self._state = new
+        assert self._panel is not None
+        self._panel.show(new)
+        self._client.local_storage.set_item(_STORED, state.to_text(new))
+        self._plan.changed()
+
+    def _say(self, text: str, *, problem: bool = False) -> None:
+        self._said = text
+        if self._panel is not None:
+            self._panel.say(text, problem=problem)
+        elif problem:
+            self._client.gui.add_markdown(f"**{text}**")
+
+    # -- drawing -------------------------------------------------------------------------------------------------
+
+    def _seconds_to_wait(self) -> float:
+        if not self._server_draws:
+            return _IDLE_SECONDS
+        return self._plan.seconds_to_wait(browser_draws=self._browser_draws, idle=_IDLE_SECONDS)
+
+    @property
+    def _browser_draws(self) -> bool:
+        """Whether the browser draws the run's elements while the camera moves."""
+        return self._scene is not None and self._scene.elements is not None and self._state.layer != "Depth"
+
+    @property
+    def _server_draws(self) -> bool:
+        """Whether pictures come from the server; what is hidden of Gaussians only the browser leaves out."""
+        if self._scene is None or not self._browser_draws:
+            return self._scene is not None
+        return self._state.sharpen and (self._state.hide == "Nothing" or not self._state.phrases)
+
+    def _update(self) -> None:
+        """Bring what the browser shows nearer to its state by one step."""
+        scene, nodes, panel = self._scene, self._nodes, self._panel
+        assert scene is not None
+        assert nodes is not None
+        assert panel is not None
+        self._tell_progress(scene)
+        self._ask(scene)
+        if self._state.hide == "What was found" and self._state.phrases and scene.elements is None:
+            self._say("Collecting the surface: this takes a while once")
+            scene.make_elements()
+            self._say("")
+        if not self._objects_shown and self._runs.is_ready(scene.name) and scene.session.has_groups:
+            self._objects_shown = True
+            panel.show_objects(scene.objects())
+        if self._state.photos != self._drawn_photos:
+            self._drawn_photos = self._state.photos
+            photos = [(view.name, view.camera) for view in scene.photos] if self._state.photos else []
+            nodes.draw_photos(photos, lambda name: self._post(self._go_to_photo, name))
+        self._draw_elements(scene, nodes)
+        self._draw_frame(scene, nodes)
+
+    def _tell_progress(self, scene: RunScene) -> None:
+        doing = self._runs.doing
+        if doing and not self._runs.is_ready(scene.name):
+            if doing != self._said:
+                self._say(doing)
+        elif self._said.startswith("Getting ready"):
+            self._say("")
+
+    def _ask(self, scene: RunScene) -> None:
+        """Ask the phrases of the state, if they are not yet answered."""
+        question = self._state.phrases, self._state.negatives
+        if question == self._asked:
+            return
+        assert self._panel is not None
+        assert self._nodes is not None
+        self._asked = question
+        self._answers = []
+        if self._state.phrases:
+            if not self._runs.is_ready(scene.name):
+                self._say("Getting ready to answer: this takes a while once")
+            self._answers = scene.session.query(self._state.phrases, negatives=self._state.asked_negatives)
+        self._panel.show_answers(self._answers)
+        self._nodes.draw_hits(self._answers if self._state.boxes else [])
+        self._boxes_drawn = self._state.boxes
+
+    _boxes_drawn = True
+
+    def _draw_elements(self, scene: RunScene, nodes: SceneNodes) -> None:
+        """The elements in the colours of the state, and boxes or none."""
+        if self._state.boxes != self._boxes_drawn:
+            self._boxes_drawn = self._state.boxes
+            nodes.draw_hits(self._answers if self._state.boxes else [])
+        if scene.elements is None:
+            return
+        if not self._server_draws or (self._browser_draws and not self._plan.resting):
+            self._uncover(nodes)
+        group = None if self._selected is None else self._selected.group
+        seen = replace(self._state, keyframes=(), photos=False, boxes=True, sharpen=True), group
+        if seen == self._drawn_elements:
+            return
+        self._drawn_elements = seen
+        answers = scene.element_answers(self._state, group)
+        things = len(scene.things) if self._state.layer == "Objects" else 0
+        colours = element_colours.colours(scene.elements.rgb, self._state, answers, things)
+        nodes.draw_elements(scene.elements, colours, element_colours.visible(self._state, answers))
+        if self._background:
+            nodes.show_elements(False)
+
+    def _uncover(self, nodes: SceneNodes) -> None:
+        """Take the server's picture away, so that the browser's elements are seen."""
+        if self._background:
+            with self._client.atomic():
+                nodes.show_elements(True)
+                nodes.draw_picture(None)
+            self._background = False
+
+    def _draw_frame(self, scene: RunScene, nodes: SceneNodes) -> None:
+        """One picture of the server's, if one is due."""
+        if not self._server_draws:
+            return
+        task = self._plan.next(browser_draws=self._browser_draws)
+        if task is None:
+            return
+        group = None if self._selected is None else self._selected.group
+        things = scene.things if self._state.layer == "Objects" else ()
+        camera = task.camera.camera(scene.page_from_world, task.longest_px)
+        started = time.perf_counter()
+        try:
+            picture = look.picture(scene.session, camera, look.Look(self._state, group, things))
+        except BaseException:
+            self._plan.gave_up(task)  # it would fail again at once; what went wrong is told
+            raise
+        self._plan.drawn(task, camera.width_px * camera.height_px, time.perf_counter() - started)
+        self._send(task, picture, nodes)
+
+    def _send(self, task: FrameTask, picture: Any, nodes: SceneNodes) -> None:
+        if self._browser_draws and not self._plan.is_current(task):
+            return  # the browser shows where its camera is; this is where it was
+        nodes.draw_picture(picture, task.quality)
+        if self._browser_draws and not self._background:
+            time.sleep(0.06)  # until the browser has decoded it
+            nodes.show_elements(False)
+        self._background = True
+
+    # -- clicks --------------------------------------------------------------------------------------------------
+
+    def _click(self, screen_xy: Sequence[float]) -> None:
+        """Select what is at a place of the page. Args: screen_xy: in [0, 1], from the left and from the top."""
+        scene, where = self._scene, self._plan.camera
+        if scene is None or where is None or self._panel is None:
+            return
+        if self._state.hide == "What was found":
+            raise UsageError("Clicks need all of the scene: hide Nothing first")
+        longest = self._plan_longest(where)
+        camera = where.camera(scene.page_from_world, longest)
+        x, y = (min(max(float(value), 0.0), 1 - 1e-6) for value in screen_xy)
+        self._clicked = scene.session.point_at(camera, (x * camera.width_px, y * camera.height_px))
+        if self._clicked is None:
+            self._selected = None
+            self._panel.show_selection(None, "Nothing is there.")
+        else:
+            self._select(None)
+        self._plan.changed()
+
+    def _plan_longest(self, camera: PageCamera) -> int:
+        return min(640, max(camera.width_px, camera.height_px))
+
+    def _select(self, length: float | None) -> None:
+        """The thing that was clicked, or what is about so long there."""
+        assert self._scene is not None
+        assert self._panel is not None
+        if self._clicked is None:
+            return
+        place = "Here: " + ", ".join(f"{value:.4g}" for value in self._clicked)
+        self._selected = None
+        if self._scene.session.has_groups:
+            self._selected = self._scene.session.segment(self._clicked, scale_world=length)
+            if self._selected is None:
+                place = f"{place} (no thing is known there)"
+        self._panel.show_selection(self._selected, place, by_scale=length is not None)
+        self._plan.changed()
+
+    def _unselect(self) -> None:
+        assert self._panel is not None
+        self._selected = self._clicked = None
+        self._panel.show_selection(None, "")
+        self._plan.changed()
+
+    # -- the camera ----------------------------------------------------------------------------------------------
+
+    def _go_to_hit(self, phrase: int, rank: int) -> None:
+        """Before a hit, on the way from the photo that shows it best."""
+        scene = self._scene
+        if scene is None or phrase >= len(self._answers) or rank >= len(self._answers[phrase].hits):
+            return
+        hit = self._answers[phrase].hits[rank]
+        self._go_before(scene, hit.position, max(hit.upright_box.size), hit.views)
+        if hit.views:
+            self._say(f"Seen best in {', '.join(hit.views)}")
+
+    def _go_to_thing(self, group: int) -> None:
+        scene = self._scene
+        assert scene is not None
+        for found in scene.objects():
+            if found.shape.group == group:
+                self._selected, self._clicked = found.shape, found.shape.points_world[:1]
+                assert self._panel is not None
+                self._panel.show_selection(found.shape, "")
+                self._plan.changed()
+                self._go_before(scene, found.shape.position, found.shape.extent, found.shape.views)
+
+    def _go_before(self, scene: RunScene, position: Any, size_world: float, views: Sequence[str]) -> None:
+        photo = next((view for view in scene.session.views if view.name in views[:1]), None)
+        eye = self._navigator.here().position if photo is None else scene.photo_pose(photo)[:3, 3]
+        thing = scene.page_from_world.points(np.asarray(position, dtype=np.float64))
+        size = size_world * scene.page_from_world.scale
+        self._navigator.fly(stand_before(thing, size, eye, scene.up, self._navigator.fov_rad))
+
+    def _go_to_photo(self, name: str) -> None:
+        scene = self._scene
+        assert scene is not None
+        for view in scene.session.views:
+            if view.name == name:
+                self._navigator.zoom(2 * math.atan(view.camera.height_px / (2 * view.camera.fy_px)))
+                self._navigator.fly(scene.stand_at(view))
+
+    def _go_home(self) -> None:
+        assert self._scene is not None
+        self._go_to_photo(self._scene.first_view.name)
+
+    def _set_fov(self, degrees: float) -> None:
+        self._navigator.zoom(math.radians(min(170.0, max(1.0, degrees))))
+
+    def _add_keyframe(self) -> None:
+        if self._plan.camera is not None:
+            self._set(state.with_keyframe(self._state, self._plan.camera.keyframe()))
+
+    def _play(self) -> None:
+        """Fly along the keyframes as the path does that is saved, until the person does something else."""
+        scene, where = self._scene, self._plan.camera
+        assert scene is not None
+        if where is None or not self._state.keyframes:
+            raise UsageError("No keyframes yet: add some first")
+        cameras = saving.path_cameras(scene, self._state, (where.width_px, where.height_px))
+        poses = [scene.page_from_world.pose(camera.world_from_camera) for camera in cameras]
+        way = [stand_of_photo(pose, scene.first_distance) for pose in poses]
+        self._navigator.follow(way, saving.PATH_FPS, lambda: not self._events.empty())
+
+    # -- saving --------------------------------------------------------------------------------------------------
+
+    def _save(self, number: int) -> None:
+        scene, where, saves = self._scene, self._plan.camera, self._all_saves()
+        assert scene is not None
+        if where is None:
+            return
+        if number < len(saves):
+            if not self._state.phrases:
+                raise UsageError("Nothing to save yet: find something first")
+            saved = saves[number].make(scene.session, self._state.phrases, self._state.asked_negatives)
+        elif number == len(saves):
+            group = None if self._selected is None else self._selected.group
+            things = scene.things if self._state.layer == "Objects" else ()
+            camera = saving.picture_camera(where, scene)
+            picture = look.picture(scene.session, camera, look.Look(self._state, group, things))
+            saved = saving.picture_png(picture)
+        else:
+            saved = saving.camera_path(scene, self._state, (where.width_px, where.height_px))
+        self._client.send_file_download(saved.name, saved.content, save_immediately=True)
+
+
+_PICTURE = ("This picture (PNG)", "As the server draws it, up to 1920 pixels")
+_PATH = ("Camera path (JSON)", "Of the keyframes, for langfield render --camera-path")
+
+
+def _same(one: PageCamera, other: PageCamera) -> bool:
+    """Whether two cameras see the same: viser also tells those that did not move."""
+    sizes = (one.width_px, one.height_px, one.fov_rad) == (other.width_px, other.height_px, other.fov_rad)
+    turned = Rotation.from_matrix(one.pose[:3, :3].T @ other.pose[:3, :3]).magnitude()
+    apart = float(np.abs(one.pose[:3, 3] - other.pose[:3, 3]).max())
+    return sizes and bool(turned < 1e-6) and apart < 1e-7

@@ -1,0 +1,249 @@
+"""A run as the viewer shows it: its session, the page's frame, and what of it browsers draw themselves."""
+
+import math
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from scipy.spatial.transform import Rotation
+
+from langfield.core.progress import Progress, silent
+from langfield.core.splats import SH_C0, Splats
+from langfield.core.transforms import Similarity, rotation_between
+from langfield.query.objects import SceneObject
+from langfield.query.session import Session
+from langfield.runs.info import RunView
+from langfield.viewer.element_colours import ElementAnswers
+from langfield.viewer.page_camera import Stand, stand_of_photo
+from langfield.viewer.state import ViewerState
+
+_MAX_PHOTOS = 200  # whose cameras are drawn
+_FIRST_PX = 240
+_FAINT = 0.05  # opacity
+_MOST_GROWN = 3.0
+
+
+@dataclass(frozen=True, eq=False)
+class BrowserElements:
+    """N of a run's elements, as browsers draw them, in the page's frame.
+
+    Attributes:
+        positions: their centres.
+        covariances: of Gaussians; None for points.
+        rgb: their colours, seen from everywhere.
+        opacities: of Gaussians; 1 for points.
+        numbers: which of the session's elements they are.
+        total: how many of these there are.
+        spacing: a typical distance between neighbours, by which points are drawn.
+    """
+
+    positions: Float32[np.ndarray, "n 3"]
+    covariances: Float32[np.ndarray, "n 3 3"] | None
+    rgb: UInt8[np.ndarray, "n 3"]
+    opacities: Float32[np.ndarray, " n"]
+    numbers: Int64[np.ndarray, " n"]
+    total: int
+    spacing: float
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+def elements_of_splats(splats: Splats, page_from_world: Similarity, most: int) -> BrowserElements:
+    """Gaussians of the world frame for browsers.
+
+    Args:
+        most: how many. Of more, the faintest are left out, and then evenly so many; those that stay are larger, so that
+            surfaces stay whole.
+    """
+    opacities = 1 / (1 + np.exp(-splats.opacity_logits.astype(np.float64)))
+    numbers = np.arange(len(splats))
+    grown = 1.0
+    if len(numbers) > most:
+        seen = numbers[opacities >= _FAINT]
+        numbers = seen if len(seen) > most else np.sort(np.argsort(-opacities, kind="stable")[:most])
+        chosen = np.random.default_rng(0).permutation(len(numbers))[:most]
+        grown = min(_MOST_GROWN, (len(numbers) / len(chosen)) ** 0.5)
+        numbers = np.sort(numbers[chosen])
+    scales = np.exp(splats.log_scales[numbers].astype(np.float64)) * page_from_world.scale * grown
+    own = Rotation.from_quat(np.roll(splats.rotations[numbers].astype(np.float64), -1, axis=1)).as_matrix()
+    turn = page_from_world.rotation @ own
+    spread = turn * scales[:, None, :]
+    rgb = 0.5 + SH_C0 * splats.harmonics[numbers, 0]
+    return BrowserElements(
+        positions=page_from_world.points(splats.means[numbers]).astype(np.float32),
+        covariances=(spread @ spread.transpose(0, 2, 1)).astype(np.float32),
+        rgb=np.round(255 * np.clip(rgb, 0, 1)).astype(np.uint8),
+        opacities=opacities[numbers].astype(np.float32),
+        numbers=numbers,
+        total=len(splats),
+        spacing=float(np.median(scales)) if len(numbers) else 0.0,
+    )
+
+
+def elements_of_surface(
+    xyz: Float64[np.ndarray, "n 3"], rgb: UInt8[np.ndarray, "n 3"], page_from_world: Similarity, most: int
+) -> BrowserElements:
+    """Points of the surface, world frame, for browsers. Args: most: how many; evenly chosen."""
+    step = max(1, -(-len(xyz) // most))
+    numbers = np.arange(0, len(xyz), step)
+    positions = page_from_world.points(xyz[numbers])
+    extent = np.ptp(np.percentile(positions, (5, 95), axis=0), axis=0) if len(positions) else np.zeros(3)
+    area = float(np.sort(extent)[1:].prod())
+    return BrowserElements(
+        positions=positions.astype(np.float32),
+        covariances=None,
+        rgb=rgb[numbers],
+        opacities=np.ones(len(numbers), dtype=np.float32),
+        numbers=numbers,
+        total=len(xyz),
+        spacing=(area / max(len(numbers), 1)) ** 0.5,
+    )
+
+
+def page_frame(session: Session) -> Similarity:
+    """From the frame of the input files to the page's: the frame that the model was trained in, in which a scene is a
+    few units large and centred (browsers compute with 32-bit numbers), turned so that +z is upwards."""
+    scene_from_world = Similarity.from_matrix(session.info.scene_from_world)
+    turn = rotation_between(scene_from_world.rotation @ session.up_world, np.array([0.0, 0.0, 1.0]))
+    return Similarity(turn, np.zeros(3)) @ scene_from_world
+
+
+class RunScene:
+    """One run for all browsers. Its methods may be called from any thread.
+
+    Args:
+        name: by which people choose it.
+        most_elements: how many elements browsers draw at most.
+
+    Attributes:
+        session: that answers.
+        page_from_world: from the frame of the input files to the page's.
+        up: the unit vector upwards in the page's frame: +z, as viser has it.
+    """
+
+    up = np.array([0.0, 0.0, 1.0])
+
+    def __init__(self, name: str, session: Session, most_elements: int) -> None:
+        self.name = name
+        self.session = session
+        self.page_from_world = page_frame(session)
+        self._most_elements = most_elements
+        self._lock = threading.Lock()
+        self._elements: BrowserElements | None = None
+        self._objects: list[SceneObject] | None = None
+
+    @property
+    def elements(self) -> BrowserElements | None:
+        """What browsers draw; None while it is not made (`make_elements`)."""
+        return self._elements
+
+    def make_elements(self, progress: Progress = silent) -> BrowserElements:
+        """What browsers draw: Gaussians, or points of the surface, which take a while the first time."""
+        with self._lock:
+            if self._elements is None:
+                if self.session.has_splats:
+                    splats = self.session.splats()
+                    self._elements = elements_of_splats(splats, self.page_from_world, self._most_elements)
+                else:
+                    points = self.session.surface(progress=progress)
+                    self._elements = elements_of_surface(*points, self.page_from_world, self._most_elements)
+            return self._elements
+
+    def objects(self) -> list[SceneObject]:
+        """The scene's things; none for a run without groups."""
+        if not self.session.has_groups:
+            return []
+        with self._lock:
+            if self._objects is None:
+                self._objects = self.session.objects()
+            return self._objects
+
+    @property
+    def things(self) -> tuple[int, ...]:
+        """The groups that are things."""
+        return tuple(found.shape.group for found in self.objects())
+
+    def element_answers(self, state: ViewerState, group: int | None) -> ElementAnswers:
+        """What a state asks of the elements. Args: group: that was clicked."""
+        elements = self.make_elements()
+        answers = ElementAnswers.none(len(elements))
+        relevancy, found, thing, selected = answers.relevancy, answers.found, answers.thing, answers.selected
+        if state.phrases:
+            of_all = self.session.element_relevancy(state.phrases, negatives=state.asked_negatives)
+            relevancy = of_all[:, elements.numbers]
+            found = np.stack([self._found(elements, phrase, state) for phrase in state.phrases])
+        if state.layer == "Objects":
+            thing = self._thing_of_element
+        if group is not None:
+            selected = self.session.group_elements(group)[elements.numbers]
+        return ElementAnswers(relevancy, found, thing, selected)
+
+    def _found(self, elements: BrowserElements, phrase: str, state: ViewerState) -> Bool[np.ndarray, " n"]:
+        hits = self.session.elements(phrase, negatives=state.asked_negatives)
+        found = np.zeros(elements.total, dtype=np.bool_)
+        for hit in hits:
+            found |= hit
+        return found[elements.numbers]
+
+    @cached_property
+    def _thing_of_element(self) -> Int64[np.ndarray, " n"]:
+        elements = self.make_elements()
+        thing = np.full(len(elements), -1, dtype=np.int64)
+        for number, group in enumerate(self.things):
+            mine = self.session.group_elements(group)[elements.numbers] & (thing < 0)
+            thing[mine] = number
+        return thing
+
+    @property
+    def default_negatives(self) -> tuple[str, ...]:
+        """What phrases compete with if nobody says otherwise; none for a run without language."""
+        card = self.session.info.encoders.get("image_text")
+        return tuple(str(text) for text in card.get("negatives", ())) if card and self.session.has_language else ()
+
+    # -- places --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def photos(self) -> tuple[RunView, ...]:
+        """The photos whose cameras are drawn: evenly chosen, if there are many."""
+        step = max(1, -(-len(self.session.views) // _MAX_PHOTOS))
+        return self.session.views[::step]
+
+    def photo_pose(self, view: RunView) -> Float64[np.ndarray, "4 4"]:
+        """The pose of a photo's camera in the page's frame."""
+        return self.page_from_world.pose(view.camera.world_from_camera)
+
+    def stand_at(self, view: RunView) -> Stand:
+        """Where a photo was taken."""
+        return stand_of_photo(self.photo_pose(view), self.first_distance)
+
+    @cached_property
+    def first_view(self) -> RunView:
+        """The photo from which the scene is first seen."""
+        return self.session.train_views()[0]
+
+    @property
+    def first_fov_rad(self) -> float:
+        """The vertical field of view of its camera."""
+        camera = self.first_view.camera
+        return 2 * math.atan(camera.height_px / (2 * camera.fy_px))
+
+    @cached_property
+    def first_picture(self) -> UInt8[np.ndarray, "h w 3"]:
+        """What it shows, small: for browsers that wait for the rest."""
+        return self._first[0]
+
+    @cached_property
+    def first_distance(self) -> float:
+        """How far what it shows in its middle is, in the page's frame."""
+        depth = self._first[1]
+        height, width = depth.shape
+        middle = depth[height // 3 : -(-2 * height // 3), width // 3 : -(-2 * width // 3)]
+        seen = middle[np.isfinite(middle)]
+        return float(np.median(seen)) * self.page_from_world.scale if len(seen) else 1.0
+
+    @cached_property
+    def _first(self) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
+        return self.session.picture(self.first_view.camera.undistorted().fit_within(_FIRST_PX))

@@ -1,0 +1,100 @@
+"""The runs that the viewer was given: opened when they are first needed, and made ready to be asked."""
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from langfield.core.errors import LangfieldError
+from langfield.core.progress import ProgressEvent
+from langfield.query.session import Session
+from langfield.viewer.run_scene import RunScene
+
+
+class Runs:
+    """All runs of the viewer. Its methods may be called from any thread.
+
+    Args:
+        folders: of the runs, at least one.
+        open_session: opens one of them.
+        most_elements: how many elements browsers draw at most.
+    """
+
+    def __init__(self, folders: Sequence[Path], open_session: Callable[[Path], Session], most_elements: int) -> None:
+        self._folders = dict(zip(run_names(folders), folders, strict=True))
+        self._open_session = open_session
+        self._most_elements = most_elements
+        self._lock = threading.Lock()
+        self._opened: dict[str, RunScene] = {}
+        self._ready: set[str] = set()
+        self.doing = ""  # what takes a while, for people
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """By which people choose them: those of their folders, with more of the path where two are the same."""
+        return tuple(self._folders)
+
+    def checked_name(self, name: str) -> str:
+        """The name itself if a run has it, else the first one's."""
+        return name if name in self._folders else self.names[0]
+
+    def is_ready(self, name: str) -> bool:
+        """Whether a run's first question has been answered, so that others are answered at once."""
+        return name in self._ready
+
+    def scene(self, name: str) -> RunScene:
+        """A run, opened if it is not yet, with its first picture. RunError if it cannot be."""
+        with self._lock:
+            if name not in self._opened:
+                self.doing = f"Opening {name}"
+                try:
+                    scene = RunScene(name, self._open_session(self._folders[name]), self._most_elements)
+                    _ = scene.first_picture
+                    self._opened[name] = scene
+                finally:
+                    self.doing = ""
+            return self._opened[name]
+
+    def prepare(self, name: str) -> None:
+        """Make what the first question of a run needs, and what browsers draw where that is quick.
+
+        Raises LangfieldError as the question would.
+        """
+        scene = self.scene(name)
+        session = scene.session
+        try:
+            if session.has_splats:
+                scene.make_elements()
+            if session.has_language:
+                session.query(["object"], progress=self._progress)
+                scene.objects()
+            if not session.has_splats and session.device.type == "cuda":  # a CPU takes too long unless it is asked to
+                scene.make_elements(self._progress)
+        finally:
+            self.doing = ""
+            self._ready.add(name)
+
+    def prepare_in_background(self, name: str, failed: Callable[[str], None]) -> threading.Thread:
+        """`prepare` in a thread. Args: failed: is told what went wrong."""
+
+        def work() -> None:
+            try:
+                self.prepare(name)
+            except LangfieldError as error:
+                failed(str(error))
+
+        thread = threading.Thread(target=work, name=f"prepare {name}", daemon=True)
+        thread.start()
+        return thread
+
+    def _progress(self, event: ProgressEvent) -> None:
+        self.doing = f"Getting ready: {event.stage} {event.done}/{event.total}"
+
+
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """A short name for each of several folders, no two the same."""
+    names = [folder.resolve().name or str(folder) for folder in folders]
+    longer = [
+        "/".join(folder.resolve().parts[-2:]) if names.count(name) > 1 else name
+        for folder, name in zip(folders, names, strict=True)
+    ]
+    return [name if longer[:i].count(name) == 0 else f"{name} ({i + 1})" for i, name in enumerate(longer)]
