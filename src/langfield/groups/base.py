@@ -17,7 +17,7 @@ class PhotoVoxels:
     """One photo's masks, seen as sets of the scene's V surface voxels.
 
     Attributes:
-        masks: (M, V) float32: the share of a voxel's pixels in this photo that is inside the mask.
+        masks: (M, V) float32: the share of a voxel in this photo that is inside the mask.
         seen: the voxels that the photo shows.
         predicted_iou: how good the proposer thinks each mask is, 0 to 1.
     """

@@ -1,8 +1,8 @@
-"""The surface that groups are made of: voxels as small as a pixel of the photos, found again at any point in space.
+"""The surface that groups are made of: voxels of a few pixels of the photos, found again at any point in space.
 
 Groups of voxels (`langfield.groups.consensus`) are to end where things end, to the pixel of a photo. A voxel's side is
-therefore what a pixel or two cover at the distance from which a place was photographed: small on the table that photos
-were taken of, large on the wall behind it.
+therefore what a few pixels cover at the distance from which a place was photographed: small on the table that photos
+were taken of, large on the wall behind it. Between voxels, shares of photos are interpolated.
 """
 
 from collections.abc import Mapping

@@ -100,8 +100,8 @@ def find_scene_groups(
 ) -> SceneGroups:
     """Groups of the surface that a trained model shows to the photos of `masks`.
 
-    Cost: a depth map of each photo, at most 640 pixels wide, and what `find_groups` costs. Memory: the point and the
-    voxel of each pixel of all these depth maps.
+    Cost: a depth map of each photo, at most 640 pixels wide, and what `groups_of_masks` costs. Memory: the point and
+    the voxel of each pixel of all these depth maps.
 
     Args:
         masks: of photos of the scene.

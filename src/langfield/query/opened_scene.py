@@ -185,11 +185,15 @@ class OpenedScene:
     def index(self, progress: Progress = silent) -> SceneIndex:
         """The surface that phrases are compared with. UsageError for a run without language."""
         if self._index is None:
-            cameras = [view.camera for view in self.train_views()]
+            cameras, needs_points = (
+                [view.camera for view in self.train_views()],
+                not self.has_splats,
+            )  # for quick frames
 
             def render(camera: Camera) -> AskableView:
                 view = self._render_view(camera)
-                self._small_pictures.append((view.camera, view.rendered))
+                if needs_points:
+                    self._small_pictures.append((view.camera, view.rendered))
                 return view
 
             self._small_pictures.clear()

@@ -129,7 +129,8 @@ class SplatView(AskableView):
         new = [number for number, text in enumerate(phrases.texts) if text not in self._cache]
         if new:
             splatted = self._splatted(phrases if len(new) == len(phrases) else phrases[torch.tensor(new)])
-            self._cache.update(zip([phrases.texts[number] for number in new], splatted.unbind(1), strict=True))
+            own = [of_phrase.clone() for of_phrase in splatted.unbind(1)]  # parts of one tensor would go only together
+            self._cache.update(zip([phrases.texts[number] for number in new], own, strict=True))
         relevancy = torch.stack([self._cache[text] for text in phrases.texts], dim=1)
         while len(self._cache) > max(_CACHE_BYTES // (4 * max(relevancy[:, 0].numel(), 1)), 1):
             del self._cache[next(iter(self._cache))]

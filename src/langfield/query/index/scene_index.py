@@ -35,6 +35,7 @@ from langfield.query.index.voxel_embeddings import VoxelEmbeddings, embed_voxels
 MAX_VIEWS = 16
 MAX_HITS = 8
 _NUMBERS_AT_ONCE = 2**26
+_MAX_RECORDINGS = 4  # each holds its own memory on the GPU
 _VOXELS_PER_CROP = 5
 _SPACINGS_PER_VOXEL = 2  # of the rasters' points: most voxels are then seen by several pictures
 
@@ -125,6 +126,8 @@ class SceneIndex:
                 of_voxels, of_cells, level = self._unsmoothed(asked)
                 return torch.cat([of_voxels[0], of_cells[0], level.float()])
 
+            if len(self._recordings) >= _MAX_RECORDINGS:
+                del self._recordings[next(iter(self._recordings))]
             self._recordings[form] = Recorded(packed)
         found = self._recordings[form](torch.cat([phrases.embeddings, phrases.negatives]))[None]
         voxels = len(self.voxels)
