@@ -35,7 +35,7 @@ def options_of_several() -> Iterator[tuple[str, str, object]]:
                 yield command.__name__.removesuffix("Command").lower(), name, annotated[name]
 
 
-BY_PLACE = {("query", "phrases"), ("compare", "runs")}
+BY_PLACE = {("query", "phrases"), ("compare", "runs"), ("view", "paths")}
 OPTIONS = [
     (command, name, ["rgb", "mask", "depth"] if hint == Outputs else ["a", "b c", "d"])
     for command, name, hint in options_of_several()

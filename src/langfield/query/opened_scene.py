@@ -185,10 +185,8 @@ class OpenedScene:
     def index(self, progress: Progress = silent) -> SceneIndex:
         """The surface that phrases are compared with. UsageError for a run without language."""
         if self._index is None:
-            cameras, needs_points = (
-                [view.camera for view in self.train_views()],
-                not self.has_splats,
-            )  # for quick frames
+            cameras = [view.camera for view in self.train_views()]
+            needs_points = not self.has_splats
 
             def render(camera: Camera) -> AskableView:
                 view = self._render_view(camera)
