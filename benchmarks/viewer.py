@@ -5,7 +5,7 @@
 It starts `langfield view RUN`, and speaks viser's protocol to it (`tests/viewer/clients.py`), without a browser.
 Prints one JSON object: seconds to the link, to the first picture, until phrases are answered at once; milliseconds from
 a phrase to the first picture with its colours, and to the sharpest one; and of the clients how many actions and
-pictures there were, answers that were not those of one client alone, and the server's memory at the start and the end.
+pictures there were, answers that were not those of one client alone, and the server's memory each half minute.
 """
 
 import argparse
@@ -38,6 +38,17 @@ class Reached:
 def resident_mb(pid: int) -> float:
     """Memory of a process, in MB."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+async def memory_mb(pid: int) -> list[int]:
+    """Memory of a process each half minute, until this is cancelled."""
+    samples = []
+    try:
+        while True:
+            samples.append(round(resident_mb(pid)))
+            await asyncio.sleep(30)
+    except asyncio.CancelledError:
+        return samples
 
 
 def presences(page: Page) -> list[str]:
@@ -110,9 +121,11 @@ async def measure(viewer: Reached, options: argparse.Namespace, pid: int, ready:
         await page.until(lambda phrase=phrase: f"</span>{phrase}</span>" in page.text, 600)
         alone[phrase] = presences(page)
     await page.__aexit__()
-    start_mb, until = resident_mb(pid), time.monotonic() + 60 * options.minutes
+    until = time.monotonic() + 60 * options.minutes
+    memory = asyncio.create_task(memory_mb(pid))
     done = await asyncio.gather(*(act(viewer, size, alone, until, seed) for seed in range(options.clients)))
-    await asyncio.sleep(3)
+    memory.cancel()
+    samples = (await asyncio.gather(memory, return_exceptions=True))[0]
     return {
         "seconds_until_ready": round(ready, 2),
         "phrase_to_first_picture_ms": [round(ms) for ms in first],
@@ -122,7 +135,7 @@ async def measure(viewer: Reached, options: argparse.Namespace, pid: int, ready:
         "actions": sum(one[0] for one in done),
         "pictures": sum(one[1] for one in done),
         "wrong_answers": sum(one[2] for one in done),
-        "memory_mb": [round(start_mb), round(resident_mb(pid))],
+        "memory_mb": samples,
     }
 
 
