@@ -297,6 +297,27 @@ def test_wrong_input_is_said_or_ignored(viewer: Viewer):
     asyncio.run(run())
 
 
+def test_things_have_colours_and_can_be_gone_to(viewer: Viewer, field: Session):
+    async def run() -> None:
+        async with Page(viewer._front) as page:
+            await opened(page)
+            await page.move(position=[0.8, 0.4, 0.0])
+            await page.set("Layer", "Objects")
+            await page.settle()
+            camera = page_camera_of(page, field).fit_within(max(page.pictures[-1].shape))
+            things = tuple(found.shape.group for found in field.objects())
+            drawn = look.picture(field, camera, look.Look(ViewerState(layer="Objects"), None, things))
+            assert_alike(page.pictures[-1], drawn)
+            assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 1
+            options = page.inputs[page.uuid("Things")]["props"]["options"]
+            assert len(options) == 1 + len(things)
+            start = page.position
+            await page.set("Things", options[1])
+            await page.until(lambda: "Selected" in page.text and page.position != start)
+
+    asyncio.run(run())
+
+
 def test_what_goes_wrong_is_said_once_and_the_page_goes_on(viewer: Viewer, field: Session, monkeypatch):
     calls = []
 

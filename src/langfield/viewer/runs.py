@@ -8,6 +8,7 @@ from langfield.core.errors import LangfieldError
 from langfield.core.progress import ProgressEvent
 from langfield.query.session import Session
 from langfield.viewer.run_scene import RunScene
+from langfield.viewer.state import ViewerState
 
 
 class Runs:
@@ -67,6 +68,8 @@ class Runs:
             if session.has_language:
                 session.query(["object"], progress=self._progress)
                 scene.objects()
+                if scene.elements is not None:
+                    scene.element_answers(ViewerState(phrases=("object",)), None)
             if not session.has_splats and session.device.type == "cuda":  # a CPU takes too long unless it is asked to
                 scene.make_elements(self._progress)
         finally:
