@@ -5,7 +5,7 @@
 It starts `langfield view RUN`, and speaks viser's protocol to it (`tests/viewer/clients.py`), without a browser.
 Prints one JSON object: seconds to the link, to the first picture, until phrases are answered at once; milliseconds from
 a phrase to the first picture with its colours, and to the sharpest one; and of the clients how many actions and
-pictures there were, answers that were not those of one client alone, and the server's memory at the start and the end.
+pictures there were, answers that were not those of one client alone, and the server's memory each half minute.
 """
 
 import argparse
@@ -17,6 +17,8 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -40,17 +42,30 @@ def resident_mb(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+async def memory_mb(pid: int) -> list[int]:
+    """Memory of a process each half minute, until this is cancelled."""
+    samples = []
+    try:
+        while True:
+            samples.append(round(resident_mb(pid)))
+            await asyncio.sleep(30)
+    except asyncio.CancelledError:
+        return samples
+
+
 def presences(page: Page) -> list[str]:
     """What the page says of each phrase."""
     return re.findall(r"presence (\d\.\d\d)", page.text)
 
 
-async def wait_for_page(viewer: Reached, size: tuple[int, int]) -> Page:
-    page = Page(viewer)
-    page.size_px = size
-    await page.__aenter__()
-    await page.until(lambda: "Find" in page.labels and page.pictures, 600)
-    return page
+@asynccontextmanager
+async def opened(viewer: Reached, size: tuple[int, int]) -> AsyncIterator[Page]:
+    """A client whose page shows something."""
+    client = Page(viewer)
+    client.size_px = size
+    async with client as page:
+        await page.until(lambda: "Find" in page.labels and page.pictures, 600)
+        yield page
 
 
 async def phrase_ms(page: Page, phrases: list[str]) -> tuple[list[float], list[float]]:
@@ -75,44 +90,44 @@ async def act(
     random_ = random.Random(seed)
     actions = pictures = wrong = 0
     while time.monotonic() < until:
-        page = await wait_for_page(viewer, size)
-        for _ in range(random_.randint(5, 40)):
-            if time.monotonic() > until:
-                break
-            choice, actions = random_.random(), actions + 1
-            if choice < 0.3:
-                phrase = random_.choice(list(alone))
-                await page.ask(phrase)
-                await page.until(lambda page=page, phrase=phrase: f"</span>{phrase}</span>" in page.text, 600)
-                wrong += presences(page) != alone[phrase]
-            elif choice < 0.7:
-                x, y, z = page.position
-                await page.move(position=[x + random_.gauss(0, 0.05), y, z + random_.gauss(0, 0.05)])
-            elif choice < 0.8:
-                await page.set("Layer", random_.choice(["Picture", "Composited", "Relevancy", "Depth"]))
-            elif choice < 0.9:
-                await page.set("Hide", random_.choice(["Nothing", "Scene"]))
-            else:
-                await page.click(random_.random(), random_.random())
-            await asyncio.sleep(random_.random())
-        pictures += len(page.pictures)
-        await page.__aexit__()
+        async with opened(viewer, size) as page:
+            for _ in range(random_.randint(5, 40)):
+                if time.monotonic() > until:
+                    break
+                choice, actions = random_.random(), actions + 1
+                if choice < 0.3:
+                    phrase = random_.choice(list(alone))
+                    await page.ask(phrase)
+                    await page.until(lambda page=page, phrase=phrase: f"</span>{phrase}</span>" in page.text, 600)
+                    wrong += presences(page) != alone[phrase]
+                elif choice < 0.7:
+                    x, y, z = page.position
+                    await page.move(position=[x + random_.gauss(0, 0.05), y, z + random_.gauss(0, 0.05)])
+                elif choice < 0.8:
+                    await page.set("Layer", random_.choice(["Picture", "Composited", "Relevancy", "Depth"]))
+                elif choice < 0.9:
+                    await page.set("Hide", random_.choice(["Nothing", "Scene"]))
+                else:
+                    await page.click(random_.random(), random_.random())
+                await asyncio.sleep(random_.random())
+            pictures += len(page.pictures)
     return [actions, pictures, wrong]
 
 
 async def measure(viewer: Reached, options: argparse.Namespace, pid: int, ready: float) -> dict[str, object]:
     size = (options.width, options.height)
-    page = await wait_for_page(viewer, size)
     alone = {}
-    first, last = await phrase_ms(page, options.phrases)
-    for phrase in options.phrases:
-        await page.ask(phrase)
-        await page.until(lambda phrase=phrase: f"</span>{phrase}</span>" in page.text, 600)
-        alone[phrase] = presences(page)
-    await page.__aexit__()
-    start_mb, until = resident_mb(pid), time.monotonic() + 60 * options.minutes
+    async with opened(viewer, size) as page:
+        first, last = await phrase_ms(page, options.phrases)
+        for phrase in options.phrases:
+            await page.ask(phrase)
+            await page.until(lambda page=page, phrase=phrase: f"</span>{phrase}</span>" in page.text, 600)
+            alone[phrase] = presences(page)
+    until = time.monotonic() + 60 * options.minutes
+    memory = asyncio.create_task(memory_mb(pid))
     done = await asyncio.gather(*(act(viewer, size, alone, until, seed) for seed in range(options.clients)))
-    await asyncio.sleep(3)
+    memory.cancel()
+    samples = (await asyncio.gather(memory, return_exceptions=True))[0]
     return {
         "seconds_until_ready": round(ready, 2),
         "phrase_to_first_picture_ms": [round(ms) for ms in first],
@@ -122,7 +137,7 @@ async def measure(viewer: Reached, options: argparse.Namespace, pid: int, ready:
         "actions": sum(one[0] for one in done),
         "pictures": sum(one[1] for one in done),
         "wrong_answers": sum(one[2] for one in done),
-        "memory_mb": [round(start_mb), round(resident_mb(pid))],
+        "memory_mb": samples,
     }
 
 
@@ -146,10 +161,8 @@ def main() -> None:
         access = Access(parts.query.removeprefix("token="), "127.0.0.1", parts.port or 0)
 
         async def first_picture() -> float:
-            page = await wait_for_page(Reached(access), (options.width, options.height))
-            seconds = time.perf_counter() - start
-            await page.__aexit__()
-            return seconds
+            async with opened(Reached(access), (options.width, options.height)):
+                return time.perf_counter() - start
 
         to_picture = asyncio.run(first_picture())
         while server.stderr.readline().strip() != "ready":

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -297,6 +299,27 @@ def test_wrong_input_is_said_or_ignored(viewer: Viewer):
     asyncio.run(run())
 
 
+def test_things_have_colours_and_can_be_gone_to(viewer: Viewer, field: Session):
+    async def run() -> None:
+        async with Page(viewer._front) as page:
+            await opened(page)
+            await page.move(position=[0.8, 0.4, 0.0])
+            await page.set("Layer", "Objects")
+            await page.settle()
+            camera = page_camera_of(page, field).fit_within(max(page.pictures[-1].shape))
+            things = tuple(found.shape.group for found in field.objects())
+            drawn = look.picture(field, camera, look.Look(ViewerState(layer="Objects"), None, things))
+            assert_alike(page.pictures[-1], drawn)
+            assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 1
+            options = page.inputs[page.uuid("Things")]["props"]["options"]
+            assert len(options) == 1 + len(things)
+            start = page.position
+            await page.set("Things", options[1])
+            await page.until(lambda: "Selected" in page.text and page.position != start)
+
+    asyncio.run(run())
+
+
 def test_what_goes_wrong_is_said_once_and_the_page_goes_on(viewer: Viewer, field: Session, monkeypatch):
     calls = []
 
@@ -320,6 +343,32 @@ def test_what_goes_wrong_is_said_once_and_the_page_goes_on(viewer: Viewer, field
             await page.until(lambda: len(page.pictures) > before)
 
     asyncio.run(run())
+
+
+def test_stopping_waits_for_the_last_picture(field: Session, monkeypatch):
+    drawing, ended = threading.Event(), []
+    draw = look.picture
+
+    def slowly(*arguments: object) -> np.ndarray:
+        drawing.set()
+        time.sleep(1.5)
+        ended.append(1)
+        return draw(*arguments)
+
+    viewer = Viewer(runs(field=field), ViewerOptions(new_token(), port=0))
+    viewer.start()
+
+    async def run() -> None:
+        async with Page(viewer._front) as page:
+            await opened(page)
+            monkeypatch.setattr(look, "picture", slowly)
+            await page.move(position=[0.3, 0.0, 0.0])
+            await asyncio.to_thread(drawing.wait, 20)
+
+    asyncio.run(run())
+    before = len(ended)
+    viewer.stop()
+    assert len(ended) == before + 1
 
 
 def test_another_run_answers_the_same_phrases(viewer: Viewer, splats: Session):

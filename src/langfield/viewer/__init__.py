@@ -2,9 +2,23 @@
 
 The page is viser's; before it stands a front of our own, which decides who may talk to it.
 
-access, client_messages, front, viser_server  the one port, and who and what is let through it
-state, prompts                               what one browser shows, as plain data
-look, element_colours, page_camera           from that to pictures, colours and cameras
-run_scene                                    a run, and what of it is drawn in browsers
-panel, client_page, viewer                   the page
+access           who may talk to the viewer: token, cookie, Host and Origin; how often
+client_messages  what a browser may send
+front            the one port: requests, the page, messages to and from viser
+viser_server     viser, on a unix socket
+state            what one browser shows and asks, as plain data
+page_camera      cameras of the page, flights, sizes of pictures
+palette          colours of phrases and things, scales
+look             pictures that the server draws
+element_colours  colours of what the browser draws
+run_scene        a run, and what of it browsers draw
+runs             all runs that were given
+saving           what can be downloaded
+scene_nodes      what is drawn in one browser's scene
+frames           which picture of the server is due
+drawing          what one browser shows, brought up to date
+navigator        one browser's camera
+panel            one browser's controls
+client_page      one browser's page, and its thread
+viewer           all of it
 """

@@ -9,7 +9,6 @@ import logging
 import math
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -22,14 +21,14 @@ from scipy.spatial.transform import Rotation
 from langfield.core.errors import LangfieldError, UsageError
 from langfield.query.answers import Answer
 from langfield.query.objects import GroupShape
-from langfield.viewer import element_colours, look, saving, state
-from langfield.viewer.frames import FramePlan, FrameTask
+from langfield.viewer import look, saving, state
+from langfield.viewer.drawing import Drawing
+from langfield.viewer.frames import FramePlan
 from langfield.viewer.navigator import Navigator
 from langfield.viewer.page_camera import FrameSizes, PageCamera, page_camera, stand_before, stand_of_photo
 from langfield.viewer.panel import Actions, Panel, PanelFacts
 from langfield.viewer.run_scene import RunScene
 from langfield.viewer.runs import Runs
-from langfield.viewer.scene_nodes import SceneNodes
 from langfield.viewer.state import ViewerState
 
 _STORED = "langfield"  # the name under which a browser keeps its state
@@ -56,17 +55,14 @@ class ClientPage:
         self._closed = threading.Event()
         self._scene: RunScene | None = None
         self._panel: Panel | None = None
-        self._nodes: SceneNodes | None = None
+        self._drawing: Drawing | None = None
         self._plan = FramePlan(FrameSizes())
         self._navigator = Navigator(client, lambda: self._plan.camera, self._closed)
         self._answers: list[Answer] = []
         self._selected: GroupShape | None = None
         self._clicked: Any = None  # the place, world frame
         self._asked: Any = None  # what `_answers` answers
-        self._drawn_elements: Any = None  # what the browser's elements show
-        self._drawn_photos = False
         self._objects_shown = False
-        self._background = False  # whether a picture lies over the elements
         self._said = ""
         self._thread = threading.Thread(target=self._run, name=f"page {client.client_id}", daemon=True)
 
@@ -84,6 +80,10 @@ class ClientPage:
     def join(self, timeout: float) -> None:
         """Wait until nothing more is drawn."""
         self._thread.join(timeout)
+
+    def is_alive(self) -> bool:
+        """Whether something is still drawn."""
+        return self._thread.is_alive()
 
     # -- events --------------------------------------------------------------------------------------------------
 
@@ -159,15 +159,13 @@ class ClientPage:
         else:
             scene = self._runs.scene(name)
             self._panel.remove()
-        if self._nodes is not None:
-            self._nodes.remove()
+        if self._drawing is not None:
+            self._drawing.remove()
         self._scene, self._state = scene, state.with_run(self._state, name)
-        self._answers, self._asked, self._drawn_elements = [], None, None
-        self._selected, self._clicked, self._objects_shown, self._drawn_photos = None, None, False, False
-        self._nodes = SceneNodes(self._client, scene.page_from_world)
+        self._answers, self._asked = [], None
+        self._selected, self._clicked, self._objects_shown = None, None, False
+        self._drawing = Drawing(self._client, scene, self._plan, lambda name: self._post(self._go_to_photo, name))
         self._panel = Panel(self._client, self._state, self._facts(scene), self._actions())
-        self._nodes.draw_picture(scene.first_picture)
-        self._background = True
         self._navigator.arrive(scene.stand_at(scene.first_view), scene.first_fov_rad)
         self._plan.changed()
         if not self._runs.is_ready(name):
@@ -240,27 +238,13 @@ class ClientPage:
     # -- drawing -------------------------------------------------------------------------------------------------
 
     def _seconds_to_wait(self) -> float:
-        if not self._server_draws:
-            return _IDLE_SECONDS
-        return self._plan.seconds_to_wait(browser_draws=self._browser_draws, idle=_IDLE_SECONDS)
-
-    @property
-    def _browser_draws(self) -> bool:
-        """Whether the browser draws the run's elements while the camera moves."""
-        return self._scene is not None and self._scene.elements is not None and self._state.layer != "Depth"
-
-    @property
-    def _server_draws(self) -> bool:
-        """Whether pictures come from the server; what is hidden of Gaussians only the browser leaves out."""
-        if self._scene is None or not self._browser_draws:
-            return self._scene is not None
-        return self._state.sharpen and (self._state.hide == "Nothing" or not self._state.phrases)
+        return _IDLE_SECONDS if self._drawing is None else self._drawing.seconds_to_wait(self._state, _IDLE_SECONDS)
 
     def _update(self) -> None:
         """Bring what the browser shows nearer to its state by one step."""
-        scene, nodes, panel = self._scene, self._nodes, self._panel
+        scene, drawing, panel = self._scene, self._drawing, self._panel
         assert scene is not None
-        assert nodes is not None
+        assert drawing is not None
         assert panel is not None
         self._tell_progress(scene)
         self._ask(scene)
@@ -271,12 +255,7 @@ class ClientPage:
         if not self._objects_shown and self._runs.is_ready(scene.name) and scene.session.has_groups:
             self._objects_shown = True
             panel.show_objects(scene.objects())
-        if self._state.photos != self._drawn_photos:
-            self._drawn_photos = self._state.photos
-            photos = [(view.name, view.camera) for view in scene.photos] if self._state.photos else []
-            nodes.draw_photos(photos, lambda name: self._post(self._go_to_photo, name))
-        self._draw_elements(scene, nodes)
-        self._draw_frame(scene, nodes)
+        drawing.update(self._state, self._answers, None if self._selected is None else self._selected.group)
 
     def _tell_progress(self, scene: RunScene) -> None:
         doing = self._runs.doing
@@ -292,75 +271,16 @@ class ClientPage:
         if question == self._asked:
             return
         assert self._panel is not None
-        assert self._nodes is not None
-        self._asked = question
-        self._answers = []
+        self._asked, self._answers = question, []
         if self._state.phrases:
             if not self._runs.is_ready(scene.name):
                 self._say("Getting ready to answer: this takes a while once")
-            self._answers = scene.session.query(self._state.phrases, negatives=self._state.asked_negatives)
-        self._panel.show_answers(self._answers)
-        self._nodes.draw_hits(self._answers if self._state.boxes else [])
-        self._boxes_drawn = self._state.boxes
-
-    _boxes_drawn = True
-
-    def _draw_elements(self, scene: RunScene, nodes: SceneNodes) -> None:
-        """The elements in the colours of the state, and boxes or none."""
-        if self._state.boxes != self._boxes_drawn:
-            self._boxes_drawn = self._state.boxes
-            nodes.draw_hits(self._answers if self._state.boxes else [])
-        if scene.elements is None:
-            return
-        if not self._server_draws or (self._browser_draws and not self._plan.resting):
-            self._uncover(nodes)
-        group = None if self._selected is None else self._selected.group
-        seen = replace(self._state, keyframes=(), photos=False, boxes=True, sharpen=True), group
-        if seen == self._drawn_elements:
-            return
-        self._drawn_elements = seen
-        answers = scene.element_answers(self._state, group)
-        things = len(scene.things) if self._state.layer == "Objects" else 0
-        colours = element_colours.colours(scene.elements.rgb, self._state, answers, things)
-        nodes.draw_elements(scene.elements, colours, element_colours.visible(self._state, answers))
-        if self._background:
-            nodes.show_elements(False)
-
-    def _uncover(self, nodes: SceneNodes) -> None:
-        """Take the server's picture away, so that the browser's elements are seen."""
-        if self._background:
-            with self._client.atomic():
-                nodes.show_elements(True)
-                nodes.draw_picture(None)
-            self._background = False
-
-    def _draw_frame(self, scene: RunScene, nodes: SceneNodes) -> None:
-        """One picture of the server's, if one is due."""
-        if not self._server_draws:
-            return
-        task = self._plan.next(browser_draws=self._browser_draws)
-        if task is None:
-            return
-        group = None if self._selected is None else self._selected.group
-        things = scene.things if self._state.layer == "Objects" else ()
-        camera = task.camera.camera(scene.page_from_world, task.longest_px)
-        started = time.perf_counter()
-        try:
-            picture = look.picture(scene.session, camera, look.Look(self._state, group, things))
-        except BaseException:
-            self._plan.gave_up(task)  # it would fail again at once; what went wrong is told
-            raise
-        self._plan.drawn(task, camera.width_px * camera.height_px, time.perf_counter() - started)
-        self._send(task, picture, nodes)
-
-    def _send(self, task: FrameTask, picture: Any, nodes: SceneNodes) -> None:
-        if self._browser_draws and not self._plan.is_current(task):
-            return  # the browser shows where its camera is; this is where it was
-        nodes.draw_picture(picture, task.quality)
-        if self._browser_draws and not self._background:
-            time.sleep(0.06)  # until the browser has decoded it
-            nodes.show_elements(False)
-        self._background = True
+            try:
+                self._answers = scene.session.query(self._state.phrases, negatives=self._state.asked_negatives)
+            finally:  # also none, where they cannot be asked
+                self._panel.show_answers(self._answers)
+        else:
+            self._panel.show_answers([])
 
     # -- clicks --------------------------------------------------------------------------------------------------
 

@@ -101,7 +101,9 @@ class Panel:
         self._parts: list[Any] = []
         self._results: list[Any] = []
         self._prompt: Any = None
-        self._build(state)
+        self._together = client.atomic  # what a browser gets at once: no button before there is who hears it
+        with self._together():
+            self._build(state)
 
     def remove(self) -> None:
         """Take all of them away."""
@@ -138,7 +140,7 @@ class Panel:
             part.remove()
         self._results = []
         shown = None if len(answers) == 1 else _HITS_SHOWN
-        with self._results_folder:
+        with self._together(), self._results_folder:
             if not answers and self._facts.has_language:
                 self._results.append(self._gui.add_html(_small(_HOW_TO_ASK)))
             for number, answer in enumerate(answers):
