@@ -115,7 +115,7 @@ def _listening_on(bound: socket.socket) -> Iterator[list[Exception | None]]:
         async with server:
             yield server
 
-    websockets.asyncio.server.serve = serve  # pyright: ignore[reportAttributeAccessIssue]
+    websockets.asyncio.server.serve = serve
     try:
         yield outcomes
     finally:
