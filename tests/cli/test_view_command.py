@@ -57,10 +57,19 @@ def test_wrong_options_are_one_line(trained: Trained, tmp_path: Path, capsys, mo
     run = str(trained.run)
     assert "add a run" in failure(capsys, ["view"])
     assert "--port must be" in failure(capsys, ["view", run, "--port", "70000"])
+    assert "--host must be" in failure(capsys, ["view", run, "--host", ""])
+    assert "cannot listen on a..b" in failure(capsys, ["view", run, "--host", "a..b"])
     assert "--gaussians must be" in failure(capsys, ["view", run, "--gaussians", "0"])
     assert "--public-url must be like" in failure(capsys, ["view", run, "--public-url", "example.org"])
     monkeypatch.setenv(TOKEN_VARIABLE, "guess me")
     assert "must be 22 to 200" in failure(capsys, ["view", run])
+
+
+def test_the_ssh_line_reaches_the_link_s_address():
+    assert "ssh -L 7007:127.0.0.1:7007 " in ssh_line(7007)
+    assert "ssh -L 7007:localhost:7007 " in ssh_line(7007, "localhost")
+    assert "ssh -L 7007:[::1]:7007 " in ssh_line(7007, "::1")
+    assert "ssh -L 127.0.0.2:7007:127.0.0.2:7007 " in ssh_line(7007, "127.0.0.2")
 
 
 def test_without_the_extra_it_says_which(trained: Trained, capsys, monkeypatch):

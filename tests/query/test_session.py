@@ -10,7 +10,7 @@ from tests.query.fake_world import THING, Wall, camera_at
 
 from langfield.core.errors import UsageError
 from langfield.core.transforms import opencv_from_opengl
-from langfield.models.base import Rendered
+from langfield.models.base import Elements, Rendered
 
 
 def test_positions_boxes_and_scales_are_in_world_units():
@@ -92,6 +92,14 @@ def test_where_nothing_is_to_be_seen_nothing_is_there():
     answer = session(Sky()).query(["thing"])[0]
     assert not answer.present
     assert answer.hits == ()
+
+    class SkyOfGaussians(Sky):
+        def elements(self) -> Elements:
+            return Elements(torch.zeros(5, 3), lambda _: pytest.fail("they are not asked for"))
+
+    relevancy = session(SkyOfGaussians()).element_relevancy(["thing", "wall"])
+    assert relevancy.dtype == np.float32
+    np.testing.assert_array_equal(relevancy, np.zeros((2, 5)))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import http.client
+import logging
 import re
 import socket
 from collections.abc import Iterator
@@ -142,6 +143,71 @@ def test_a_thousand_wrong_tokens_end_nothing(front: Front):
     assert asyncio.run(after_a_moment()) == 200
 
 
+def test_who_has_no_token_locks_nobody_out(front: Front):
+    for _ in range(70):
+        assert get(front, "/", Host="evil.example").status in (403, 429)
+    assert get(front, f"/?token={front.access.token}").status == 200
+    assert asyncio.run(Browser(front).refused_with()) is None
+
+
+def test_who_has_the_token_may_ask_so_often(front: Front):
+    statuses = [get(front, f"/none?token={front.access.token}").status for _ in range(200)]
+    assert set(statuses) == {404, 429}
+    assert get(front, "/").status == 401
+
+
+def exchanged(front: Front, request: str) -> str:
+    """The first line of the answer to a request that is sent as it is."""
+    with socket.create_connection(("127.0.0.1", front.access.port), timeout=10) as connection:
+        connection.sendall(request.encode())
+        return connection.makefile("rb").read().decode(errors="replace").partition("\r\n")[0]
+
+
+@pytest.mark.parametrize("twice", ["Upgrade: websocket", "Upgrade: h2c", "Accept-Encoding: gzip"])
+def test_headers_that_are_there_twice_are_no_error(front: Front, caplog: pytest.LogCaptureFixture, twice: str):
+    start = f"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\n{twice}\r\n{twice}\r\n"
+    assert " 401 " in exchanged(front, f"{start}\r\n")
+    with_token = exchanged(front, f"{start}Cookie: {front.access.cookie_name}={front.access.token}\r\n\r\n")
+    assert (" 426 " if "websocket" in twice else " 200 ") in with_token
+    assert get(front).status == 401  # errors are written after their answer
+    assert caplog.text == ""
+
+
+def test_other_methods_are_answered(front: Front, caplog: pytest.LogCaptureFixture):
+    for method in ("HEAD", "POST", "OPTIONS"):
+        connection = http.client.HTTPConnection("127.0.0.1", front.access.port, timeout=10)
+        connection.request(method, f"/?token={front.access.token}")
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["Allow"], answer.read()) == (405, "GET", b"")
+        connection.close()
+    assert get(front, f"/?token={front.access.token}").status == 200
+    assert caplog.text == ""
+
+
+def test_who_leaves_early_is_not_reported(front: Front, caplog: pytest.LogCaptureFixture):
+    address = ("127.0.0.1", front.access.port)
+    for sent in (b"", b"GET / HTTP/1.1\r\nHost: 127", b"nonsense\r\n\r\n", b"\x16\x03\x01"):
+        with socket.create_connection(address, timeout=10) as connection:
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(100)
+    with socket.create_connection(address) as connection:
+        lines = "\r\n".join(f"{key}: {value}" for key, value in headers_of(front).items())
+        connection.sendall(f"GET / HTTP/1.1\r\n{lines}\r\n\r\n".encode())
+    assert asyncio.run(_first_message(front))
+    assert caplog.text == ""
+
+
+def test_errors_of_one_s_own_are_reported_and_no_token_is(front: Front, caplog, monkeypatch: pytest.MonkeyPatch):
+    caplog.set_level(logging.DEBUG)
+    assert get(front, f"/?token={front.access.token}").status == 200
+    assert front.access.token not in caplog.text
+    monkeypatch.setattr(front, "_page_for", lambda request: 1 / 0)
+    assert get(front, f"/?token={front.access.token}").status == 500
+    assert get(front).status == 401  # after the error was written, which is after its answer
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_viser_has_no_port_of_its_own(front: Front, hidden: HiddenViser):
     assert listening_ports() == {front.access.port}
     assert hidden.socket.parent.stat().st_mode & 0o777 == 0o700
@@ -256,6 +322,13 @@ def test_a_taken_port_is_said(front: Front, hidden: HiddenViser):
     second = Front(Access(new_token(), "127.0.0.1", front.access.port), page(), hidden.socket)
     with pytest.raises(UsageError, match="choose another --port"):
         second.start()
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+def test_what_is_no_host_is_said(hidden: HiddenViser, host: str):
+    front = Front(Access(new_token(), host, 0), page(), hidden.socket)
+    with pytest.raises(UsageError, match=r"cannot listen on .* or --host"):
+        front.start()
 
 
 def test_a_page_of_another_viser_is_not_served_without_its_rules():

@@ -74,7 +74,7 @@ class ViewCommand(OutputOptions):
         try:
             console.say(f"open {link}")
             if is_loopback(self.host) and url is None:
-                console.say(ssh_line(viewer.port))
+                console.say(ssh_line(viewer.port, self.host))
             elif not is_loopback(self.host):
                 console.say(
                     f"warning: {self.host} is reached by other machines, and nothing is encrypted: whoever sees the "
@@ -100,6 +100,8 @@ class ViewCommand(OutputOptions):
             raise UsageError("nothing to show: add a run, such as: langfield view RUN")
         if not 0 <= self.port <= 65535:
             raise UsageError(f"--port must be 0 to 65535, got {self.port}")
+        if not self.host.strip():  # servers take none for all interfaces
+            raise UsageError("--host must be an address of this machine, such as 127.0.0.1, and is empty")
         if not 1 <= self.gaussians <= _MOST_GAUSSIANS:
             raise UsageError(f"--gaussians must be 1 to {_MOST_GAUSSIANS}, got {self.gaussians}")
 
@@ -109,9 +111,11 @@ class ViewCommand(OutputOptions):
         return langfield.open(path, device=self.device, encoder=self.encoder)
 
 
-def ssh_line(port: int) -> str:
-    """What to type on another machine to open the link there."""
-    return f"from another machine, first: ssh -L {port}:127.0.0.1:{port} {socket.gethostname()}"
+def ssh_line(port: int, host: str = "127.0.0.1") -> str:
+    """What to type on another machine to open the link there. Args: host: of the link, this machine only."""
+    where = f"[{host}]" if ":" in host else host
+    own = "" if where in ("127.0.0.1", "localhost", "[::1]") else f"{where}:"  # ssh listens on those by itself
+    return f"from another machine, first: ssh -L {own}{port}:{where}:{port} {socket.gethostname()}"
 
 
 def found_as_ply() -> "Save":

@@ -346,10 +346,12 @@ class Session:
         self, phrases: Sequence[str], *, negatives: Sequence[str] | None = None
     ) -> Float32[np.ndarray, "p n"]:
         """Relevancy of phrases at each element (see `elements`), in [0, 1]: as `ViewAnswers.refined` of a pixel that
-        shows it. Elements away from the surface have the median of all of it."""
+        shows it. Elements away from the surface have the median of all of it, and 0 where no surface is."""
         phrases = text_list(phrases, "phrases")
         matches = self._matcher.match(phrases, negative_list(negatives))
         voxel, values = self._scene.element_voxels.voxel, np.stack([match.voxel_relevancy for match in matches])
+        if not values.shape[1]:
+            return np.zeros((len(phrases), len(voxel)), dtype=np.float32)
         away = np.median(values, axis=1, keepdims=True)
         return np.where(voxel >= 0, values[:, voxel], away).astype(np.float32)
 

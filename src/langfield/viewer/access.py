@@ -141,7 +141,10 @@ def checked_public_url(url: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach what listens there."""
-    return host.lower() in _LOOPBACK_NAMES
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 class TokenBucket:

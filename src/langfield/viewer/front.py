@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import gzip
 import http
+import logging
 import secrets
 import threading
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ _REQUESTS_PER_SECOND, _REQUESTS_AT_ONCE = 20, 60
 _MESSAGES_PER_SECOND, _MESSAGES_AT_ONCE = 120, 240
 _PING_EVERY, _PING_TIMEOUT = 30, 120  # s; pings wait behind a scene that a slow line still loads
 _TRY_LATER, _POLICY_VIOLATION = 1013, 1008
+_OTHER_METHODS = frozenset({b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH"})
 # The page's address loses its token, and a phrase that was typed and sent within one moment is sent whole: viser
 # sends a text after 50 ms, but drops it if Enter comes sooner.
 _PAGE_SCRIPT = """
@@ -75,11 +77,13 @@ class Front:
         self._page = page_with_scripts(page, self._nonce)
         self._page_gzip = gzip.compress(self._page, mtime=0)
         self._requests = TokenBucket(_REQUESTS_PER_SECOND, _REQUESTS_AT_ONCE)
+        # apart, so that who has no token cannot use up what those with one may ask for
+        self._refusals = TokenBucket(_REQUESTS_PER_SECOND, _REQUESTS_AT_ONCE)
         self._clients = 0
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._started = threading.Event()
-        self._error: OSError | None = None
+        self._error: OSError | UnicodeError | None = None
         self._thread = threading.Thread(target=self._run, name="viewer front", daemon=True)
 
     def start(self) -> None:
@@ -88,7 +92,8 @@ class Front:
         self._started.wait()
         if self._error is not None:
             where = f"{self.access.host}:{self.access.port}"
-            raise UsageError(f"cannot listen on {where} ({self._error.strerror}): choose another --port")
+            why = self._error.strerror if isinstance(self._error, OSError) else "this is no name of a host"
+            raise UsageError(f"cannot listen on {where} ({why}): choose another --port or --host")
 
     def stop(self) -> None:
         """Close all connections, and wait until the port is free again."""
@@ -125,8 +130,10 @@ class Front:
                 close_timeout=2,
                 ping_interval=_PING_EVERY,
                 ping_timeout=_PING_TIMEOUT,
+                logger=_quiet_logger(),
+                create_connection=_BrowserConnection,
             )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a name such as a..b
             self._error = error
             return
         port = next(iter(server.sockets)).getsockname()[1]
@@ -139,10 +146,10 @@ class Front:
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         """The page or a refusal; None lets a websocket be opened."""
-        websocket = (request.headers.get("Upgrade") or "").lower() == "websocket"
-        if not self._requests.take():
-            return _refused(Refusal(http.HTTPStatus.TOO_MANY_REQUESTS, "Too many requests: wait a second."))
+        websocket = any(value.lower() == "websocket" for value in request.headers.get_all("Upgrade"))
         refusal = self.access.refusal(request.path, request.headers, websocket=websocket)
+        if not (self._requests if refusal is None else self._refusals).take():
+            return _refused(Refusal(http.HTTPStatus.TOO_MANY_REQUESTS, "Too many requests: wait a second."))
         if refusal is not None:
             return _refused(refusal)
         if websocket:
@@ -154,7 +161,7 @@ class Front:
         return self._page_for(request)
 
     def _page_for(self, request: Request) -> Response:
-        zipped = "gzip" in (request.headers.get("Accept-Encoding") or "")
+        zipped = any("gzip" in value for value in request.headers.get_all("Accept-Encoding"))
         body = self._page_gzip if zipped else self._page
         headers = Headers(security_headers(self._nonce, request.headers["Host"]))
         headers["Content-Type"] = "text/html; charset=utf-8"
@@ -203,6 +210,38 @@ class Front:
             self._clients -= 1
 
 
+class _BrowserConnection(ServerConnection):
+    """A connection that answers methods other than GET; websockets would hang up without a word."""
+
+    _is_new = True
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came in, and look at the method first."""
+        is_new, self._is_new = self._is_new, False
+        if is_new and data.split(b" ", 1)[0] in _OTHER_METHODS:
+            self.transport.write(_only_get().serialize())
+            self.transport.close()
+            return
+        super().data_received(data)
+
+
+class _NotTheirFault(logging.Filter):
+    """Leaves out what clients do every day, such as leaving before they have asked for anything."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, InvalidHandshake | ConnectionClosed | ConnectionError)
+
+
+def _quiet_logger() -> logging.Logger:
+    """For errors of this program. Not for less: websockets would write down links, with their tokens."""
+    logger = logging.getLogger(__name__)
+    logger.setLevel(logging.WARNING)
+    if not logger.filters:
+        logger.addFilter(_NotTheirFault())
+    return logger
+
+
 async def _upwards(browser: Connection, viser: Connection) -> None:
     """A browser's messages, as many as may come in a second: more wait, and with them whoever sends them."""
     bucket = TokenBucket(_MESSAGES_PER_SECOND, _MESSAGES_AT_ONCE)
@@ -227,6 +266,12 @@ async def _copy(source: Connection, target: Connection) -> None:
 
 def _viser_protocol(offered: Sequence[Subprotocol]) -> Subprotocol | None:
     return next((protocol for protocol in offered if protocol.startswith("viser-v")), None)
+
+
+def _only_get() -> Response:
+    status = http.HTTPStatus.METHOD_NOT_ALLOWED
+    headers = Headers({"Allow": "GET", "Content-Length": "0", "Connection": "close"})  # HEAD's answer has no body
+    return Response(status, status.phrase, headers)
 
 
 def _refused(refusal: Refusal) -> Response:
