@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import viser
-from scipy.spatial.transform import Rotation
 
 from langfield.core.errors import LangfieldError, UsageError
 from langfield.query.answers import Answer
@@ -25,9 +24,17 @@ from langfield.viewer import look, saving, state
 from langfield.viewer.drawing import Drawing
 from langfield.viewer.frames import FramePlan
 from langfield.viewer.navigator import Navigator
-from langfield.viewer.page_camera import FrameSizes, PageCamera, page_camera, stand_before, stand_of_photo
+from langfield.viewer.page_camera import (
+    FrameSizes,
+    PageCamera,
+    Stand,
+    page_camera,
+    same_view,
+    stand_before,
+    stand_of_photo,
+)
 from langfield.viewer.panel import Actions, Panel, PanelFacts
-from langfield.viewer.run_scene import RunScene
+from langfield.viewer.run_scene import RunScene, inner_point
 from langfield.viewer.runs import Runs
 from langfield.viewer.state import ViewerState
 
@@ -62,6 +69,7 @@ class ClientPage:
         self._selected: GroupShape | None = None
         self._clicked: Any = None  # the place, world frame
         self._asked: Any = None  # what `_answers` answers
+        self._ask_failed = False
         self._objects_shown = False
         self._said = ""
         self._thread = threading.Thread(target=self._run, name=f"page {client.client_id}", daemon=True)
@@ -93,10 +101,15 @@ class ClientPage:
         with contextlib.suppress(queue.Full):
             self._events.put_nowait(None)
 
+    def _person_waits(self) -> bool:
+        """Whether a person has done something since; wake-ups are also there when Play itself moves the camera."""
+        with self._events.mutex:
+            return any(event is not None for event in self._events.queue)
+
     def _camera_moved(self, handle: viser.CameraHandle) -> None:
         camera = page_camera(handle.wxyz, handle.position, handle.fov, handle.image_width, handle.image_height)
         before = self._plan.camera
-        if camera is None or (before is not None and _same(camera, before)):
+        if camera is None or (before is not None and same_view(camera, before)):
             return
         self._plan.moved(camera)
         if self._events.empty():
@@ -157,8 +170,9 @@ class ClientPage:
             self._panel.remove()
         if self._drawing is not None:
             self._drawing.remove()
-        self._scene, self._state = scene, state.with_run(self._state, name)
-        self._answers, self._asked = [], None
+        self._scene, self._state = scene, self._state_in(scene)
+        self._client.local_storage.set_item(_STORED, state.to_text(self._state))
+        self._answers, self._asked, self._said = [], None, ""
         self._selected, self._clicked, self._objects_shown = None, None, False
         self._drawing = Drawing(self._client, scene, self._plan, lambda name: self._post(self._go_to_photo, name))
         self._panel = Panel(self._client, self._state, self._facts(scene), self._actions())
@@ -166,6 +180,11 @@ class ClientPage:
         self._plan.changed()
         if not self._runs.is_ready(name):
             self._runs.prepare_in_background(name, lambda said: self._post(self._say, said))
+
+    def _state_in(self, scene: RunScene) -> ViewerState:
+        """What of the state a run can show."""
+        kept = state.with_run(self._state, scene.name)
+        return state.for_run(kept, scene.session.has_language, scene.session.has_groups)
 
     def _facts(self, scene: RunScene) -> PanelFacts:
         session = scene.session
@@ -191,9 +210,12 @@ class ClientPage:
         def change(function: Callable[..., ViewerState]) -> Callable[..., None]:
             return lambda *values: post(lambda: self._set(function(self._state, *values)))
 
+        def ask(function: Callable[[ViewerState, str], ViewerState]) -> Callable[[str], None]:
+            return lambda text: post(lambda: self._ask_for(function(self._state, text)))
+
         return Actions(
-            prompt=change(state.with_prompt),
-            negatives=change(state.with_negatives),
+            prompt=ask(state.with_prompt),
+            negatives=ask(state.with_negatives),
             choose=change(state.with_choice),
             show_phrase=change(state.with_shown),
             run=lambda name: post(lambda: self._open(self._runs.checked_name(name))),
@@ -224,6 +246,12 @@ class ClientPage:
         self._client.local_storage.set_item(_STORED, state.to_text(new))
         self._plan.changed()
 
+    def _ask_for(self, new: ViewerState) -> None:
+        """Other phrases, or the same: those that could not be answered are asked again."""
+        if self._ask_failed:
+            self._asked = None
+        self._set(new)
+
     def _say(self, text: str, *, problem: bool = False) -> None:
         self._said = text
         if self._panel is not None:
@@ -238,20 +266,32 @@ class ClientPage:
 
     def _update(self) -> None:
         """Bring what the browser shows nearer to its state by one step."""
-        scene, drawing, panel = self._scene, self._drawing, self._panel
+        scene, panel = self._scene, self._panel
         assert scene is not None
-        assert drawing is not None
         assert panel is not None
         self._tell_progress(scene)
         self._ask(scene)
         if self._state.hide == "What was found" and self._state.phrases and scene.elements is None:
-            self._say("Collecting the surface: this takes a while once")
-            scene.make_elements()
-            self._say("")
+            self._collect_surface(scene)
         if not self._objects_shown and self._runs.is_ready(scene.name) and scene.session.has_groups:
             self._objects_shown = True
             panel.show_objects(scene.objects())
-        drawing.update(self._state, self._answers, None if self._selected is None else self._selected.group)
+        self._draw()
+
+    def _collect_surface(self, scene: RunScene) -> None:
+        """Make what the browser draws. Where it cannot be made, nothing is hidden, so that it is not tried for ever."""
+        self._say("Collecting the surface: this takes a while once")
+        try:
+            scene.make_elements()
+        except BaseException:
+            self._set(replace(self._state, hide="Nothing"))
+            raise
+        self._say("")
+
+    def _draw(self, *, flying: bool = False) -> None:
+        assert self._drawing is not None
+        group = None if self._selected is None else self._selected.group
+        self._drawing.update(self._state, self._answers, group, flying=flying)
 
     def _tell_progress(self, scene: RunScene) -> None:
         doing = self._runs.doing
@@ -267,7 +307,7 @@ class ClientPage:
         if question == self._asked:
             return
         assert self._panel is not None
-        self._asked, self._answers = question, []
+        self._asked, self._answers, self._ask_failed = question, [], True
         if self._state.phrases:
             if not self._runs.is_ready(scene.name):
                 self._say("Getting ready to answer: this takes a while once")
@@ -277,6 +317,7 @@ class ClientPage:
                 self._panel.show_answers(self._answers)
         else:
             self._panel.show_answers([])
+        self._ask_failed = False
 
     # -- clicks --------------------------------------------------------------------------------------------------
 
@@ -339,7 +380,7 @@ class ClientPage:
         assert scene is not None
         for found in scene.objects():
             if found.shape.group == group:
-                self._selected, self._clicked = found.shape, found.shape.points_world[:1]
+                self._selected, self._clicked = found.shape, inner_point(found.shape.points_world)
                 assert self._panel is not None
                 self._panel.show_selection(found.shape, "")
                 self._plan.changed()
@@ -350,7 +391,20 @@ class ClientPage:
         eye = self._navigator.here().position if photo is None else scene.photo_pose(photo)[:3, 3]
         thing = scene.page_from_world.points(np.asarray(position, dtype=np.float64))
         size = size_world * scene.page_from_world.scale
-        self._navigator.fly(stand_before(thing, size, eye, scene.up, self._navigator.fov_rad))
+        self._fly(stand_before(thing, size, eye, scene.up, self._navigator.fov_rad))
+
+    def _fly(self, end: Stand) -> None:
+        self._navigator.fly(end, self._flight_shower())
+
+    def _flight_shower(self) -> Callable[[], None]:
+        """What draws each place of a flight; after it has failed it draws no more, and the flight goes on."""
+        draws = True
+
+        def show() -> None:
+            nonlocal draws
+            draws = draws and self._guarded(lambda: self._draw(flying=True))
+
+        return show
 
     def _go_to_photo(self, name: str) -> None:
         scene = self._scene
@@ -358,7 +412,7 @@ class ClientPage:
         for view in scene.session.views:
             if view.name == name:
                 self._navigator.zoom(2 * math.atan(view.camera.height_px / (2 * view.camera.fy_px)))
-                self._navigator.fly(scene.stand_at(view))
+                self._fly(scene.stand_at(view))
 
     def _go_home(self) -> None:
         assert self._scene is not None
@@ -378,9 +432,15 @@ class ClientPage:
         if where is None or not self._state.keyframes:
             raise UsageError("No keyframes yet: add some first")
         cameras = saving.path_cameras(scene, self._state, (where.width_px, where.height_px))
-        poses = [scene.page_from_world.pose(camera.world_from_camera) for camera in cameras]
-        way = [stand_of_photo(pose, scene.first_distance) for pose in poses]
-        self._navigator.follow(way, saving.PATH_FPS, lambda: not self._events.empty())
+        way = [
+            stand_of_photo(
+                scene.page_from_world.pose(camera.world_from_camera),
+                scene.first_distance,
+                2 * math.atan(camera.height_px / (2 * camera.fy_px)),
+            )
+            for camera in cameras
+        ]
+        self._navigator.follow(way, saving.PATH_FPS, self._person_waits, self._flight_shower())
 
     # -- saving --------------------------------------------------------------------------------------------------
 
@@ -406,11 +466,3 @@ class ClientPage:
 
 _PICTURE = ("This picture (PNG)", "As the server draws it, up to 1920 pixels")
 _PATH = ("Camera path (JSON)", "Of the keyframes, for langfield render --camera-path")
-
-
-def _same(one: PageCamera, other: PageCamera) -> bool:
-    """Whether two cameras see the same: viser also tells those that did not move."""
-    sizes = (one.width_px, one.height_px, one.fov_rad) == (other.width_px, other.height_px, other.fov_rad)
-    turned = Rotation.from_matrix(one.pose[:3, :3].T @ other.pose[:3, :3]).magnitude()
-    apart = float(np.abs(one.pose[:3, 3] - other.pose[:3, 3]).max())
-    return sizes and bool(turned < 1e-6) and apart < 1e-7

@@ -1,6 +1,7 @@
 """Moving one browser's camera: at once, and in flight."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -49,21 +50,33 @@ class Navigator:
         """Be somewhere else at once."""
         camera = self._client.camera
         with self._client.atomic():
+            if stand.fov_rad is not None:
+                self.zoom(stand.fov_rad)
             camera.position = stand.position
             camera.look_at = stand.look_at
             camera.up_direction = stand.up
 
-    def fly(self, end: Stand) -> None:
-        """Go somewhere else, smoothly."""
-        self.follow(flight(self.here(), end), _FLIGHT_FPS, lambda: False)
+    def fly(self, end: Stand, show: Callable[[], None]) -> None:
+        """Go somewhere else, smoothly. Args: show: as for `follow`."""
+        self.follow(flight(self.here(), end), _FLIGHT_FPS, lambda: False, show)
 
-    def follow(self, way: Sequence[Stand], fps: float, stopped: Callable[[], bool]) -> None:
-        """Go along a way. Args: stopped: whether to stay where it is."""
-        for stand in way:
+    def follow(self, way: Sequence[Stand], fps: float, stopped: Callable[[], bool], show: Callable[[], None]) -> None:
+        """Go along a way, in the time that it takes at so many places a second.
+
+        Args:
+            stopped: whether to stay where it is.
+            show: draws what is seen there; where it takes longer than there is time, places are left out, but not the
+                last one.
+        """
+        started, number = time.monotonic(), 0
+        while number < len(way):
             if stopped() or self._closed.is_set():
                 return
-            self.stand(stand)
-            self._closed.wait(1 / fps)
+            self.stand(way[number])
+            show()
+            self._closed.wait(max(0.0, started + (number + 1) / fps - time.monotonic()))
+            due = int((time.monotonic() - started) * fps)
+            number = max(number + 1, min(due, len(way) - 1))
 
     def arrive(self, stand: Stand, fov_rad: float) -> None:
         """Be somewhere at once, and make sure of it: a page that is just being built forgets where it was put."""
