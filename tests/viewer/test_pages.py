@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -526,6 +528,32 @@ def test_what_goes_wrong_is_said_once_and_the_page_goes_on(viewer: Viewer, field
             await page.until(lambda: len(page.pictures) > before)
 
     asyncio.run(run())
+
+
+def test_stopping_waits_for_the_last_picture(field: Session, monkeypatch):
+    drawing, ended = threading.Event(), []
+    draw = look.picture
+
+    def slowly(*arguments: object) -> np.ndarray:
+        drawing.set()
+        time.sleep(1.5)
+        ended.append(1)
+        return draw(*arguments)
+
+    viewer = Viewer(runs(field=field), ViewerOptions(new_token(), port=0))
+    viewer.start()
+
+    async def run() -> None:
+        async with Page(viewer._front) as page:
+            await opened(page)
+            monkeypatch.setattr(look, "picture", slowly)
+            await page.move(position=[0.3, 0.0, 0.0])
+            await asyncio.to_thread(drawing.wait, 20)
+
+    asyncio.run(run())
+    before = len(ended)
+    viewer.stop()
+    assert len(ended) == before + 1
 
 
 def test_another_run_answers_the_same_phrases(viewer: Viewer, splats: Session):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.query.fake_session import WORLD_FROM_SCENE
 from tests.query.fake_session import session as plain_session
-from tests.viewer.worlds import PAGE_FROM_SCENE, SIDE, splat_session, wall_session
+from tests.viewer.worlds import PAGE_FROM_SCENE, SIDE, runs, splat_session, wall_session
 
 from langfield.core.errors import UsageError
 from langfield.core.splats import SH_C0
@@ -119,6 +119,15 @@ def test_a_run_is_opened_once_and_when_it_is_needed():
     several.prepare("two")
     assert several.is_ready("two")
     assert several.doing == ""
+
+
+def test_what_is_prepared_ends_when_the_viewer_stops():
+    said: list[str] = []
+    stopped = runs(one=wall_session())
+    stopped.stop(1)
+    stopped.prepare_in_background("one", said.append)
+    stopped.stop(30)
+    assert said == ["the viewer was stopped"]
 
 
 def test_a_run_that_cannot_be_opened_is_said():

@@ -69,7 +69,8 @@ class ViewCommand(OutputOptions):
         runs = ViewedRuns(self.paths, self._open, self.gaussians)
         viewer = Viewer(runs, ViewerOptions(token, self.host, self.port, url), (found_as_ply(),))
         link = viewer.start()
-        ended = _ended_by_signals()
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does
         try:
             console.say(f"open {link}")
             if is_loopback(self.host) and url is None:
@@ -86,7 +87,7 @@ class ViewCommand(OutputOptions):
                 console.say("ready")
             except LangfieldError as error:  # of the encoder, say: pictures can be looked at without one
                 console.say(f"phrases cannot be asked: {error}")
-            ended.wait()
+            threading.Event().wait()
         except KeyboardInterrupt:
             pass
         finally:
@@ -131,11 +132,3 @@ def _found_ply(session: "Session", phrases: Sequence[str], negatives: Sequence[s
         path = Path(folder) / "found.ply"
         write_elements(session, path, chosen)
         return Saved("found.ply", path.read_bytes())
-
-
-def _ended_by_signals() -> threading.Event:
-    """Is set when the process is asked to end by SIGTERM, as Ctrl-C asks."""
-    ended = threading.Event()
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    return ended

@@ -89,6 +89,10 @@ class ClientPage:
         """Wait until nothing more is drawn."""
         self._thread.join(timeout)
 
+    def is_alive(self) -> bool:
+        """Whether something is still drawn."""
+        return self._thread.is_alive()
+
     # -- events --------------------------------------------------------------------------------------------------
 
     def _post(self, event: Callable[..., None], *arguments: Any) -> None:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from langfield.core.errors import LangfieldError
+from langfield.core.errors import Interrupted, LangfieldError
 from langfield.core.progress import ProgressEvent
 from langfield.query.session import Session
 from langfield.viewer.run_scene import RunScene
@@ -27,6 +27,8 @@ class Runs:
         self._lock = threading.Lock()
         self._opened: dict[str, RunScene] = {}
         self._ready: set[str] = set()
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
         self.doing = ""  # what takes a while, for people
 
     @property
@@ -86,10 +88,19 @@ class Runs:
                 failed(str(error))
 
         thread = threading.Thread(target=work, name=f"prepare {name}", daemon=True)
+        self._threads = [one for one in self._threads if one.is_alive()] + [thread]
         thread.start()
         return thread
 
+    def stop(self, timeout: float) -> None:
+        """Prepare nothing more, and wait for what is under way: a thread within torch must not outlive the process."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(timeout)
+
     def _progress(self, event: ProgressEvent) -> None:
+        if self._stopping.is_set():
+            raise Interrupted("the viewer was stopped")
         self.doing = f"Getting ready: {event.stage} {event.done}/{event.total}"
 
 

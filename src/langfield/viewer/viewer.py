@@ -14,6 +14,7 @@ from langfield.viewer.saving import ANSWERS, Save
 from langfield.viewer.viser_server import HiddenViser, page
 
 _BRAND = (41, 121, 196)
+_LAST_WORK_SECONDS = 60  # for what is under way when the viewer is stopped
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Viewer:
         self._runs = runs
         self._saves = (ANSWERS, *saves)
         self._pages: dict[int, ClientPage] = {}
+        self._leaving: list[ClientPage] = []  # whose last picture is still drawn
         self._lock = threading.Lock()
         self._viser = HiddenViser()
         access = Access(options.token, options.host, options.port, options.public_url)
@@ -75,11 +77,12 @@ class Viewer:
         """Let all browsers go, and free the port."""
         self._front.stop()
         with self._lock:
-            pages, self._pages = list(self._pages.values()), {}
+            pages, self._pages = [*self._pages.values(), *self._leaving], {}
         for one in pages:
             one.close()
+        self._runs.stop(_LAST_WORK_SECONDS)
         for one in pages:
-            one.join(timeout=5)
+            one.join(_LAST_WORK_SECONDS)
         self._viser.stop()
 
     def _connected(self, client: viser.ClientHandle) -> None:
@@ -91,5 +94,8 @@ class Viewer:
     def _left(self, client: viser.ClientHandle) -> None:
         with self._lock:
             page = self._pages.pop(client.client_id, None)
+            self._leaving = [one for one in self._leaving if one.is_alive()]
+            if page is not None:
+                self._leaving.append(page)
         if page is not None:
             page.close()
