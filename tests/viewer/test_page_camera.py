@@ -31,6 +31,7 @@ from langfield.viewer.page_camera import (
     stand_of_photo,
     stands_at,
 )
+from langfield.viewer.page_events import PageEvents
 
 PAGE_FROM_WORLD = Similarity(Rotation.from_euler("xyz", [0.3, -0.2, 1]).as_matrix(), np.array([1.0, 2, 3]), 0.25)
 
@@ -233,19 +234,50 @@ def test_a_way_is_followed_in_its_time_and_to_its_end():
     way = [stand_of_photo(np.eye(4), 1.0 + number, 0.5 + 0.01 * number) for number in range(40)]
     navigator = Navigator(client, lambda: None, threading.Event())
 
-    def show() -> None:
+    def show() -> bool:
         seen.append((client.camera.look_at[2], client.camera.fov))
         time.sleep(0.03)  # a place is left every 10 ms
+        return True
 
     started = time.monotonic()
-    navigator.follow(way, 100, lambda: False, show)
-    assert time.monotonic() - started < 0.4 + 5 * 0.03
+    navigator.follow(way, 100, show)
+    assert time.monotonic() - started < 1.0  # with all places it would take 1.2
     assert seen == sorted(seen)
-    assert 5 < len(seen) < 30
+    assert 1 < len(seen) < 33
     assert seen[0] == (1.0, 0.5)
     assert seen[-1] == (40.0, 0.5 + 0.01 * 39)
-    navigator.follow(way, 100, lambda: len(seen) > 3, show)
-    assert client.camera.fov == seen[-1][1]  # stopped before the first place
+    client.camera.fov = 0.1
+    navigator.follow(way, 100, show, stopped=lambda: len(seen) > 3)
+    assert client.camera.fov == 0.1  # stopped before the first place
+
+
+def test_a_flight_that_cannot_be_drawn_goes_on():
+    client, calls = Calls(), []
+    way = [stand_of_photo(np.eye(4), 1.0 + number) for number in range(5)]
+    navigator = Navigator(client, lambda: None, threading.Event())
+    navigator.follow(way, 200, lambda: bool(calls.append(1)))
+    assert len(calls) == 1
+    assert client.camera.look_at[2] == 5.0
+    assert client.camera.fov == 0.5
+
+
+def test_events_are_taken_in_order_and_wake_ups_are_not_a_person_s():
+    events, done = PageEvents(), []
+    events.wake()
+    assert not events.person_waits
+    assert list(events.take(5)) == []
+    events.post(done.append, 1)
+    events.wake()
+    events.post(done.append, 2)
+    assert events.person_waits
+    for event in events.take(5):
+        event()
+    assert done == [1, 2]
+    assert not events.person_waits
+    assert list(events.take(0.01)) == []
+    for number in range(3000):
+        events.post(done.append, number)
+    assert 0 < len(list(events.take(0))) < 3000
 
 
 def test_small_and_large_moves_are_told_apart():

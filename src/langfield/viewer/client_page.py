@@ -4,17 +4,13 @@ viser calls back from many threads. Here every call becomes an event of one queu
 and draws between them, so that nothing needs a lock and a browser that moves on is not answered about where it was.
 """
 
-import contextlib
 import logging
 import math
-import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-import numpy as np
 import viser
 
 from langfield.core.errors import LangfieldError, UsageError
@@ -23,24 +19,16 @@ from langfield.query.objects import GroupShape
 from langfield.viewer import look, saving, state
 from langfield.viewer.drawing import Drawing
 from langfield.viewer.frames import FramePlan
-from langfield.viewer.navigator import Navigator
-from langfield.viewer.page_camera import (
-    FrameSizes,
-    PageCamera,
-    Stand,
-    page_camera,
-    same_view,
-    stand_before,
-    stand_of_photo,
-)
-from langfield.viewer.panel import Actions, Panel, PanelFacts
+from langfield.viewer.navigator import Navigator, path_stands
+from langfield.viewer.page_camera import FrameSizes, page_camera, same_view
+from langfield.viewer.page_events import PageEvents
+from langfield.viewer.panel import Actions, Panel, PanelFacts, facts_of_run
 from langfield.viewer.run_scene import RunScene, inner_point
 from langfield.viewer.runs import Runs
 from langfield.viewer.state import ViewerState
 
 _STORED = "langfield"  # the name under which a browser keeps its state
 _IDLE_SECONDS = 0.25
-_MOST_EVENTS = 1000  # that wait; a browser that sends more is too fast for its own good
 _log = logging.getLogger(__name__)
 
 
@@ -58,7 +46,7 @@ class ClientPage:
         self._runs = runs
         self._saves = saves
         self._state = ViewerState()
-        self._events: queue.Queue[Callable[[], None] | None] = queue.Queue(_MOST_EVENTS)
+        self._events = PageEvents()
         self._closed = threading.Event()
         self._scene: RunScene | None = None
         self._panel: Panel | None = None
@@ -77,13 +65,13 @@ class ClientPage:
     def start(self) -> None:
         """Build the page, and keep it up to date until `close`."""
         self._client.camera.on_update(lambda camera: self._camera_moved(camera))
-        self._client.scene.on_click()(lambda event: self._post(self._click, event.screen_pos))
+        self._client.scene.on_click()(lambda event: self._events.post(self._click, event.screen_pos))
         self._thread.start()
 
     def close(self) -> None:
         """The browser has left."""
         self._closed.set()
-        self._wake()
+        self._events.wake()
 
     def join(self, timeout: float) -> None:
         """Wait until nothing more is drawn."""
@@ -95,41 +83,20 @@ class ClientPage:
 
     # -- events --------------------------------------------------------------------------------------------------
 
-    def _post(self, event: Callable[..., None], *arguments: Any) -> None:
-        try:
-            self._events.put_nowait(partial(event, *arguments))
-        except queue.Full:
-            _log.debug("a browser sends more than can be done")
-
-    def _wake(self) -> None:
-        with contextlib.suppress(queue.Full):
-            self._events.put_nowait(None)
-
-    def _person_waits(self) -> bool:
-        """Whether a person has done something since; wake-ups are also there when Play itself moves the camera."""
-        with self._events.mutex:
-            return any(event is not None for event in self._events.queue)
-
     def _camera_moved(self, handle: viser.CameraHandle) -> None:
         camera = page_camera(handle.wxyz, handle.position, handle.fov, handle.image_width, handle.image_height)
         before = self._plan.camera
         if camera is None or (before is not None and same_view(camera, before)):
             return
         self._plan.moved(camera)
-        if self._events.empty():
-            self._wake()
+        self._events.wake()
 
     def _run(self) -> None:
         if not self._guarded(self._begin):
             return
         while not self._closed.is_set():
-            try:
-                event = self._events.get(timeout=self._seconds_to_wait())
-                while event is not None:
-                    self._guarded(event)
-                    event = self._events.get_nowait()
-            except queue.Empty:
-                pass
+            for event in self._events.take(self._seconds_to_wait()):
+                self._guarded(event)
             if not self._closed.is_set():
                 self._guarded(self._update)
 
@@ -178,12 +145,14 @@ class ClientPage:
         self._client.local_storage.set_item(_STORED, state.to_text(self._state))
         self._answers, self._asked, self._said = [], None, ""
         self._selected, self._clicked, self._objects_shown = None, None, False
-        self._drawing = Drawing(self._client, scene, self._plan, lambda name: self._post(self._go_to_photo, name))
+        self._drawing = Drawing(
+            self._client, scene, self._plan, lambda name: self._events.post(self._go_to_photo, name)
+        )
         self._panel = Panel(self._client, self._state, self._facts(scene), self._actions())
         self._navigator.arrive(scene.stand_at(scene.first_view), scene.first_fov_rad)
         self._plan.changed()
         if not self._runs.is_ready(name):
-            self._runs.prepare_in_background(name, lambda said: self._post(self._say, said))
+            self._runs.prepare_in_background(name, lambda said: self._events.post(self._say, said))
 
     def _state_in(self, scene: RunScene) -> ViewerState:
         """What of the state a run can show."""
@@ -191,25 +160,15 @@ class ClientPage:
         return state.for_run(kept, scene.session.has_language, scene.session.has_groups)
 
     def _facts(self, scene: RunScene) -> PanelFacts:
-        session = scene.session
-        size = 1.0 / scene.page_from_world.scale
-        return PanelFacts(
-            runs=self._runs.names,
-            has_language=session.has_language,
-            has_groups=session.has_groups,
-            photos=tuple(view.name for view in scene.photos),
-            fov_deg=math.degrees(scene.first_fov_rad),
-            scale_range=(0.02 * size, 2.0 * size),
-            saves=[*((save.label, save.hint) for save in self._all_saves()), _PICTURE, _PATH],
-            default_negatives=scene.default_negatives,
-        )
+        saves = [*((save.label, save.hint) for save in self._all_saves()), _PICTURE, _PATH]
+        return facts_of_run(scene, self._runs.names, saves)
 
     def _all_saves(self) -> Sequence[saving.Save]:
         assert self._scene is not None
         return self._saves if self._scene.session.has_language else ()
 
     def _actions(self) -> Actions:
-        post = self._post
+        post = self._events.post
 
         def change(function: Callable[..., ViewerState]) -> Callable[..., None]:
             return lambda *values: post(lambda: self._set(function(self._state, *values)))
@@ -332,8 +291,7 @@ class ClientPage:
             return
         if self._state.hide == "What was found":
             raise UsageError("Clicks need all of the scene: hide Nothing first")
-        longest = self._plan_longest(where)
-        camera = where.camera(scene.page_from_world, longest)
+        camera = where.camera(scene.page_from_world, min(640, max(where.width_px, where.height_px)))
         x, y = (min(max(float(value), 0.0), 1 - 1e-6) for value in screen_xy)
         self._clicked = scene.session.point_at(camera, (x * camera.width_px, y * camera.height_px))
         if self._clicked is None:
@@ -342,9 +300,6 @@ class ClientPage:
         else:
             self._select(None)
         self._plan.changed()
-
-    def _plan_longest(self, camera: PageCamera) -> int:
-        return min(640, max(camera.width_px, camera.height_px))
 
     def _select(self, length: float | None) -> None:
         """The thing that was clicked, or what is about so long there."""
@@ -375,48 +330,29 @@ class ClientPage:
         if scene is None or phrase >= len(self._answers) or rank >= len(self._answers[phrase].hits):
             return
         hit = self._answers[phrase].hits[rank]
-        self._go_before(scene, hit.position, max(hit.upright_box.size), hit.views)
+        size = max(hit.upright_box.size)
+        self._navigator.go_before(scene, hit.position, size, hit.views, self._show_flight)
         if hit.views:
             self._say(f"Seen best in {', '.join(hit.views)}")
 
     def _go_to_thing(self, group: int) -> None:
         scene = self._scene
         assert scene is not None
-        for found in scene.objects():
-            if found.shape.group == group:
-                self._selected, self._clicked = found.shape, inner_point(found.shape.points_world)
+        for shape in (found.shape for found in scene.objects()):
+            if shape.group == group:
+                self._selected, self._clicked = shape, inner_point(shape.points_world)
                 assert self._panel is not None
-                self._panel.show_selection(found.shape, "")
+                self._panel.show_selection(shape, "")
                 self._plan.changed()
-                self._go_before(scene, found.shape.position, found.shape.extent, found.shape.views)
+                self._navigator.go_before(scene, shape.position, shape.extent, shape.views, self._show_flight)
 
-    def _go_before(self, scene: RunScene, position: Any, size_world: float, views: Sequence[str]) -> None:
-        photo = next((view for view in scene.session.views if view.name in views[:1]), None)
-        eye = self._navigator.here().position if photo is None else scene.photo_pose(photo)[:3, 3]
-        thing = scene.page_from_world.points(np.asarray(position, dtype=np.float64))
-        size = size_world * scene.page_from_world.scale
-        self._fly(stand_before(thing, size, eye, scene.up, self._navigator.fov_rad))
-
-    def _fly(self, end: Stand) -> None:
-        self._navigator.fly(end, self._flight_shower())
-
-    def _flight_shower(self) -> Callable[[], None]:
-        """What draws each place of a flight; after it has failed it draws no more, and the flight goes on."""
-        draws = True
-
-        def show() -> None:
-            nonlocal draws
-            draws = draws and self._guarded(lambda: self._draw(flying=True))
-
-        return show
+    def _show_flight(self) -> bool:
+        """Draw a place of a flight. Returns whether that went well."""
+        return self._guarded(lambda: self._draw(flying=True))
 
     def _go_to_photo(self, name: str) -> None:
-        scene = self._scene
-        assert scene is not None
-        for view in scene.session.views:
-            if view.name == name:
-                self._navigator.zoom(2 * math.atan(view.camera.height_px / (2 * view.camera.fy_px)))
-                self._fly(scene.stand_at(view))
+        assert self._scene is not None
+        self._navigator.go_to_photo(self._scene, name, self._show_flight)
 
     def _go_home(self) -> None:
         assert self._scene is not None
@@ -435,16 +371,8 @@ class ClientPage:
         assert scene is not None
         if where is None or not self._state.keyframes:
             raise UsageError("No keyframes yet: add some first")
-        cameras = saving.path_cameras(scene, self._state, (where.width_px, where.height_px))
-        way = [
-            stand_of_photo(
-                scene.page_from_world.pose(camera.world_from_camera),
-                scene.first_distance,
-                2 * math.atan(camera.height_px / (2 * camera.fy_px)),
-            )
-            for camera in cameras
-        ]
-        self._navigator.follow(way, saving.PATH_FPS, self._person_waits, self._flight_shower())
+        way = path_stands(scene, self._state, (where.width_px, where.height_px))
+        self._navigator.follow(way, saving.PATH_FPS, self._show_flight, stopped=lambda: self._events.person_waits)
 
     # -- saving --------------------------------------------------------------------------------------------------
 

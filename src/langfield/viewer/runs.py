@@ -72,9 +72,11 @@ class Runs:
                 scene.objects()
                 if scene.elements is not None:
                     scene.element_answers(ViewerState(phrases=("object",)), None)
-            self._ready.add(name)
-            if not session.has_splats and session.device.type == "cuda":  # a CPU takes too long unless it is asked to
-                scene.make_elements(self._progress)
+            try:
+                if not session.has_splats and session.device.type == "cuda":  # a CPU takes too long unless asked to
+                    scene.make_elements(self._progress)
+            finally:
+                self._ready.add(name)
         finally:
             self.doing = ""
 
