@@ -256,6 +256,15 @@ def test_the_way_has_the_lens_of_the_first_camera():
     assert {(c.width_px, c.height_px, c.fx_px) for c in cameras_between([wide, narrow], 3)} == {(48, 36, wide.fx_px)}
 
 
+def test_a_zooming_way_goes_from_lens_to_lens():
+    first, second = arc_cameras(2, 48, 36)
+    second = replace(second, fx_px=2 * first.fx_px, fy_px=2.5 * first.fy_px)
+    way = cameras_between([first, second, first], 3, zooming=True)
+    shares = np.array([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25, 0])
+    np.testing.assert_allclose([camera.fx_px for camera in way], first.fx_px * (1 + shares))
+    np.testing.assert_allclose([camera.fy_px for camera in way], first.fy_px * (1 + 1.5 * shares))
+
+
 @settings(deadline=None, max_examples=25)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 5), st.integers(1, 90))
 def test_any_video_reads_back(tmp_path_factory, width: int, height: int, count: int, fps: int):

@@ -24,6 +24,7 @@ from langfield.query.session import Session
 from langfield.viewer import look
 from langfield.viewer.access import new_token
 from langfield.viewer.page_camera import page_camera
+from langfield.viewer.run_scene import inner_point
 from langfield.viewer.state import ViewerState
 from langfield.viewer.viewer import Viewer, ViewerOptions
 
@@ -316,6 +317,190 @@ def test_things_have_colours_and_can_be_gone_to(viewer: Viewer, field: Session):
             start = page.position
             await page.set("Things", options[1])
             await page.until(lambda: "Selected" in page.text and page.position != start)
+
+    asyncio.run(run())
+
+
+def test_a_thing_of_the_list_can_be_scaled(viewer: Viewer, field: Session):
+    async def run() -> None:
+        async with Page(viewer._front) as page:
+            await opened(page)
+            options = page.inputs[page.uuid("Things")]["props"]["options"]
+            await page.set("Things", options[1])
+            await page.until(lambda: "Selected" in page.text)
+            before = page.text
+            await page.settle()
+            await page.set("Scale", 100)
+            await page.until(lambda: page.text != before)
+            await page.settle()
+            assert "Something went wrong" not in page.text
+            group = field.objects()[0].shape
+            wider = field.segment(inner_point(group.points_world), scale_world=6.0)
+            assert f"{wider.elements:,} elements" in page.text
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", ["field", "splats"])
+def test_a_flight_is_seen(viewer: Viewer, name: str):
+    async def run() -> None:
+        async with Page(viewer._front, json.dumps({"run": name})) as page:
+            await opened(page)
+            await page.ask("thing")
+            await page.until(lambda: any(label.startswith("1 · score") for label in page.labels))
+            await page.settle()
+            start, drawn = page.position, len(page.pictures)
+            if name == "splats":
+                assert page.nodes["/elements"]["visible"] is False
+            await page.press("1 · score")
+            await page.until(lambda: len(page.pictures) > drawn)
+            on_the_way = page.position
+            if name == "splats":
+                assert page.nodes["/elements"]["visible"] is True
+                assert page.pictures[-1] is None
+            await page.settle()
+            whole = np.linalg.norm(np.subtract(page.position, start))
+            assert whole > 0.1
+            assert np.linalg.norm(np.subtract(on_the_way, start)) < 0.95 * whole
+            assert len(page.pictures) > drawn + (3 if name == "field" else 1)
+            assert page.pictures[-1] is not None
+
+    asyncio.run(run())
+
+
+async def with_keyframes(page: Page) -> None:
+    """Two of them, with different lenses; the camera is at the second one."""
+    await opened(page)
+    for x, degrees in ((0.0, 60.0), (0.5, 30.0)):
+        await page.set("Field of view", degrees)
+        await page.move(position=[x, 0.0, 0.0])
+        await page.settle(0.4)
+        await page.press("Add keyframe")
+        await page.settle(0.4)
+    assert "2 keyframes" in page.text
+
+
+def test_play_flies_the_whole_path_with_its_lenses(viewer: Viewer):
+    async def run() -> None:
+        async with Page(viewer._front) as page:
+            await with_keyframes(page)
+            await page.press("Play")
+            await page.until(lambda: page.position[0] < 0.1)
+            assert page.fov > np.radians(50)
+            await page.until(lambda: 0.05 < page.position[0] < 0.45)
+            assert np.radians(31) < page.fov < np.radians(58)
+            await page.settle()
+            assert page.position[0] == pytest.approx(0.5, abs=1e-6)
+            assert page.fov == pytest.approx(np.radians(30), abs=1e-6)
+
+    asyncio.run(run())
+
+
+def test_play_ends_when_the_person_does_something(viewer: Viewer):
+    async def run() -> None:
+        async with Page(viewer._front) as page:
+            await with_keyframes(page)
+            await page.press("Play")
+            await page.until(lambda: 0.0 < page.position[0] < 0.3)
+            await page.set("Opacity", 0.3)
+            await page.settle()
+            assert page.position[0] < 0.49
+
+    asyncio.run(run())
+
+
+def test_a_run_without_language_is_shown_whatever_the_browser_kept(field: Session, monkeypatch):
+    monkeypatch.setattr(Session, "has_language", property(lambda session: session is field))
+    silent = splat_session()
+    viewer = Viewer(runs(silent=silent, field=field), ViewerOptions(new_token(), port=0))
+    viewer.start()
+    kept = {"run": "silent", "phrases": ["thing"], "negatives": ["wall"], "layer": "Relevancy", "hide": "Scene"}
+
+    async def run() -> None:
+        async with Page(viewer._front, json.dumps(kept)) as page:
+            await page.until(lambda: "Layer" in page.labels)
+            await page.until(lambda: "/elements" in page.nodes)
+            await page.settle()
+            assert "Find" not in page.labels
+            assert page.inputs[page.uuid("Layer")]["value"] == "Picture"
+            assert page.pictures[-1] is not None
+            assert_alike(page.pictures[-1], server_picture(silent, page, page.pictures[-1].shape, ViewerState()))
+            assert "went wrong" not in page.text
+
+    try:
+        asyncio.run(run())
+    finally:
+        viewer.stop()
+
+
+def test_a_surface_that_cannot_be_made_is_said_and_not_tried_for_ever(viewer: Viewer, field: Session, monkeypatch):
+    calls = []
+
+    def fails(*_: object, **__: object) -> None:
+        calls.append(1)
+        raise RunError("not enough memory for the surface")
+
+    async def run() -> None:
+        async with Page(viewer._front) as page:
+            await opened(page)
+            await page.ask("thing")
+            await page.until(lambda: "found" in page.text)
+            await page.settle()
+            monkeypatch.setattr(field, "surface", fails)
+            await page.set("Hide", "What was found")
+            await page.until(lambda: "not enough memory" in page.text)
+            before = len(page.pictures)
+            await page.move(position=[0.3, 0.0, 0.0])
+            await page.settle()
+            assert len(calls) == 1
+            assert page.inputs[page.uuid("Hide")]["value"] == "Nothing"
+            assert json.loads(page.stored or "{}")["hide"] == "Nothing"
+            assert len(page.pictures) > before
+            assert "not enough memory" in page.text
+
+    asyncio.run(run())
+
+
+def test_phrases_that_could_not_be_answered_are_asked_again_when_they_are_typed_again(
+    viewer: Viewer, field: Session, monkeypatch
+):
+    calls = []
+
+    def fails(*_: object, **__: object) -> None:
+        calls.append(1)
+        raise RunError("no room on the GPU")
+
+    async def run() -> None:
+        async with Page(viewer._front) as page:
+            await opened(page)
+            with monkeypatch.context() as patch:
+                patch.setattr(field, "query", fails)
+                await page.ask("thing")
+                await page.until(lambda: "no room" in page.text)
+                before = len(calls)
+                await page.settle()
+                assert len(calls) == before  # not without being told to
+            await page.ask("thing")
+            await page.until(lambda: "presence" in page.text)
+            await page.until(lambda: "no room" not in page.text)
+
+    asyncio.run(run())
+
+
+def test_the_run_that_was_chosen_is_kept(viewer: Viewer):
+    async def run() -> None:
+        async with Page(viewer._front) as page:
+            await opened(page)
+            await page.ask("x" * 300)
+            await page.until(lambda: "at most 200 characters" in page.text)
+            await page.set("Run", "splats")
+            await page.until(lambda: page.stored is not None and json.loads(page.stored)["run"] == "splats")
+            await page.settle()
+            assert "at most 200" not in page.text
+            stored = page.stored
+        async with Page(viewer._front, stored) as page:
+            await opened(page)
+            assert page.inputs[page.uuid("Run")]["value"] == "splats"
 
     asyncio.run(run())
 

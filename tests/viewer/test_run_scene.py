@@ -11,7 +11,7 @@ from tests.viewer.worlds import PAGE_FROM_SCENE, SIDE, runs, splat_session, wall
 
 from langfield.core.errors import UsageError
 from langfield.core.splats import SH_C0
-from langfield.viewer.run_scene import RunScene, elements_of_surface
+from langfield.viewer.run_scene import RunScene, elements_of_surface, inner_point
 from langfield.viewer.runs import Runs, run_names
 from langfield.viewer.saving import ANSWERS, camera_path, picture_png
 from langfield.viewer.state import Keyframe, ViewerState
@@ -141,6 +141,30 @@ def test_a_run_that_cannot_be_opened_is_said():
     assert broken.doing == ""
 
 
+def test_a_run_whose_first_question_failed_is_not_ready(monkeypatch):
+    session = wall_session()
+    several = Runs([Path("/x/one")], lambda _: session, 1000)
+
+    def fails(*_: object, **__: object) -> None:
+        raise UsageError("the encoder has moved")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "query", fails)
+        with pytest.raises(UsageError, match="has moved"):
+            several.prepare("one")
+    assert not several.is_ready("one")
+    several.prepare("one")
+    assert several.is_ready("one")
+
+
+def test_the_inner_point_of_a_group_is_one_of_its_points_in_its_middle():
+    line = np.array([[9.0, 0, 0], [0, 0, 0], [1, 0, 0], [2.1, 0, 0], [3, 0, 0]], dtype=np.float32)
+    point = inner_point(line)
+    assert point.shape == (3,)
+    np.testing.assert_array_equal(point, line[3].astype(np.float64))
+    np.testing.assert_array_equal(inner_point(line[:1]), [9, 0, 0])
+
+
 def test_what_is_saved(field: RunScene):
     saved = ANSWERS.make(field.session, ("thing",), None)
     assert json.loads(saved.content)["answers"] == [field.session.query(["thing"])[0].to_json()]
@@ -149,6 +173,9 @@ def test_what_is_saved(field: RunScene):
     one = ViewerState(keyframes=(Keyframe((1.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 0.8),))
     document = json.loads(camera_path(field, one, (641, 481)).content)
     assert (document["render_width"], document["render_height"], len(document["camera_path"])) == (640, 480, 1)
+    two = ViewerState(keyframes=(*one.keyframes, Keyframe((1.0, 0.0, 0.0, 0.0), (1.0, 0.0, 0.0), 0.4)))
+    path = json.loads(camera_path(field, two, (640, 480)).content)["camera_path"]
+    assert [path[0]["fov"], path[-1]["fov"]] == pytest.approx(np.degrees([0.8, 0.4]).tolist())
     assert picture_png(np.zeros((2, 3, 3), np.uint8)).content.startswith(b"\x89PNG")
 
 

@@ -94,3 +94,22 @@ def test_anything_else_that_it_kept_makes_a_state(value: object):
         assert state.from_text(state.to_text(restored)) == restored
         assert len(restored.phrases) <= state.MAX_PHRASES
         assert 0 <= restored.opacity <= 1
+
+
+def test_a_run_is_not_asked_what_it_cannot_answer():
+    asked = ViewerState(phrases=("mug", "pot"), negatives=("table",), shown=1, layer="Relevancy", hide="Scene")
+    assert state.for_run(asked, has_language=True, has_groups=False) == asked
+    silent = state.for_run(asked, has_language=False, has_groups=True)
+    assert (silent.phrases, silent.negatives, silent.shown) == ((), (), 0)
+    assert (silent.layer, silent.hide) == ("Picture", "Nothing")
+    things = ViewerState(layer="Objects", opacity=0.3)
+    assert state.for_run(things, has_language=False, has_groups=True) == things
+    assert state.for_run(things, has_language=True, has_groups=False) == ViewerState(opacity=0.3)
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), 1e7, float("inf"), float("nan")])
+def test_keyframes_with_numbers_that_are_no_places_are_left_out(number: float):
+    frame = {"wxyz": [1.0, 0.0, 0.0, 0.0], "position": [0.0, number, 0.0], "fov_rad": 0.8}
+    assert state.from_text(json.dumps({"opacity": 0.3, "keyframes": [frame]})) == ViewerState(opacity=0.3)
+    turned = frame | {"wxyz": [number, 0.0, 0.0, 0.0], "position": [0.0, 0.0, 0.0]}
+    assert state.from_text(json.dumps({"keyframes": [turned]})) == ViewerState()

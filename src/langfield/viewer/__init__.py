@@ -18,6 +18,7 @@ scene_nodes      what is drawn in one browser's scene
 frames           which picture of the server is due
 drawing          what one browser shows, brought up to date
 navigator        one browser's camera
+page_events      what happens to one browser's page, in order
 panel            one browser's controls
 client_page      one browser's page, and its thread
 viewer           all of it

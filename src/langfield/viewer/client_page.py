@@ -4,19 +4,14 @@ viser calls back from many threads. Here every call becomes an event of one queu
 and draws between them, so that nothing needs a lock and a browser that moves on is not answered about where it was.
 """
 
-import contextlib
 import logging
 import math
-import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-import numpy as np
 import viser
-from scipy.spatial.transform import Rotation
 
 from langfield.core.errors import LangfieldError, UsageError
 from langfield.query.answers import Answer
@@ -24,16 +19,16 @@ from langfield.query.objects import GroupShape
 from langfield.viewer import look, saving, state
 from langfield.viewer.drawing import Drawing
 from langfield.viewer.frames import FramePlan
-from langfield.viewer.navigator import Navigator
-from langfield.viewer.page_camera import FrameSizes, PageCamera, page_camera, stand_before, stand_of_photo
-from langfield.viewer.panel import Actions, Panel, PanelFacts
-from langfield.viewer.run_scene import RunScene
+from langfield.viewer.navigator import Navigator, path_stands
+from langfield.viewer.page_camera import FrameSizes, page_camera, same_view
+from langfield.viewer.page_events import PageEvents
+from langfield.viewer.panel import Actions, Panel, PanelFacts, facts_of_run
+from langfield.viewer.run_scene import RunScene, inner_point
 from langfield.viewer.runs import Runs
 from langfield.viewer.state import ViewerState
 
 _STORED = "langfield"  # the name under which a browser keeps its state
 _IDLE_SECONDS = 0.25
-_MOST_EVENTS = 1000  # that wait; a browser that sends more is too fast for its own good
 _log = logging.getLogger(__name__)
 
 
@@ -51,7 +46,7 @@ class ClientPage:
         self._runs = runs
         self._saves = saves
         self._state = ViewerState()
-        self._events: queue.Queue[Callable[[], None] | None] = queue.Queue(_MOST_EVENTS)
+        self._events = PageEvents()
         self._closed = threading.Event()
         self._scene: RunScene | None = None
         self._panel: Panel | None = None
@@ -62,6 +57,7 @@ class ClientPage:
         self._selected: GroupShape | None = None
         self._clicked: Any = None  # the place, world frame
         self._asked: Any = None  # what `_answers` answers
+        self._ask_failed = False
         self._objects_shown = False
         self._said = ""
         self._thread = threading.Thread(target=self._run, name=f"page {client.client_id}", daemon=True)
@@ -69,13 +65,13 @@ class ClientPage:
     def start(self) -> None:
         """Build the page, and keep it up to date until `close`."""
         self._client.camera.on_update(lambda camera: self._camera_moved(camera))
-        self._client.scene.on_click()(lambda event: self._post(self._click, event.screen_pos))
+        self._client.scene.on_click()(lambda event: self._events.post(self._click, event.screen_pos))
         self._thread.start()
 
     def close(self) -> None:
         """The browser has left."""
         self._closed.set()
-        self._wake()
+        self._events.wake()
 
     def join(self, timeout: float) -> None:
         """Wait until nothing more is drawn."""
@@ -87,36 +83,20 @@ class ClientPage:
 
     # -- events --------------------------------------------------------------------------------------------------
 
-    def _post(self, event: Callable[..., None], *arguments: Any) -> None:
-        try:
-            self._events.put_nowait(partial(event, *arguments))
-        except queue.Full:
-            _log.debug("a browser sends more than can be done")
-
-    def _wake(self) -> None:
-        with contextlib.suppress(queue.Full):
-            self._events.put_nowait(None)
-
     def _camera_moved(self, handle: viser.CameraHandle) -> None:
         camera = page_camera(handle.wxyz, handle.position, handle.fov, handle.image_width, handle.image_height)
         before = self._plan.camera
-        if camera is None or (before is not None and _same(camera, before)):
+        if camera is None or (before is not None and same_view(camera, before)):
             return
         self._plan.moved(camera)
-        if self._events.empty():
-            self._wake()
+        self._events.wake()
 
     def _run(self) -> None:
         if not self._guarded(self._begin):
             return
         while not self._closed.is_set():
-            try:
-                event = self._events.get(timeout=self._seconds_to_wait())
-                while event is not None:
-                    self._guarded(event)
-                    event = self._events.get_nowait()
-            except queue.Empty:
-                pass
+            for event in self._events.take(self._seconds_to_wait()):
+                self._guarded(event)
             if not self._closed.is_set():
                 self._guarded(self._update)
 
@@ -161,43 +141,44 @@ class ClientPage:
             self._panel.remove()
         if self._drawing is not None:
             self._drawing.remove()
-        self._scene, self._state = scene, state.with_run(self._state, name)
-        self._answers, self._asked = [], None
+        self._scene, self._state = scene, self._state_in(scene)
+        self._client.local_storage.set_item(_STORED, state.to_text(self._state))
+        self._answers, self._asked, self._said = [], None, ""
         self._selected, self._clicked, self._objects_shown = None, None, False
-        self._drawing = Drawing(self._client, scene, self._plan, lambda name: self._post(self._go_to_photo, name))
+        self._drawing = Drawing(
+            self._client, scene, self._plan, lambda name: self._events.post(self._go_to_photo, name)
+        )
         self._panel = Panel(self._client, self._state, self._facts(scene), self._actions())
         self._navigator.arrive(scene.stand_at(scene.first_view), scene.first_fov_rad)
         self._plan.changed()
         if not self._runs.is_ready(name):
-            self._runs.prepare_in_background(name, lambda said: self._post(self._say, said))
+            self._runs.prepare_in_background(name, lambda said: self._events.post(self._say, said))
+
+    def _state_in(self, scene: RunScene) -> ViewerState:
+        """What of the state a run can show."""
+        kept = state.with_run(self._state, scene.name)
+        return state.for_run(kept, scene.session.has_language, scene.session.has_groups)
 
     def _facts(self, scene: RunScene) -> PanelFacts:
-        session = scene.session
-        size = 1.0 / scene.page_from_world.scale
-        return PanelFacts(
-            runs=self._runs.names,
-            has_language=session.has_language,
-            has_groups=session.has_groups,
-            photos=tuple(view.name for view in scene.photos),
-            fov_deg=math.degrees(scene.first_fov_rad),
-            scale_range=(0.02 * size, 2.0 * size),
-            saves=[*((save.label, save.hint) for save in self._all_saves()), _PICTURE, _PATH],
-            default_negatives=scene.default_negatives,
-        )
+        saves = [*((save.label, save.hint) for save in self._all_saves()), _PICTURE, _PATH]
+        return facts_of_run(scene, self._runs.names, saves)
 
     def _all_saves(self) -> Sequence[saving.Save]:
         assert self._scene is not None
         return self._saves if self._scene.session.has_language else ()
 
     def _actions(self) -> Actions:
-        post = self._post
+        post = self._events.post
 
         def change(function: Callable[..., ViewerState]) -> Callable[..., None]:
             return lambda *values: post(lambda: self._set(function(self._state, *values)))
 
+        def ask(function: Callable[[ViewerState, str], ViewerState]) -> Callable[[str], None]:
+            return lambda text: post(lambda: self._ask_for(function(self._state, text)))
+
         return Actions(
-            prompt=change(state.with_prompt),
-            negatives=change(state.with_negatives),
+            prompt=ask(state.with_prompt),
+            negatives=ask(state.with_negatives),
             choose=change(state.with_choice),
             show_phrase=change(state.with_shown),
             run=lambda name: post(lambda: self._open(self._runs.checked_name(name))),
@@ -228,6 +209,12 @@ class ClientPage:
         self._client.local_storage.set_item(_STORED, state.to_text(new))
         self._plan.changed()
 
+    def _ask_for(self, new: ViewerState) -> None:
+        """Other phrases, or the same: those that could not be answered are asked again."""
+        if self._ask_failed:
+            self._asked = None
+        self._set(new)
+
     def _say(self, text: str, *, problem: bool = False) -> None:
         self._said = text
         if self._panel is not None:
@@ -242,20 +229,32 @@ class ClientPage:
 
     def _update(self) -> None:
         """Bring what the browser shows nearer to its state by one step."""
-        scene, drawing, panel = self._scene, self._drawing, self._panel
+        scene, panel = self._scene, self._panel
         assert scene is not None
-        assert drawing is not None
         assert panel is not None
         self._tell_progress(scene)
         self._ask(scene)
         if self._state.hide == "What was found" and self._state.phrases and scene.elements is None:
-            self._say("Collecting the surface: this takes a while once")
-            scene.make_elements()
-            self._say("")
+            self._collect_surface(scene)
         if not self._objects_shown and self._runs.is_ready(scene.name) and scene.session.has_groups:
             self._objects_shown = True
             panel.show_objects(scene.objects())
-        drawing.update(self._state, self._answers, None if self._selected is None else self._selected.group)
+        self._draw()
+
+    def _collect_surface(self, scene: RunScene) -> None:
+        """Make what the browser draws. Where it cannot be made, nothing is hidden, so that it is not tried for ever."""
+        self._say("Collecting the surface: this takes a while once")
+        try:
+            scene.make_elements()
+        except BaseException:
+            self._set(replace(self._state, hide="Nothing"))
+            raise
+        self._say("")
+
+    def _draw(self, *, flying: bool = False) -> None:
+        assert self._drawing is not None
+        group = None if self._selected is None else self._selected.group
+        self._drawing.update(self._state, self._answers, group, flying=flying)
 
     def _tell_progress(self, scene: RunScene) -> None:
         doing = self._runs.doing
@@ -271,7 +270,7 @@ class ClientPage:
         if question == self._asked:
             return
         assert self._panel is not None
-        self._asked, self._answers = question, []
+        self._asked, self._answers, self._ask_failed = question, [], True
         if self._state.phrases:
             if not self._runs.is_ready(scene.name):
                 self._say("Getting ready to answer: this takes a while once")
@@ -281,6 +280,7 @@ class ClientPage:
                 self._panel.show_answers(self._answers)
         else:
             self._panel.show_answers([])
+        self._ask_failed = False
 
     # -- clicks --------------------------------------------------------------------------------------------------
 
@@ -291,8 +291,7 @@ class ClientPage:
             return
         if self._state.hide == "What was found":
             raise UsageError("Clicks need all of the scene: hide Nothing first")
-        longest = self._plan_longest(where)
-        camera = where.camera(scene.page_from_world, longest)
+        camera = where.camera(scene.page_from_world, min(640, max(where.width_px, where.height_px)))
         x, y = (min(max(float(value), 0.0), 1 - 1e-6) for value in screen_xy)
         self._clicked = scene.session.point_at(camera, (x * camera.width_px, y * camera.height_px))
         if self._clicked is None:
@@ -301,9 +300,6 @@ class ClientPage:
         else:
             self._select(None)
         self._plan.changed()
-
-    def _plan_longest(self, camera: PageCamera) -> int:
-        return min(640, max(camera.width_px, camera.height_px))
 
     def _select(self, length: float | None) -> None:
         """The thing that was clicked, or what is about so long there."""
@@ -334,35 +330,29 @@ class ClientPage:
         if scene is None or phrase >= len(self._answers) or rank >= len(self._answers[phrase].hits):
             return
         hit = self._answers[phrase].hits[rank]
-        self._go_before(scene, hit.position, max(hit.upright_box.size), hit.views)
+        size = max(hit.upright_box.size)
+        self._navigator.go_before(scene, hit.position, size, hit.views, self._show_flight)
         if hit.views:
             self._say(f"Seen best in {', '.join(hit.views)}")
 
     def _go_to_thing(self, group: int) -> None:
         scene = self._scene
         assert scene is not None
-        for found in scene.objects():
-            if found.shape.group == group:
-                self._selected, self._clicked = found.shape, found.shape.points_world[:1]
+        for shape in (found.shape for found in scene.objects()):
+            if shape.group == group:
+                self._selected, self._clicked = shape, inner_point(shape.points_world)
                 assert self._panel is not None
-                self._panel.show_selection(found.shape, "")
+                self._panel.show_selection(shape, "")
                 self._plan.changed()
-                self._go_before(scene, found.shape.position, found.shape.extent, found.shape.views)
+                self._navigator.go_before(scene, shape.position, shape.extent, shape.views, self._show_flight)
 
-    def _go_before(self, scene: RunScene, position: Any, size_world: float, views: Sequence[str]) -> None:
-        photo = next((view for view in scene.session.views if view.name in views[:1]), None)
-        eye = self._navigator.here().position if photo is None else scene.photo_pose(photo)[:3, 3]
-        thing = scene.page_from_world.points(np.asarray(position, dtype=np.float64))
-        size = size_world * scene.page_from_world.scale
-        self._navigator.fly(stand_before(thing, size, eye, scene.up, self._navigator.fov_rad))
+    def _show_flight(self) -> bool:
+        """Draw a place of a flight. Returns whether that went well."""
+        return self._guarded(lambda: self._draw(flying=True))
 
     def _go_to_photo(self, name: str) -> None:
-        scene = self._scene
-        assert scene is not None
-        for view in scene.session.views:
-            if view.name == name:
-                self._navigator.zoom(2 * math.atan(view.camera.height_px / (2 * view.camera.fy_px)))
-                self._navigator.fly(scene.stand_at(view))
+        assert self._scene is not None
+        self._navigator.go_to_photo(self._scene, name, self._show_flight)
 
     def _go_home(self) -> None:
         assert self._scene is not None
@@ -381,10 +371,8 @@ class ClientPage:
         assert scene is not None
         if where is None or not self._state.keyframes:
             raise UsageError("No keyframes yet: add some first")
-        cameras = saving.path_cameras(scene, self._state, (where.width_px, where.height_px))
-        poses = [scene.page_from_world.pose(camera.world_from_camera) for camera in cameras]
-        way = [stand_of_photo(pose, scene.first_distance) for pose in poses]
-        self._navigator.follow(way, saving.PATH_FPS, lambda: not self._events.empty())
+        way = path_stands(scene, self._state, (where.width_px, where.height_px))
+        self._navigator.follow(way, saving.PATH_FPS, self._show_flight, stopped=lambda: self._events.person_waits)
 
     # -- saving --------------------------------------------------------------------------------------------------
 
@@ -410,11 +398,3 @@ class ClientPage:
 
 _PICTURE = ("This picture (PNG)", "As the server draws it, up to 1920 pixels")
 _PATH = ("Camera path (JSON)", "Of the keyframes, for langfield render --camera-path")
-
-
-def _same(one: PageCamera, other: PageCamera) -> bool:
-    """Whether two cameras see the same: viser also tells those that did not move."""
-    sizes = (one.width_px, one.height_px, one.fov_rad) == (other.width_px, other.height_px, other.fov_rad)
-    turned = Rotation.from_matrix(one.pose[:3, :3].T @ other.pose[:3, :3]).magnitude()
-    apart = float(np.abs(one.pose[:3, 3] - other.pose[:3, 3]).max())
-    return sizes and bool(turned < 1e-6) and apart < 1e-7

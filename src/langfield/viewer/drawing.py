@@ -52,12 +52,13 @@ class Drawing:
             return idle
         return self._plan.seconds_to_wait(browser_draws=self._browser_draws(state), idle=idle)
 
-    def update(self, state: ViewerState, answers: Sequence[Answer], group: int | None) -> None:
+    def update(self, state: ViewerState, answers: Sequence[Answer], group: int | None, *, flying: bool = False) -> None:
         """Bring the browser nearer to a state by one step: all but pictures, and one picture if one is due.
 
         Args:
             answers: to the state's phrases.
             group: that was clicked; None for none.
+            flying: whether the server moves the camera now: what is seen follows it, and is not sharp.
         """
         boxes = tuple(answers) if state.boxes else ()
         if boxes != self._boxes_show:
@@ -68,10 +69,10 @@ class Drawing:
             photos = [(view.name, view.camera) for view in self._scene.photos] if state.photos else []
             self._nodes.draw_photos(photos, self._photo_clicked)
         steps = [self._draw_elements, self._draw_picture]
-        if self._covered and self._plan.resting:  # what is seen first
+        if self._covered and self._plan.resting and not flying:  # what is seen first
             steps.reverse()
         for step in steps:
-            step(state, group)
+            step(state, group, flying)
 
     def _browser_draws(self, state: ViewerState) -> bool:
         """Whether the browser draws the run's elements while its camera moves."""
@@ -83,12 +84,13 @@ class Drawing:
             return True
         return state.sharpen and (state.hide == "Nothing" or not state.phrases)
 
-    def _draw_elements(self, state: ViewerState, group: int | None) -> None:
+    def _draw_elements(self, state: ViewerState, group: int | None, flying: bool) -> None:
         """The elements in the colours of a state."""
         elements = self._scene.elements
         if elements is None:
             return
-        if not self._server_draws(state) or (self._browser_draws(state) and not self._plan.resting):
+        moving = flying or not self._plan.resting
+        if not self._server_draws(state) or (self._browser_draws(state) and moving):
             self._uncover()
         shows = replace(state, keyframes=(), photos=False, boxes=True, sharpen=True), group
         if shows == self._elements_show:
@@ -109,11 +111,11 @@ class Drawing:
                 self._nodes.draw_picture(None)
             self._covered = False
 
-    def _draw_picture(self, state: ViewerState, group: int | None) -> None:
+    def _draw_picture(self, state: ViewerState, group: int | None, flying: bool) -> None:
         """One picture of the server's, if one is due."""
         if not self._server_draws(state):
             return
-        task = self._plan.next(browser_draws=self._browser_draws(state))
+        task = self._plan.next(browser_draws=self._browser_draws(state), flying=flying)
         if task is None:
             return
         things = self._scene.things if state.layer == "Objects" else ()

@@ -1,5 +1,6 @@
 """Which picture of the server a browser gets next: small ones while its camera moves, then ever sharper ones."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class FrameTask:
 
 
 class FramePlan:
-    """What is to be drawn for one browser. For one thread, but for `moved`.
+    """What is to be drawn for one browser. For one thread, but for `moved`, which any may call.
 
     Args:
         sizes: how large pictures may be, from which on they follow the measured speed.
@@ -41,48 +42,54 @@ class FramePlan:
     def __init__(self, sizes: FrameSizes, clock: Callable[[], float] = time.monotonic) -> None:
         self._sizes = sizes
         self._clock = clock
-        self._camera: PageCamera | None = None
-        self._version = 0
+        # The camera and the version of what is seen, in one value: no reader may take one from before a move, and the
+        # other from after it, or the picture of an old place would count as that of the new one.
+        self._seen: tuple[PageCamera | None, int] = (None, 0)
+        self._writing = threading.Lock()
         self._moved_at = -1e9
         self._drawn: tuple[int, int] = (-1, 0)  # the version, and how many of its stages
 
     @property
     def camera(self) -> PageCamera | None:
         """Where the browser's camera is; None before it said so."""
-        return self._camera
+        return self._seen[0]
 
     def moved(self, camera: PageCamera) -> None:
         """The camera is somewhere else."""
-        self._camera, self._moved_at = camera, self._clock()
-        self._version += 1
+        with self._writing:
+            self._moved_at = self._clock()
+            self._seen = camera, self._seen[1] + 1
 
     def changed(self) -> None:
         """Something else is to be seen from where the camera is."""
-        self._version += 1
+        with self._writing:
+            camera, version = self._seen
+            self._seen = camera, version + 1
 
     def is_current(self, task: FrameTask) -> bool:
         """Whether nothing has changed since a picture was planned."""
-        return task.version == self._version
+        return task.version == self._seen[1]
 
     @property
     def resting(self) -> bool:
         """Whether the camera rests."""
         return self._clock() - self._moved_at >= REST_SECONDS
 
-    def next(self, *, browser_draws: bool) -> FrameTask | None:
+    def next(self, *, browser_draws: bool, flying: bool = False) -> FrameTask | None:
         """The picture that is due now; None for none.
 
         Args:
             browser_draws: whether the browser draws something while its camera moves, so that it needs no pictures.
+            flying: whether the server moves the camera: then it moves also where the browser has not said so yet.
         """
-        camera, version = self._camera, self._version
+        camera, version = self._seen
         if camera is None:
             return None
         size = camera.width_px, camera.height_px
         drawn_version, stages_done = self._drawn
         if drawn_version != version:
             stages_done = 0
-        if not self.resting:
+        if flying or not self.resting:
             if browser_draws or stages_done:
                 return None
             return FrameTask(camera, self._sizes.small(*size), version, _QUALITY_MOVING, last=False)

@@ -82,11 +82,13 @@ class Stand:
         position: of the camera's centre.
         look_at: the point in the middle of its picture, around which it turns.
         up: what is up in the picture.
+        fov_rad: vertical field of view; None for the one that the camera has already.
     """
 
     position: Vector
     look_at: Vector
     up: Vector
+    fov_rad: float | None = None
 
 
 def stands_at(camera: PageCamera, stand: Stand) -> bool:
@@ -96,10 +98,24 @@ def stands_at(camera: PageCamera, stand: Stand) -> bool:
     return looks and bool(np.allclose(camera.pose[:3, 3], stand.position, atol=1e-3))
 
 
-def stand_of_photo(pose: Float64[np.ndarray, "4 4"], distance: float) -> Stand:
-    """Where a photo was taken. Args: pose: of its camera, in the page's frame. distance: of what it shows."""
+def stand_of_photo(pose: Float64[np.ndarray, "4 4"], distance: float, fov_rad: float | None = None) -> Stand:
+    """Where a photo was taken.
+
+    Args:
+        pose: of its camera, in the page's frame.
+        distance: of what it shows.
+        fov_rad: vertical field of view; None for the one that the camera has already.
+    """
     centre = pose[:3, 3].copy()
-    return Stand(centre, centre + distance * pose[:3, 2], -pose[:3, 1])
+    return Stand(centre, centre + distance * pose[:3, 2], -pose[:3, 1], fov_rad)
+
+
+def same_view(one: PageCamera, other: PageCamera) -> bool:
+    """Whether two cameras see the same: viser also tells those that did not move."""
+    sizes = (one.width_px, one.height_px, one.fov_rad) == (other.width_px, other.height_px, other.fov_rad)
+    turned = Rotation.from_matrix(one.pose[:3, :3].T @ other.pose[:3, :3]).magnitude()
+    apart = float(np.abs(one.pose[:3, 3] - other.pose[:3, 3]).max())
+    return sizes and bool(turned < 1e-6) and apart < 1e-7
 
 
 def stand_before(thing: Vector, size: float, eye: Vector, up: Vector, fov_rad: float) -> Stand:

@@ -11,6 +11,7 @@ import viser
 from langfield.query.answers import Answer, Hit
 from langfield.query.objects import GroupShape, SceneObject
 from langfield.viewer.palette import PHRASE_COLOURS, colour_scale, swatch
+from langfield.viewer.run_scene import RunScene
 from langfield.viewer.state import MAX_PHRASES, Hide, Layer, ViewerState
 
 _HITS_SHOWN = 4  # of each phrase, where several are asked
@@ -82,6 +83,22 @@ class PanelFacts:
     scale_range: tuple[float, float]
     saves: Sequence[tuple[str, str]]
     default_negatives: Sequence[str]
+
+
+def facts_of_run(scene: RunScene, runs: Sequence[str], saves: Sequence[tuple[str, str]]) -> PanelFacts:
+    """What the controls of a run offer. Args: runs: names of all. saves: label and hint of each that can be saved."""
+    session = scene.session
+    size = 1.0 / scene.page_from_world.scale
+    return PanelFacts(
+        runs=runs,
+        has_language=session.has_language,
+        has_groups=session.has_groups,
+        photos=tuple(view.name for view in scene.photos),
+        fov_deg=math.degrees(scene.first_fov_rad),
+        scale_range=(0.02 * size, 2.0 * size),
+        saves=saves,
+        default_negatives=scene.default_negatives,
+    )
 
 
 class Panel:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 from scipy.spatial.transform import Rotation
 
 from langfield.core.progress import Progress, silent
@@ -101,6 +101,12 @@ def elements_of_surface(
         total=len(xyz),
         spacing=(area / max(len(numbers), 1)) ** 0.5,
     )
+
+
+def inner_point(points: Float[np.ndarray, "k 3"]) -> Float64[np.ndarray, "3"]:
+    """One of a group's points that is well inside it: the one nearest to their median. Args: points: at least one."""
+    distances = np.linalg.norm(points - np.median(points, axis=0), axis=1)
+    return points[distances.argmin()].astype(np.float64)
 
 
 def page_frame(session: Session) -> Similarity:

@@ -60,7 +60,7 @@ class Runs:
     def prepare(self, name: str) -> None:
         """Make what the first question of a run needs, and what browsers draw where that is quick.
 
-        Raises LangfieldError as the question would.
+        Raises LangfieldError as the question would; the run is not ready then.
         """
         scene = self.scene(name)
         session = scene.session
@@ -72,11 +72,13 @@ class Runs:
                 scene.objects()
                 if scene.elements is not None:
                     scene.element_answers(ViewerState(phrases=("object",)), None)
-            if not session.has_splats and session.device.type == "cuda":  # a CPU takes too long unless it is asked to
-                scene.make_elements(self._progress)
+            try:
+                if not session.has_splats and session.device.type == "cuda":  # a CPU takes too long unless asked to
+                    scene.make_elements(self._progress)
+            finally:
+                self._ready.add(name)
         finally:
             self.doing = ""
-            self._ready.add(name)
 
     def prepare_in_background(self, name: str, failed: Callable[[str], None]) -> threading.Thread:
         """`prepare` in a thread. Args: failed: is told what went wrong."""

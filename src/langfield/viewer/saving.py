@@ -64,11 +64,11 @@ def camera_path(scene: RunScene, state: ViewerState, size_px: tuple[int, int]) -
 
 
 def path_cameras(scene: RunScene, state: ViewerState, size_px: tuple[int, int]) -> list[Camera]:
-    """Cameras of the world frame along the keyframes, two seconds between each and the next."""
+    """Cameras of the world frame along the keyframes, also of their lenses, two seconds from each to the next."""
     width, height = (max(2, side // 2 * 2) for side in size_px)  # videos have even sides
     stands = [keyframe_camera(keyframe, width, height) for keyframe in state.keyframes]
     cameras = [stand.camera(scene.page_from_world, max(width, height)) for stand in stands if stand is not None]
-    return cameras_between(cameras, PATH_FPS * _SECONDS_BETWEEN - 1)
+    return cameras_between(cameras, PATH_FPS * _SECONDS_BETWEEN - 1, zooming=True)
 
 
 def picture_png(picture: UInt8[np.ndarray, "h w 3"]) -> Saved:

@@ -14,6 +14,7 @@ Hide = Literal["Nothing", "Scene", "What was found"]
 MAX_PHRASES = 8
 MAX_PHRASE_CHARS = 200
 MAX_KEYFRAMES = 100
+_MAX_NUMBER = 1e6  # of the page's frame, in which a scene is a few units large; JSON's numbers are endless
 _SEPARATORS = ",;\n"
 
 
@@ -125,6 +126,14 @@ def with_run(state: ViewerState, name: str) -> ViewerState:
     return state if name == state.run else replace(state, run=name, keyframes=())
 
 
+def for_run(state: ViewerState, has_language: bool, has_groups: bool) -> ViewerState:
+    """What of a state a run can show: without language no phrases are asked, and layers that it lacks are Picture."""
+    lacking = (() if has_language else ("Composited", "Relevancy")) + (() if has_groups else ("Objects",))
+    if state.layer in lacking:
+        state = replace(state, layer="Picture")
+    return state if has_language else replace(state, phrases=(), negatives=(), shown=0, hide="Nothing")
+
+
 def with_keyframe(state: ViewerState, keyframe: Keyframe) -> ViewerState:
     """One more keyframe. UsageError for more than 100."""
     if len(state.keyframes) >= MAX_KEYFRAMES:
@@ -187,7 +196,7 @@ def _are_numbers(values: Any, count: int) -> bool:
     return (
         isinstance(values, list)
         and len(values) == count
-        and all(isinstance(value, int | float) and math.isfinite(value) for value in values)
+        and all(isinstance(value, int | float) and abs(value) <= _MAX_NUMBER for value in values)
     )
 
 
