@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def figures(session: Session, scene: Scene, side_px: int | None) -> dict[str, Any]:
-    """A row of the table."""
+    """A row of the table, and what each of its questions gave."""
     questions = scene.root / QUERIES_FILE
     seen = evaluate(
         session, scene, queries=questions, device=session.device, pictures=False, max_side_px=side_px
@@ -88,6 +88,7 @@ def figures(session: Session, scene: Scene, side_px: int | None) -> dict[str, An
         "acc@.5": micro(single, "acc_50"),
         "count right": micro(single, "count_right"),
         "several": micro(several, "count_right"),
+        "questions": {"views": seen["questions"], "3d": placed["questions"]},
     }
 
 
