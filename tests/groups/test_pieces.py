@@ -3,7 +3,8 @@
 import numpy as np
 from scipy import sparse
 
-from langfield.groups.pieces import pieces, pieces_of_groups, without_specks
+from langfield.groups.base import Groups
+from langfield.groups.pieces import pieces, pieces_of_groups, things_apart, without_specks
 
 
 def plate(x: float, y: float, count: int) -> np.ndarray:
@@ -75,3 +76,46 @@ def test_pieces_of_several_groups_are_those_of_each():
 def test_cells_a_million_away_are_no_neighbours_of_the_other_end():
     points = np.array([[-1e7, 0, 0], [1e7, 0, 0], [0, 1e7, 0], [0, 0, 0]])
     assert len(np.unique(pieces(points, 1.0))) == 4
+
+
+def groups_of(shares: np.ndarray) -> Groups:
+    count = len(shares)
+    photos = np.arange(10, 10 + count)
+    parent, support = np.full(count, -1), np.linspace(1, 0.5, count).astype(np.float32)
+    return Groups(sparse.csr_matrix(shares.astype(np.float32)), parent, photos, photos + 1, support)
+
+
+def test_what_is_farther_apart_than_it_is_long_is_several_things():
+    cup, spoon, leaf = plate(0, 0, 10), plate(0.3, 0, 6), plate(0, 0.14, 5)
+    points = np.concatenate([cup, spoon, leaf])
+    of = np.repeat([0, 1, 2], [len(cup), len(spoon), len(leaf)])
+    rim = np.array([[0.28, 0.02, 0.0]])  # next to the spoon
+    points, of = np.concatenate([points, rim]), np.append(of, 3)
+    shares = np.where(of == 3, 0.3, 0.9)[None]
+    found = things_apart(groups_of(shares), points, np.full(len(points), 0.01))
+    first, second = found.members.toarray() > 0
+    np.testing.assert_array_equal(first, (of == 0) | (of == 2))  # the leaf is 5 cm away from a cup of 10
+    np.testing.assert_array_equal(second, (of == 1) | (of == 3))  # the spoon 20 cm
+    assert found.photo_count.tolist() == [10, 10] and found.visible_count.tolist() == [11, 11]
+
+
+def test_a_thing_that_is_a_group_already_is_none_twice():
+    cup, spoon = plate(0, 0, 10), plate(0.3, 0, 6)
+    points = np.concatenate([cup, spoon])
+    is_cup = np.arange(len(points)) < len(cup)
+    shares = 0.9 * np.stack([np.ones(len(points)), ~is_cup])
+    found = things_apart(groups_of(shares), points, np.full(len(points), 0.01))
+    np.testing.assert_array_equal(found.members.toarray() > 0, [is_cup, ~is_cup])
+    assert found.photo_count.tolist() == [10, 11]
+    assert found.parent.tolist() == [-1, -1]
+
+
+def test_groups_of_one_piece_stay_as_they_are_without_specks():
+    points = np.concatenate([plate(0, 0, 20), plate(3, 0, 2)])
+    groups = groups_of(np.full((2, len(points)), 0.8))
+    sides = np.full(len(points), 0.01)
+    found = things_apart(groups, points, sides)
+    kept = without_specks(groups.members, points, sides)
+    np.testing.assert_array_equal(found.members.toarray(), kept.toarray())
+    assert found.parent.tolist() == groups.parent.tolist()
+    assert things_apart(groups_of(np.zeros((0, 5))), np.zeros((5, 3)), np.ones(5)).members.shape == (0, 5)

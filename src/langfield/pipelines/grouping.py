@@ -6,7 +6,6 @@ agree on what both see are of one thing (`langfield.groups`). Nothing is trained
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from langfield.groups.consensus import GroupSettings, groups_of_masks
 from langfield.groups.counts import mask_sets
 from langfield.groups.embeddings import mean_group_embeddings
 from langfield.groups.incidence import Incidence
-from langfield.groups.pieces import without_specks
+from langfield.groups.pieces import things_apart
 from langfield.groups.scene_groups import SceneGroups
 from langfield.groups.surface import GroupSurface, PixelSizedVoxels, SurfaceSums
 from langfield.models.base import Model
@@ -112,7 +111,7 @@ def find_scene_groups(
         table = masks_on_surface(masks, surface, cameras, depths, progress)
         groups = groups_of_masks(table, settings, progress)
         centres, sides = surface.centres_scene.cpu().double().numpy(), surface.sides_scene.cpu().double().numpy()
-        groups = replace(groups, members=without_specks(groups.members, centres, sides, table.device))
+        groups = things_apart(groups, centres, sides, table.device)
         known = [of_photo.embeddings for of_photo in masks if of_photo.embeddings is not None]
         embeddings = mean_group_embeddings(table, groups, np.concatenate(known)) if len(known) == len(masks) else None
     return SceneGroups(surface, groups, embeddings)

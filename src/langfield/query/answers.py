@@ -95,6 +95,7 @@ class Hit:
         views: Sequence[str],
         up_world: Float[np.ndarray, "3"],
         ends: float = REGION_ENDS,
+        margin: float = 0.0,
     ) -> "Hit":
         """The hit that a region's points make. Boxes and position leave out the outermost points on either side.
 
@@ -107,10 +108,11 @@ class Hit:
             views: names of the photos that show it best.
             up_world: unit, upwards.
             ends: percent of the points that are left out on either side of each axis.
+            margin: how far what the points stand for reaches beyond them, world units.
         """
         position = _triple(box_centre(core_world, ends))
-        around, upright = oriented_box(points_world, ends), upright_box(points_world, up_world, ends)
-        box = axis_aligned_box(points_world, ends)
+        around, upright = oriented_box(points_world, ends, margin), upright_box(points_world, up_world, ends, margin)
+        box = axis_aligned_box(points_world, ends, margin)
         return cls(position, box, around, upright, score, scale_world, tuple(views), elements, points_world)
 
     def to_json(self) -> dict[str, Any]:
@@ -135,10 +137,15 @@ def box_centre(points: Float[np.ndarray, "k 3"], ends: float = REGION_ENDS) -> F
     return np.percentile(points, (ends, 100 - ends), axis=0).mean(axis=0)
 
 
-def axis_aligned_box(points: Float[np.ndarray, "k 3"], ends: float = REGION_ENDS) -> Box:
-    """The box along the frame's axes of at least one point. Args: ends: percent left out on either side of each."""
+def axis_aligned_box(points: Float[np.ndarray, "k 3"], ends: float = REGION_ENDS, margin: float = 0.0) -> Box:
+    """The box along the frame's axes of at least one point.
+
+    Args:
+        ends: percent of the points that are left out on either side of each axis.
+        margin: how far what the points stand for reaches beyond them: half a voxel's side, of voxels' middles.
+    """
     low, high = np.percentile(points, (ends, 100 - ends), axis=0)
-    return Box(_triple(low), _triple(high))
+    return Box(_triple(low - margin), _triple(high + margin))
 
 
 @dataclass(frozen=True)
@@ -268,8 +275,8 @@ class ViewAnswers:
             return vars(self).setdefault(name, array)
 
 
-def oriented_box(points: Float[np.ndarray, "k 3"], ends: float = REGION_ENDS) -> OrientedBox:
-    """The box along the principal axes of at least one point. Args: ends: percent left out on either side of each."""
+def oriented_box(points: Float[np.ndarray, "k 3"], ends: float = REGION_ENDS, margin: float = 0.0) -> OrientedBox:
+    """The box along the principal axes of at least one point. Args: see `axis_aligned_box`."""
     mean = points.mean(axis=0)
     axes = np.linalg.eigh((points - mean).T @ (points - mean))[1].T  # rows
     low, high = np.percentile((points - mean) @ axes.T, (ends, 100 - ends), axis=0)
@@ -277,16 +284,19 @@ def oriented_box(points: Float[np.ndarray, "k 3"], ends: float = REGION_ENDS) ->
     axes, low, high = axes[longest_first], low[longest_first], high[longest_first]
     if np.linalg.det(axes) < 0:
         axes[2], low[2], high[2] = -axes[2], -high[2], -low[2]
-    return _box_along(axes, mean, low, high)
+    return _box_along(axes, mean, low - margin, high + margin)
 
 
-def upright_box(points: Float[np.ndarray, "k 3"], up: Float[np.ndarray, "3"], ends: float = REGION_ENDS) -> OrientedBox:
+def upright_box(
+    points: Float[np.ndarray, "k 3"], up: Float[np.ndarray, "3"], ends: float = REGION_ENDS, margin: float = 0.0
+) -> OrientedBox:
     """The box with one axis upwards (the last one) that covers least ground, of those with an edge along the outline.
 
     Args:
         points: at least one.
         up: unit.
         ends: percent of the points that are left out on either side of each axis.
+        margin: see `axis_aligned_box`.
     """
     mean = points.mean(axis=0)
     east = np.cross(up, np.eye(3)[np.abs(up).argmin()])
@@ -301,7 +311,7 @@ def upright_box(points: Float[np.ndarray, "k 3"], up: Float[np.ndarray, "3"], en
     angle = angles[np.prod((high - low).reshape(2, -1), axis=0).argmin()]
     axes = np.stack([np.cos(angle) * east + np.sin(angle) * north, np.cos(angle) * north - np.sin(angle) * east, up])
     low, high = np.percentile((points - mean) @ axes.T, (ends, 100 - ends), axis=0)
-    return _box_along(axes, mean, low, high)
+    return _box_along(axes, mean, low - margin, high + margin)
 
 
 def _edge_angles(ground: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, " a"]:

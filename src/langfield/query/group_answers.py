@@ -82,6 +82,11 @@ class GroupAnswers:
         """The points of the surface that are a group's, one a voxel, scene frame, float64."""
         return self._centres_scene[self.groups.groups.voxels_of(group)]
 
+    def margin_world(self, group: int) -> float:
+        """Half the side of a group's voxels, their median, world units: so far it reaches beyond their middles."""
+        sides = self._sides_scene[self.groups.groups.voxels_of(group)]
+        return 0.5 * float(np.median(sides)) * self._world_from_scene.scale if len(sides) else 0.0
+
     def contains(self, group: int, points_scene: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n"]:
         """Which points lie where the surface is a group's; none that is off the surface."""
         voxel, weight = self._around(points_scene)
@@ -109,14 +114,15 @@ class GroupAnswers:
         if group not in self._shapes:
             scene = self.points_scene(group)
             world = self._world_from_scene.points(scene)
-            upright = upright_box(world, self._up_world, GROUP_ENDS)
+            margin = self.margin_world(group)
+            upright = upright_box(world, self._up_world, GROUP_ENDS, margin)
             x, y, z = (float(v) for v in box_centre(world, GROUP_ENDS))
             side = float(self.groups.surface.sides_scene.median())
             elements = len(scene)
             if self._counts_elements:
                 elements = int(self._element_table.indptr[group + 1] - self._element_table.indptr[group])
             views = self._best_views.of_thing(box_centre(scene, GROUP_ENDS), scene, side)
-            box = axis_aligned_box(world, GROUP_ENDS)
+            box = axis_aligned_box(world, GROUP_ENDS, margin)
             self._shapes[group] = GroupShape(group, (x, y, z), box, upright, world, elements, views)
         return self._shapes[group]
 
@@ -237,6 +243,10 @@ class GroupAnswers:
     @cached_property
     def _members_by_voxel(self) -> csc_matrix:
         return csc_matrix(self.groups.groups.members)
+
+    @cached_property
+    def _sides_scene(self) -> Float[np.ndarray, " v"]:
+        return self.groups.surface.sides_scene.cpu().numpy()
 
     @cached_property
     def _centres_scene(self) -> Float[np.ndarray, "v 3"]:

@@ -32,10 +32,12 @@ def _hit(scene: OpenedScene, region: Region, match: PhraseMatch) -> Hit:
     index, world_from_scene = scene.index(), scene.scene_from_world.inverse()
     if region.group is None:
         points_scene, core_scene = (index.voxels.points_in(voxels) for voxels in (region.voxels, region.core))
-        ends, elements = REGION_ENDS, scene.element_voxels.count_in(region) if scene.has_splats else None
+        ends, margin = REGION_ENDS, 0.0
+        elements = scene.element_voxels.count_in(region) if scene.has_splats else None
     else:
         points_scene = core_scene = scene.groups().points_scene(region.group)
-        ends, elements = GROUP_ENDS, int(elements_of(scene, region).sum()) if scene.has_splats else None
+        ends, margin = GROUP_ENDS, scene.groups().margin_world(region.group)
+        elements = int(elements_of(scene, region).sum()) if scene.has_splats else None
     views = scene.best_views.of_thing(box_centre(core_scene, ends), points_scene, index.voxels.side_scene)
     return Hit.from_points(
         world_from_scene.points(points_scene),
@@ -46,4 +48,5 @@ def _hit(scene: OpenedScene, region: Region, match: PhraseMatch) -> Hit:
         views=views,
         up_world=scene.up_world,
         ends=ends,
+        margin=margin,
     )
