@@ -96,7 +96,8 @@ def test_what_is_farther_apart_than_it_is_long_is_several_things():
     first, second = found.members.toarray() > 0
     np.testing.assert_array_equal(first, (of == 0) | (of == 2))  # the leaf is 5 cm away from a cup of 10
     np.testing.assert_array_equal(second, (of == 1) | (of == 3))  # the spoon 20 cm
-    assert found.photo_count.tolist() == [10, 10] and found.visible_count.tolist() == [11, 11]
+    assert found.photo_count.tolist() == [10, 10]
+    assert found.visible_count.tolist() == [11, 11]
 
 
 def test_a_thing_that_is_a_group_already_is_none_twice():

@@ -65,15 +65,14 @@ def score_view_from_index(
         groups: of the scene in the same picture; needed where hits are groups. A phrase whose best hit is one that
             the picture shows is answered by a pixel of it.
     """
-    view, voxels, device = interpolator.view, interpolator.voxels, interpolator.view.distance_scene.device
+    view, device = interpolator.view, interpolator.view.distance_scene.device
     level = torch.tensor([match.crop_level for match in matches], dtype=torch.int64)
     relevancy, scale = relevancy_at_crop_levels(view, phrases, scales, level)
-    reader = interpolator.reader
-    of_voxels = np.stack([match.voxel_relevancy for match in matches], axis=1)
-    values = to_device_async(of_voxels, device, np.float64)
-    refined = torch.where(reader.near[:, None], reader(values), _medians(values))
-    masks = interpolator.upsampled(reader(_membership(matches, len(voxels), device))) > _DECISION
-    at_cells, maps = refined.float(), interpolator.upsampled(refined)
+    read = interpolator.reader(_relevancy_and_membership(matches, len(interpolator.voxels), device))
+    medians = to_device_async(np.array([match.median_relevancy for match in matches]), device, np.float64)
+    refined = torch.where(interpolator.reader.near[:, None], read[:, : len(matches)], medians)
+    everywhere = interpolator.upsampled(torch.cat([refined, read[:, len(matches) :]], dim=1))
+    at_cells, maps, masks = refined.float(), everywhere[: len(matches)], everywhere[len(matches) :] > _DECISION
     for number, match in enumerate(matches):
         if groups is not None and any(region.group is not None for region in match.hits):
             of_hits = hit_masks_in_view(interpolator, match, groups)
@@ -163,10 +162,17 @@ class VoxelInterpolator:
         return at_every_pixel(maps, self.stride, camera.height_px, camera.width_px)
 
 
-def _membership(matches: Sequence[PhraseMatch], voxels: int, device: torch.device) -> Float[Tensor, "v p"]:
-    """1 in the voxels of each phrase's hits that are no groups, 0 elsewhere."""
-    hits = [[region for region in match.hits if region.group is None] for match in matches]
-    return _indicators(hits, voxels, device)
+def _relevancy_and_membership(
+    matches: Sequence[PhraseMatch], voxels: int, device: torch.device
+) -> Float[Tensor, "v p2"]:
+    """The voxels' relevancy of each phrase; and then 1 in those of each one's hits that are no groups, 0 elsewhere."""
+    values = np.zeros((voxels, 2 * len(matches)))
+    for number, match in enumerate(matches):
+        values[:, number] = match.voxel_relevancy
+        for region in match.hits:
+            if region.group is None:
+                values[region.voxels, len(matches) + number] = 1
+    return to_device_async(values, device, np.float64)
 
 
 def _indicators(sets: Sequence[Sequence[Region]], voxels: int, device: torch.device) -> Float[Tensor, "v k"]:
@@ -176,15 +182,6 @@ def _indicators(sets: Sequence[Sequence[Region]], voxels: int, device: torch.dev
         for region in regions:
             member[region.voxels, number] = 1
     return to_device_async(member, device, np.float64)
-
-
-def _medians(values: Float[Tensor, "v p"]) -> Float[Tensor, " p"]:
-    """Each column's median, the mean of the two middle ones; 0 of nothing."""
-    count = len(values)
-    if not count:
-        return values.new_zeros(values.shape[1])
-    ordered = values.sort(dim=0).values
-    return (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
 
 
 def _xy(pixel: Int64[Tensor, " p"], view: AskableView) -> Float[Tensor, "p 2"]:

@@ -18,6 +18,7 @@ from langfield.core.files import file_sha256
 from langfield.encoders.base import EncoderCard, compute_dtype
 from langfield.encoders.masks.base import INSIDE, EverythingSettings, PromptedMasks, ProposedMasks, check_prompts
 from langfield.encoders.masks.frame import ModelFrame
+from langfield.encoders.masks.sam_decoder import SamPromptDecoder
 from langfield.encoders.masks.sam_weights import SamSource, build_sam, find_sam
 from langfield.encoders.masks.suppression import best_of_overlapping, mask_ious
 from langfield.encoders.recorded import Recorded
@@ -56,6 +57,7 @@ class SamNetwork:
         encode = partial(_encoded, self._model.vision_encoder)
         self._encode = Recorded(encode) if device.type == "cuda" else encode
         self._positions = self._model.get_image_wide_positional_embeddings().to(dtype)
+        self._decoder = None if self._is_sam2 else SamPromptDecoder(self._model.mask_decoder)
 
     @torch.no_grad()
     def embed(self, pixels: Float[Tensor, "1 3 s s"]) -> list[Float[Tensor, "1 _ _ _"]]:
@@ -80,14 +82,17 @@ class SamNetwork:
             input_boxes=None if boxes is None else boxes[None],
             input_masks=None,
         )
-        finer = {"high_resolution_features": features[:-1]} if self._is_sam2 else {}
+        sparse, dense = sparse.to(self.dtype), dense.to(self.dtype)
+        if self._decoder is not None:
+            logits, predicted_iou = self._decoder(features[0] + dense, self._positions, sparse[0])
+            return logits, predicted_iou.float()
         logits, predicted_iou, *_ = self._model.mask_decoder(
             image_embeddings=features[-1],
             image_positional_embeddings=self._positions,
-            sparse_prompt_embeddings=sparse.to(self.dtype),
-            dense_prompt_embeddings=dense.to(self.dtype),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
             multimask_output=True,
-            **finer,
+            high_resolution_features=features[:-1],
         )
         return logits[0], predicted_iou[0].float()
 

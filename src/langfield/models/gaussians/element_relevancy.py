@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Float, Float16, Int16
 from torch import Tensor
 
@@ -31,8 +32,22 @@ def every_level(
     return sparse_relevancy_levels(*_dots(phrases, language), code, share, phrases.temperature).flatten(1)
 
 
+def levels_and_distance(
+    phrases: EncodedPhrases, language: LanguageMap, code: Int16[Tensor, "n l k"], share: Float16[Tensor, "n l k"]
+) -> Float[Tensor, "n lp2"]:
+    """`every_level` of all N Gaussians, and two more numbers of each: see `distance_and_weight`."""
+    return torch.cat([every_level(phrases, language, code, share), distance_and_weight(language)], dim=1)
+
+
+def distance_and_weight(language: LanguageMap) -> Float[Tensor, "n 2"]:
+    """The distance that each Gaussian was photographed from, and 1; both 0 for those without language. The mean of a
+    pixel's distances is the sum of the first over the sum of the second."""
+    has_language = language.seen.float()
+    return torch.stack([language.distance.float() * has_language, has_language], dim=1)
+
+
 def kept_for_all_views(function: OfGaussians, phrases: EncodedPhrases, language: LanguageMap) -> Float[Tensor, "n c"]:
-    """One of the two for all of a language's Gaussians, worked out once for prepared phrases; kept if it takes 64 MiB
+    """One of these for all of a language's Gaussians, worked out once for prepared phrases; kept if it takes 64 MiB
     at most, until the model gets other language."""
     kept = phrases.kept
     if kept is not None and function in kept:

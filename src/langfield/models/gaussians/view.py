@@ -16,7 +16,14 @@ from torch import Tensor
 from langfield.core.cameras import Camera
 from langfield.core.observed_scales import ObservedScales
 from langfield.models.base import AskableView, Rendered
-from langfield.models.gaussians.element_relevancy import OfGaussians, every_level, highest_of_levels, kept_for_all_views
+from langfield.models.gaussians.element_relevancy import (
+    OfGaussians,
+    distance_and_weight,
+    every_level,
+    highest_of_levels,
+    kept_for_all_views,
+    levels_and_distance,
+)
 from langfield.models.geometry import distance_and_points
 from langfield.models.relevancy import EncodedPhrases
 from langfield.renderers.splat import CameraProjection
@@ -89,10 +96,11 @@ class SplatView(AskableView):
     @torch.no_grad()
     def typical_distance(self) -> Float[Tensor, " r"]:
         """The distance from which what each pixel shows was photographed, scene units."""
-        language = self.model.language
-        has_language = language.seen.float()
-        weighted = torch.stack([language.distance.float() * has_language, has_language], dim=1)
-        total, weight = self.projection.blend(weighted)[0].reshape(-1, 2).unbind(-1)
+        return self._mean_distance(self.projection.blend(distance_and_weight(self.model.language))[0])
+
+    def _mean_distance(self, blended: Float[Tensor, "h w 2"]) -> Float[Tensor, " r"]:
+        """The distance where there is one, from a picture of `distance_and_weight`; else how far the pixel sees."""
+        total, weight = blended.reshape(-1, 2).unbind(-1)
         elsewhere = self.distance_scene.nan_to_num(posinf=1.0)
         return torch.where(weight > _MIN_ALPHA, total / weight.clamp_min(_MIN_ALPHA), elsewhere)
 
@@ -155,6 +163,8 @@ class SplatView(AskableView):
 
     def _splatted(self, phrases: EncodedPhrases) -> Float[Tensor, "l p r"]:
         levels = len(self.model.language.crop_angles)
+        if not self._asked and levels * len(phrases) + 2 <= _CHANNELS_AT_ONCE:
+            return self._splatted_with_distance(phrases)
         at_once = max(_CHANNELS_AT_ONCE // max(levels, 1), 1)
         every = torch.arange(len(phrases)).split(at_once)
         parts = []
@@ -162,6 +172,16 @@ class SplatView(AskableView):
             picture = self._mean_picture(phrases if len(every) == 1 else phrases[part], every_level)
             parts.append(picture.reshape(self.pixel_count, levels, len(part)).permute(1, 2, 0))
         return torch.cat(parts, dim=1)
+
+    def _splatted_with_distance(self, phrases: EncodedPhrases) -> Float[Tensor, "l p r"]:
+        """The first picture of a camera, with `typical_distance`, which it would be looked up by at once: a splat of
+        more channels takes less than two."""
+        self._asked.add(every_level.__name__)
+        values = kept_for_all_views(levels_and_distance, phrases, self.model.language)
+        blended, alpha = self.projection.blend(values)
+        vars(self)["typical_distance"] = self._mean_distance(blended[..., -2:])
+        mean = blended[..., :-2] / alpha.clamp_min(_MIN_ALPHA)[..., None]
+        return mean.reshape(self.pixel_count, -1, len(phrases)).permute(1, 2, 0)
 
     def _mean_picture(self, phrases: EncodedPhrases, of_gaussians: OfGaussians) -> Float[Tensor, "h w c"]:
         """At each pixel the mean of the Gaussians' numbers, weighted by their contributions.
@@ -202,10 +222,10 @@ class _SplatPixels:
 
     def relevancy_at(self, scale_scene: Float[Tensor, " q"]) -> Callable[[EncodedPhrases], Float[Tensor, "q p"]]:
         """See `AskedPixels.relevancy_at`: between two levels, relevancy is linear in the logarithm of the scale."""
-        low, high, share = self._between(scale_scene)
 
         def relevancy(phrases: EncodedPhrases) -> Float[Tensor, "q p"]:
-            levels = self.view.level_relevancy(phrases)
+            levels = self.view.level_relevancy(phrases)  # first, for it draws what the levels are looked up by
+            low, high, share = self._between(scale_scene)
             return torch.lerp(levels[low, :, self.pixels], levels[high, :, self.pixels], share)
 
         return relevancy

@@ -7,6 +7,7 @@ what these were embedded as, and a graph of neighbours. `SceneIndex.score` then 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -206,6 +207,11 @@ class PhraseMatch:
     def hits(self) -> list[Region]:
         """Up to eight regions that answer, best first; none for what is not present."""
         return self.regions[:MAX_HITS] if self.present else []
+
+    @cached_property
+    def median_relevancy(self) -> float:
+        """The median of all voxels'; 0 of none."""
+        return float(np.median(self.voxel_relevancy)) if len(self.voxel_relevancy) else 0.0
 
 
 def build_scene_index(
