@@ -1,6 +1,7 @@
 """Encoders whose answers are known, and scenes of small drawn photos."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,9 @@ class QuartersProposer:
         brightness = image.float().mean(dim=2)
         masks[4], masks[5], masks[6, 0, 0] = True, brightness > brightness.median(), True
         return ProposedMasks(masks, torch.linspace(0.9, 0.3, 7), torch.linspace(1, 0.4, 7))
+
+    def begin(self, image: Tensor) -> Callable[[], ProposedMasks]:
+        return partial(self.propose, image)
 
     def embed(self, image: Tensor) -> PromptableImage:
         raise AssertionError("nobody prompts it")

@@ -55,6 +55,19 @@ def test_a_bank_holds_each_photos_masks_but_small_ones(make_scene, quarters, col
         np.testing.assert_array_equal(masks.embeddings, expected)
 
 
+def test_the_next_photo_is_begun_before_this_ones_crops(make_scene, quarters, colours, cache, monkeypatch):
+    """A device has its masks to make while the host prepares crops."""
+    scene, proposer, encoder, happened = make_scene(*SIZES), quarters(), colours(), []
+    begin, encode = proposer.begin, encoder.encode_images
+    monkeypatch.setattr(proposer, "begin", lambda image: happened.append("begun") or begin(image))
+    monkeypatch.setattr(encoder, "encode_images", lambda crops: happened.append("crops") or encode(crops))
+    bank = build_masks(scene, [0, 1, 2], proposer, encoder, cache)
+    photos = [name for name, before in zip(happened, ["", *happened], strict=False) if name != before]
+    assert happened[:2] == ["begun", "begun"]
+    assert photos == ["begun", "crops"] * 2
+    assert len(bank) == 3
+
+
 def test_the_second_time_nothing_is_made(make_scene, quarters, colours, cache):
     scene = make_scene(*SIZES)
     first = build_masks(scene, [0, 1, 2], quarters(), colours(), cache)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.data.masks import used_pixels
 from langfield.data.views import Scene, View
 from langfield.encoders.base import ImageTextEncoder
-from langfield.encoders.masks.base import MaskProposer
+from langfield.encoders.masks.base import MaskProposer, ProposedMasks
 from langfield.features.cache import FeatureCache, default_cache_dir, entry_key
 from langfield.features.mask_crops import BLUR_SIGMA, CROP_MARGIN, encode_masks
 from langfield.features.run_lengths import RunLengths, encode_runs
@@ -251,10 +252,8 @@ def _compute(photos: Sequence[_Photo], makers: _Makers, found: dict[_Photo, Mask
             found[photo] = future.result()
 
     with ThreadPoolExecutor(_WRITERS) as writer, closing(decoded_ahead(views, makers.proposer.device)) as pictures:
-        for done, (photo, picture) in enumerate(zip(photos, pictures, strict=True)):
-            masks = _cached_masks(photo, makers.cache)
-            is_new = masks is None
-            masks = _proposed(picture, photo.view, makers) if masks is None else masks
+        proposed = _proposed_ahead(zip(photos, pictures, strict=True), makers)
+        for done, (photo, picture, masks, is_new) in enumerate(proposed):
             embeddings = None
             if makers.image_text is not None:
                 # The count stays; listeners hear that the work goes on.
@@ -266,9 +265,27 @@ def _compute(photos: Sequence[_Photo], makers: _Makers, found: dict[_Photo, Mask
         written(0)
 
 
-def _proposed(picture: Picture, view: View, makers: _Makers) -> MasksOfPhoto:
-    """The masks that a photo's proposer finds, without what may not be used, and without those that are small then."""
-    proposed = makers.proposer.propose(picture)
+def _proposed_ahead(
+    pictures: Iterator[tuple[_Photo, Picture]], makers: _Makers
+) -> Iterator[tuple[_Photo, Picture, MasksOfPhoto, bool]]:
+    """Each photo with its masks, and whether they are new; the next photo is begun before this one is given."""
+
+    def begun(photo: _Photo, picture: Picture) -> Callable[[], tuple[_Photo, Picture, MasksOfPhoto, bool]]:
+        cached = _cached_masks(photo, makers.cache)
+        if cached is not None:
+            return lambda: (photo, picture, cached, False)
+        propose = makers.proposer.begin(picture)
+        return lambda: (photo, picture, _usable(propose(), photo.view), True)
+
+    under_way = [begun(*pair) for pair in islice(pictures, 1)]
+    while under_way:
+        finished = under_way.pop()()
+        under_way += [begun(*pair) for pair in islice(pictures, 1)]
+        yield finished
+
+
+def _usable(proposed: ProposedMasks, view: View) -> MasksOfPhoto:
+    """The masks of a photo, without what may not be used, and without those that are small then."""
     used = used_pixels(view)
     device = proposed.masks.device
     runs = encode_runs(proposed.masks, None if used is None else torch.from_numpy(used).to(device))

@@ -1,5 +1,6 @@
 """What a mask encoder is: the two protocols everything else knows, and what they give."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -87,6 +88,11 @@ class MaskProposer(Protocol):
 
     def propose(self, image: UInt8[Tensor, "h w 3"]) -> ProposedMasks:
         """Masks of everything in a photo. No gradient."""
+        ...
+
+    def begin(self, image: UInt8[Tensor, "h w 3"]) -> Callable[[], ProposedMasks]:
+        """`propose` in two steps: what does not wait for the device is done at once, the rest when what is returned is
+        called. A device that has begun a photo works while the host is busy with the one before."""
         ...
 
     def embed(self, image: UInt8[Tensor, "h w 3"]) -> PromptableImage:

@@ -207,10 +207,19 @@ class SamProposer:
     def propose(self, image: UInt8[Tensor, "h w 3"]) -> ProposedMasks:
         """Masks at a grid of points, without those that the model doubts, that are unstable, or that repeat better
         ones; highest predicted IoU first. Deterministic. The device is waited for a few times, not once a mask."""
+        return self.begin(image)()
+
+    @torch.no_grad()
+    def begin(self, image: UInt8[Tensor, "h w 3"]) -> Callable[[], ProposedMasks]:
+        """See `MaskProposer.begin`: embeds and decodes."""
         embedded = self.embed(image)
         points = grid_points(self.settings.points_per_side, image.shape[0], image.shape[1], self.device)
-        found = self.best(embedded.candidates(points, self.settings.stability_offset), embedded.frame)
-        masks = embedded.frame.masks(found.logits)
+        return partial(self._chosen, embedded.candidates(points, self.settings.stability_offset), embedded.frame)
+
+    @torch.no_grad()
+    def _chosen(self, candidates: Candidates, frame: ModelFrame) -> ProposedMasks:
+        found = self.best(candidates, frame)
+        masks = frame.masks(found.logits)
         some = masks.flatten(1).any(1)
         return ProposedMasks(masks[some], found.predicted_iou[some], found.stability[some])
 

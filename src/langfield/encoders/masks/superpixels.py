@@ -1,6 +1,8 @@
 """Regions of even colour as masks, for where there are no weights: Felzenszwalb and Huttenlocher's, by scikit-image."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -102,6 +104,10 @@ class SuperpixelProposer:
         masks = torch.cat(kept)
         ones = torch.ones(len(masks), device=self.device)
         return ProposedMasks(masks, ones, ones.clone())
+
+    def begin(self, image: UInt8[Tensor, "h w 3"]) -> Callable[[], ProposedMasks]:
+        """See `MaskProposer.begin`: nothing is done before it is called, for all is the host's."""
+        return partial(self.propose, image)
 
     def embed(self, image: UInt8[Tensor, "h w 3"]) -> SuperpixelImage:
         """The photo's regions."""
