@@ -14,6 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from langfield.ops.row_norm import row_norm
+
 
 class SamPromptDecoder:
     """Decodes prompts with the parameters of a `SamMaskDecoder` of transformers."""
@@ -57,23 +59,21 @@ class SamPromptDecoder:
             else:
                 queries = queries + _among_tokens(layer.self_attn, queries + tokens, queries)
             queries = layer.layer_norm1(queries)
-            placed = keys + places
-            queries = layer.layer_norm2(
-                queries + _from_image(layer.cross_attn_token_to_image, queries + tokens, placed, keys)
-            )
+            read = _from_image(layer.cross_attn_token_to_image, queries + tokens, keys, places)
+            queries = layer.layer_norm2(queries + read)
             queries = layer.layer_norm3(queries + layer.mlp(queries))
-            keys = keys + _from_tokens(layer.cross_attn_image_to_token, placed, queries + tokens, queries)
-            keys = layer.layer_norm4(keys)
-        attended = _from_image(transformer.final_attn_token_to_image, queries + tokens, keys + places, keys)
-        return transformer.layer_norm_final_attn(queries + attended), keys
+            keys = _with_tokens(layer.cross_attn_image_to_token, keys, places, queries + tokens, queries)
+            norm = layer.layer_norm4
+            keys = row_norm(keys, norm.weight, norm.bias, norm.eps)
+        read = _from_image(transformer.final_attn_token_to_image, queries + tokens, keys, places)
+        return transformer.layer_norm_final_attn(queries + read), keys
 
     def _upscaled(self, image: Float[Tensor, "q r c"]) -> Float[Tensor, "q r16 d"]:
         """Features of a grid four times as fine: of each place its 2 × 2 quarters, and theirs."""
         decoder = self._decoder
         norm = decoder.upscale_layer_norm
-        finer = _quartered(decoder.upscale_conv1, image)
-        finer = decoder.activation(functional.layer_norm(finer, finer.shape[-1:], norm.weight, norm.bias, norm.eps))
-        return decoder.activation(_quartered(decoder.upscale_conv2, finer)).flatten(1, -2)
+        finer = row_norm(_quartered(decoder.upscale_conv1, image), norm.weight, norm.bias, norm.eps, gelu=True)
+        return functional.gelu(_quartered(decoder.upscale_conv2, finer)).flatten(1, -2)
 
     @staticmethod
     def _in_rows(values: Float[Tensor, "q m r16"], height: int, width: int) -> Float[Tensor, "q m lh lw"]:
@@ -99,39 +99,53 @@ def _folded(projected: Float[Tensor, "q t i"], weight: Float[Tensor, "i c"], hea
     return (of_heads @ weight.unflatten(0, (heads, -1))).flatten(1, 2)
 
 
-def _products(folded: Float[Tensor, "q ht c"], image: Float[Tensor, "b r c"]) -> Float[Tensor, "q ht r"]:
-    """Of each token with each place; the picture's features are all prompts' (B = 1) or each one's own."""
+def _products(
+    folded: Float[Tensor, "q ht c"], image: Float[Tensor, "b r c"], places: Float[Tensor, "1 r c"]
+) -> Float[Tensor, "q ht r"]:
+    """Of each token with each place's features and embedding; features are all prompts' (B = 1) or each one's own."""
+
+    def with_shared(shared: Float[Tensor, "r c"]) -> Float[Tensor, "q ht r"]:
+        return (folded.flatten(0, 1) @ shared.mT).unflatten(0, folded.shape[:2])
+
     if len(image) == 1:
-        return (folded.flatten(0, 1) @ image[0].mT).unflatten(0, folded.shape[:2])
-    return folded @ image.mT
+        return with_shared(image[0] + places[0])
+    return torch.baddbmm(with_shared(places[0]), folded, image.mT)
 
 
 def _from_image(
-    attention: Any, query: Float[Tensor, "q t c"], key: Float[Tensor, "b r c"], value: Float[Tensor, "b r c"]
+    attention: Any, query: Float[Tensor, "q t c"], image: Float[Tensor, "b r c"], places: Float[Tensor, "1 r c"]
 ) -> Float[Tensor, "q t c"]:
     """What tokens read from the picture. The keys' bias changes no share, and is left out."""
     heads = attention.num_attention_heads
     asked = _folded(attention.q_proj(query) * attention.scaling, attention.k_proj.weight, heads)
-    shares = _products(asked, key).softmax(dim=-1)
-    read = (shares @ value).unflatten(1, (heads, -1))
+    shares = _products(asked, image, places).softmax(dim=-1)
+    if len(image) == 1:
+        read = (shares.flatten(0, 1) @ image[0]).unflatten(0, (len(query), heads, -1))
+    else:
+        read = (shares @ image).unflatten(1, (heads, -1))
     inside = read @ attention.v_proj.weight.unflatten(0, (heads, -1)).mT
     return attention.out_proj(inside.transpose(1, 2).flatten(2) + attention.v_proj.bias)
 
 
-def _from_tokens(
-    attention: Any, query: Float[Tensor, "b r c"], key: Float[Tensor, "q t c"], value: Float[Tensor, "q t c"]
+def _with_tokens(
+    attention: Any,
+    image: Float[Tensor, "b r c"],
+    places: Float[Tensor, "1 r c"],
+    key: Float[Tensor, "q t c"],
+    value: Float[Tensor, "q t c"],
 ) -> Float[Tensor, "q r c"]:
-    """What the picture's places read from tokens."""
+    """The picture's features and what they read from tokens. Shares of a head add up to one, so that the output's bias
+    may be part of what its tokens say."""
     heads = attention.num_attention_heads
     known = attention.k_proj(key) * attention.scaling
     bias = (known * attention.q_proj.bias).unflatten(-1, (heads, -1)).sum(dim=-1).mT.flatten(1)
-    scores = _products(_folded(known, attention.q_proj.weight, heads), query) + bias[..., None]
+    scores = _products(_folded(known, attention.q_proj.weight, heads), image, places) + bias[..., None]
     shares = scores.unflatten(1, (heads, -1)).softmax(dim=2).flatten(1, 2)
-    said = _folded(attention.v_proj(value), attention.out_proj.weight.mT, heads)
-    return torch.baddbmm(attention.out_proj.bias, shares.mT, said)
+    said = _folded(attention.v_proj(value), attention.out_proj.weight.mT, heads) + attention.out_proj.bias / heads
+    return torch.baddbmm(image.expand(len(key), -1, -1), shares.mT, said)
 
 
 def _quartered(convolution: Any, values: Float[Tensor, "*n c"]) -> Float[Tensor, "*n 2 2 d"]:
     """A transposed convolution of two by two with steps of two, channels last."""
     weight = convolution.weight.permute(0, 2, 3, 1)
-    return (values @ weight.flatten(1)).unflatten(-1, weight.shape[1:]) + convolution.bias
+    return functional.linear(values, weight.flatten(1).mT, convolution.bias.repeat(4)).unflatten(-1, weight.shape[1:])
