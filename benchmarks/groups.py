@@ -131,7 +131,8 @@ def true_groups(session: Session, scene: Scene) -> SceneGroups:
     centres, sides = surface.centres_scene.cpu().double().numpy(), surface.sides_scene.cpu().double().numpy()
     members = without_specks(csr_matrix(inside / np.maximum(seen, 1)), centres, sides)
     every = np.full(count, len(test), dtype=np.int64)
-    return SceneGroups(surface, Groups(members, np.full(count, -1), every, every, np.ones(count, dtype=np.float32)))
+    groups = Groups(members, np.full(count, -1), every, every, np.ones(count, dtype=np.float32))
+    return SceneGroups(surface, groups, photo_count=seen.astype(np.int32))
 
 
 if __name__ == "__main__":

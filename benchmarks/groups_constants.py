@@ -3,7 +3,7 @@
     python benchmarks/groups_constants.py RUN SCENE [--encoder SPEC] [--masks builtin:masks] [--side 160]
 
 RUN was trained on SCENE, which has queries.json with exact boxes and gt/. Prints one row for each value of `DOUBT` (the
-groups are found anew, from cached masks), `_MIN_FIT` and `GROUP_ENDS`, with the others as they are.
+groups are found anew, from cached masks), `_MIN_FIT`, `GROUP_ENDS` and `SIGHTINGS_POWER`, with the others as they are.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from typing import Any
 
 import langfield.groups.consensus
 import langfield.query.group_answers
-import langfield.query.hit_answers
 import langfield.query.index.grouped_surface
 from groups import HEADER, figures
 from langfield.core.devices import resolve_device
@@ -30,7 +29,8 @@ from measuring import table
 CONSTANTS: dict[str, tuple[list[ModuleType], list[float]]] = {
     "DOUBT": ([langfield.groups.consensus], [0.25, 0.5, 1.0]),
     "_MIN_FIT": ([langfield.query.index.grouped_surface], [0.1, 0.3]),
-    "GROUP_ENDS": ([langfield.query.group_answers, langfield.query.hit_answers], [0.25, 0.5, 2.0]),
+    "GROUP_ENDS": ([langfield.query.group_answers], [0.5, 1.0, 2.0]),
+    "SIGHTINGS_POWER": ([langfield.query.group_answers], [0, 1, 3]),
 }
 
 

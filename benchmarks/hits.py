@@ -21,7 +21,7 @@ from langfield.core.transforms import Similarity
 from langfield.data.queries import QUERIES_FILE, read_queries
 from langfield.evaluation.protocols.names import HEADLINE_KINDS
 from langfield.evaluation.protocols.positions import Cylinders, matching_size
-from langfield.query.answers import box_centre
+from langfield.query.boxes import box_centre
 from langfield.query.index.regions import adjacency, find_regions
 from langfield.query.index.scene_index import MAX_HITS
 from langfield.query.session import Session

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from langfield.query.answers import Box, Hit, OrientedBox
+from langfield.query.answers import Hit
+from langfield.query.boxes import Box, OrientedBox
 
 Triple = tuple[float, float, float]
 

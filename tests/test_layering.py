@@ -10,7 +10,7 @@ ALLOWED: dict[str, set[str]] = {
     "core": set(),
     "ops": {"core"},
     "data": {"core"},
-    "encoders": {"core"},
+    "encoders": {"core", "ops"},
     "features": {"core", "data", "encoders"},
     "groups": {"core", "ops"},
     "fields": {"core", "ops"},

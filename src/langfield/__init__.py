@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from langfield.pipelines.opening import open_run as open
     from langfield.pipelines.run_making import TrainReport
     from langfield.pipelines.train import train
-    from langfield.query.answers import Answer, Box, Hit, OrientedBox, ViewAnswers, ViewTensors
+    from langfield.query.answers import Answer, Hit, ViewAnswers, ViewTensors
+    from langfield.query.boxes import Box, OrientedBox
     from langfield.query.objects import GroupShape, SceneObject
     from langfield.query.session import Session
     from langfield.runs.info import RunInfo, RunView

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.answers import hit_at
 from tests.query.fake_session import session
 
-from langfield.query.answers import Answer, Hit, box_centre, oriented_box
+from langfield.query.answers import Answer, Hit
+from langfield.query.boxes import Ends, axis_aligned_box, box_centre, oriented_box, upright_box
 
 
 def test_the_centre_is_not_drawn_to_the_side_that_more_photos_show():
@@ -85,3 +86,29 @@ def test_answers_go_into_json():
     fields = asdict(answer)
     assert fields["phrase"] == "thing"
     assert fields["hits"][0]["box"] == {"low": answer.box.low, "high": answer.box.high}
+
+
+def test_a_weight_counts_as_so_many_points():
+    rng = np.random.default_rng(0)
+    points, weight = rng.normal(size=(40, 3)), rng.integers(1, 4, 40)
+    by_weight = Ends(10.0, weight=weight.astype(float)).of(points)
+    repeated = Ends(10.0, weight=np.ones(int(weight.sum()))).of(np.repeat(points, weight, axis=0))
+    np.testing.assert_allclose(by_weight, repeated, atol=0.2)  # between two values, by where a weight is thought to lie
+    everywhere = np.concatenate([np.zeros((99, 3)), np.full((1, 3), 50.0)])
+    wrong = np.where(everywhere[:, 0] > 1, 0.01, 1.0)
+    assert Ends(0.5, weight=wrong).of(everywhere)[1].max() < Ends(0.5).of(everywhere)[1].max()
+
+
+def test_a_margin_is_on_every_side_of_every_box():
+    points, up = np.random.default_rng(0).uniform(-1, 1, (4000, 3)) * [4, 1, 2], np.array([0.0, 0.0, 1.0])
+    bare, wide = Ends(1.0), Ends(1.0, margin=0.25)
+    for box in (axis_aligned_box, oriented_box, lambda points, ends: upright_box(points, up, ends)):
+        np.testing.assert_allclose(np.array(box(points, wide).size) - box(points, bare).size, 0.5, atol=1e-9)
+    np.testing.assert_allclose(box_centre(points, wide), box_centre(points, bare), atol=1e-12)
+
+
+def test_points_that_few_photos_show_do_not_move_a_groups_box():
+    thing, below = np.random.default_rng(0).uniform(0, 1, (500, 3)), np.array([0.5, 0.5, -1.0]) * np.ones((25, 3))
+    points, seen_by = np.concatenate([thing, below]), np.repeat([60.0, 3.0], [500, 25])
+    assert axis_aligned_box(points, Ends(1.0)).low[2] < -0.9
+    assert axis_aligned_box(points, Ends(1.0, weight=seen_by**2)).low[2] > -0.05

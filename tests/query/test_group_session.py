@@ -11,7 +11,7 @@ from tests.query.grouped_wall import DISC, HALF, LARGE, RADIUS, scene_groups, se
 from langfield.core.errors import UsageError
 from langfield.groups.base import Groups
 from langfield.groups.scene_groups import SceneGroups
-from langfield.query.answers import GROUP_ENDS
+from langfield.query.boxes import GROUP_ENDS
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ of."""
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,16 @@ def test_real_groups_come_back_as_they_were(tmp_path):
     assert read.keys() == groups.arrays().keys() == back.arrays().keys()
     for name, array in groups.arrays().items():
         np.testing.assert_array_equal(back.arrays()[name], array)
+
+
+def test_photo_counts_come_back_and_are_not_needed():
+    bare = scene_groups()
+    counted = replace(bare, photo_count=np.arange(len(bare.surface), dtype=np.int32))
+    back = SceneGroups.from_arrays(counted.arrays())
+    np.testing.assert_array_equal(back.photo_count, counted.photo_count)
+    assert SceneGroups.from_arrays(bare.arrays()).photo_count is None
+    with pytest.raises(ValueError, match="do not fit"):
+        SceneGroups.from_arrays(counted.arrays() | {"photo_count": np.zeros(3, np.int32)})
 
 
 def test_torn_groups_are_named(tmp_path):

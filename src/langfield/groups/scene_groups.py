@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float16, Float32
+from jaxtyping import Float16, Float32, Int32
 
 from langfield.groups.base import Groups
 from langfield.groups.surface import GroupSurface
@@ -20,11 +20,13 @@ class SceneGroups:
         groups: which voxels belong together.
         embeddings: (G, D) unit image embeddings of the groups, each from the photos' crops of its masks, 0 for a group
             without any; or None.
+        photo_count: (V,) how many photos show each voxel; None where that is not known.
     """
 
     surface: GroupSurface
     groups: Groups
     embeddings: Float16[np.ndarray, "g d"] | None = None
+    photo_count: Int32[np.ndarray, " v"] | None = None
 
     def __len__(self) -> int:
         return len(self.groups.parent)
@@ -44,7 +46,8 @@ class SceneGroups:
         """All of it as named arrays."""
         arrays = {f"surface.{name}": array for name, array in self.surface.arrays().items()}
         arrays |= {f"groups.{name}": array for name, array in self.groups.arrays().items()}
-        return arrays if self.embeddings is None else arrays | {"embeddings": self.embeddings}
+        more = {"embeddings": self.embeddings, "photo_count": self.photo_count}
+        return arrays | {name: array for name, array in more.items() if array is not None}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "SceneGroups":
@@ -59,7 +62,9 @@ class SceneGroups:
             raise ValueError(f"groups lack the array {error}") from None
         if groups.members.shape != (len(groups.parent), len(surface)):
             raise ValueError(f"groups of shape {groups.members.shape} do not fit {len(surface)} voxels")
-        embeddings = arrays.get("embeddings")
+        embeddings, photo_count = arrays.get("embeddings"), arrays.get("photo_count")
+        if photo_count is not None and (photo_count.shape != (len(surface),) or photo_count.dtype != np.int32):
+            raise ValueError(f"photo counts {photo_count.dtype} {photo_count.shape} do not fit {len(surface)} voxels")
         if embeddings is not None and len(embeddings) != len(groups.parent):
             raise ValueError(f"{len(embeddings)} embeddings do not fit {len(groups.parent)} groups")
-        return cls(surface, groups, embeddings)
+        return cls(surface, groups, embeddings, photo_count)

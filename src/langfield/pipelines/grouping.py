@@ -114,7 +114,8 @@ def find_scene_groups(
         groups = things_apart(groups, centres, sides, table.device)
         known = [of_photo.embeddings for of_photo in masks if of_photo.embeddings is not None]
         embeddings = mean_group_embeddings(table, groups, np.concatenate(known)) if len(known) == len(masks) else None
-    return SceneGroups(surface, groups, embeddings)
+    seen_by = table.seen_by.sum(dim=1, dtype=torch.int32).cpu().numpy()
+    return SceneGroups(surface, groups, embeddings, seen_by)
 
 
 def masks_on_surface(

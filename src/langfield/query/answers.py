@@ -8,53 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, UInt8
-from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
 from langfield.core.devices import to_host
 from langfield.core.number_text import position_text
-
-REGION_ENDS = 2.0  # percent of a region's points that boxes leave out on either side of each axis
-GROUP_ENDS = 1.0  # likewise of a group's: it ends where the thing does
-_TURNED_POINTS = 2048  # of a region: as many as that tell how a box is turned
-
-
-@dataclass(frozen=True)
-class Box:
-    """An axis-aligned box in the world frame, by its corners of smallest and largest coordinates."""
-
-    low: tuple[float, float, float]
-    high: tuple[float, float, float]
-
-    @property
-    def size(self) -> tuple[float, float, float]:
-        """Lengths of the edges along x, y and z."""
-        x, y, z = (high - low for low, high in zip(self.low, self.high, strict=True))
-        return x, y, z
-
-    def to_json(self) -> list[list[float]]:
-        """The two corners."""
-        return [list(self.low), list(self.high)]
-
-
-@dataclass(frozen=True)
-class OrientedBox:
-    """A box along axes of its own, world frame and units.
-
-    Attributes:
-        centre: of the box.
-        axes: three unit vectors, right-handed, along the box's edges. Of a box along principal axes (`oriented_box`)
-            the longest edge is first; of an upright one (`upright_box`) the last axis points upwards.
-        size: lengths of the edges, in their order.
-    """
-
-    centre: tuple[float, float, float]
-    axes: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
-    size: tuple[float, float, float]
-
-    def to_json(self) -> dict[str, Any]:
-        """A hit's "oriented_box"."""
-        return {"centre": list(self.centre), "axes": [list(axis) for axis in self.axes], "size": list(self.size)}
+from langfield.query.boxes import (
+    REGION,
+    Box,
+    Ends,
+    OrientedBox,
+    axis_aligned_box,
+    box_centre,
+    oriented_box,
+    upright_box,
+)
 
 
 @dataclass(frozen=True)
@@ -94,8 +61,7 @@ class Hit:
         elements: int,
         views: Sequence[str],
         up_world: Float[np.ndarray, "3"],
-        ends: float = REGION_ENDS,
-        margin: float = 0.0,
+        ends: Ends = REGION,
     ) -> "Hit":
         """The hit that a region's points make. Boxes and position leave out the outermost points on either side.
 
@@ -107,13 +73,12 @@ class Hit:
             elements: how many of the run's Gaussians lie in the region; of a field, how many points.
             views: names of the photos that show it best.
             up_world: unit, upwards.
-            ends: percent of the points that are left out on either side of each axis.
-            margin: how far what the points stand for reaches beyond them, world units.
+            ends: of the points, world units; of the core without their weights.
         """
-        position = _triple(box_centre(core_world, ends))
-        around, upright = oriented_box(points_world, ends, margin), upright_box(points_world, up_world, ends, margin)
-        box = axis_aligned_box(points_world, ends, margin)
-        return cls(position, box, around, upright, score, scale_world, tuple(views), elements, points_world)
+        x, y, z = box_centre(core_world, Ends(ends.percent)).tolist()
+        around, upright = oriented_box(points_world, ends), upright_box(points_world, up_world, ends)
+        box = axis_aligned_box(points_world, ends)
+        return cls((x, y, z), box, around, upright, score, scale_world, tuple(views), elements, points_world)
 
     def to_json(self) -> dict[str, Any]:
         """One of an answer's "hits", without its points: plain lists and numbers."""
@@ -127,25 +92,6 @@ class Hit:
             "views": list(self.views),
             "elements": self.elements,
         }
-
-
-def box_centre(points: Float[np.ndarray, "k 3"], ends: float = REGION_ENDS) -> Float[np.ndarray, "3"]:
-    """The centre of the axis-aligned box about at least one point, without the outermost on either side.
-
-    The points' mean would be drawn towards the side of a thing that more photos show.
-    """
-    return np.percentile(points, (ends, 100 - ends), axis=0).mean(axis=0)
-
-
-def axis_aligned_box(points: Float[np.ndarray, "k 3"], ends: float = REGION_ENDS, margin: float = 0.0) -> Box:
-    """The box along the frame's axes of at least one point.
-
-    Args:
-        ends: percent of the points that are left out on either side of each axis.
-        margin: how far what the points stand for reaches beyond them: half a voxel's side, of voxels' middles.
-    """
-    low, high = np.percentile(points, (ends, 100 - ends), axis=0)
-    return Box(_triple(low - margin), _triple(high + margin))
 
 
 @dataclass(frozen=True)
@@ -273,68 +219,3 @@ class ViewAnswers:
                 raise AttributeError(f"{type(self).__name__} has no {name}")
             (array,) = to_host(getattr(self.tensors, name))
             return vars(self).setdefault(name, array)
-
-
-def oriented_box(points: Float[np.ndarray, "k 3"], ends: float = REGION_ENDS, margin: float = 0.0) -> OrientedBox:
-    """The box along the principal axes of at least one point. Args: see `axis_aligned_box`."""
-    mean = points.mean(axis=0)
-    axes = np.linalg.eigh((points - mean).T @ (points - mean))[1].T  # rows
-    low, high = np.percentile((points - mean) @ axes.T, (ends, 100 - ends), axis=0)
-    longest_first = np.argsort(low - high)  # points may vary most along one axis and reach farthest along another
-    axes, low, high = axes[longest_first], low[longest_first], high[longest_first]
-    if np.linalg.det(axes) < 0:
-        axes[2], low[2], high[2] = -axes[2], -high[2], -low[2]
-    return _box_along(axes, mean, low - margin, high + margin)
-
-
-def upright_box(
-    points: Float[np.ndarray, "k 3"], up: Float[np.ndarray, "3"], ends: float = REGION_ENDS, margin: float = 0.0
-) -> OrientedBox:
-    """The box with one axis upwards (the last one) that covers least ground, of those with an edge along the outline.
-
-    Args:
-        points: at least one.
-        up: unit.
-        ends: percent of the points that are left out on either side of each axis.
-        margin: see `axis_aligned_box`.
-    """
-    mean = points.mean(axis=0)
-    east = np.cross(up, np.eye(3)[np.abs(up).argmin()])
-    east /= np.linalg.norm(east)
-    north = np.cross(up, east)
-    ground = (points - mean)[:: -(-len(points) // _TURNED_POINTS)] @ np.stack([east, north], axis=1)
-
-    angles = _edge_angles(ground)
-    cos, sin = np.cos(angles), np.sin(angles)
-    turned = np.concatenate([ground @ np.stack([cos, sin]), ground @ np.stack([-sin, cos])], axis=1)
-    low, high = np.percentile(turned, (ends, 100 - ends), axis=0)
-    angle = angles[np.prod((high - low).reshape(2, -1), axis=0).argmin()]
-    axes = np.stack([np.cos(angle) * east + np.sin(angle) * north, np.cos(angle) * north - np.sin(angle) * east, up])
-    low, high = np.percentile((points - mean) @ axes.T, (ends, 100 - ends), axis=0)
-    return _box_along(axes, mean, low - margin, high + margin)
-
-
-def _edge_angles(ground: Float[np.ndarray, "k 2"]) -> Float[np.ndarray, " a"]:
-    """Directions of the edges of the outline of points in a plane, in [0, 90°); 0 for points that have no area."""
-    try:
-        outline = ground[ConvexHull(ground).vertices]
-    except (QhullError, ValueError):
-        return np.zeros(1)
-    edges = np.roll(outline, -1, axis=0) - outline
-    return np.unique(np.round(np.arctan2(edges[:, 1], edges[:, 0]) % (np.pi / 2), 3))
-
-
-def _box_along(
-    axes: Float[np.ndarray, "3 3"],
-    origin: Float[np.ndarray, "3"],
-    low: Float[np.ndarray, "3"],
-    high: Float[np.ndarray, "3"],
-) -> OrientedBox:
-    """The box between two corners given along axes (rows) from an origin."""
-    x, y, z = (_triple(axis) for axis in axes)
-    return OrientedBox(_triple(origin + (low + high) / 2 @ axes), (x, y, z), _triple(high - low))
-
-
-def _triple(values: Float[np.ndarray, "3"]) -> tuple[float, float, float]:
-    x, y, z = (float(v) for v in values)
-    return x, y, z

@@ -17,14 +17,15 @@ from langfield.groups.hierarchy import things
 from langfield.groups.scene_groups import SceneGroups
 from langfield.models.base import AskableView
 from langfield.models.relevancy import EncodedPhrases
-from langfield.query.answers import GROUP_ENDS, axis_aligned_box, box_centre, upright_box
 from langfield.query.best_views import BestViews
+from langfield.query.boxes import GROUP_ENDS, Ends, axis_aligned_box, box_centre, upright_box
 from langfield.query.group_masks import GroupsInView
 from langfield.query.index.grouped_surface import GroupedSurface
 from langfield.query.index.scene_index import SceneIndex
 from langfield.query.objects import GroupShape, SceneObject, best_names, listed_groups, parts_of
 from langfield.query.segmentation import chosen_group
 
+SIGHTINGS_POWER = 2  # of the number of photos that show a voxel: its weight where a group ends
 _CROP_OF_EXTENT = 1.3  # how much higher than a group the crops are that its language is read from, without own crops
 
 
@@ -82,10 +83,15 @@ class GroupAnswers:
         """The points of the surface that are a group's, one a voxel, scene frame, float64."""
         return self._centres_scene[self.groups.groups.voxels_of(group)]
 
-    def margin_world(self, group: int) -> float:
-        """Half the side of a group's voxels, their median, world units: so far it reaches beyond their middles."""
-        sides = self._sides_scene[self.groups.groups.voxels_of(group)]
-        return 0.5 * float(np.median(sides)) * self._world_from_scene.scale if len(sides) else 0.0
+    def ends_world(self, group: int) -> Ends:
+        """Where a group's points (`points_scene`, in world units) end. Its voxels reach half a side beyond their
+        middles. A voxel counts by the square of how many photos show it: depth that few photos have wrong makes voxels
+        below and behind the surface, and there are as many of them as of right ones."""
+        voxels = self.groups.groups.voxels_of(group)
+        sides, seen_by = self._sides_scene[voxels], self.groups.photo_count
+        margin = 0.5 * float(np.median(sides)) * self._world_from_scene.scale if len(sides) else 0.0
+        weight = None if seen_by is None else np.maximum(seen_by[voxels], 1).astype(np.float64) ** SIGHTINGS_POWER
+        return Ends(GROUP_ENDS, margin, weight)
 
     def contains(self, group: int, points_scene: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, " n"]:
         """Which points lie where the surface is a group's; none that is off the surface."""
@@ -114,15 +120,14 @@ class GroupAnswers:
         if group not in self._shapes:
             scene = self.points_scene(group)
             world = self._world_from_scene.points(scene)
-            margin = self.margin_world(group)
-            upright = upright_box(world, self._up_world, GROUP_ENDS, margin)
-            x, y, z = (float(v) for v in box_centre(world, GROUP_ENDS))
+            ends = self.ends_world(group)
+            x, y, z = box_centre(world, ends).tolist()
             side = float(self.groups.surface.sides_scene.median())
             elements = len(scene)
             if self._counts_elements:
                 elements = int(self._element_table.indptr[group + 1] - self._element_table.indptr[group])
-            views = self._best_views.of_thing(box_centre(scene, GROUP_ENDS), scene, side)
-            box = axis_aligned_box(world, GROUP_ENDS, margin)
+            views = self._best_views.of_thing(box_centre(scene, Ends(GROUP_ENDS)), scene, side)
+            box, upright = axis_aligned_box(world, ends), upright_box(world, self._up_world, ends)
             self._shapes[group] = GroupShape(group, (x, y, z), box, upright, world, elements, views)
         return self._shapes[group]
 

@@ -3,7 +3,8 @@
 import numpy as np
 from jaxtyping import Bool
 
-from langfield.query.answers import GROUP_ENDS, REGION_ENDS, Answer, Hit, box_centre
+from langfield.query.answers import Answer, Hit
+from langfield.query.boxes import REGION, Ends, box_centre
 from langfield.query.index.regions import Region
 from langfield.query.index.scene_index import PhraseMatch
 from langfield.query.opened_scene import OpenedScene
@@ -32,13 +33,13 @@ def _hit(scene: OpenedScene, region: Region, match: PhraseMatch) -> Hit:
     index, world_from_scene = scene.index(), scene.scene_from_world.inverse()
     if region.group is None:
         points_scene, core_scene = (index.voxels.points_in(voxels) for voxels in (region.voxels, region.core))
-        ends, margin = REGION_ENDS, 0.0
+        ends = REGION
         elements = scene.element_voxels.count_in(region) if scene.has_splats else None
     else:
         points_scene = core_scene = scene.groups().points_scene(region.group)
-        ends, margin = GROUP_ENDS, scene.groups().margin_world(region.group)
+        ends = scene.groups().ends_world(region.group)
         elements = int(elements_of(scene, region).sum()) if scene.has_splats else None
-    views = scene.best_views.of_thing(box_centre(core_scene, ends), points_scene, index.voxels.side_scene)
+    views = scene.best_views.of_thing(box_centre(core_scene, Ends(ends.percent)), points_scene, index.voxels.side_scene)
     return Hit.from_points(
         world_from_scene.points(points_scene),
         world_from_scene.points(core_scene),
@@ -48,5 +49,4 @@ def _hit(scene: OpenedScene, region: Region, match: PhraseMatch) -> Hit:
         views=views,
         up_world=scene.up_world,
         ends=ends,
-        margin=margin,
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from langfield.groups.base import Groups
 from langfield.models.relevancy import EncodedPhrases
-from langfield.query.answers import Box, OrientedBox
+from langfield.query.boxes import Box, OrientedBox
 
 _USUAL_PART = 0.5  # how much of what a noun has in common with every group is not counted for it
 

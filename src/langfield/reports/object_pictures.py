@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from langfield.core.cameras import Camera, Cameras
-from langfield.query.answers import OrientedBox
+from langfield.query.boxes import OrientedBox
 from langfield.query.objects import SceneObject
 from langfield.query.session import Session
 

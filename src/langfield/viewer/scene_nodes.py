@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from langfield.core.cameras import Camera
 from langfield.core.transforms import Similarity
-from langfield.query.answers import Answer, OrientedBox
+from langfield.query.answers import Answer
+from langfield.query.boxes import OrientedBox
 from langfield.viewer.palette import PHRASE_COLOURS
 from langfield.viewer.run_scene import BrowserElements
 

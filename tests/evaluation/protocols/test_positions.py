@@ -25,7 +25,8 @@ from langfield.evaluation.protocols.positions import (
     true_boxes,
 )
 from langfield.evaluation.questions import Question
-from langfield.query.answers import Answer, Box, Hit, OrientedBox
+from langfield.query.answers import Answer, Hit
+from langfield.query.boxes import Box, OrientedBox
 
 FUZZ = settings(deadline=None, max_examples=50)
 THINGS = Instance((0.0, 0.0, 1.0), 2.0, 2.0), Instance((10.0, 0.0, 1.0), 1.0, 2.0)

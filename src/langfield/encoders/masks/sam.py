@@ -26,7 +26,7 @@ from langfield.encoders.weights import RANDOM, json_sha256
 
 _CHUNK_BYTES = {"cuda": 4 << 30, "cpu": 1 << 29}
 _PUBLISHED = {"sam": EverythingSettings(), "sam2": EverythingSettings(min_predicted_iou=0.8)}
-_GRIDS_PER_POINT = 24  # grids of features that the decoder holds at once for each prompt, measured
+_GRIDS_PER_POINT = {"sam": 8, "sam2": 24}  # grids of features that the decoder holds at once for each prompt
 _NOT_IN_DIGEST = ("transformers_version", "_name_or_path", "torch_dtype", "dtype", "architectures")
 
 
@@ -98,7 +98,9 @@ class SamNetwork:
 
     def chunk(self, features: list[Float[Tensor, "1 _ _ _"]]) -> int:
         """How many prompts are decoded at once."""
-        bytes_each = _GRIDS_PER_POINT * features[-1].numel() * features[-1].element_size()
+        bytes_each = (
+            _GRIDS_PER_POINT["sam2" if self._is_sam2 else "sam"] * features[-1].numel() * features[-1].element_size()
+        )
         return max(_CHUNK_BYTES[features[-1].device.type] // bytes_each, 1)
 
 

@@ -19,7 +19,8 @@ from langfield.data.queries import Instance, QueriesFile, TurnedBox
 from langfield.evaluation.askable import AskableSession
 from langfield.evaluation.questions import Question
 from langfield.evaluation.statistics import figures
-from langfield.query.answers import Answer, OrientedBox
+from langfield.query.answers import Answer
+from langfield.query.boxes import OrientedBox
 
 LOOSE_IOU, TIGHT_IOU = 0.25, 0.5
 # Of an intersection, in units of the larger box's longest edge; its corners are not told apart below.
