@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from tests.cli.conftest import Trained, failure, printed_json
 from tests.cli.grouped_command import place, read_points, wall
+from tests.export.glb_reader import read_glb
 from tests.query.grouped_wall import DISC, HALF, LARGE, RADIUS
 
 from langfield.cli.main import main
@@ -64,15 +65,19 @@ def test_files_can_be_read_again(wall, vocabulary: Path, tmp_path: Path, capsys)
     arguments = ["objects", "run", "--vocabulary", str(vocabulary), "--out", str(out)]
     document = printed_json(capsys, arguments)
     files = [Path(file) for file in document.pop("files")]
-    assert files == [out / "objects.json", out / "objects.png", out / "000-thing.ply"]
+    assert files == [out / "objects.json", out / "objects.png", out / "objects.glb", out / "000-thing.ply"]
     assert sorted(files) == sorted(out.iterdir())
     assert json.loads(files[0].read_text()) == document
     with Image.open(files[1]) as picture:
         assert picture.size == (960, 720)
-    points = read_points(files[2])
+    points = read_points(files[3])
     away = np.linalg.norm(points - place(0, 0, 0), axis=1) / 3
     assert len(points) > 10
     assert away.max() < RADIUS + 0.1
+    scene, thing = read_glb(files[2])[0]["nodes"]
+    assert (scene["children"], thing["name"]) == ([1], "thing 0")
+    assert thing["extras"] == document["objects"][0]
+    np.testing.assert_allclose(thing["translation"], document["objects"][0]["obb"]["centre"])
 
 
 def test_a_vocabulary_that_holds_no_noun_is_refused(wall, tmp_path: Path, capsys):

@@ -1,9 +1,12 @@
 """Files of groups: what a group is made of, and its masks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from langfield.cli.files import make_folder, write_picture
+from langfield.export.glb import GltfThing, write_glb
 from langfield.export.ply import write_points_ply, write_splat_ply
+from langfield.query.objects import SceneObject
 from langfield.query.session import Session
 from langfield.runs.info import RunView
 
@@ -16,6 +19,22 @@ def write_group(session: Session, group: int, path: Path) -> Path:
     else:
         xyz, rgb = session.surface()
         write_points_ply(path, xyz[chosen], rgb[chosen])
+    return path
+
+
+def write_objects_glb(session: Session, objects: Sequence[SceneObject], path: Path) -> Path:
+    """Write things as one glTF file: coloured points and a box each, with what `--json` says of them as "extras"."""
+    if session.has_splats:
+        splats = session.splats()
+        xyz, rgb = splats.means, splats.flat_rgb()
+    else:
+        xyz, rgb = session.surface()
+    things = []
+    for found in objects:
+        chosen = session.group_elements(found.shape.group)
+        name = f"{found.name or 'thing'} {found.shape.group}"
+        things.append(GltfThing(name, xyz[chosen], rgb[chosen], found.shape.upright_box, found.to_json()))
+    write_glb(path, things, session.up_world)
     return path
 
 

@@ -26,8 +26,8 @@ class ObjectsCommand(RunOptions):
     """Also list parts of things, sets of things that belong together, and what surrounds them, as tables and walls."""
 
     out: OptionalPath = None
-    """Also write objects.json, a picture with the boxes drawn in, and a PLY of each thing here: its Gaussians, or
-    points of its surface where the run has none."""
+    """Also write objects.json, a picture with the boxes drawn in, objects.glb (glTF: points and box of each thing),
+    and a PLY of each thing here: its Gaussians, or points of its surface where the run has none."""
 
     def run(self, console: Console) -> dict[str, Any]:
         """List; returns what `--json` prints."""
@@ -70,7 +70,7 @@ def _row(found: "SceneObject") -> tuple[str, ...]:
 
 def _write(session: "Session", objects: "list[SceneObject]", result: dict[str, Any], folder: Path) -> list[Path]:
     from langfield.cli.files import make_folder, slug, write_picture
-    from langfield.cli.group_files import write_group
+    from langfield.cli.group_files import write_group, write_objects_glb
     from langfield.reports.object_pictures import objects_picture
     from langfield.runs.atomic import write_json
 
@@ -78,6 +78,7 @@ def _write(session: "Session", objects: "list[SceneObject]", result: dict[str, A
     files = [folder / "objects.json", folder / "objects.png"]
     write_json(files[0], result)
     write_picture(files[1], objects_picture(session, objects))
+    files.append(write_objects_glb(session, objects, folder / "objects.glb"))
     for found in objects:
         name = f"{found.shape.group:03d}-{slug(found.name or 'thing')}.ply"
         files.append(write_group(session, found.shape.group, folder / name))

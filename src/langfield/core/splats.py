@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32, Float64, UInt8
 
 MEAN_NAMES = ("x", "y", "z")
 NORMAL_NAMES = ("nx", "ny", "nz")
@@ -45,6 +45,11 @@ class Splats:
     def degree(self) -> int:
         """Of the harmonics."""
         return REST_COUNTS.index(3 * (self.harmonics.shape[1] - 1))
+
+    def flat_rgb(self) -> UInt8[np.ndarray, "n 3"]:
+        """Their colours without what changes with the direction, 8-bit sRGB."""
+        rgb = 0.5 + SH_C0 * self.harmonics[:, 0]
+        return np.round(255 * np.clip(rgb, 0, 1)).astype(np.uint8)
 
     def chosen(self, selection: Bool[np.ndarray, " n"]) -> "Splats":
         """Those where `selection` is true, in their order."""

@@ -2,6 +2,7 @@
 
 answers  maps and masks of phrases in photos, COCO annotations, elements as PLY
 coco     masks as COCO's run-length encoding
+glb      things as glTF: coloured points with boxes
 points   the surface as coloured points
 ply      PLY files of Gaussians and of points
 """
