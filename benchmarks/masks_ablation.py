@@ -1,6 +1,7 @@
 """What masks are worth to a field's language: alone, with groups of masks, the affinity head, and its coupling.
 
     python benchmarks/masks_ablation.py SCENE --out FOLDER [--encoder SPEC] [--masks builtin:masks] [--steps 4000]
+        [--kinds coupled]
 
 SCENE has queries.json with exact boxes and gt/. Trains the preset three times, on the same features and masks: with the
 language head alone, with the affinity head (GARField's) beside it, and with both and `AffinityLanguageConfig` between
@@ -35,12 +36,13 @@ def main() -> None:
     parser.add_argument("--masks", default="builtin:masks")
     parser.add_argument("--preset", default="lerf")
     parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="of trainings, all unless given")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--side", type=int, default=None, help="phrases are asked on pictures no longer than this")
     options = parser.parse_args()
     scene = open_scene(options.scene)
     rows: list[list[Any]] = []
-    for kind in KINDS:
+    for kind in options.kinds:
         out = options.out / kind
         started = time.perf_counter()
         langfield.train(
