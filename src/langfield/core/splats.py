@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 
 MEAN_NAMES = ("x", "y", "z")
 NORMAL_NAMES = ("nx", "ny", "nz")
@@ -17,6 +17,8 @@ ROTATION_NAMES = ("rot_0", "rot_1", "rot_2", "rot_3")
 REST_COUNTS = (0, 9, 24, 45)
 # The harmonic of degree 0, which is constant: a colour is ½ and this times its coefficient.
 SH_C0 = math.sqrt(1 / (4 * math.pi))
+_FAINT = 0.05  # opacity
+_MOST_GROWN = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,21 @@ class Splats:
             self.opacity_logits[selection],
             self.harmonics[selection],
         )
+
+
+def chosen_to_draw(opacities: Float[np.ndarray, " n"], most: int) -> tuple[Int64[np.ndarray, " m"], float]:
+    """Which of N Gaussians are drawn where at most so many can be, in their order, and how many times larger they are
+    drawn, so that surfaces stay whole.
+
+    Of more than `most`, the faintest are left out, and then evenly so many.
+    """
+    numbers = np.arange(len(opacities))
+    if len(numbers) <= most:
+        return numbers, 1.0
+    seen = numbers[opacities >= _FAINT]
+    numbers = seen if len(seen) > most else np.sort(np.argsort(-opacities, kind="stable")[:most])
+    chosen = np.random.default_rng(0).permutation(len(numbers))[:most]
+    return np.sort(numbers[chosen]), min(_MOST_GROWN, (len(numbers) / len(chosen)) ** 0.5)
 
 
 def half_turned(splats: Splats) -> Splats:

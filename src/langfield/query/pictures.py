@@ -17,6 +17,20 @@ TURBO = np.array(
 )
 DECISION = 0.5  # relevancy above it: no negative phrase wins
 
+Colour = tuple[int, int, int]
+
+# One for each phrase: apart from each other for most people, and readable below white text.
+PHRASE_COLOURS: tuple[Colour, ...] = (
+    (214, 69, 65),
+    (31, 119, 190),
+    (34, 139, 84),
+    (201, 122, 14),
+    (128, 80, 176),
+    (14, 140, 146),
+    (190, 70, 132),
+    (110, 98, 74),
+)
+
 
 def turbo(values: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     """Values in [0, 1] (clipped) to colours from dark blue over green to dark red."""

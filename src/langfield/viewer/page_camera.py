@@ -1,6 +1,6 @@
 """Cameras of the page: where a browser stands, how it flies elsewhere, and the camera that draws what it sees.
 
-The page's frame is that of `langfield.viewer.run_scene.page_frame`, whatever the units of the files.
+The page's frame is that of `langfield.query.page_frame`, whatever the units of the files.
 """
 
 import math

@@ -9,21 +9,10 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 from PIL import Image
 
-from langfield.query.pictures import turbo
+from langfield.query.pictures import PHRASE_COLOURS, Colour, turbo
 
-Colour = tuple[int, int, int]
+__all__ = ["PHRASE_COLOURS", "Colour", "colour_scale", "swatch", "thing_colours"]
 
-# One for each phrase: apart from each other for most people, and readable below white text.
-PHRASE_COLOURS: tuple[Colour, ...] = (
-    (214, 69, 65),
-    (31, 119, 190),
-    (34, 139, 84),
-    (201, 122, 14),
-    (128, 80, 176),
-    (14, 140, 146),
-    (190, 70, 132),
-    (110, 98, 74),
-)
 _GOLDEN_ANGLE = 0.381966
 
 

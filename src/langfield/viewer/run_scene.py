@@ -10,9 +10,10 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 from scipy.spatial.transform import Rotation
 
 from langfield.core.progress import Progress, silent
-from langfield.core.splats import SH_C0, Splats
-from langfield.core.transforms import Similarity, rotation_between
+from langfield.core.splats import SH_C0, Splats, chosen_to_draw
+from langfield.core.transforms import Similarity
 from langfield.query.objects import SceneObject
+from langfield.query.page_frame import page_frame
 from langfield.query.session import Session
 from langfield.runs.info import RunView
 from langfield.viewer.element_colours import ElementAnswers
@@ -21,8 +22,6 @@ from langfield.viewer.state import ViewerState
 
 _MAX_PHOTOS = 200  # whose cameras are drawn
 _FIRST_PX = 240
-_FAINT = 0.05  # opacity
-_MOST_GROWN = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,18 +54,10 @@ def elements_of_splats(splats: Splats, page_from_world: Similarity, most: int) -
     """Gaussians of the world frame for browsers.
 
     Args:
-        most: how many. Of more, the faintest are left out, and then evenly so many; those that stay are larger, so that
-            surfaces stay whole.
+        most: how many; see `chosen_to_draw`.
     """
     opacities = 1 / (1 + np.exp(-splats.opacity_logits.astype(np.float64)))
-    numbers = np.arange(len(splats))
-    grown = 1.0
-    if len(numbers) > most:
-        seen = numbers[opacities >= _FAINT]
-        numbers = seen if len(seen) > most else np.sort(np.argsort(-opacities, kind="stable")[:most])
-        chosen = np.random.default_rng(0).permutation(len(numbers))[:most]
-        grown = min(_MOST_GROWN, (len(numbers) / len(chosen)) ** 0.5)
-        numbers = np.sort(numbers[chosen])
+    numbers, grown = chosen_to_draw(opacities, most)
     scales = np.exp(splats.log_scales[numbers].astype(np.float64)) * page_from_world.scale * grown
     own = Rotation.from_quat(np.roll(splats.rotations[numbers].astype(np.float64), -1, axis=1)).as_matrix()
     turn = page_from_world.rotation @ own
@@ -107,14 +98,6 @@ def inner_point(points: Float[np.ndarray, "k 3"]) -> Float64[np.ndarray, "3"]:
     """One of a group's points that is well inside it: the one nearest to their median. Args: points: at least one."""
     distances = np.linalg.norm(points - np.median(points, axis=0), axis=1)
     return points[distances.argmin()].astype(np.float64)
-
-
-def page_frame(session: Session) -> Similarity:
-    """From the frame of the input files to the page's: the frame that the model was trained in, in which a scene is a
-    few units large and centred (browsers compute with 32-bit numbers), turned so that +z is upwards."""
-    scene_from_world = Similarity.from_matrix(session.info.scene_from_world)
-    turn = rotation_between(scene_from_world.rotation @ session.up_world, np.array([0.0, 0.0, 1.0]))
-    return Similarity(turn, np.zeros(3)) @ scene_from_world
 
 
 class RunScene:
