@@ -91,7 +91,7 @@ def test_tables_keep_brackets_and_are_left_out_beside_json(capsys):
         (
             "export run --out a --format point",
             "invalid choice 'point' for argument '--format'. Expected one of ('splat', 'points', 'masks', "
-            "'relevancy', 'object', 'hide', 'json'); did you mean 'points'?; see langfield export --help",
+            "'relevancy', 'object', 'hide', 'json', 'html'); did you mean 'points'?; see langfield export --help",
         ),
         (
             "render run --out a --outputs relevency",

@@ -101,7 +101,7 @@ def write_page(
 
     start = time.monotonic()
     step = _steps(len(asked) + 2, start, progress)
-    degree = _degree_that_fits(elements, len(asked))
+    degree = degree_that_fits(_degree(elements), len(elements), len(asked))
     arrays = _scene_arrays(elements, degree)
     step()
     if asked:
@@ -169,11 +169,11 @@ def _degree(elements: PageElements) -> int:
     return round(elements.harmonics.shape[1] ** 0.5) - 1
 
 
-def _degree_that_fits(elements: PageElements, phrases: int) -> int:
-    """The highest degree of harmonics with which the file stays below `MOST_BYTES`, compressed or not."""
-    each = MOST_BYTES / _BASE64 / len(elements) - _BYTES_EACH - 2 * phrases
-    fits = [degree for degree in range(_degree(elements) + 1) if 3 * ((degree + 1) ** 2 - 1) <= each]
-    return max(fits, default=0)
+def degree_that_fits(degree: int, count: int, phrases: int) -> int:
+    """The highest degree of harmonics, at most `degree`, with which a file of so many elements and phrases stays below
+    `MOST_BYTES`, however little its data can be compressed; 0 where none does."""
+    each = MOST_BYTES / _BASE64 / count - _BYTES_EACH - 2 * phrases
+    return max((d for d in range(degree + 1) if 3 * ((d + 1) ** 2 - 1) <= each), default=0)
 
 
 def _steps(total: int, start: float, progress: Progress) -> Callable[[], None]:

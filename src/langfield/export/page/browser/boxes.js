@@ -1,5 +1,6 @@
 // Boxes around hits, over the picture.
 
+const SVG = "http://www.w3.org/2000/svg";
 const EDGES = [[0, 1], [2, 3], [4, 5], [6, 7], [0, 2], [1, 3], [4, 6], [5, 7], [0, 4], [1, 5], [2, 6], [3, 7]];
 
 // The corners of a hit's box; the last four are the upper ones.
@@ -19,54 +20,48 @@ function cornersOf(hit) {
   return corners;
 }
 
-// boxes: [{hit, colour, label, strong}]. The canvas has `ratio` pixels for each of the page's.
-function drawBoxes(canvas, camera, boxes, ratio) {
-  const pen = canvas.getContext("2d");
-  const [width, height] = [canvas.width / ratio, canvas.height / ratio];
+// Draws into an element that lies over the picture. boxes: [{hit, colour, label, strong}].
+function drawBoxes(element, camera, boxes) {
+  const [width, height] = [element.clientWidth, element.clientHeight];
   const focal = camera.focal(width, height);
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  pen.clearRect(0, 0, width, height);
   const local = (point) => {
     const away = minus(point, camera.eye);
     return [dot(away, camera.right), dot(away, camera.down), dot(away, camera.forward)];
   };
   const onScreen = ([x, y, z]) => [width / 2 + (focal * x) / z, height / 2 + (focal * y) / z];
 
+  const lines = document.createElementNS(SVG, "svg");
+  const labels = [];
   for (const { hit, colour, label, strong } of boxes) {
     const corners = cornersOf(hit).map(local);
-    pen.beginPath();
-    for (const [a, b] of EDGES) {
-      const ends = clipped(corners[a], corners[b]);
-      if (!ends) continue;
-      pen.moveTo(...onScreen(ends[0]));
-      pen.lineTo(...onScreen(ends[1]));
-    }
-    pen.lineJoin = pen.lineCap = "round";
-    pen.strokeStyle = "rgb(0 0 0 / 0.55)";
-    pen.lineWidth = strong ? 5 : 3;
-    pen.stroke();
-    pen.strokeStyle = `rgb(${lighter(colour)})`;
-    pen.lineWidth = strong ? 2.5 : 1.25;
-    pen.stroke();
-    if (label && corners.every((corner) => corner[2] > NEAR)) drawLabel(pen, corners.map(onScreen), label, colour, width);
+    const ends = EDGES.map(([a, b]) => clipped(corners[a], corners[b])).filter(Boolean);
+    const way = ends.map((pair) => `M${pair.map((end) => onScreen(end).map((side) => side.toFixed(1)).join(" ")).join("L")}`);
+    lines.append(
+      line(way.join(""), "rgb(0 0 0 / 0.55)", strong ? 5 : 3),
+      line(way.join(""), `rgb(${lighter(colour)})`, strong ? 2.5 : 1.25),
+    );
+    if (corners.every((corner) => corner[2] > NEAR)) labels.push(placed(label, corners.map(onScreen), colour));
   }
+  element.replaceChildren(lines, ...labels);
 }
 
-function drawLabel(pen, corners, label, colour, width) {
-  const xs = corners.map((corner) => corner[0]);
-  pen.font = "600 12px system-ui, sans-serif";
-  const shown = label.length > 40 ? `${label.slice(0, 39)}…` : label;
-  const wide = pen.measureText(shown).width + 12;
-  const middle = (Math.min(...xs) + Math.max(...xs)) / 2;
-  const x = Math.max(4, Math.min(width - wide - 4, middle - wide / 2));
-  const y = Math.max(4, Math.min(...corners.map((corner) => corner[1])) - 26);
-  pen.fillStyle = `rgb(${colour})`;
-  pen.beginPath();
-  pen.roundRect(x, y, wide, 20, 5);
-  pen.fill();
-  pen.fillStyle = "#fff";
-  pen.textBaseline = "middle";
-  pen.fillText(shown, x + 6, y + 10.5);
+function line(way, colour, width) {
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", way);
+  path.setAttribute("stroke", colour);
+  path.setAttribute("stroke-width", width);
+  return path;
+}
+
+// Above the middle of a box.
+function placed(label, corners, colour) {
+  const [xs, ys] = [0, 1].map((side) => corners.map((corner) => corner[side]));
+  const element = document.createElement("span");
+  element.textContent = label;
+  element.style.left = `${(Math.min(...xs) + Math.max(...xs)) / 2}px`;
+  element.style.top = `${Math.max(28, Math.min(...ys) - 4)}px`;
+  element.style.backgroundColor = `rgb(${colour})`;
+  return element;
 }
 
 // The part of an edge (camera axes) that is before the camera; null for none.

@@ -24,12 +24,10 @@ async function open() {
     worldFromPageTurn: contents.worldFromPageTurn,
   };
   const canvas = byId("picture");
-  const boxes = byId("boxes");
   const camera = new Camera();
   const painter = new Painter({ ...contents, relevancy: arrays.relevancy, hits: arrays.hits });
   let renderer = new Renderer(canvas, scene);
   let order = new Uint32Array(0);
-  let ratio = 1;
   const shares = { moving: 0.5, resting: 1 }; // of the pixels along each side that are drawn
   let scheduled = false;
   let drawing = false;
@@ -77,7 +75,7 @@ async function open() {
     const moving = performance.now() - lastMoved < REST_MS;
     const began = performance.now();
     renderer.draw(camera, moving ? shares.moving : shares.resting, background());
-    drawBoxes(boxes, camera, shownBoxes(), ratio);
+    drawBoxes(byId("boxes"), camera, shownBoxes());
     drawing = true;
     renderer.whenDone(() => drawn(performance.now() - began, moving));
   }
@@ -117,11 +115,9 @@ async function open() {
   }
 
   function fit() {
-    ratio = Math.min(devicePixelRatio || 1, MOST_RATIO);
-    for (const one of [canvas, boxes]) {
-      one.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
-      one.height = Math.max(1, Math.round(canvas.clientHeight * ratio));
-    }
+    const ratio = Math.min(devicePixelRatio || 1, MOST_RATIO);
+    canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
+    canvas.height = Math.max(1, Math.round(canvas.clientHeight * ratio));
     schedule();
   }
 
@@ -199,7 +195,8 @@ async function open() {
   };
 
   addEventListener("keydown", (event) => {
-    const typing = event.target.matches("select, input:not([type=checkbox])");
+    const field = event.target;
+    const typing = field.matches("select, input[type=search]") || (field.matches("input") && event.key.startsWith("Arrow"));
     if (typing || event.ctrlKey || event.metaKey || event.altKey || byId("help-text").open) return;
     const key = event.key.toLowerCase();
     if (moveByKey(event, camera, canvas)) moved();
