@@ -224,7 +224,9 @@ def cloud(degree: int) -> Splats:
     harmonics = rng.normal(0, 0.25, (count, (degree + 1) ** 2, 3)).astype(np.float32)
     harmonics[:, 0] = rng.uniform(-1.7, 1.7, (count, 3))
     return Splats(
-        means=np.stack([rng.uniform(-1.5, 1.5, count), rng.uniform(-1.2, 1.2, count), rng.uniform(1, 5, count)], axis=1),
+        means=np.stack(
+            [rng.uniform(-1.5, 1.5, count), rng.uniform(-1.2, 1.2, count), rng.uniform(1, 5, count)], axis=1
+        ),
         rotations=rng.normal(0, 1, (count, 4)).astype(np.float32),
         log_scales=np.log(rng.uniform(0.005, 0.15, (count, 3))).astype(np.float32),
         opacity_logits=rng.uniform(-4, 5, count).astype(np.float32),

@@ -102,7 +102,7 @@ def test_answers_boxes_and_photos_are_in_the_pages_frame(session: Session, page:
     np.testing.assert_allclose(np.array(given["axes"]).reshape(3, 3)[2], [0, 0, 1], atol=1e-5)  # upright
     np.testing.assert_allclose(given["edges"], np.array(hit.upright_box.size) * frame.scale, atol=1e-5)
     assert given["position"] == answers[0].position_text
-    assert " × " in given["size"]
+    assert given["size"].count("\N{MULTIPLICATION SIGN}") == 2
     photos = page.contents["photos"]
     assert photos[page.contents["first"]]["name"] == session.train_views()[0].name
     assert [photos[number]["name"] for number in given["photos"]] == list(hit.views[:2])

@@ -5,4 +5,5 @@ coco     masks as COCO's run-length encoding
 glb      things as glTF: coloured points with boxes
 points   the surface as coloured points
 ply      PLY files of Gaussians and of points
+page     a page without a server: Gaussians and answers in one HTML file
 """

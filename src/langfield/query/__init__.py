@@ -30,5 +30,6 @@ A question without words (`Session.objects`, `segment`), of a run with groups of
     segmentation           which group a click means
 
 What is asked is an `AskableView` of the run's model: one camera, asked for any pixel at any scale.
-`opened_scene` makes what several questions need, and keeps it; `session` is the front.
+`opened_scene` makes what several questions need, and keeps it; `session` is the front. Browsers show answers in the
+frame of `page_frame`.
 """

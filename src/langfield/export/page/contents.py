@@ -96,7 +96,7 @@ def size_text(size: Sequence[float]) -> str:
     """Edges of a box, world units, with the decimals that tell two digits of the longest."""
     longest = max(size)
     decimals = max(0, 1 - math.floor(math.log10(longest))) if 0 < longest < math.inf else 2
-    return " × ".join(f"{side:.{decimals}f}" for side in size)
+    return " \N{MULTIPLICATION SIGN} ".join(f"{side:.{decimals}f}" for side in size)
 
 
 def _numbers(values: Iterable[float]) -> list[float]:

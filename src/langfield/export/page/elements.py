@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt8
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from langfield.core.splats import SH_C0, Splats, chosen_to_draw
@@ -81,7 +81,7 @@ def elements_of_surface(
     count = len(numbers)
     sizes = np.ones(count)
     if count > _NEIGHBOURS:
-        distances = cKDTree(positions).query(positions, k=_NEIGHBOURS + 1)[0][:, 1:].mean(axis=1)
+        distances = KDTree(positions).query(positions, k=_NEIGHBOURS + 1)[0][:, 1:].mean(axis=1)
         middle = max(float(np.median(distances)), 1e-9)
         sizes = _POINT_SIZE * distances.clip(0.1 * middle, _LARGEST_POINT * middle)
     return PageElements(
