@@ -2,7 +2,7 @@
 
 const REST_MS = 160; // after which a camera rests, and the picture is drawn with more of its pixels
 const MOVING_MS = 40; // that a picture of a moving camera may take: where this machine is slower, it has fewer pixels
-const RESTING_MS = 1500; // likewise of a resting one
+const RESTING_MS = 2500; // likewise of a resting one
 const LEAST_SHARE = 0.3; // of the pixels along each side
 const MOST_RATIO = 2;
 
@@ -29,6 +29,7 @@ async function open() {
   let renderer = new Renderer(canvas, scene);
   let order = new Uint32Array(0);
   const shares = { moving: 0.5, resting: 1 }; // of the pixels along each side that are drawn
+  let sorted = false; // once
   let scheduled = false;
   let drawing = false;
   let resting = null;
@@ -40,8 +41,9 @@ async function open() {
 
   // -- drawing -----------------------------------------------------------------------------------------------------------
 
-  const sorting = new Sorting(arrays.positions.slice(), (sorted) => {
-    order = sorted;
+  const sorting = new Sorting(arrays.positions.slice(), (found) => {
+    order = found;
+    sorted = true;
     renderer.setOrder(order);
     schedule();
   });
@@ -53,12 +55,18 @@ async function open() {
   }
 
   function moved() {
+    unsettled();
     lastMoved = performance.now();
     panel.showPhoto(null);
     clearTimeout(resting);
     resting = setTimeout(schedule, REST_MS + 20);
     sorting.ask(viewpoint());
     schedule();
+  }
+
+  // Whether the picture is what it is going to be: for tests.
+  function unsettled() {
+    document.documentElement.dataset.state = "drawing";
   }
 
   function viewpoint() {
@@ -83,10 +91,9 @@ async function open() {
   // One picture after the other: a slow machine would otherwise draw what nobody waits for any more.
   function drawn(spent, moving) {
     drawing = false;
-    if (order.length) adapt(spent, moving ? "moving" : "resting", moving ? MOVING_MS : RESTING_MS);
-    const ready = order.length > 0 && !moving && !scheduled;
-    document.documentElement.dataset.state = ready ? "ready" : "drawing";
-    if (order.length && !byId("status").hidden) {
+    if (sorted) adapt(spent, moving ? "moving" : "resting", moving ? MOVING_MS : RESTING_MS);
+    if (sorted && !sorting.busy && !moving && !scheduled) document.documentElement.dataset.state = "ready";
+    if (sorted && !byId("status").hidden) {
       byId("status").hidden = true;
       performance.mark("first picture");
     }
@@ -122,7 +129,7 @@ async function open() {
   }
 
   function changed() {
-    document.documentElement.dataset.state = "drawing";
+    unsettled();
     painter.paint(state);
     renderer.setOverlay(painter.overlay);
     sorting.draw(state.hide === "Nothing" ? null : painter.drawn.slice());
