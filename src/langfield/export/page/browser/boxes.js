@@ -1,6 +1,7 @@
 // Boxes around hits, over the picture.
 
 const SVG = "http://www.w3.org/2000/svg";
+const LETTER = 7.5; // pixels
 const EDGES = [[0, 1], [2, 3], [4, 5], [6, 7], [0, 2], [1, 3], [4, 6], [5, 7], [0, 4], [1, 5], [2, 6], [3, 7]];
 
 // The corners of a hit's box; the last four are the upper ones.
@@ -40,7 +41,7 @@ function drawBoxes(element, camera, boxes) {
       line(way.join(""), "rgb(0 0 0 / 0.55)", strong ? 5 : 3),
       line(way.join(""), `rgb(${lighter(colour)})`, strong ? 2.5 : 1.25),
     );
-    if (corners.every((corner) => corner[2] > NEAR)) labels.push(placed(label, corners.map(onScreen), colour));
+    if (corners.every((corner) => corner[2] > NEAR)) labels.push(placed(label, corners.map(onScreen), colour, width));
   }
   element.replaceChildren(lines, ...labels);
 }
@@ -53,12 +54,14 @@ function line(way, colour, width) {
   return path;
 }
 
-// Above the middle of a box.
-function placed(label, corners, colour) {
+// Above the middle of a box, within the picture as far as its letters are as wide as most.
+function placed(label, corners, colour, width) {
   const [xs, ys] = [0, 1].map((side) => corners.map((corner) => corner[side]));
+  const half = 10 + (LETTER / 2) * label.length;
+  const middle = (Math.min(...xs) + Math.max(...xs)) / 2;
   const element = document.createElement("span");
   element.textContent = label;
-  element.style.left = `${(Math.min(...xs) + Math.max(...xs)) / 2}px`;
+  element.style.left = `${Math.max(half, Math.min(width - half, middle))}px`;
   element.style.top = `${Math.max(28, Math.min(...ys) - 4)}px`;
   element.style.backgroundColor = `rgb(${colour})`;
   return element;

@@ -5,6 +5,7 @@ const MOVING_MS = 40; // that a picture of a moving camera may take: where this 
 const RESTING_MS = 2500; // likewise of a resting one
 const LEAST_SHARE = 0.3; // of the pixels along each side
 const MOST_RATIO = 2;
+const LONGEST_LABEL = 24; // letters
 
 async function open() {
   const contents = readContents();
@@ -116,7 +117,8 @@ async function open() {
       return hits.flatMap((hit, rank) => {
         const strong = state.selected?.number === number && state.selected.rank === rank;
         if (!state.boxed && !strong) return [];
-        return [{ hit, colour, strong, label: hits.length > 1 ? `${phrase} ${rank + 1}` : phrase }];
+        const short = phrase.length > LONGEST_LABEL ? `${phrase.slice(0, LONGEST_LABEL - 1)}…` : phrase;
+        return [{ hit, colour, strong, label: hits.length > 1 ? `${short} ${rank + 1}` : short }];
       });
     });
   }
