@@ -185,6 +185,8 @@ def test_hits_keys_and_photos_move_the_camera(chromium, page_file: Path):
     places.append(tab.box())
     page.mouse.wheel(0, -300)
     places.append(tab.box())
+    page.mouse.dblclick(180, 150)  # turn about that place
+    places.append(tab.box())
     assert len(set(places)) == len(places)
     assert np.abs(tab.settled("moved") - after).mean() > 5
     page.keyboard.press("1")
@@ -206,6 +208,33 @@ def test_hits_keys_and_photos_move_the_camera(chromium, page_file: Path):
     tab.settled("not in the page")
     assert tab.errors == []
     tab.context.close()
+
+
+def test_a_flight_ends_where_it_is_to_and_a_lost_graphics_card_comes_back(chromium, page_file: Path):
+    places = []
+    for motion in ("reduce", "no-preference"):
+        tab = Tab(chromium, page_file, reduced_motion=motion)
+        tab.settled("before")
+        tab.chip("thing").click()
+        tab.page.locator(".hit").first.click()
+        tab.page.locator("#boxes span").wait_for()
+        tab.page.wait_for_timeout(0 if motion == "reduce" else 900)  # as long as a flight takes
+        places.append(tab.box())
+        seen = tab.settled(f"flown {motion}")
+        assert tab.errors == []
+    assert places[0] == places[1]
+    tab.page.evaluate(
+        """async () => {
+          const extension = document.getElementById("picture").getContext("webgl2").getExtension("WEBGL_lose_context");
+          extension.loseContext();
+          await new Promise((done) => setTimeout(done, 300));
+          extension.restoreContext();
+          await new Promise((done) => setTimeout(done, 300));
+        }"""
+    )
+    tab.page.keyboard.press("b")
+    tab.page.keyboard.press("b")
+    assert np.abs(tab.settled("graphics card came back") - seen).mean() < 1
 
 
 def test_texts_are_only_texts_and_a_phone_has_room(chromium, page_file: Path):

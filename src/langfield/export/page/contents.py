@@ -19,6 +19,22 @@ _FIRST_PX = 240
 _DIGITS = 6
 
 
+def described(session: Session, answers: Sequence[Answer], page_from_world: Similarity) -> dict[str, Any]:
+    """Photos, the one that is first stood at and how far what it shows is, answers, and colours."""
+    photos = listed_photos(session, answers)
+    return {
+        "photos": described_photos(photos, page_from_world),
+        "first": [photo.name for photo in photos].index(session.train_views()[0].name),
+        "distance": first_distance(session, page_from_world),
+        "answers": [described_answer(answer, photos, page_from_world) for answer in answers],
+        "colours": {
+            "phrases": [list(colour) for colour in PHRASE_COLOURS],
+            "turbo": TURBO.tolist(),
+            "decision": DECISION,
+        },
+    }
+
+
 def listed_photos(session: Session, answers: Sequence[Answer]) -> list[RunView]:
     """The photos whose cameras the page knows, in the run's order: the first one of training, evenly chosen ones, and
     those that show each hit best."""
@@ -81,15 +97,6 @@ def first_distance(session: Session, page_from_world: Similarity) -> float:
     middle = depth[height // 3 : -(-2 * height // 3), width // 3 : -(-2 * width // 3)]
     seen = middle[np.isfinite(middle)]
     return float(np.median(seen)) * page_from_world.scale if len(seen) else 1.0
-
-
-def colours() -> dict[str, Any]:
-    """Of phrases, and the colour map of relevancy."""
-    return {
-        "phrases": [list(colour) for colour in PHRASE_COLOURS],
-        "turbo": TURBO.tolist(),
-        "decision": DECISION,
-    }
 
 
 def size_text(size: Sequence[float]) -> str:

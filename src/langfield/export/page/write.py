@@ -89,7 +89,7 @@ def write_page(
     asked = list(dict.fromkeys(phrases))
     if len(asked) > MOST_PHRASES:
         raise UsageError(f"a page holds at most {MOST_PHRASES} phrases, got {len(asked)}: give fewer")
-    question = {"negatives": negatives, "min_presence": min_presence}
+    question: dict[str, Any] = {"negatives": negatives, "min_presence": min_presence}
     answers = session.query(asked, **question, progress=progress) if asked else []
     page_from_world = page_frame(session)
     if session.has_splats:
@@ -99,44 +99,30 @@ def write_page(
     if not len(elements):
         raise UsageError("the run has nothing that could be drawn: no Gaussian is opaque, or no surface is seen")
 
-    start = time.monotonic()
-    step = _steps(len(asked) + 2, start, progress)
-    degree = degree_that_fits(_degree(elements), len(elements), len(asked))
+    step = _steps(len(asked) + 2, time.monotonic(), progress)
+    run_degree = round(elements.harmonics.shape[1] ** 0.5) - 1
+    degree = degree_that_fits(run_degree, len(elements), len(asked))
     arrays = _scene_arrays(elements, degree)
     step()
     if asked:
-        relevancy = session.element_relevancy(asked, negatives=negatives)[:, elements.numbers]
-        arrays["relevancy"] = quantised(relevancy, 8, 0.0, 1.0)
-        hits = []
-        for phrase in asked:
-            hits.append(_hit_numbers(session, phrase, elements, question))
-            step()
-        arrays["hits"] = Packed(np.stack(hits))
+        arrays |= _answer_arrays(session, asked, elements, question, step)
     entries, data = packed(arrays)
-    photos = contents.listed_photos(session, answers)
-    first = next(n for n, photo in enumerate(photos) if photo.name == session.train_views()[0].name)
-    document = {
+    drawn = {
         "name": name,
         "madeBy": f"langfield {package_version()}",
         "kind": elements.kind,
         "count": len(elements),
         "total": elements.total,
         "degree": degree,
-        "runDegree": _degree(elements),
+        "runDegree": run_degree,
         "arrays": entries,
         "worldFromPageTurn": page_from_world.rotation.T.ravel().tolist(),
-        "photos": contents.described_photos(photos, page_from_world),
-        "first": first,
-        "distance": contents.first_distance(session, page_from_world),
-        "answers": [contents.described_answer(answer, photos, page_from_world) for answer in answers],
-        "colours": contents.colours(),
     }
-    text = page_text(f"{name} · langfield", document, data)
+    text = page_text(f"{name} · langfield", drawn | contents.described(session, answers, page_from_world), data)
     write_text(path, text)
     step()
-    return PageReport(
-        tuple(answers), elements.kind, len(elements), elements.total, degree, _degree(elements), len(text.encode())
-    )
+    size = len(text.encode())
+    return PageReport(tuple(answers), elements.kind, len(elements), elements.total, degree, run_degree, size)
 
 
 def _scene_arrays(elements: PageElements, degree: int) -> dict[str, Packed]:
@@ -155,6 +141,22 @@ def _scene_arrays(elements: PageElements, degree: int) -> dict[str, Packed]:
     return arrays
 
 
+def _answer_arrays(
+    session: Session,
+    phrases: Sequence[str],
+    elements: PageElements,
+    question: Mapping[str, Any],
+    step: Callable[[], None],
+) -> dict[str, Packed]:
+    """Relevancy and hits of phrases, at least one. Args: step: is called after each."""
+    relevancy = session.element_relevancy(phrases, negatives=question["negatives"])[:, elements.numbers]
+    hits = []
+    for phrase in phrases:
+        hits.append(_hit_numbers(session, phrase, elements, question))
+        step()
+    return {"relevancy": quantised(relevancy, 8, 0.0, 1.0), "hits": Packed(np.stack(hits))}
+
+
 def _hit_numbers(
     session: Session, phrase: str, elements: PageElements, question: Mapping[str, Any]
 ) -> UInt8[np.ndarray, " n"]:
@@ -163,10 +165,6 @@ def _hit_numbers(
     for rank, members in enumerate(session.elements(phrase, **question), start=1):
         number[members] = rank
     return number[elements.numbers]
-
-
-def _degree(elements: PageElements) -> int:
-    return round(elements.harmonics.shape[1] ** 0.5) - 1
 
 
 def degree_that_fits(degree: int, count: int, phrases: int) -> int:

@@ -7,12 +7,229 @@ const LEAST_SHARE = 0.3; // of the pixels along each side
 const MOST_RATIO = 2;
 const LONGEST_LABEL = 24; // letters
 
-async function open() {
-  const contents = readContents();
-  document.title = `${contents.name} · langfield`;
-  const arrays = await readArrays(contents.arrays, ["colours", "harmonics", "relevancy", "hits"]);
+class Page {
+  constructor(contents, arrays) {
+    this.contents = contents;
+    this.logScales = arrays.logScales;
+    this.scene = sceneOf(contents, arrays);
+    this.state = { on: [], shown: null, layer: "Picture", hide: "Nothing", opacity: 0.75, threshold: 0.5, boxed: true, selected: null };
+    this.canvas = byId("picture");
+    this.camera = new Camera();
+    this.painter = new Painter({ ...contents, relevancy: arrays.relevancy, hits: arrays.hits });
+    this.renderer = new Renderer(this.canvas, this.scene);
+    this.sorting = new Sorting(arrays.positions.slice(), (order) => this.takeOrder(order));
+    this.order = null; // of the Gaussians that are drawn, once they are sorted
+    this.shares = { moving: 0.5, resting: 1 }; // of the pixels along each side that are drawn
+    this.scheduled = false;
+    this.drawing = false;
+    this.lastMoved = performance.now(); // the first picture is a quick one
+    this.panel = new Panel(contents, this.state, {
+      changed: () => this.changed(),
+      flyTo: (number, rank) => this.flyTo(number, rank),
+      standAt: (number) => this.standAt(number),
+    });
+    this.listen();
+    this.camera.standAtPhoto(contents.photos[contents.first], contents.distance);
+    this.fit();
+    this.moved();
+    this.panel.showPhoto(contents.first);
+  }
+
+  listen() {
+    const { canvas } = this;
+    controlPicture(canvas, this.camera, () => this.moved(), (x, y) => this.turnAbout(x, y));
+    addEventListener("keydown", (event) => this.answerKey(event));
+    byId("home").addEventListener("click", () => this.standAt(this.contents.first));
+    byId("help").addEventListener("click", () => byId("help-text").showModal());
+    canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
+    canvas.addEventListener("webglcontextrestored", () => this.drawAgain());
+    new ResizeObserver(() => this.fit()).observe(canvas);
+  }
+
+  get size() {
+    return [this.canvas.clientWidth, this.canvas.clientHeight];
+  }
+
+  // -- drawing -----------------------------------------------------------------------------------------------------------
+
+  schedule() {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    if (!this.drawing) requestAnimationFrame((now) => this.frame(now));
+  }
+
+  // Whether the picture is what it is going to be: for tests.
+  unsettled() {
+    document.documentElement.dataset.state = "drawing";
+  }
+
+  sort() {
+    this.sorting.ask({ eye: this.camera.eye, forward: this.camera.forward, near: NEAR });
+  }
+
+  takeOrder(order) {
+    this.order = order;
+    this.renderer.setOrder(order);
+    this.schedule();
+  }
+
+  // After the camera was moved by a person, or by a flight.
+  moved() {
+    this.unsettled();
+    this.lastMoved = performance.now();
+    this.panel.showPhoto(null);
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.schedule(), REST_MS + 20);
+    this.sort();
+    this.schedule();
+  }
+
+  // After the panel changed the state.
+  changed() {
+    const { painter, state } = this;
+    this.unsettled();
+    painter.paint(state);
+    this.renderer.setOverlay(painter.overlay);
+    this.sorting.draw(state.hide === "Nothing" ? null : painter.drawn.slice());
+    this.sort();
+    this.panel.showScale(painter.ramp, (number) => painter.span(number));
+    this.schedule();
+  }
+
+  frame(now) {
+    this.scheduled = false;
+    const photo = byId("photo").value;
+    if (this.camera.advance(now)) {
+      this.moved();
+      this.panel.showPhoto(photo); // on the way to it, or at it
+    }
+    const kind = performance.now() - this.lastMoved < REST_MS ? "moving" : "resting";
+    const began = performance.now();
+    this.renderer.draw(this.camera, this.shares[kind], background());
+    drawBoxes(byId("boxes"), this.camera, this.shownBoxes());
+    this.drawing = true;
+    this.renderer.whenDone(() => this.drawn(performance.now() - began, kind));
+  }
+
+  // One picture after the other: a slow machine would otherwise draw what nobody waits for any more.
+  drawn(spent, kind) {
+    this.drawing = false;
+    if (this.order) {
+      const change = Math.sqrt((kind === "moving" ? MOVING_MS : RESTING_MS) / Math.max(spent, 1));
+      const share = this.shares[kind] * Math.min(1.2, Math.max(0.5, change));
+      this.shares[kind] = Math.min(1, Math.max(LEAST_SHARE, share));
+      if (kind === "resting" && !this.sorting.busy && !this.scheduled) document.documentElement.dataset.state = "ready";
+      if (!byId("status").hidden) performance.mark("first picture");
+      byId("status").hidden = true;
+    }
+    if (this.scheduled) requestAnimationFrame((now) => this.frame(now));
+  }
+
+  fit() {
+    const ratio = Math.min(devicePixelRatio || 1, MOST_RATIO);
+    [this.canvas.width, this.canvas.height] = this.size.map((side) => Math.max(1, Math.round(side * ratio)));
+    this.schedule();
+  }
+
+  // A browser may take the graphics card away for a while.
+  drawAgain() {
+    this.renderer = new Renderer(this.canvas, this.scene);
+    this.renderer.setOverlay(this.painter.overlay);
+    if (this.order) this.renderer.setOrder(this.order);
+    this.schedule();
+  }
+
+  shownBoxes() {
+    const { state, contents } = this;
+    return state.on.flatMap(({ number, colour }) => {
+      const { phrase, hits } = contents.answers[number];
+      const short = phrase.length > LONGEST_LABEL ? `${phrase.slice(0, LONGEST_LABEL - 1)}…` : phrase;
+      return hits.flatMap((hit, rank) => {
+        const strong = state.selected?.number === number && state.selected.rank === rank;
+        if (!state.boxed && !strong) return [];
+        return [{ hit, colour, strong, label: hits.length > 1 ? `${short} ${rank + 1}` : short }];
+      });
+    });
+  }
+
+  // -- places ------------------------------------------------------------------------------------------------------------
+
+  fly(end, arrive = () => this.camera.look(end.eye, end.target, end.up)) {
+    const motion = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.camera.fly(end, performance.now(), motion, () => {
+      arrive();
+      this.moved();
+    });
+    this.schedule();
+  }
+
+  standAt(number) {
+    const { photos, distance } = this.contents;
+    this.fly(standOfPhoto(photos[number], distance), () => this.camera.standAtPhoto(photos[number], distance));
+    this.panel.showPhoto(number);
+  }
+
+  flyTo(number, rank) {
+    const hit = this.contents.answers[number].hits[rank];
+    this.fly(this.camera.before(hit.centre, Math.max(...hit.edges), hit.eye, this.size));
+  }
+
+  turnAbout(x, y) {
+    const target = this.placeAt(x, y);
+    if (target) this.fly({ eye: this.camera.eye, target, up: UP });
+  }
+
+  // The nearest thing that is drawn at a place of the picture; null for none.
+  placeAt(x, y) {
+    const { scene, camera, size } = this;
+    const focal = camera.focal(...size);
+    let nearest = Infinity;
+    let place = null;
+    for (const index of this.order ?? []) {
+      if (scene.opacities[index] < 0.3) continue;
+      const point = scene.positions.subarray(3 * index, 3 * index + 3);
+      const away = minus(point, camera.eye);
+      const depth = dot(away, camera.forward);
+      if (depth >= nearest) continue;
+      const wide = Math.exp(Math.max(...this.logScales.subarray(3 * index, 3 * index + 3)));
+      const [across, down] = [dot(away, camera.right), dot(away, camera.down)].map((part) => (focal * part) / depth);
+      const apart = Math.hypot(size[0] / 2 + across - x, size[1] / 2 + down - y);
+      if (apart <= 2 + (focal * wide) / depth) [nearest, place] = [depth, [...point]];
+    }
+    return place;
+  }
+
+  // -- keys --------------------------------------------------------------------------------------------------------------
+
+  answerKey(event) {
+    const field = event.target;
+    const typing = field.matches("select, input[type=search]") || (field.matches("input") && event.key.startsWith("Arrow"));
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || byId("help-text").open) return;
+    const { panel } = this;
+    const key = event.key.toLowerCase();
+    const actions = {
+      l: () => panel.next("layer", LAYERS),
+      h: () => panel.next("hide", HIDDEN),
+      n: () => panel.selectNext(),
+      b: () => byId("boxed").click(),
+      0: () => this.standAt(this.contents.first),
+      ",": () => panel.stepPhoto(-1),
+      ".": () => panel.stepPhoto(1),
+      "/": () => byId("filter").focus(),
+      "?": () => byId("help-text").showModal(),
+    };
+    if (moveByKey(event, this.camera, this.canvas)) this.moved();
+    else if (/^[1-9]$/.test(key) && panel.chips[key - 1]) panel.toggle(key - 1);
+    else if (actions[key]) actions[key]();
+    else return;
+    event.preventDefault();
+  }
+}
+
+// What the renderer draws.
+function sceneOf(contents, arrays) {
   const ends = Object.fromEntries(contents.arrays.map((entry) => [entry.name, [entry.low, entry.high]]));
-  const scene = {
+  return {
     count: contents.count,
     positions: arrays.positions,
     covariances: covariancesOf(arrays.rotations, arrays.logScales),
@@ -24,214 +241,17 @@ async function open() {
     degree: contents.degree,
     worldFromPageTurn: contents.worldFromPageTurn,
   };
-  const canvas = byId("picture");
-  const camera = new Camera();
-  const painter = new Painter({ ...contents, relevancy: arrays.relevancy, hits: arrays.hits });
-  let renderer = new Renderer(canvas, scene);
-  let order = new Uint32Array(0);
-  const shares = { moving: 0.5, resting: 1 }; // of the pixels along each side that are drawn
-  let sorted = false; // once
-  let scheduled = false;
-  let drawing = false;
-  let resting = null;
-  let lastMoved = performance.now(); // the first picture is a quick one
+}
 
-  const state = { on: [], shown: null, layer: "Picture", hide: "Nothing", opacity: 0.75, threshold: 0.5, boxed: true, selected: null };
-  const motion = () => !matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const size = () => [canvas.clientWidth, canvas.clientHeight];
+function background() {
+  const [red, green, blue] = getComputedStyle(byId("stage")).backgroundColor.match(/[\d.]+/g);
+  return [red / 255, green / 255, blue / 255];
+}
 
-  // -- drawing -----------------------------------------------------------------------------------------------------------
-
-  const sorting = new Sorting(arrays.positions.slice(), (found) => {
-    order = found;
-    sorted = true;
-    renderer.setOrder(order);
-    schedule();
-  });
-
-  function schedule() {
-    if (scheduled) return;
-    scheduled = true;
-    if (!drawing) requestAnimationFrame(frame);
-  }
-
-  function moved() {
-    unsettled();
-    lastMoved = performance.now();
-    panel.showPhoto(null);
-    clearTimeout(resting);
-    resting = setTimeout(schedule, REST_MS + 20);
-    sorting.ask(viewpoint());
-    schedule();
-  }
-
-  // Whether the picture is what it is going to be: for tests.
-  function unsettled() {
-    document.documentElement.dataset.state = "drawing";
-  }
-
-  function viewpoint() {
-    return { eye: camera.eye, forward: camera.forward, near: NEAR };
-  }
-
-  function frame(now) {
-    scheduled = false;
-    const photo = byId("photo").value;
-    if (camera.advance(now)) {
-      moved();
-      panel.showPhoto(photo); // on the way to it, or at it
-    }
-    const moving = performance.now() - lastMoved < REST_MS;
-    const began = performance.now();
-    renderer.draw(camera, moving ? shares.moving : shares.resting, background());
-    drawBoxes(byId("boxes"), camera, shownBoxes());
-    drawing = true;
-    renderer.whenDone(() => drawn(performance.now() - began, moving));
-  }
-
-  // One picture after the other: a slow machine would otherwise draw what nobody waits for any more.
-  function drawn(spent, moving) {
-    drawing = false;
-    if (sorted) adapt(spent, moving ? "moving" : "resting", moving ? MOVING_MS : RESTING_MS);
-    if (sorted && !sorting.busy && !moving && !scheduled) document.documentElement.dataset.state = "ready";
-    if (sorted && !byId("status").hidden) {
-      byId("status").hidden = true;
-      performance.mark("first picture");
-    }
-    if (scheduled) requestAnimationFrame(frame);
-  }
-
-  function adapt(spent, kind, wanted) {
-    const change = Math.min(1.2, Math.max(0.5, Math.sqrt(wanted / Math.max(spent, 1))));
-    shares[kind] = Math.min(1, Math.max(LEAST_SHARE, shares[kind] * change));
-  }
-
-  function background() {
-    const [red, green, blue] = getComputedStyle(byId("stage")).backgroundColor.match(/[\d.]+/g);
-    return [red / 255, green / 255, blue / 255];
-  }
-
-  function shownBoxes() {
-    return state.on.flatMap(({ number, colour }) => {
-      const { phrase, hits } = contents.answers[number];
-      return hits.flatMap((hit, rank) => {
-        const strong = state.selected?.number === number && state.selected.rank === rank;
-        if (!state.boxed && !strong) return [];
-        const short = phrase.length > LONGEST_LABEL ? `${phrase.slice(0, LONGEST_LABEL - 1)}…` : phrase;
-        return [{ hit, colour, strong, label: hits.length > 1 ? `${short} ${rank + 1}` : short }];
-      });
-    });
-  }
-
-  function fit() {
-    const ratio = Math.min(devicePixelRatio || 1, MOST_RATIO);
-    canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
-    canvas.height = Math.max(1, Math.round(canvas.clientHeight * ratio));
-    schedule();
-  }
-
-  function changed() {
-    unsettled();
-    painter.paint(state);
-    renderer.setOverlay(painter.overlay);
-    sorting.draw(state.hide === "Nothing" ? null : painter.drawn.slice());
-    sorting.ask(viewpoint());
-    panel.showScale(painter.ramp, (number) => painter.span(number));
-    schedule();
-  }
-
-  // -- places ------------------------------------------------------------------------------------------------------------
-
-  function standAt(number) {
-    const photo = contents.photos[number];
-    camera.fly(standOfPhoto(photo, contents.distance), performance.now(), motion(), () => {
-      camera.standAtPhoto(photo, contents.distance);
-      moved();
-      panel.showPhoto(number);
-    });
-    panel.showPhoto(number);
-    schedule();
-  }
-
-  function flyTo(number, rank) {
-    const hit = contents.answers[number].hits[rank];
-    const end = camera.before(hit.centre, Math.max(...hit.edges), hit.eye, size());
-    camera.fly(end, performance.now(), motion(), () => {
-      camera.look(end.eye, end.target, end.up);
-      moved();
-    });
-    schedule();
-  }
-
-  // Turn about the nearest thing that is drawn at a place of the picture.
-  function placeAt(x, y) {
-    const focal = camera.focal(...size());
-    const [middleX, middleY] = size().map((side) => side / 2);
-    let nearest = Infinity;
-    let place = null;
-    for (const index of order) {
-      if (scene.opacities[index] < 0.3) continue;
-      const point = scene.positions.subarray(3 * index, 3 * index + 3);
-      const away = minus(point, camera.eye);
-      const depth = dot(away, camera.forward);
-      if (depth >= nearest) continue;
-      const wide = focal * Math.exp(Math.max(...arrays.logScales.subarray(3 * index, 3 * index + 3)));
-      const [across, down] = [dot(away, camera.right), dot(away, camera.down)].map((part) => (focal * part) / depth);
-      if (Math.hypot(middleX + across - x, middleY + down - y) > 2 + wide / depth) continue;
-      [nearest, place] = [depth, [...point]];
-    }
-    if (!place) return;
-    const end = { eye: camera.eye, target: place, up: UP };
-    camera.fly(end, performance.now(), motion(), () => {
-      camera.look(end.eye, end.target, end.up);
-      moved();
-    });
-    schedule();
-  }
-
-  // -- keys --------------------------------------------------------------------------------------------------------------
-
-  const KEYS = {
-    l: () => panel.next("layer", LAYERS),
-    h: () => panel.next("hide", HIDDEN),
-    n: () => panel.selectNext(),
-    b: () => byId("boxed").click(),
-    0: () => standAt(contents.first),
-    ",": () => panel.stepPhoto(-1),
-    ".": () => panel.stepPhoto(1),
-    "/": () => byId("filter").focus(),
-    "?": () => byId("help-text").showModal(),
-  };
-
-  addEventListener("keydown", (event) => {
-    const field = event.target;
-    const typing = field.matches("select, input[type=search]") || (field.matches("input") && event.key.startsWith("Arrow"));
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || byId("help-text").open) return;
-    const key = event.key.toLowerCase();
-    if (moveByKey(event, camera, canvas)) moved();
-    else if (/^[1-9]$/.test(key) && panel.chips[key - 1]) panel.toggle(key - 1);
-    else if (KEYS[key]) KEYS[key]();
-    else return;
-    event.preventDefault();
-  });
-
-  const panel = new Panel(contents, state, { changed, flyTo, standAt });
-  controlPicture(canvas, camera, moved, placeAt);
-  byId("home").addEventListener("click", () => standAt(contents.first));
-  byId("help").addEventListener("click", () => byId("help-text").showModal());
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", schedule);
-  canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
-  canvas.addEventListener("webglcontextrestored", () => {
-    renderer = new Renderer(canvas, scene);
-    renderer.setOverlay(painter.overlay);
-    renderer.setOrder(order);
-    schedule();
-  });
-  new ResizeObserver(fit).observe(canvas);
-  camera.standAtPhoto(contents.photos[contents.first], contents.distance);
-  fit();
-  moved();
-  panel.showPhoto(contents.first);
+async function open() {
+  const contents = readContents();
+  document.title = `${contents.name} · langfield`;
+  new Page(contents, await readArrays(contents.arrays, ["colours", "harmonics", "relevancy", "hits"]));
 }
 
 open().catch((error) => {
