@@ -8,6 +8,7 @@ stages      the single steps of it
 bake        a run of a radiance field → a run of Gaussians
 agreement   how well the two agree
 opening     a run opened, to ask it or to measure it
+observing   looking at a run while it is trained
 measure     a run and its scene's labels → figures
 demo        the bundled scene trained, asked and judged
 """

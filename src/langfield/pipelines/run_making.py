@@ -217,6 +217,7 @@ def make_run(spec: RunSpec, fit_model: FitFunction, watch: Stopwatch, progress: 
         checkpoints.count_cost(lambda: _cost_of_call(watch, bank, spec.device))
         with watch.stage(spec.stage):
             model, result = fit_model(info, photos, bank, checkpoints, broadcast(progress, *logs))
+        watch.leave_out(spec.stage, result.paused_seconds)
         if model.finish_stage is not None and result.finish_seconds:
             watch.move(spec.stage, model.finish_stage, result.finish_seconds)
         with watch.stage("psnr"):

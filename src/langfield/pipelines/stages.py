@@ -42,6 +42,7 @@ from langfield.training import loop
 from langfield.training.batches import RaySource
 from langfield.training.checkpoints import Checkpoints
 from langfield.training.config import TrainingConfig
+from langfield.training.observer import Observer
 from langfield.training.photos import PhotoSource
 
 _PIXEL_BYTES = {"cuda": 4 * 2**30, "cpu": 2 * 2**30}
@@ -91,6 +92,11 @@ class Stopwatch:
         """Move seconds from one stage to another."""
         self.seconds[stage] -= seconds
         self.seconds[other] = self.seconds.get(other, 0.0) + seconds
+
+    def leave_out(self, stage: str, seconds: float) -> None:
+        """Do not count some seconds of a stage, in which nothing was done."""
+        self.seconds[stage] -= seconds
+        self.started += seconds
 
 
 # -- photos and encoders ---------------------------------------------------------------------------------------------
@@ -189,12 +195,14 @@ def fit(
     checkpoints: Checkpoints,
     progress: Progress,
     log: Log,
+    observer: Observer | None = None,
 ) -> loop.TrainingResult:
     """Train the model, from the state in `checkpoints` if there is one, and finish it.
 
     Args:
         photos: those that have features, all or some of the training photos.
         bank: their features, on the device of the training.
+        observer: looks at it, see `langfield.training.loop.train`.
     """
     device, scene = bank.pyramid.rows.device, photos.scene
     note = model.initialise(TrainingPhotos(scene, scene.train), config.seed)
@@ -203,7 +211,7 @@ def fit(
     finish = None if model.finish_stage is None else lambda: model.finish(photos, bank, progress)
     with ExitStack() as stack:
         batches = _batches(model, photos, bank, config, device, stack, progress)
-        return loop.train(model, batches, config, checkpoints, progress=progress, finish=finish)
+        return loop.train(model, batches, config, checkpoints, progress=progress, finish=finish, observer=observer)
 
 
 def _batches(

@@ -16,8 +16,10 @@ from langfield.models.base import Model
 from langfield.models.batches import PhotoBatching
 from langfield.models.presets import TrainingRecipe
 from langfield.pipelines.grouping import add_groups
+from langfield.pipelines.observing import TrainObserver
 from langfield.pipelines.run_making import FitFunction, RunSpec, TrainReport, absolute_spec, chosen_recipe, make_run
 from langfield.pipelines.stages import Stopwatch, fit, fresh_model, open_with_fingerprint
+from langfield.query.session import Session
 from langfield.runs.info import RunInfo
 from langfield.training.checkpoints import Checkpoints
 from langfield.training.config import TrainingConfig
@@ -44,6 +46,7 @@ def train(
     tensorboard: bool = False,
     progress: Progress = silent,
     log: Callable[[str], None] = _log.info,
+    observer: TrainObserver | None = None,
 ) -> TrainReport:
     """Train on a scene and leave a run directory. A run of the same scene and settings in `out` is continued.
 
@@ -68,6 +71,9 @@ def train(
         tensorboard: also log for TensorBoard, in the run directory.
         progress: gets the stages "fingerprint", "kernels", "features", "training" and more.
         log: gets lines for people about what was found and chosen.
+        observer: looks at the model between steps, and may let the training wait or end it early, see
+            `langfield.pipelines.observing.TrainObserver`. A run that was ended early is whole; the same call trains it
+            on.
 
     Raises:
         DataError: bad photos or poses.
@@ -105,7 +111,7 @@ def train(
         tensorboard=tensorboard,
         masks=masks,
     )
-    report = make_run(spec, _training(config, where, log), watch, progress, log)
+    report = make_run(spec, _training(config, where, log, observer), watch, progress, log)
     if masks is None:
         return report
     before = watch.elapsed()
@@ -113,14 +119,18 @@ def train(
     return report.with_more(watch, before)
 
 
-def _training(config: TrainingConfig, device: torch.device, log: Callable[[str], None]) -> FitFunction:
+def _training(
+    config: TrainingConfig, device: torch.device, log: Callable[[str], None], observer: TrainObserver | None
+) -> FitFunction:
     """The function that makes a run's model by training it."""
 
     def fit_model(
         info: RunInfo, photos: TrainingPhotos, bank: FeatureBank, checkpoints: Checkpoints, progress: Progress
     ) -> tuple[Model, TrainingResult]:
         model = fresh_model(info, device)
-        return model, fit(model, photos, bank, config, checkpoints, progress, log)
+        if observer is not None:
+            observer.begins(lambda: Session(info, model, device))
+        return model, fit(model, photos, bank, config, checkpoints, progress, log, observer)
 
     return fit_model
 

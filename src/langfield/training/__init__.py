@@ -8,6 +8,7 @@ optimiser    one Adam over named groups of parameters
 guard        steps whose loss is not finite, counted on the device
 graphs       whole steps as CUDA graphs
 checkpoints  states in the run directory
+observer     what looks at a training between its steps
 event_log    figures on the way, as `events.jsonl` and for TensorBoard
 signals      Ctrl-C lets the step end and saves
 """

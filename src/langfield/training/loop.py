@@ -23,11 +23,13 @@ from langfield.training.checkpoints import Checkpoints, Snapshot
 from langfield.training.config import TrainingConfig
 from langfield.training.graphs import StepGraphs
 from langfield.training.guard import Meter, NanGuard
+from langfield.training.observer import Observer
 from langfield.training.optimiser import Optimiser
 from langfield.training.signals import interruptible
 
 MAX_BAD_STEPS = 50  # in a row; then the training rolls back to the last saved state
 _MAX_REPORT_INTERVAL_S = 1.0
+_PAUSE_INTERVAL_S = 0.02  # between looks at whether to go on
 
 _log = logging.getLogger(__name__)
 
@@ -38,10 +40,11 @@ class TrainingResult:
 
     Attributes:
         steps: steps done in all.
-        seconds: time that they took, over all calls of `train` for this run.
+        seconds: time that they took, over all calls of `train` for this run, without pauses.
         metrics: figures of the last report ("loss", "psnr", each loss term, "rays_per_second", "bad_steps").
         memory_bytes: this process's peak: allocated on the GPU, or resident on a CPU.
         finish_seconds: time that `finish` took in this call.
+        paused_seconds: time that an observer let this call wait.
     """
 
     steps: int
@@ -49,6 +52,7 @@ class TrainingResult:
     metrics: Mapping[str, float]
     memory_bytes: int
     finish_seconds: float = 0.0
+    paused_seconds: float = 0.0
 
 
 @runtime_checkable
@@ -81,6 +85,7 @@ def train(
     progress: Progress = silent,
     should_stop: Callable[[], bool] = lambda: False,
     finish: Callable[[], None] | None = None,
+    observer: Observer | None = None,
 ) -> TrainingResult:
     """Train a model up to `config.steps`, from the state in `checkpoints` if there is one.
 
@@ -94,6 +99,8 @@ def train(
         progress: gets the stage "training".
         should_stop: asked after each step, as for an interruption.
         finish: called once, after the last step and before the last save: the model's closed form.
+        observer: looks at the model between steps, and may let it wait, or end it before its last step: the run is
+            finished and saved then as after that one, and another call for as many steps goes on from it.
 
     Raises:
         Interrupted: on SIGINT, SIGTERM or `should_stop()`, after saving at the end of the step.
@@ -102,15 +109,17 @@ def train(
     """
     threads = torch_threads(config.rays // RAYS_PER_THREAD_TRAINED, batches.generator.device)
     with interruptible() as interrupted, threads:
-        session = _Session(model, batches, config, checkpoints, progress)
-        while session.step < config.steps:
+        session = _Session(model, batches, config, checkpoints, progress, observer)
+        ended = False
+        while session.step < config.steps and not ended:
             try:
                 session.train_step()
             except LangfieldError:
                 session.save()
                 raise
+            ended = session.observed(lambda: interrupted() or should_stop())
             stopped = interrupted() or should_stop()
-            if stopped or session.report_due():
+            if stopped or ended or session.report_due():
                 session.report()
             if stopped:
                 session.stop()
@@ -130,8 +139,10 @@ class _Session:
         config: TrainingConfig,
         checkpoints: Checkpoints | None,
         progress: Progress,
+        observer: Observer | None,
     ) -> None:
         self.step = 0
+        self._observer, self._paused_seconds = observer, 0.0
         self._model, self._batches, self._config = model, batches, config
         self._checkpoints, self._progress = checkpoints, progress
         self._device = batches.generator.device
@@ -182,6 +193,37 @@ class _Session:
         bad = self._guard.check(loss, self._optimiser.gradients())
         self._optimiser.step(bad.float())
         return {"loss": loss.detach(), **{name: value.detach() for name, value in terms.items()}, "bad": bad}
+
+    def observed(self, stopped: Callable[[], bool]) -> bool:
+        """Let the observer look, and wait while it pauses. Returns whether it ends the training.
+
+        Args:
+            stopped: whether the training is interrupted, which ends a pause.
+        """
+        observer = self._observer
+        if observer is None:
+            return False
+        try:
+            observer.between_steps(self.step)
+            if observer.paused:
+                self._pause(observer, stopped)
+            return observer.ended
+        except Exception:
+            _log.exception("what looked at the training failed; the training goes on without it")
+            self._observer = None
+            return False
+
+    def _pause(self, observer: Observer, stopped: Callable[[], bool]) -> None:
+        began = time.perf_counter()
+        try:
+            while observer.paused and not observer.ended and not stopped():
+                observer.between_steps(self.step)
+                time.sleep(_PAUSE_INTERVAL_S)
+        finally:
+            waited = time.perf_counter() - began
+            self._paused_seconds += waited
+            self._started += waited
+            self._reported += waited
 
     def report_due(self) -> bool:
         """Whether it is time for a report."""
@@ -258,7 +300,9 @@ class _Session:
     def result(self) -> TrainingResult:
         """What the training led to so far."""
         memory_bytes = peak_memory_bytes(self._device)
-        return TrainingResult(self.step, self._seconds(), self._metrics, memory_bytes, self._finish_seconds)
+        return TrainingResult(
+            self.step, self._seconds(), self._metrics, memory_bytes, self._finish_seconds, self._paused_seconds
+        )
 
     def _roll_back(self, bad_in_a_row: int) -> None:
         snapshot = self._checkpoints.load() if self._checkpoints else None
