@@ -4,6 +4,8 @@ only a GPU has one."""
 import argparse
 import ast
 import json
+import math
+import os
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
@@ -526,3 +528,34 @@ def test_group_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert min(seconds.values()) > 0
     for part in ("masks on the surface", "propose", "encode_masks", "segment at a point", "objects"):
         assert f"| {part} |" in told
+
+
+def test_watched_trainings_are_compared_by_their_last_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    pytest.importorskip("viser", reason="the viewer's extra is not installed: pip install 'langfield[view]'")
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import live_training  # pyright: ignore[reportMissingImports]
+
+    assert live_training.training_events(tmp_path) == []
+    seconds = {0: 0.0, 5: 9.0, 10: 10.0, 50: 20.0, 100: 40.0}
+    events = [{"stage": "training", "done": done, "total": 100, "seconds": at} for done, at in seconds.items()]
+    lines = [json.dumps(event) for event in [{"stage": "features"}, *events, {"stage": "lifting"}]]
+    (tmp_path / "events.jsonl").write_text("\n".join(lines) + '\n{"stage": "half a li')
+    assert live_training.training_events(tmp_path) == events
+    assert live_training.steps_per_second(events) == pytest.approx(3)  # 90 steps in 30 s
+    assert live_training.cpu_seconds(os.getpid()) > 0
+    clock = live_training.CpuClock(os.getpid(), tmp_path)
+    clock.start()
+    clock.join(10)
+    assert math.isnan(clock.ms_a_step)  # all steps were done before it first looked
+    speeds = {"plain": [3.0, 4.0, 5.0], "moving": [3.7, 3.8, 3.9]}
+    measured = [
+        live_training.Measured(mode, speed, 10.0, 7, 320, "same") for mode, each in speeds.items() for speed in each
+    ]
+    told = live_training.told(measured)
+    assert "| plain | 4.00 (3.00, 4.00, 5.00) | 0.0 % |" in told
+    assert "| moving | 3.80 (3.70, 3.80, 3.90) | 5.3 % | 10.0 ms | 7 | 320 px |" in told
+    rates, costs = (4.0, 3.8, 4.0, 3.6, 4.4), (10.0, 11.0, 10.0, 10.5, 10.0)
+    windows = [{"steps_per_second": rate, "cpu_ms": cost} for rate, cost in zip(rates, costs, strict=True)]
+    told = live_training.told_of_windows(windows)
+    assert "| steps_per_second | 3.70 | 4.10 | 0.904 (0.857, 0.950) |" in told
+    assert "| cpu_ms | 10.75 | 10.00 | 1.075 (1.050, 1.100) |" in told

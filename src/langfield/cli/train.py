@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from langfield.cli.console import Console, duration
 from langfield.cli.options import Device, EncoderSpec, Flag, OptionalInt, OutputOptions, PresetName
+from langfield.core.progress import Progress
+
+if TYPE_CHECKING:
+    from langfield.pipelines.observing import TrainObserver
+    from langfield.pipelines.run_making import TrainReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +66,26 @@ class TrainCommand(OutputOptions):
     tensorboard: Flag = False
     """Write figures for TensorBoard into the run directory."""
 
+    view: Flag = False
+    """Show the training in a browser, at the link that is printed: look at the scene, pause, stop and save. When it is
+    done, the page goes on with the run until Ctrl-C. Needs the extra: pip install 'langfield[view]'."""
+
+    port: int = 7007
+    """With --view, the port of the page; 0 takes a free one."""
+
     def run(self, console: Console) -> dict[str, Any]:
         """Train; returns what `--json` prints."""
+        if not self.view:
+            return self._train(console, console.progress, None).to_json()
+        from langfield.cli.live_view import viewed_training
+
+        with viewed_training(console, self.port) as viewed:
+            report = self._train(console, viewed.progress, viewed.live)
+            viewed.serve(self.out, self.device, self.encoder)
+        return report.to_json()
+
+    def _train(self, console: Console, progress: Progress, observer: "TrainObserver | None") -> "TrainReport":
+        """Train, and say what came of it. Args: as for `langfield.train`."""
         import langfield
 
         report = langfield.train(
@@ -80,11 +103,12 @@ class TrainCommand(OutputOptions):
             rays=self.rays,
             seed=self.seed,
             tensorboard=self.tensorboard,
-            progress=console.progress,
+            progress=progress,
             log=console.say,
+            observer=observer,
         )
         quality = "" if report.psnr is None else f", PSNR {report.psnr:.2f} dB on test views"
         memory = f"{report.memory_bytes / 2**30:.1f} GB"
         console.say(f"{report.run}: {report.steps} steps in {duration(report.seconds)}{quality}, {memory} of memory")
         console.say(f"ask it: langfield query {report.run} 'wooden spoon'")
-        return report.to_json()
+        return report

@@ -18,7 +18,9 @@ from langfield.core.errors import LangfieldError, UsageError
 
 if TYPE_CHECKING:
     from langfield.query.session import Session
+    from langfield.viewer.runs import Runs as ViewedRuns
     from langfield.viewer.saving import Save, Saved
+    from langfield.viewer.viewer import ViewerOptions
 
 TOKEN_VARIABLE = "LANGFIELD_VIEW_TOKEN"
 _MOST_GAUSSIANS = 2_000_000
@@ -55,39 +57,17 @@ class ViewCommand(OutputOptions):
     def run(self, console: Console) -> dict[str, Any]:
         """Serve until Ctrl-C; returns what `--json` prints."""
         self._check()
-        try:
-            from langfield.viewer.access import checked_public_url, checked_token, is_loopback, new_token
-            from langfield.viewer.runs import Runs as ViewedRuns
-            from langfield.viewer.viewer import Viewer, ViewerOptions
-        except ModuleNotFoundError as error:
-            if error.name not in ("viser", "websockets", "msgspec"):
-                raise
-            raise UsageError("the viewer is not installed: pip install 'langfield[view]'") from None
-        given = os.environ.get(TOKEN_VARIABLE)
-        token = new_token() if given is None else checked_token(given)
-        url = None if self.public_url is None else checked_public_url(self.public_url)
+        options = viewer_options(self.port, self.host, self.public_url)
+        from langfield.viewer.runs import Runs as ViewedRuns
+        from langfield.viewer.viewer import Viewer
+
         runs = ViewedRuns(self.paths, self._open, self.gaussians)
-        viewer = Viewer(runs, ViewerOptions(token, self.host, self.port, url), (found_as_ply(),))
+        viewer = Viewer(runs, options, (found_as_ply(),))
         link = viewer.start()
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends it as Ctrl-C does
+        end_on_sigterm()
         try:
-            console.say(f"open {link}")
-            if is_loopback(self.host) and url is None:
-                console.say(ssh_line(viewer.port, self.host))
-            elif not is_loopback(self.host):
-                console.say(
-                    f"warning: {self.host} is reached by other machines, and nothing is encrypted: whoever sees the "
-                    "link may look; safer is --host 127.0.0.1 with the ssh line, or a proxy with https"
-                )
-            for name in runs.names:
-                runs.scene(name)
-            try:
-                runs.prepare(runs.names[0])
-                console.say("ready")
-            except LangfieldError as error:  # of the encoder, say: pictures can be looked at without one
-                console.say(f"phrases cannot be asked: {error}")
-            threading.Event().wait()
+            tell_link(console, options, link, viewer.port)
+            serve_runs(console, runs)
         except KeyboardInterrupt:
             pass
         finally:
@@ -98,8 +78,6 @@ class ViewCommand(OutputOptions):
     def _check(self) -> None:
         if not self.paths:
             raise UsageError("nothing to show: add a run, such as: langfield view RUN")
-        if not 0 <= self.port <= 65535:
-            raise UsageError(f"--port must be 0 to 65535, got {self.port}")
         if not self.host.strip():  # servers take none for all interfaces
             raise UsageError("--host must be an address of this machine, such as 127.0.0.1, and is empty")
         if not 1 <= self.gaussians <= _MOST_GAUSSIANS:
@@ -109,6 +87,55 @@ class ViewCommand(OutputOptions):
         import langfield
 
         return langfield.open(path, device=self.device, encoder=self.encoder)
+
+
+def viewer_options(port: int, host: str = "127.0.0.1", public_url: str | None = None) -> "ViewerOptions":
+    """How a viewer is reached, with a token of the environment or a new one. UsageError for what cannot be, and where
+    the viewer is not installed."""
+    if not 0 <= port <= 65535:
+        raise UsageError(f"--port must be 0 to 65535, got {port}")
+    try:
+        from langfield.viewer.access import checked_public_url, checked_token, new_token
+        from langfield.viewer.viewer import ViewerOptions
+    except ModuleNotFoundError as error:
+        if error.name not in ("viser", "websockets", "msgspec"):
+            raise
+        raise UsageError("the viewer is not installed: pip install 'langfield[view]'") from None
+    given = os.environ.get(TOKEN_VARIABLE)
+    token = new_token() if given is None else checked_token(given)
+    return ViewerOptions(token, host, port, None if public_url is None else checked_public_url(public_url))
+
+
+def tell_link(console: Console, options: "ViewerOptions", link: str, port: int) -> None:
+    """Say where a viewer is. Args: port: that it listens on."""
+    from langfield.viewer.access import is_loopback
+
+    console.say(f"open {link}")
+    if not is_loopback(options.host):
+        console.say(
+            f"warning: {options.host} is reached by other machines, and nothing is encrypted: whoever sees the link "
+            "may look; safer is --host 127.0.0.1 with the ssh line, or a proxy with https"
+        )
+    elif options.public_url is None:
+        console.say(ssh_line(port, options.host))
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end the process as Ctrl-C does."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def serve_runs(console: Console, runs: "ViewedRuns") -> None:
+    """Open runs, make the first one ready, and wait until Ctrl-C, which is raised as KeyboardInterrupt."""
+    for name in runs.names:
+        runs.scene(name)
+    try:
+        runs.prepare(runs.names[0])
+        console.say("ready")
+    except LangfieldError as error:  # of the encoder, say: pictures can be looked at without one
+        console.say(f"phrases cannot be asked: {error}")
+    threading.Event().wait()
 
 
 def ssh_line(port: int, host: str = "127.0.0.1") -> str:

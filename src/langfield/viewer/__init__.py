@@ -4,6 +4,7 @@ The page is viser's; before it stands a front of our own, which decides who may 
 
 access           who may talk to the viewer: token, cookie, Host and Origin; how often
 client_messages  what a browser may send
+camera_pace      cameras of browsers, passed on only so often
 front            the one port: requests, the page, messages to and from viser
 viser_server     viser, on a unix socket
 state            what one browser shows and asks, as plain data
@@ -21,5 +22,11 @@ navigator        one browser's camera
 page_events      what happens to one browser's page, in order
 panel            one browser's controls
 client_page      one browser's page, and its thread
+live_frames      which picture of a training is due, and when there is time for one
+live_scene       where the photos of a training are
+live_training    a training: its figures, its pictures, what people ask of it
+live_panel       the controls of a page that shows it
+live_page        one browser's page that shows it, and its thread
+page_server      what serves pages
 viewer           all of it
 """

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 import msgspec.msgpack
 
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -39,6 +40,15 @@ def passes(raw: bytes | str) -> bool:
         raise Malformed("a message is a map with a type")
     rule = _RULES.get(message["type"])
     return rule is not None and message.keys() <= {"type", *rule} and all(rule[key](message.get(key)) for key in rule)
+
+
+class _Kind(msgspec.Struct):
+    type: str
+
+
+def is_camera(message: bytes) -> bool:
+    """Whether a message that `passes` tells where a browser's camera is."""
+    return msgspec.msgpack.decode(message, type=_Kind).type == "ViewerCameraMessage"
 
 
 Check = Callable[[Any], bool]

@@ -27,7 +27,7 @@ from langfield.viewer.run_scene import RunScene, inner_point
 from langfield.viewer.runs import Runs
 from langfield.viewer.state import ViewerState
 
-_STORED = "langfield"  # the name under which a browser keeps its state
+STORED = "langfield"  # the name under which a browser keeps its state
 _IDLE_SECONDS = 0.25
 _log = logging.getLogger(__name__)
 
@@ -39,12 +39,16 @@ class ClientPage:
         client: the browser.
         runs: that it may look at.
         saves: what it may save of phrases.
+        keep_camera: whether the browser's camera is to stay where it is when the first run is opened.
     """
 
-    def __init__(self, client: viser.ClientHandle, runs: Runs, saves: Sequence[saving.Save]) -> None:
+    def __init__(
+        self, client: viser.ClientHandle, runs: Runs, saves: Sequence[saving.Save], *, keep_camera: bool = False
+    ) -> None:
         self._client = client
         self._runs = runs
         self._saves = saves
+        self._keep_camera = keep_camera
         self._state = ViewerState()
         self._events = PageEvents()
         self._closed = threading.Event()
@@ -122,7 +126,7 @@ class ClientPage:
         if camera is not None:
             self._plan.moved(camera)
         try:
-            kept = self._client.local_storage.get_item(_STORED, timeout=3)
+            kept = self._client.local_storage.get_item(STORED, timeout=3)
         except (TimeoutError, RuntimeError):
             kept = None
         self._state = state.from_text(kept)
@@ -142,14 +146,16 @@ class ClientPage:
         if self._drawing is not None:
             self._drawing.remove()
         self._scene, self._state = scene, self._state_in(scene)
-        self._client.local_storage.set_item(_STORED, state.to_text(self._state))
+        self._client.local_storage.set_item(STORED, state.to_text(self._state))
         self._answers, self._asked, self._said = [], None, ""
         self._selected, self._clicked, self._objects_shown = None, None, False
         self._drawing = Drawing(
             self._client, scene, self._plan, lambda name: self._events.post(self._go_to_photo, name)
         )
         self._panel = Panel(self._client, self._state, self._facts(scene), self._actions())
-        self._navigator.arrive(scene.stand_at(scene.first_view), scene.first_fov_rad)
+        if not self._keep_camera:
+            self._navigator.arrive(scene.stand_at(scene.first_view), scene.first_fov_rad)
+        self._keep_camera = False
         self._plan.changed()
         if not self._runs.is_ready(name):
             self._runs.prepare_in_background(name, lambda said: self._events.post(self._say, said))
@@ -206,7 +212,7 @@ class ClientPage:
         self._state = new
         assert self._panel is not None
         self._panel.show(new)
-        self._client.local_storage.set_item(_STORED, state.to_text(new))
+        self._client.local_storage.set_item(STORED, state.to_text(new))
         self._plan.changed()
 
     def _ask_for(self, new: ViewerState) -> None:

@@ -24,7 +24,8 @@ from websockets.typing import Subprotocol
 
 from langfield.core.errors import UsageError
 from langfield.viewer.access import Access, Refusal, TokenBucket, security_headers
-from langfield.viewer.client_messages import MAX_MESSAGE_BYTES, Malformed, passes
+from langfield.viewer.camera_pace import CameraPace
+from langfield.viewer.client_messages import MAX_MESSAGE_BYTES, Malformed, is_camera, passes
 
 MAX_CLIENTS = 32
 _REQUESTS_PER_SECOND, _REQUESTS_AT_ONCE = 20, 60
@@ -68,7 +69,12 @@ class Front:
         access: who is let in; port 0 takes a free one.
         page: viser's index.html.
         socket: viser's unix socket.
+
+    Attributes:
+        camera_seconds: how long cameras of one browser are apart at least; 0 passes all of them on.
     """
+
+    camera_seconds = 0.0
 
     def __init__(self, access: Access, page: str, socket: Path) -> None:
         self.access = access
@@ -195,7 +201,10 @@ class Front:
                 ping_interval=None,
             )
             async with viser:
-                both = [asyncio.create_task(_upwards(browser, viser)), asyncio.create_task(_copy(viser, browser))]
+                both = [
+                    asyncio.create_task(_upwards(browser, viser, self._pace(viser))),
+                    asyncio.create_task(_copy(viser, browser)),
+                ]
                 done, pending = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
                 for task in pending:
                     task.cancel()
@@ -208,6 +217,13 @@ class Front:
             await browser.close(_TRY_LATER, "the viewer is starting or stopping")
         finally:
             self._clients -= 1
+
+    def _pace(self, viser: Connection) -> CameraPace:
+        async def send(message: bytes) -> None:
+            with contextlib.suppress(ConnectionClosed):
+                await viser.send(message)
+
+        return CameraPace(send, lambda: self.camera_seconds)
 
 
 class _BrowserConnection(ServerConnection):
@@ -242,10 +258,10 @@ def _quiet_logger() -> logging.Logger:
     return logger
 
 
-async def _upwards(browser: Connection, viser: Connection) -> None:
+async def _upwards(browser: Connection, viser: Connection, cameras: CameraPace) -> None:
     """A browser's messages, as many as may come in a second: more wait, and with them whoever sends them."""
     bucket = TokenBucket(_MESSAGES_PER_SECOND, _MESSAGES_AT_ONCE)
-    with contextlib.suppress(ConnectionClosed):
+    with contextlib.suppress(ConnectionClosed), contextlib.closing(cameras):
         async for message in browser:
             if delay := bucket.delay():
                 await asyncio.sleep(delay)
@@ -254,7 +270,10 @@ async def _upwards(browser: Connection, viser: Connection) -> None:
             except Malformed:
                 await browser.close(_POLICY_VIOLATION, "not a message of this viewer's page")
                 return
-            if passed:
+            if passed and isinstance(message, bytes) and is_camera(message):
+                await cameras.take(message)
+            elif passed:
+                await cameras.flush()
                 await viser.send(message)
 
 

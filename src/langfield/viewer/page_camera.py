@@ -5,7 +5,7 @@ The page's frame is that of `langfield.query.page_frame`, whatever the units of 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -160,35 +160,40 @@ class FrameSizes:
         moving_seconds: how long a picture may take while the camera moves.
         resting_seconds: how long the sharpest one may take.
         longest_px: the longest side of any.
+        least_moving_px: the longest side while the camera moves is at least that, however slow; while the speed is not
+            known, half as much again.
+        least_resting_px: likewise the sharpest one's.
     """
 
     pixels_per_second: float | None = None
     moving_seconds: float = 0.12
     resting_seconds: float = 1.2
     longest_px: int = 1920
+    least_moving_px: int = 128
+    least_resting_px: int = 320
 
     def measured(self, pixels: int, seconds: float) -> "FrameSizes":
         """After one more picture: a running mean, in which the newest counts half."""
         now = pixels / max(seconds, 1e-4)
         before = self.pixels_per_second
         mean = now if before is None else (before + now) / 2
-        return FrameSizes(mean, self.moving_seconds, self.resting_seconds, self.longest_px)
+        return replace(self, pixels_per_second=mean)
 
     def small(self, width_px: int, height_px: int) -> int:
         """The longest side of a picture while the camera moves."""
-        return self._side(width_px, height_px, self.moving_seconds, 128, 192)
+        return self._side(width_px, height_px, self.moving_seconds, self.least_moving_px)
 
     def stages(self, width_px: int, height_px: int) -> list[int]:
         """The longest sides of the pictures of a resting camera: a small one at once, then ever sharper ones."""
         sides = [self.small(width_px, height_px)]
-        full = self._side(width_px, height_px, self.resting_seconds, 320, 384)
+        full = self._side(width_px, height_px, self.resting_seconds, self.least_resting_px)
         while sides[-1] * 1.4 < full:
             sides.append(min(full, 3 * sides[-1]))
         return sides
 
-    def _side(self, width_px: int, height_px: int, seconds: float, least_px: int, unknown_px: int) -> int:
+    def _side(self, width_px: int, height_px: int, seconds: float, least_px: int) -> int:
         longest = max(width_px, height_px)
         if self.pixels_per_second is None:
-            return min(longest, unknown_px)
+            return min(longest, 3 * least_px // 2)
         share = math.sqrt(self.pixels_per_second * seconds / (width_px * height_px))
         return int(min(longest, self.longest_px, max(least_px, share * longest)))
