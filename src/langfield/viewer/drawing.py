@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import viser
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 
 from langfield.query.answers import Answer
 from langfield.viewer import element_colours, look
@@ -45,6 +45,10 @@ class Drawing:
     def remove(self) -> None:
         """Take all of it away."""
         self._nodes.remove()
+
+    def draw_distance(self, ends_world: Sequence[Float64[np.ndarray, "3"]], text: str) -> None:
+        """A measured line, as `langfield.viewer.scene_nodes.SceneNodes.draw_distance`."""
+        self._nodes.draw_distance(ends_world, text)
 
     def seconds_to_wait(self, state: ViewerState, idle: float) -> float:
         """How long nothing is due, unless something happens. Args: idle: the longest wait."""

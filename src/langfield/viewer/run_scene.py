@@ -16,6 +16,7 @@ from langfield.query.objects import SceneObject
 from langfield.query.page_frame import page_frame
 from langfield.query.session import Session
 from langfield.runs.info import RunView
+from langfield.viewer import look
 from langfield.viewer.element_colours import ElementAnswers
 from langfield.viewer.page_camera import Stand, stand_of_photo
 from langfield.viewer.state import ViewerState
@@ -168,7 +169,16 @@ class RunScene:
             thing = self._thing_of_element
         if group is not None:
             selected = self.session.group_elements(group)[elements.numbers]
-        return ElementAnswers(relevancy, found, thing, selected)
+        own_layer = None
+        if state.layer == "Features":
+            features = self.session.element_features()[elements.numbers]
+            own_layer = look.feature_colours(features[None])[0], np.isfinite(features).all(axis=1)
+        elif state.layer == "Crop size" and state.phrases:
+            phrase = state.phrases[state.shown]
+            heights = self.session.element_crop_heights(phrase, negatives=state.asked_negatives)[elements.numbers]
+            inside = np.isfinite(heights) & (relevancy[state.shown] >= state.threshold)
+            own_layer = look.crop_colours(heights[None], self.session.crop_height_range())[0], inside
+        return ElementAnswers(relevancy, found, thing, selected, own_layer)
 
     def _found(self, elements: BrowserElements, phrase: str, state: ViewerState) -> Bool[np.ndarray, " n"]:
         hits = self.session.elements(phrase, negatives=state.asked_negatives)

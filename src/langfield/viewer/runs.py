@@ -44,6 +44,10 @@ class Runs:
         """Whether a run's first question has been answered, so that others are answered at once."""
         return name in self._ready
 
+    def has_answered(self, name: str) -> None:
+        """A run answered a question of somebody's, so that it is ready, whatever `prepare` met."""
+        self._ready.add(name)
+
     def scene(self, name: str) -> RunScene:
         """A run, opened if it is not yet, with its first picture. RunError if it cannot be."""
         with self._lock:

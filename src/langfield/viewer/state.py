@@ -8,7 +8,10 @@ from typing import Any, Literal, get_args
 
 from langfield.core.errors import UsageError
 
-Layer = Literal["Picture", "Composited", "Relevancy", "Depth", "Objects"]
+Layer = Literal["Picture", "Composited", "Relevancy", "Crop size", "Features", "Depth", "Objects"]
+OF_PHRASES: tuple[Layer, ...] = ("Composited", "Relevancy", "Crop size")  # which are Picture without any
+_OF_LANGUAGE: tuple[Layer, ...] = (*OF_PHRASES, "Features")
+_OF_GROUPS: tuple[Layer, ...] = ("Objects",)
 Hide = Literal["Nothing", "Scene", "What was found"]
 
 MAX_PHRASES = 8
@@ -102,7 +105,7 @@ def with_prompt(state: ViewerState, text: str) -> ViewerState:
     if phrases and layer == "Picture":
         layer = "Composited"
     if not phrases:
-        layer, hide = ("Picture" if layer in ("Composited", "Relevancy") else layer), "Nothing"
+        layer, hide = ("Picture" if layer in OF_PHRASES else layer), "Nothing"
     return replace(state, phrases=phrases, shown=min(state.shown, max(0, len(phrases) - 1)), layer=layer, hide=hide)
 
 
@@ -126,10 +129,15 @@ def with_run(state: ViewerState, name: str) -> ViewerState:
     return state if name == state.run else replace(state, run=name, keyframes=())
 
 
+def layers_of(has_language: bool, has_groups: bool) -> tuple[Layer, ...]:
+    """The layers that a run can show."""
+    lacking = (() if has_language else _OF_LANGUAGE) + (() if has_groups else _OF_GROUPS)
+    return tuple(layer for layer in get_args(Layer) if layer not in lacking)
+
+
 def for_run(state: ViewerState, has_language: bool, has_groups: bool) -> ViewerState:
     """What of a state a run can show: without language no phrases are asked, and layers that it lacks are Picture."""
-    lacking = (() if has_language else ("Composited", "Relevancy")) + (() if has_groups else ("Objects",))
-    if state.layer in lacking:
+    if state.layer not in layers_of(has_language, has_groups):
         state = replace(state, layer="Picture")
     return state if has_language else replace(state, phrases=(), negatives=(), shown=0, hide="Nothing")
 
