@@ -17,7 +17,9 @@ from langfield.cli.options import Device, EncoderSpec, OutputOptions
 from langfield.core.errors import LangfieldError, UsageError
 
 if TYPE_CHECKING:
+    from langfield.data.images import Rgb
     from langfield.query.session import Session
+    from langfield.viewer.run_photos import PhotoReader
     from langfield.viewer.saving import Save, Saved
 
 TOKEN_VARIABLE = "LANGFIELD_VIEW_TOKEN"
@@ -66,7 +68,7 @@ class ViewCommand(OutputOptions):
         given = os.environ.get(TOKEN_VARIABLE)
         token = new_token() if given is None else checked_token(given)
         url = None if self.public_url is None else checked_public_url(self.public_url)
-        runs = ViewedRuns(self.paths, self._open, self.gaussians)
+        runs = ViewedRuns(self.paths, self._open, self.gaussians, photo_reader)
         viewer = Viewer(runs, ViewerOptions(token, self.host, self.port, url), (found_as_ply(),))
         link = viewer.start()
         if threading.current_thread() is threading.main_thread():
@@ -116,6 +118,23 @@ def ssh_line(port: int, host: str = "127.0.0.1") -> str:
     where = f"[{host}]" if ":" in host else host
     own = "" if where in ("127.0.0.1", "localhost", "[::1]") else f"{where}:"  # ssh listens on those by itself
     return f"from another machine, first: ssh -L {own}{port}:{where}:{port} {socket.gethostname()}"
+
+
+def photo_reader(session: "Session") -> "PhotoReader":
+    """What reads a run's photos. DataError if its scene is not where it was, or cannot be read."""
+    from langfield.core.errors import DataError
+    from langfield.data.images import decode_image
+    from langfield.data.scene import open_scene
+
+    scene = open_scene(session.info.scene_path, test_every=session.info.test_every)
+    views = {view.name: view for view in scene.views}
+
+    def read(name: str, size: tuple[int, int]) -> "Rgb":
+        if name not in views:
+            raise DataError(f"has no photo {name} any more", scene.root)
+        return decode_image(views[name].image_path, size, views[name].white_level)
+
+    return read
 
 
 def found_as_ply() -> "Save":

@@ -20,9 +20,13 @@ from langfield.viewer.navigator import Navigator, path_stands
 from langfield.viewer.page_answers import PageAnswers
 from langfield.viewer.page_camera import FrameSizes, page_camera, same_view
 from langfield.viewer.page_clicks import Clicks
+from langfield.viewer.page_commands import add_commands
 from langfield.viewer.page_events import PageEvents
+from langfield.viewer.page_names import PageNames
+from langfield.viewer.page_pictures import PagePictures
+from langfield.viewer.page_video import PageVideo, VideoNews
 from langfield.viewer.panel import Panel
-from langfield.viewer.panel_actions import Actions, PanelFacts, facts_of_run
+from langfield.viewer.panel_actions import Actions, PanelFacts, besides_of_run, facts_of_run
 from langfield.viewer.run_scene import RunScene
 from langfield.viewer.runs import Runs
 from langfield.viewer.state import ViewerState
@@ -38,9 +42,11 @@ class OpenRun:
 
     scene: RunScene
     panel: Panel
+    pictures: PagePictures
     drawing: Drawing
     answers: PageAnswers
     clicks: Clicks
+    names: PageNames
 
 
 class ClientPage:
@@ -50,9 +56,12 @@ class ClientPage:
         client: the browser.
         runs: that it may look at.
         saves: what it may save of phrases.
+        video_turn: is held while a video is made; all pages share it.
     """
 
-    def __init__(self, client: viser.ClientHandle, runs: Runs, saves: Sequence[saving.Save]) -> None:
+    def __init__(
+        self, client: viser.ClientHandle, runs: Runs, saves: Sequence[saving.Save], video_turn: threading.Lock
+    ) -> None:
         self._client = client
         self._runs = runs
         self._saves = saves
@@ -62,7 +71,10 @@ class ClientPage:
         self._open_run: OpenRun | None = None
         self._plan = FramePlan(FrameSizes())
         self._navigator = Navigator(client, lambda: self._plan.camera, self._closed)
+        self._video = PageVideo(video_turn, self._send, lambda said: self._events.post(self._say, said))
+        self._video_shown = VideoNews()
         self._said = ""
+        self._commands: list[viser.CommandHandle] = []
         self._thread = threading.Thread(target=self._run, name=f"page {client.client_id}", daemon=True)
 
     def start(self) -> None:
@@ -74,15 +86,17 @@ class ClientPage:
     def close(self) -> None:
         """The browser has left."""
         self._closed.set()
+        self._video.cancel()
         self._events.wake()
 
     def join(self, timeout: float) -> None:
         """Wait until nothing more is drawn."""
         self._thread.join(timeout)
+        self._video.join(timeout)
 
     def is_alive(self) -> bool:
         """Whether something is still drawn."""
-        return self._thread.is_alive()
+        return self._thread.is_alive() or self._video.is_alive()
 
     # -- events --------------------------------------------------------------------------------------------------
 
@@ -145,12 +159,21 @@ class ClientPage:
             scene = self._runs.scene(name)
             before.panel.remove()
             before.drawing.remove()
-        self._state, self._said = self._state_in(scene), ""
+        self._state, self._said, self._video_shown = self._state_in(scene), "", VideoNews()
         self._client.local_storage.set_item(_STORED, state.to_text(self._state))
-        drawing = Drawing(self._client, scene, self._plan, lambda name: self._events.post(self._go_to_photo, name))
-        panel = Panel(self._client, self._state, self._facts(scene), self._actions())
+        pictures = PagePictures(scene, self._runs)
+        drawing = Drawing(
+            self._client, scene, pictures, self._plan, lambda name: self._events.post(self._go_to_photo, name)
+        )
+        facts, actions = self._facts(scene), self._actions()
+        panel = Panel(self._client, self._state, facts, actions)
+        for command in self._commands:
+            command.remove()
+        self._commands = add_commands(self._client.gui, actions, tuple(facts.layers), lambda: self._state)
         answers = PageAnswers(scene, self._runs, panel, self._say)
-        self._open_run = OpenRun(scene, panel, drawing, answers, Clicks(scene, panel, drawing, self._plan))
+        clicks = Clicks(scene, panel, drawing, self._plan)
+        names = PageNames(scene, panel, self._plan)
+        self._open_run = OpenRun(scene, panel, pictures, drawing, answers, clicks, names)
         self._navigator.arrive(scene.stand_at(scene.first_view), scene.first_fov_rad)
         self._plan.changed()
         if not self._runs.is_ready(name):
@@ -159,6 +182,7 @@ class ClientPage:
     def _state_in(self, scene: RunScene) -> ViewerState:
         """What of the state a run can show."""
         kept = state.with_run(self._state, scene.name)
+        kept = state.without_beside(kept, [value for value, _ in besides_of_run(scene, self._runs)])
         return state.for_run(kept, scene.session.has_language, scene.session.has_groups)
 
     def _facts(self, scene: RunScene) -> PanelFacts:
@@ -185,7 +209,7 @@ class ClientPage:
         return Actions(
             prompt=ask(state.with_prompt),
             negatives=ask(state.with_negatives),
-            choose=change(state.with_choice),
+            choose=lambda name, value: post(self._choose, name, value),
             show_phrase=change(state.with_shown),
             run=lambda name: post(lambda: self._open(self._runs.checked_name(name))),
             hit=lambda phrase, rank: post(self._go_to_hit, phrase, rank),
@@ -199,6 +223,8 @@ class ClientPage:
             keyframe=lambda: post(self._add_keyframe),
             clear_keyframes=lambda: post(lambda: self._set(replace(self._state, keyframes=()))),
             play=lambda: post(self._play),
+            video=lambda: post(self._make_video),
+            cancel_video=self._video.cancel,
             save=lambda number: post(self._save, number),
             home=lambda: post(self._go_home),
         )
@@ -215,6 +241,13 @@ class ClientPage:
         self._run_shown.panel.show(new)
         self._client.local_storage.set_item(_STORED, state.to_text(new))
         self._plan.changed()
+
+    def _choose(self, name: str, value: object) -> None:
+        """Another value of one of the inputs. Whoever wants to see a photo beside the picture is taken to the next."""
+        self._set(state.with_choice(self._state, name, value))
+        scene, camera = self._run_shown.scene, self._plan.camera
+        if (name, value) == ("beside", state.BESIDE_PHOTO) and camera is not None and not scene.photo_here(camera):
+            self._go_to_photo(scene.nearest_photo(camera).name)
 
     def _ask_for(self, new: ViewerState) -> None:
         """Other phrases, or the same: those that could not be answered are asked again."""
@@ -239,10 +272,16 @@ class ClientPage:
         shown = self._run_shown
         self._tell_progress(shown.scene)
         shown.answers.ask(self._state)
+        if shown.pictures.other_run_became_ready(self._state, lambda said: self._events.post(self._say, said)):
+            self._plan.changed()
         if self._state.hide == "What was found" and self._state.phrases and shown.scene.elements is None:
             self._collect_surface(shown.scene)
+        if self._video.news != self._video_shown:
+            self._video_shown = self._video.news
+            shown.panel.show_video(self._video_shown)
         self._guarded(shown.answers.offer_things)
         self._draw()
+        self._guarded(lambda: shown.names.update(shown.answers.things, busy=not self._seconds_to_wait()))
 
     def _collect_surface(self, scene: RunScene) -> None:
         """Make what the browser draws. Where it cannot be made, nothing is hidden, so that it is not tried for ever."""
@@ -279,8 +318,7 @@ class ClientPage:
             return
         hit = answers[phrase].hits[rank]
         self._navigator.go_before(scene, hit.position, max(hit.upright_box.size), hit.views, self._show_flight)
-        if hit.views:
-            self._say(f"Seen best in {', '.join(hit.views)}")
+        self._run_shown.panel.show_photos(scene.run_photos.thumbnails(hit.views))
 
     def _go_to_thing(self, group: int) -> None:
         shown = self._run_shown
@@ -332,7 +370,16 @@ class ClientPage:
             saved = saving.picture_png(picture)
         else:
             saved = saving.camera_path(scene, self._state, (where.width_px, where.height_px))
+        self._send(saved)
+
+    def _send(self, saved: saving.Saved) -> None:
+        """Let the browser download something. For any thread."""
         self._client.send_file_download(saved.name, saved.content, save_immediately=True)
+
+    def _make_video(self) -> None:
+        shown, where = self._run_shown, self._plan.camera
+        if where is not None:
+            self._video.start(shown.scene, self._state, shown.clicks.group, (where.width_px, where.height_px))
 
 
 _PICTURE = ("This picture (PNG)", "As the server draws it, up to 1920 pixels")

@@ -1,8 +1,9 @@
 """What one browser asks a run: its phrases, and, once the run can answer, the names of its things."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from langfield.query.answers import Answer
+from langfield.query.objects import SceneObject
 from langfield.viewer.panel import Panel
 from langfield.viewer.run_scene import RunScene
 from langfield.viewer.runs import Runs
@@ -20,6 +21,7 @@ class PageAnswers:
 
     Attributes:
         answers: to the phrases that were asked last; none, where they could not be answered.
+        things: of the scene, once they were offered.
     """
 
     def __init__(self, scene: RunScene, runs: Runs, panel: Panel, say: Callable[[str], None]) -> None:
@@ -27,7 +29,7 @@ class PageAnswers:
         self.answers: list[Answer] = []
         self._asked: object = None  # what `answers` answers
         self._failed = False
-        self._things_shown = False
+        self.things: Sequence[SceneObject] | None = None
         self._things_failed_after: object = None  # the question after which things were asked for in vain
 
     def ask_again(self) -> None:
@@ -57,10 +59,11 @@ class PageAnswers:
 
     def offer_things(self) -> None:
         """Offer the scene's things once they are known. What fails is not tried again before the next question."""
-        if self._things_shown or not self._scene.session.has_groups or not self._runs.is_ready(self._scene.name):
+        if self.things is not None or not self._scene.session.has_groups or not self._runs.is_ready(self._scene.name):
             return
         if self._things_failed_after is not None and self._things_failed_after == self._asked:
             return
         self._things_failed_after = self._asked
-        self._panel.show_objects(self._scene.objects())
-        self._things_shown = True
+        things = self._scene.objects()
+        self._panel.show_objects(things)
+        self.things = things

@@ -7,13 +7,21 @@ import viser
 
 from langfield.query.answers import Answer
 from langfield.query.objects import GroupShape, SceneObject
+from langfield.viewer.page_video import VideoNews
 from langfield.viewer.panel_actions import Actions, PanelFacts
 from langfield.viewer.panel_camera import CameraControls
 from langfield.viewer.panel_find import FindControls
 from langfield.viewer.panel_parts import on_change
 from langfield.viewer.panel_show import ShowControls
 from langfield.viewer.panel_things import ThingsControls
+from langfield.viewer.run_photos import Thumbnail
 from langfield.viewer.state import ViewerState
+
+_HELP = (
+    '<div style="padding:0.2em 0.8em 0.7em;text-align:right"><button type="button" data-langfield-help '
+    'style="all:unset;cursor:pointer;font-size:0.85em;opacity:0.75;text-decoration:underline">'
+    "Keys and mouse: ?</button></div>"
+)
 
 
 class Panel:
@@ -46,7 +54,8 @@ class Panel:
                 for number, (label, hint) in enumerate(facts.saves):
                     button = gui.add_button(label, hint=hint, color="gray")
                     button.on_click(lambda _, n=number: actions.save(n))
-            self._parts += [*self._find.parts, tabs]
+            self._names = gui.add_html("")
+            self._parts += [*self._find.parts, tabs, gui.add_html(_HELP), self._names]
             self.show(state)
 
     def remove(self) -> None:
@@ -67,6 +76,18 @@ class Panel:
     def show_answers(self, answers: Sequence[Answer]) -> None:
         """List what was found, and where."""
         self._find.show_answers(answers)
+
+    def show_photos(self, thumbnails: Sequence[Thumbnail]) -> None:
+        """Show the photos that show a hit best. Args: as of `langfield.viewer.panel_find.FindControls.show_photos`."""
+        self._find.show_photos(thumbnails)
+
+    def show_video(self, news: VideoNews) -> None:
+        """Show how far the video is."""
+        self._camera.show_video(news)
+
+    def show_names(self, names: str) -> None:
+        """Give the page's script what is under the mouse. Args: names: of `langfield.viewer.hover_names`."""
+        self._names.content = names
 
     def show_objects(self, objects: Sequence[SceneObject]) -> None:
         """Offer the scene's things by name."""

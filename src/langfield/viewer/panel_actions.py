@@ -7,7 +7,7 @@ from typing import Any
 
 from langfield.viewer.run_scene import RunScene
 from langfield.viewer.runs import Runs
-from langfield.viewer.state import Layer, layers_of
+from langfield.viewer.state import BESIDE_PHOTO, BESIDE_RUN, Layer, layers_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Actions:
         keyframe: the camera is to be kept.
         clear_keyframes: all of them are to be forgotten.
         play: the camera is to fly along the keyframes.
+        video: a video of the keyframes' path is to be made.
+        cancel_video: it is not needed any more.
         save: one of the things that can be saved, by its number.
         home: the camera is to go where it was first.
     """
@@ -51,6 +53,8 @@ class Actions:
     keyframe: Callable[[], None]
     clear_keyframes: Callable[[], None]
     play: Callable[[], None]
+    video: Callable[[], None]
+    cancel_video: Callable[[], None]
     save: Callable[[int], None]
     home: Callable[[], None]
 
@@ -64,6 +68,7 @@ class PanelFacts:
         has_language: whether phrases can be asked.
         has_groups: whether things can be clicked.
         layers: what can be drawn.
+        besides: what can lie beside the picture, as `ViewerState.beside` has it, and its label.
         crop_heights: tells the smallest and largest height of crops, world units; None while that is not known.
         photos: names of photos that can be stood at.
         fov_deg: the field of view at first.
@@ -76,6 +81,7 @@ class PanelFacts:
     has_language: bool
     has_groups: bool
     layers: Sequence[Layer]
+    besides: Sequence[tuple[str, str]]
     crop_heights: Callable[[], tuple[float, float] | None]
     photos: Sequence[str]
     fov_deg: float
@@ -93,6 +99,7 @@ def facts_of_run(scene: RunScene, runs: Runs, saves: Sequence[tuple[str, str]]) 
         has_language=session.has_language,
         has_groups=session.has_groups,
         layers=layers_of(session.has_language, session.has_groups),
+        besides=besides_of_run(scene, runs),
         crop_heights=lambda: session.crop_height_range() if runs.is_ready(scene.name) else None,
         photos=tuple(view.name for view in scene.photos),
         fov_deg=math.degrees(scene.first_fov_rad),
@@ -100,3 +107,10 @@ def facts_of_run(scene: RunScene, runs: Runs, saves: Sequence[tuple[str, str]]) 
         saves=saves,
         default_negatives=scene.default_negatives,
     )
+
+
+def besides_of_run(scene: RunScene, runs: Runs) -> list[tuple[str, str]]:
+    """What can lie beside a run's picture, and its label: nothing, its photos where they are there, other runs."""
+    photo = [(BESIDE_PHOTO, "Its photo")] if scene.run_photos.are_there else []
+    others = [(BESIDE_RUN + name, f"Run {name}") for name in runs.names if name != scene.name]
+    return [("", "Nothing"), *photo, *others]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from langfield.viewer.page_video import VideoNews
 from langfield.viewer.panel_actions import Actions, PanelFacts
 from langfield.viewer.panel_parts import NO_NAME, on_change, small
 from langfield.viewer.state import ViewerState
@@ -22,11 +23,25 @@ class CameraControls:
             self._keyframes = gui.add_html("")
             gui.add_button("Add keyframe", icon="plus").on_click(lambda _: actions.keyframe())
             gui.add_button("Play", icon="player-play", color="gray").on_click(lambda _: actions.play())
+            self._make = gui.add_button("Make video", icon="movie", color="gray", hint="As an animated picture (WebP)")
+            self._make.on_click(lambda _: actions.video())
+            self._progress = gui.add_progress_bar(0, visible=False)
+            self._progress_text = gui.add_html("")
+            self._cancel = gui.add_button("Cancel the video", icon="x", color="gray", visible=False)
+            self._cancel.on_click(lambda _: actions.cancel_video())
             gui.add_button("Clear", icon="trash", color="gray").on_click(lambda _: actions.clear_keyframes())
 
     def show(self, state: ViewerState) -> None:
         """Set what depends on the state."""
         self._keyframes.content = small(_keyframes_text(len(state.keyframes)))
+
+    def show_video(self, news: VideoNews) -> None:
+        """Show how far the video is."""
+        busy = news.total > 0
+        self._make.visible = not busy
+        self._progress.visible = self._cancel.visible = busy
+        self._progress.value = 100 * news.done / max(news.total, 1)
+        self._progress_text.content = small(f"Picture {news.done} of {news.total}") if busy else ""
 
 
 def _keyframes_text(count: int) -> str:

@@ -10,6 +10,7 @@ from langfield.query.objects import SceneObject
 from langfield.viewer.palette import PHRASE_COLOURS, swatch
 from langfield.viewer.panel_actions import Actions, PanelFacts
 from langfield.viewer.panel_parts import NO_NAME, on_change, size_text, small
+from langfield.viewer.run_photos import Thumbnail
 from langfield.viewer.state import MAX_PHRASES, ViewerState
 
 _HITS_SHOWN = 4  # of each phrase, where several are asked
@@ -44,6 +45,8 @@ class FindControls:
             self._build_prompt(state)
         self._status = self._added(gui.add_html(""))
         self._results_folder = self._added(gui.add_folder(None))
+        self._photos: list[Any] = []
+        self._photos_folder = self._added(gui.add_folder(None, visible=False))
 
     def say(self, text: str, *, problem: bool = False) -> None:
         """A line under the prompt. Args: text: is escaped; "" for none. problem: whether it says what went wrong."""
@@ -56,6 +59,7 @@ class FindControls:
         for part in self._results:
             part.remove()
         self._results = []
+        self.show_photos([])
         shown = None if len(answers) == 1 else _HITS_SHOWN
         with self._together(), self._results_folder:
             if not answers and self._facts.has_language:
@@ -68,6 +72,22 @@ class FindControls:
                     )
                     button.on_click(lambda _, n=number, r=rank: self._actions.hit(n, r))
                     self._results.append(button)
+
+    def show_photos(self, thumbnails: Sequence[Thumbnail]) -> None:
+        """Show the photos that show a hit best, the best first; a click on one stands there. None: nothing."""
+        for part in self._photos:
+            part.remove()
+        self._photos = []
+        self._photos_folder.visible = bool(thumbnails)
+        if not thumbnails:
+            return
+        numbers = tuple(str(number + 1) for number in range(len(thumbnails)))
+        names = dict(zip(numbers, (thumbnail.name for thumbnail in thumbnails), strict=True))
+        with self._together(), self._photos_folder:
+            pictures = self._gui.add_html(_pictures(thumbnails))
+            group = self._gui.add_button_group("Stand there", numbers, hint="At the photo of this number")
+        group.on_click(lambda event: event.target.value in names and self._actions.photo(names[event.target.value]))
+        self._photos = [pictures, group]
 
     def suggest(self, objects: Sequence[SceneObject]) -> None:
         """Offer names of the scene's things to ask for."""
@@ -98,6 +118,22 @@ class FindControls:
     def _added(self, part: Any) -> Any:
         self.parts.append(part)
         return part
+
+
+def _pictures(thumbnails: Sequence[Thumbnail]) -> str:
+    """HTML of numbered photos; the page's script takes a click for one on the button of the same number."""
+    figures = "".join(
+        f'<figure data-langfield-press="{number + 1}" title="{html.escape(thumbnail.name, quote=True)}" '
+        'style="margin:0;cursor:pointer;min-width:0">'
+        f'<img alt="{html.escape(thumbnail.name, quote=True)}" src="{thumbnail.source}" '
+        'style="width:100%;aspect-ratio:4/3;object-fit:cover;border-radius:4px;display:block"/>'
+        '<figcaption style="font-size:0.72em;opacity:0.8;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
+        f"{number + 1} · {html.escape(thumbnail.caption)}</figcaption></figure>"
+        for number, thumbnail in enumerate(thumbnails)
+    )
+    style = f"display:grid;grid-template-columns:repeat({max(2, len(thumbnails))},1fr);gap:0.35em;padding:0 0.8em 0.4em"
+    title = '<div style="padding:0.1em 0.8em 0.25em;font-size:0.85em;opacity:0.8">Seen best in</div>'
+    return f'{title}<div style="{style}">{figures}</div>'
 
 
 def _answer_line(answer: Answer, colour: tuple[int, int, int]) -> str:

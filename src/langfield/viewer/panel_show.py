@@ -5,7 +5,7 @@ from typing import Any, get_args
 from langfield.viewer.palette import colour_scale
 from langfield.viewer.panel_actions import Actions, PanelFacts
 from langfield.viewer.panel_parts import length_text, on_change, small
-from langfield.viewer.state import Hide, ViewerState
+from langfield.viewer.state import BESIDE_PHOTO, BESIDE_RUN, Hide, ViewerState
 
 
 class ShowControls:
@@ -31,12 +31,28 @@ class ShowControls:
         on_change(self._hide, lambda value: actions.choose("hide", value))
         self._boxes = gui.add_checkbox("Boxes", state.boxes, hint="Around what was found")
         on_change(self._boxes, lambda value: actions.choose("boxes", bool(value)))
+        self._besides = dict(facts.besides)
+        self._build_beside(gui, state, actions)
         sharpen = gui.add_checkbox(
             "Sharp at rest", state.sharpen, hint="When the camera rests, the server draws what browsers only sketch"
         )
         on_change(sharpen, lambda value: actions.choose("sharpen", bool(value)))
         if facts.has_language:
             self._build_negatives(gui, state, facts, actions)
+
+    def _build_beside(self, gui: Any, state: ViewerState, actions: Actions) -> None:
+        values = {label: value for value, label in self._besides.items()}
+        self._beside = gui.add_dropdown(
+            "Beside",
+            tuple(values),
+            initial_value=self._besides.get(state.beside, "Nothing"),
+            hint="What lies on the other side of a line through the picture",
+            visible=len(values) > 1,
+        )
+        on_change(self._beside, lambda label: actions.choose("beside", values.get(label, "")))
+        self._divider = gui.add_slider("Line at", 0.0, 1.0, 0.01, state.divider, hint="From the left of the page")
+        on_change(self._divider, lambda value: actions.choose("divider", float(value)))
+        self._sides = gui.add_html("")
 
     def show(self, state: ViewerState) -> None:
         """Set what depends on the state."""
@@ -52,6 +68,9 @@ class ShowControls:
         if state.phrases:
             self._shown.options = state.phrases
             self._shown.value = state.phrases[state.shown]
+        self._beside.value = self._besides.get(state.beside, "Nothing")
+        self._divider.visible = bool(state.beside)
+        self._sides.content = small(_sides_of(state)) if state.beside else ""
         self._scale_bar.content = self._scale_of(state)
 
     @staticmethod
@@ -78,3 +97,9 @@ class ShowControls:
         if state.layer == "Depth":
             return colour_scale("far", "", "near")
         return ""
+
+
+def _sides_of(state: ViewerState) -> str:
+    if state.beside == BESIDE_PHOTO:
+        return "Left the photo, right the answer, where the camera stands at a photo (see Camera)."
+    return f"Left this run, right {state.beside.removeprefix(BESIDE_RUN)}."

@@ -7,6 +7,7 @@ from pathlib import Path
 from langfield.core.errors import Interrupted, LangfieldError
 from langfield.core.progress import ProgressEvent
 from langfield.query.session import Session
+from langfield.viewer.run_photos import PhotoReader
 from langfield.viewer.run_scene import RunScene
 from langfield.viewer.state import ViewerState
 
@@ -18,12 +19,20 @@ class Runs:
         folders: of the runs, at least one.
         open_session: opens one of them.
         most_elements: how many elements browsers draw at most.
+        open_photos: opens the photos of one of them, see `langfield.viewer.run_photos.RunPhotos`; None if nobody can.
     """
 
-    def __init__(self, folders: Sequence[Path], open_session: Callable[[Path], Session], most_elements: int) -> None:
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        open_session: Callable[[Path], Session],
+        most_elements: int,
+        open_photos: Callable[[Session], PhotoReader] | None = None,
+    ) -> None:
         self._folders = dict(zip(run_names(folders), folders, strict=True))
         self._open_session = open_session
         self._most_elements = most_elements
+        self._open_photos = open_photos
         self._lock = threading.Lock()
         self._opened: dict[str, RunScene] = {}
         self._ready: set[str] = set()
@@ -54,7 +63,8 @@ class Runs:
             if name not in self._opened:
                 self.doing = f"Opening {name}"
                 try:
-                    scene = RunScene(name, self._open_session(self._folders[name]), self._most_elements)
+                    session = self._open_session(self._folders[name])
+                    scene = RunScene(name, session, self._most_elements, self._open_photos)
                     _ = scene.first_picture
                     self._opened[name] = scene
                 finally:

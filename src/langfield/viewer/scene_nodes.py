@@ -20,7 +20,7 @@ _EDGES = ((0, 1), (2, 3), (4, 5), (6, 7), (0, 2), (1, 3), (4, 6), (5, 7), (0, 4)
 _PHOTO_SIZE = 0.07
 _PHOTO_COLOUR = (120, 170, 220)
 _DISTANCE_COLOUR = (255, 214, 10)
-_END_SIZE = 0.02  # of the page's frame, in which a scene is a few units large
+_END_SIZE = 0.008  # of the page's frame, in which a scene is a few units large
 
 
 class SceneNodes:
