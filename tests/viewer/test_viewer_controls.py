@@ -353,20 +353,22 @@ def test_a_sharp_picture_of_where_the_camera_was_is_given_up(viewer: Viewer, mon
         async with Page(viewer._front) as page:
             await opened(page)
             page.size_px = (1280, 960)
-            await page.move(position=[0.1, 0.0, 0.0])
-            await page.settle()
             monkeypatch.setattr(look, "picture", in_parts)
-            drawn = len(page.pictures)
-            await page.move(position=[0.2, 0.0, 0.0])
-            await page.until(lambda: len(page.pictures) > drawn)  # the small one; a sharper one is under way
+            await page.move(position=[0.1, 0.0, 0.0])
+            await page.settle(4.0)  # now it is known how slow pictures are: small ones come first
             count = len(started)
-            while len(started) == count:
-                await asyncio.sleep(0.02)
+            await page.move(position=[0.2, 0.0, 0.0])
+            async with asyncio.timeout(20):
+                while len(started) < count + 2:  # the small one is there, a sharper one under way
+                    await asyncio.sleep(0.02)
+            assert started[-1] > started[-2]
             before = time.monotonic()
             await page.move(position=[0.3, 0.0, 0.0])
-            while not given_up:
-                await asyncio.sleep(0.02)
+            async with asyncio.timeout(20):
+                while not given_up:
+                    await asyncio.sleep(0.02)
             assert time.monotonic() - before < 1.0  # of the two seconds that it takes
+            assert given_up == [started[count + 1]]
             monkeypatch.setattr(look, "picture", draw)
             await page.settle(2.5)
             assert page.pictures[-1] is not None

@@ -159,7 +159,7 @@ class Drawing:
         if browser_draws and not self._plan.is_current(task):
             return  # the browser shows where its camera is; this is where it was
         self._nodes.draw_picture(picture, task.quality)
-        if browser_draws and not self._covered:
+        if not self._covered and self._scene.elements is not None:
             time.sleep(_DECODING_SECONDS)
             self._nodes.show_elements(False)
         self._covered = True
