@@ -23,14 +23,14 @@ class Command:
     label: str
 
 
-LAYER, HIDE = Command("L", "another layer"), Command("H", "hide the scene, then what was found, then nothing")
-BOXES, PHOTOS = Command("B", "boxes, or none"), Command("F", "where photos were taken, or not")
+LAYER, HIDE = Command("L", "another layer"), Command("H", "hide the scene, what was found, nothing")
+BOXES, PHOTOS = Command("B", "boxes"), Command("F", "where photos were taken")
 MEASURE, NOTHING = Command("M", "measure a distance"), Command("escape", "select and measure nothing")
-KEYFRAME, PLAY, HOME = Command("K", "keep this view as a keyframe"), Command("P", "play"), Command("O", "to the start")
+KEYFRAME, PLAY, HOME = Command("K", "keep this view"), Command("P", "play"), Command("O", "to the start")
 
 # For the help: keys as they stand on keyboards.
 COMMAND_KEYS: tuple[tuple[str, str], ...] = (
-    (f"1 … {_HITS_WITH_KEYS}", "go to a hit of the first phrase"),
+    (f"1 … {_HITS_WITH_KEYS}", "go to a hit"),
     *((one.key, one.label) for one in (LAYER, HIDE, BOXES, PHOTOS, MEASURE)),
     ("Escape", NOTHING.label),
     *((one.key, one.label) for one in (KEYFRAME, PLAY, HOME)),

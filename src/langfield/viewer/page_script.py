@@ -9,17 +9,19 @@ from collections.abc import Sequence
 
 # Keys that the page has besides viser's own. Those of commands are registered with viser (`page_commands`).
 MOUSE_HELP: tuple[tuple[str, str], ...] = (
-    ("left button", "turn; a click selects, or measures"),
+    ("left button", "turn; a click selects"),
     ("right button", "shift"),
     ("wheel", "nearer, farther"),
-    ("rest on a thing", "its name, in runs with masks"),
+    ("at rest", "the name of a thing, in runs with masks"),
 )
 PAGE_KEYS: tuple[tuple[str, str], ...] = (
     ("?", "this help"),
     ("/", "type what to find; Enter asks"),
-    ("W A S D, Q E", "move, down and up"),
-    ("arrow keys", "turn"),
-    ("Tab, Space, Enter", "go through all controls, and use them"),
+    ("W A S D", "move"),
+    ("Q E", "down, up"),
+    ("arrows", "turn"),
+    ("Tab", "go through all controls"),
+    ("Ctrl-K", "list what keys do"),
 )
 
 _SCRIPT = """
@@ -72,21 +74,21 @@ function openHelp() {
   helpBox.setAttribute("aria-modal", "true");
   helpBox.setAttribute("aria-label", "Help");
   helpBox.style.cssText = "position:fixed;inset:0;z-index:100000;display:flex;align-items:center;"
-    + "justify-content:center;background:rgba(0,0,0,.55);font:14px/1.5 system-ui,sans-serif;color:#e8eaed";
+    + "justify-content:center;background:rgba(0,0,0,.55);font:14px/1.4 system-ui,sans-serif;color:#e8eaed";
   const card = document.createElement("div");
   card.style.cssText = "background:#25262b;border:1px solid #41434a;border-radius:8px;padding:1.2em 1.5em;"
-    + "max-width:min(92vw,46em);max-height:88vh;overflow:auto;box-shadow:0 8px 40px rgba(0,0,0,.5)";
+    + "max-width:min(92vw,58em);max-height:92vh;overflow:auto;box-shadow:0 8px 40px rgba(0,0,0,.5)";
   const columns = document.createElement("div");
   columns.style.cssText = "display:flex;flex-wrap:wrap;gap:0 2.5em";
   for (const [title, rows] of HELP) {
     const section = document.createElement("section");
-    section.style.cssText = "flex:1 1 17em";
+    section.style.cssText = "flex:1 1 16em";
     const heading = document.createElement("h2");
     heading.textContent = title;
     heading.style.cssText = "font-size:1.05em;margin:.6em 0 .3em";
     section.append(heading);
     const list = document.createElement("dl");
-    list.style.cssText = "display:grid;grid-template-columns:max-content 1fr;gap:.15em .9em;margin:0";
+    list.style.cssText = "display:grid;grid-template-columns:max-content 1fr;gap:.1em .9em;margin:0";
     for (const [key, does] of rows) {
       const term = document.createElement("dt"), meaning = document.createElement("dd");
       term.textContent = key;
@@ -190,6 +192,6 @@ for (const kind of ["pointerdown", "wheel", "pointerleave", "keydown"]) {
 
 def page_script(commands: Sequence[tuple[str, str]]) -> str:
     """The script as text. Args: commands: keys of viser's commands for the help, and what they do."""
-    sections = [["Keys", [*PAGE_KEYS, *commands]], ["Mouse", MOUSE_HELP]]
+    sections = [["Keys", [*PAGE_KEYS]], ["Do", [*commands]], ["Mouse", [*MOUSE_HELP]]]
     helped = json.dumps(sections).replace("</", "<\\/")  # it stands within a script of HTML
     return f"(() => {{{_SCRIPT.replace('__HELP__', helped)}}})();"
