@@ -270,9 +270,9 @@ class ClientPage:
     def _update(self) -> None:
         """Bring what the browser shows nearer to its state by one step."""
         shown = self._run_shown
-        self._tell_progress(shown.scene)
+        self._tell_progress(shown)
         shown.answers.ask(self._state)
-        if shown.pictures.other_run_became_ready(self._state, lambda said: self._events.post(self._say, said)):
+        if shown.pictures.get_other_run_ready(self._state, lambda said: self._events.post(self._say, said)):
             self._plan.changed()
         if self._state.hide == "What was found" and self._state.phrases and shown.scene.elements is None:
             self._collect_surface(shown.scene)
@@ -297,9 +297,10 @@ class ClientPage:
         shown = self._run_shown
         shown.drawing.update(self._state, shown.answers.answers, shown.clicks.group, flying=flying)
 
-    def _tell_progress(self, scene: RunScene) -> None:
+    def _tell_progress(self, shown: OpenRun) -> None:
         doing = self._runs.doing
-        if doing and not self._runs.is_ready(scene.name):
+        waits = not self._runs.is_ready(shown.scene.name) or shown.pictures.waits_for_other_run(self._state)
+        if doing and waits:
             if doing != self._said:
                 self._say(doing)
         elif self._said.startswith("Getting ready"):

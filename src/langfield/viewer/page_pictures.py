@@ -31,31 +31,42 @@ class PagePictures:
     def __init__(self, scene: RunScene, runs: Runs) -> None:
         self._scene, self._runs = scene, runs
         self._preparing: set[str] = set()
+        self._failed: set[str] = set()  # runs that could not be prepared
         self._halves: tuple[Hashable, Picture, Picture] | None = None  # of the last picture that was divided
 
     def is_divided(self, state: ViewerState, camera: PageCamera | None) -> bool:
-        """Whether something lies beside the picture: a photo does only where the camera stands at one."""
+        """Whether something lies beside the picture: a photo does only where the camera stands at one, and another run
+        only once it is ready, for until then it answers nobody."""
         if state.beside == BESIDE_PHOTO:
             return camera is not None and self._scene.photo_here(camera) is not None
-        return state.beside.startswith(BESIDE_RUN)
+        return bool(_run_beside(state)) and not self.waits_for_other_run(state)
 
-    def other_run_became_ready(self, state: ViewerState, failed: Callable[[str], None]) -> bool:
-        """Make the run that lies beside ready to be asked, in the background; it is shown without answers meanwhile.
+    def waits_for_other_run(self, state: ViewerState) -> bool:
+        """Whether the run that lies beside is still being made ready."""
+        name = _run_beside(state)
+        return name in self._runs.names and not self._runs.is_ready(name) and name not in self._failed
+
+    def get_other_run_ready(self, state: ViewerState, failed: Callable[[str], None]) -> bool:
+        """Make the run that lies beside ready to be asked, in the background.
 
         Args:
-            failed: is told what went wrong.
+            failed: is told what went wrong; the run is shown without answers then.
 
-        Returns whether it has become ready since the last call, so that pictures are to be drawn anew.
+        Returns whether it has become ready, or has failed, since the last call: pictures are to be drawn anew.
         """
-        name = state.beside.removeprefix(BESIDE_RUN) if state.beside.startswith(BESIDE_RUN) else ""
-        ready = name in self._runs.names and self._runs.is_ready(name)
-        if name in self._runs.names and not ready and name not in self._preparing:
+        name, waits = _run_beside(state), self.waits_for_other_run(state)
+        if waits and name not in self._preparing:
             self._preparing.add(name)
-            self._runs.prepare_in_background(name, failed)
-        became_ready = ready and name in self._preparing
-        if ready:
+
+            def tell(said: str) -> None:
+                self._failed.add(name)
+                failed(said)
+
+            self._runs.prepare_in_background(name, tell)
+        changed = not waits and name in self._preparing
+        if changed:
             self._preparing.discard(name)
-        return became_ready
+        return changed
 
     def draw(self, state: ViewerState, group: int | None, camera: PageCamera, longest_px: int) -> Picture:
         """What a state shows of a camera. Args: group: that was clicked. longest_px: of the picture's longest side."""
@@ -79,7 +90,7 @@ class PagePictures:
         return divided(*self._halves[1:], state.divider)
 
     def _key(self, state: ViewerState, group: int | None, camera: PageCamera) -> Hashable:
-        ready = self._runs.is_ready(state.beside.removeprefix(BESIDE_RUN))
+        ready = self._runs.is_ready(_run_beside(state))
         same = replace(state, divider=0.5, keyframes=(), boxes=True, photos=False, sharpen=True)
         return same, group, id(camera), ready
 
@@ -94,7 +105,7 @@ class PagePictures:
         return photo_seen_by(photo, own, of_world)
 
     def _of_other_run(self, state: ViewerState, of_world: Camera) -> Picture:
-        name = state.beside.removeprefix(BESIDE_RUN)
+        name = _run_beside(state)
         if name not in self._runs.names:
             raise UsageError(f"there is no run {name} any more")
         other = self._runs.scene(name)
@@ -102,6 +113,11 @@ class PagePictures:
             raise UsageError(f"{name} is a run of another scene: only runs of one scene can be compared")
         has_language = other.session.has_language and self._runs.is_ready(name)
         return _drawn(other, for_run(state, has_language, other.session.has_groups), None, of_world)
+
+
+def _run_beside(state: ViewerState) -> str:
+    """The name of the run that lies beside; "" for none."""
+    return state.beside.removeprefix(BESIDE_RUN) if state.beside.startswith(BESIDE_RUN) else ""
 
 
 def _drawn(scene: RunScene, state: ViewerState, group: int | None, camera: Camera) -> Picture:

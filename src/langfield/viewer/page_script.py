@@ -12,6 +12,7 @@ MOUSE_HELP: tuple[tuple[str, str], ...] = (
     ("left button", "turn; a click selects"),
     ("right button", "shift"),
     ("wheel", "nearer, farther"),
+    ("touch", "one finger turns, two shift and zoom"),
     ("at rest", "the name of a thing, in runs with masks"),
 )
 PAGE_KEYS: tuple[tuple[str, str], ...] = (
@@ -192,6 +193,6 @@ for (const kind of ["pointerdown", "wheel", "pointerleave", "keydown"]) {
 
 def page_script(commands: Sequence[tuple[str, str]]) -> str:
     """The script as text. Args: commands: keys of viser's commands for the help, and what they do."""
-    sections = [["Keys", [*PAGE_KEYS]], ["Do", [*commands]], ["Mouse", [*MOUSE_HELP]]]
+    sections = [["Keys", [*PAGE_KEYS]], ["Shortcuts", [*commands]], ["Mouse", [*MOUSE_HELP]]]
     helped = json.dumps(sections).replace("</", "<\\/")  # it stands within a script of HTML
     return f"(() => {{{_SCRIPT.replace('__HELP__', helped)}}})();"

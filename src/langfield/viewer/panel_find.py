@@ -16,6 +16,11 @@ from langfield.viewer.state import MAX_PHRASES, ViewerState
 _HITS_SHOWN = 4  # of each phrase, where several are asked
 _HOW_TO_ASK = f"Type what to look for, and press Enter. Up to {MAX_PHRASES} phrases, with commas between."
 
+_BADGE = (  # the number of a photo, on it
+    "position:absolute;left:3px;top:3px;padding:0 0.4em;border-radius:3px;background:rgba(20,21,24,0.75);color:#fff;"
+    "font-size:0.72em"
+)
+
 
 class FindControls:
     """The prompt, names of things to ask for, a line of news, and the hits.
@@ -124,11 +129,12 @@ def _pictures(thumbnails: Sequence[Thumbnail]) -> str:
     """HTML of numbered photos; the page's script takes a click for one on the button of the same number."""
     figures = "".join(
         f'<figure data-langfield-press="{number + 1}" title="{html.escape(thumbnail.name, quote=True)}" '
-        'style="margin:0;cursor:pointer;min-width:0">'
+        'style="margin:0;cursor:pointer;min-width:0;position:relative">'
         f'<img alt="{html.escape(thumbnail.name, quote=True)}" src="{thumbnail.source}" '
         'style="width:100%;aspect-ratio:4/3;object-fit:cover;border-radius:4px;display:block"/>'
-        '<figcaption style="font-size:0.72em;opacity:0.8;overflow:hidden;text-overflow:ellipsis;white-space:nowrap">'
-        f"{number + 1} · {html.escape(thumbnail.caption)}</figcaption></figure>"
+        f'<span style="{_BADGE}">{number + 1}</span>'
+        '<figcaption style="font-size:0.72em;opacity:0.8;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;'
+        f'text-align:center">{html.escape(thumbnail.caption)}</figcaption></figure>'
         for number, thumbnail in enumerate(thumbnails)
     )
     style = f"display:grid;grid-template-columns:repeat({max(2, len(thumbnails))},1fr);gap:0.35em;padding:0 0.8em 0.4em"

@@ -19,7 +19,7 @@ from langfield.runs.info import RunView
 PhotoReader = Callable[[str, tuple[int, int]], UInt8[np.ndarray, "h w 3"]]
 _THUMBNAIL_PX = 160
 _THUMBNAILS_KEPT = 256
-_CAPTION_CHARS = 8
+_CAPTION_CHARS = 7
 
 
 @dataclass(frozen=True)
