@@ -76,7 +76,11 @@ class FramePlan:
     @property
     def resting(self) -> bool:
         """Whether the camera rests."""
-        return self._clock() - self._moved_at >= REST_SECONDS
+        return self.has_rested(REST_SECONDS)
+
+    def has_rested(self, seconds: float) -> bool:
+        """Whether the camera has not moved for so long."""
+        return self._clock() - self._moved_at >= seconds
 
     def next(self, *, browser_draws: bool, flying: bool = False) -> FrameTask | None:
         """The picture that is due now; None for none.

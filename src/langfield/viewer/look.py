@@ -60,7 +60,7 @@ def picture(session: Session, camera: Camera, look: Look) -> UInt8[np.ndarray, "
         drawn = rgb
     if layer == "Features":
         features = session.feature_picture(camera)
-        known = np.isfinite(features).all(axis=2)
+        known = np.asarray(np.isfinite(features).all(axis=2))
         drawn = colours_over(rgb, feature_colours(features), known, state.opacity)
     if layer == "Depth":
         drawn = depth_picture(depth)

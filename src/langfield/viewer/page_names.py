@@ -9,6 +9,8 @@ from langfield.viewer.page_camera import PageCamera
 from langfield.viewer.panel import Panel
 from langfield.viewer.run_scene import RunScene
 
+_REST_SECONDS = 0.6  # of the camera, before names are looked up: pictures of other browsers come first
+
 
 class PageNames:
     """For one thread.
@@ -32,7 +34,7 @@ class PageNames:
         if self._named is not None:
             self._named = None
             self._panel.show_names(NO_NAMES)
-        if camera is not None and self._plan.resting and not busy:
+        if camera is not None and self._plan.has_rested(_REST_SECONDS) and not busy:
             self._named = camera  # also if it goes wrong: the same would go wrong again
             of_world = camera.camera(self._scene.page_from_world, SIDE_PX)
             self._panel.show_names(names_in_view(self._scene.session, of_world, things).as_html())

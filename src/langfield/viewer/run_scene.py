@@ -184,7 +184,7 @@ class RunScene:
         own_layer = None
         if state.layer == "Features":
             features = self.session.element_features()[elements.numbers]
-            own_layer = look.feature_colours(features[None])[0], np.isfinite(features).all(axis=1)
+            own_layer = look.feature_colours(features[None])[0], np.asarray(np.isfinite(features).all(axis=1))
         elif state.layer == "Crop size" and state.phrases:
             phrase = state.phrases[state.shown]
             heights = self.session.element_crop_heights(phrase, negatives=state.asked_negatives)[elements.numbers]
