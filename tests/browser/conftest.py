@@ -17,13 +17,19 @@ def session() -> Any:
 
 
 @pytest.fixture
-def viewer(session: Any) -> Iterator[Any]:
+def wall(session: Any) -> Any:
+    """The runs that the viewer shows."""
     from tests.viewer.worlds import runs
 
+    return runs(wall=session)
+
+
+@pytest.fixture
+def viewer(wall: Any) -> Iterator[Any]:
     from langfield.viewer.access import new_token
     from langfield.viewer.viewer import Viewer, ViewerOptions
 
-    viewer = Viewer(runs(wall=session), ViewerOptions(new_token(), port=0))
+    viewer = Viewer(wall, ViewerOptions(new_token(), port=0))
     viewer.start()
     yield viewer
     viewer.stop()

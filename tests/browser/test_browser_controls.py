@@ -10,6 +10,7 @@ pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'l
 
 from tests.browser.tabs import MARKS, PANEL_LEFT, THING_XY, Tab
 
+from langfield.viewer.runs import Runs
 from langfield.viewer.viewer import Viewer
 
 pytestmark = MARKS
@@ -99,8 +100,8 @@ def test_everything_is_done_with_keys(viewer: Viewer, context):
     assert tab.errors == []
 
 
-def test_a_mouse_that_rests_on_a_thing_is_told_its_name(viewer: Viewer, context):
-    viewer._runs.has_answered("wall")
+def test_a_mouse_that_rests_on_a_thing_is_told_its_name(viewer: Viewer, wall: Runs, context):
+    wall.has_answered("wall")
     tab = Tab(context, viewer._front.access.link)
     tab.page.locator("[data-langfield-names]").wait_for(state="attached")
     x, y = THING_XY

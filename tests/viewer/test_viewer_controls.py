@@ -23,6 +23,7 @@ from langfield.query.session import Session
 from langfield.viewer import look
 from langfield.viewer.access import new_token
 from langfield.viewer.panel_parts import length_text
+from langfield.viewer.runs import Runs
 from langfield.viewer.viewer import Viewer, ViewerOptions
 
 
@@ -34,8 +35,13 @@ def field() -> Session:
 
 
 @pytest.fixture
-def viewer(field: Session) -> Iterator[Viewer]:
-    viewer = Viewer(runs(field=field, other=field), ViewerOptions(new_token(), port=0))
+def both(field: Session) -> Runs:
+    return runs(field=field, other=field)
+
+
+@pytest.fixture
+def viewer(both: Runs) -> Iterator[Viewer]:
+    viewer = Viewer(both, ViewerOptions(new_token(), port=0))
     viewer.start()
     yield viewer
     viewer.stop()
@@ -289,7 +295,7 @@ def test_a_video_of_the_path_is_downloaded(viewer: Viewer):
     asyncio.run(run())
 
 
-def test_a_video_is_cancelled_by_its_button_and_by_leaving(viewer: Viewer, monkeypatch):
+def test_a_video_is_cancelled_by_its_button_and_by_leaving(viewer: Viewer, both: Runs, monkeypatch):
     draw = look.picture
 
     def slowly(*arguments: object) -> np.ndarray:
@@ -310,8 +316,8 @@ def test_a_video_is_cancelled_by_its_button_and_by_leaving(viewer: Viewer, monke
             assert page.files == {}
             await page.press("Make video")
             await page.until(lambda: " of 49" in page.text)
-        assert await asyncio.to_thread(viewer._video_turn.acquire, timeout=20)
-        viewer._video_turn.release()
+        assert await asyncio.to_thread(both.video_turn.acquire, timeout=20)
+        both.video_turn.release()
 
     asyncio.run(run())
 

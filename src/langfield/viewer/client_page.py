@@ -31,7 +31,7 @@ from langfield.viewer.run_scene import RunScene
 from langfield.viewer.runs import Runs
 from langfield.viewer.state import ViewerState
 
-_STORED = "langfield"  # the name under which a browser keeps its state
+STORED = "langfield"  # the name under which a browser keeps its state
 _IDLE_SECONDS = 0.25
 _log = logging.getLogger(__name__)
 
@@ -56,12 +56,9 @@ class ClientPage:
         client: the browser.
         runs: that it may look at.
         saves: what it may save of phrases.
-        video_turn: is held while a video is made; all pages share it.
     """
 
-    def __init__(
-        self, client: viser.ClientHandle, runs: Runs, saves: Sequence[saving.Save], video_turn: threading.Lock
-    ) -> None:
+    def __init__(self, client: viser.ClientHandle, runs: Runs, saves: Sequence[saving.Save]) -> None:
         self._client = client
         self._runs = runs
         self._saves = saves
@@ -71,7 +68,7 @@ class ClientPage:
         self._open_run: OpenRun | None = None
         self._plan = FramePlan(FrameSizes())
         self._navigator = Navigator(client, lambda: self._plan.camera, self._closed)
-        self._video = PageVideo(video_turn, self._send, lambda said: self._events.post(self._say, said))
+        self._video = PageVideo(runs.video_turn, self._send, lambda said: self._events.post(self._say, said))
         self._video_shown = VideoNews()
         self._said = ""
         self._commands: list[viser.CommandHandle] = []
@@ -140,7 +137,7 @@ class ClientPage:
         if camera is not None:
             self._plan.moved(camera)
         try:
-            kept = self._client.local_storage.get_item(_STORED, timeout=3)
+            kept = self._client.local_storage.get_item(STORED, timeout=3)
         except (TimeoutError, RuntimeError):
             kept = None
         self._state = state.from_text(kept)
@@ -160,7 +157,7 @@ class ClientPage:
             before.panel.remove()
             before.drawing.remove()
         self._state, self._said, self._video_shown = self._state_in(scene), "", VideoNews()
-        self._client.local_storage.set_item(_STORED, state.to_text(self._state))
+        self._client.local_storage.set_item(STORED, state.to_text(self._state))
         pictures = PagePictures(scene, self._runs)
         drawing = Drawing(
             self._client, scene, pictures, self._plan, lambda name: self._events.post(self._go_to_photo, name)
@@ -239,7 +236,7 @@ class ClientPage:
             return
         self._state = new
         self._run_shown.panel.show(new)
-        self._client.local_storage.set_item(_STORED, state.to_text(new))
+        self._client.local_storage.set_item(STORED, state.to_text(new))
         self._plan.changed()
 
     def _choose(self, name: str, value: object) -> None:

@@ -20,6 +20,9 @@ class Runs:
         open_session: opens one of them.
         most_elements: how many elements browsers draw at most.
         open_photos: opens the photos of one of them, see `langfield.viewer.run_photos.RunPhotos`; None if nobody can.
+
+    Attributes:
+        video_turn: is held while a video of any of them is made.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class Runs:
         self._open_session = open_session
         self._most_elements = most_elements
         self._open_photos = open_photos
+        self.video_turn = threading.Lock()
         self._lock = threading.Lock()
         self._opened: dict[str, RunScene] = {}
         self._ready: set[str] = set()

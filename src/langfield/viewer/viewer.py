@@ -49,7 +49,6 @@ class Viewer:
         self._pages: dict[int, ClientPage] = {}
         self._leaving: list[ClientPage] = []  # whose last picture is still drawn
         self._lock = threading.Lock()
-        self._video_turn = threading.Lock()
         self._viser = HiddenViser()
         access = Access(options.token, options.host, options.port, options.public_url)
         self._front = Front(access, page(), self._viser.socket)
@@ -87,7 +86,7 @@ class Viewer:
         self._viser.stop()
 
     def _connected(self, client: viser.ClientHandle) -> None:
-        opened = ClientPage(client, self._runs, self._saves, self._video_turn)
+        opened = ClientPage(client, self._runs, self._saves)
         with self._lock:
             self._pages[client.client_id] = opened
         opened.start()
