@@ -37,12 +37,19 @@ def test_a_click_selects_a_thing_and_the_slider_grows_it(viewer: Viewer, context
     assert len(small[0]) > 0
     slider = tab.page.get_by_role("slider").first
     slider.focus()
+    valued = int(slider.get_attribute("aria-valuenow"))
+    (page,) = viewer._pages.values()
+    camera = page._plan.camera
+    for _ in range(5):
+        slider.press("ArrowLeft", delay=100)
+    assert int(slider.get_attribute("aria-valuenow")) == valued - 5
     slider.press("End")  # all around
     tab.page.wait_for_function(
         "was => !document.body.innerText.includes(was)", arg=f"{elements:,} elements", timeout=30_000
     )
     large = rim(tab.settled("all around selected"))
     assert selected_elements(tab) > 2 * elements
+    assert page._plan.camera is camera  # the slider's keys are not the camera's
     assert np.ptp(large[0]) > 1.3 * np.ptp(small[0])
     tab.page.get_by_role("button", name="Select nothing").click()
     assert len(rim(tab.settled("nothing selected"))[0]) == 0

@@ -55,6 +55,12 @@ addEventListener("keydown", (event) => {
   }
 }, true);
 
+// Arrows that move a slider or go through tabs do not turn the camera as well: viser listens for them on the document.
+document.addEventListener("DOMContentLoaded", () => document.body.addEventListener("keydown", (event) => {
+  const control = event.target instanceof Element && event.target.closest("[role=slider],[role=tab],[role=option]");
+  if (control && event.key.startsWith("Arrow")) event.stopPropagation();
+}));
+
 // -- help ---------------------------------------------------------------------------------------------------------
 
 const HELP = __HELP__;
