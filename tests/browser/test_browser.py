@@ -3,11 +3,8 @@
 LANGFIELD_SCREENSHOTS names a folder for pictures of each state, to be looked at.
 """
 
-import io
 import os
-import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +14,9 @@ from PIL import Image
 pytest.importorskip("viser", reason="the viewer's extra is not installed: pip install 'langfield[view]'")
 pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'langfield[dev]'")
 
-from playwright.sync_api import sync_playwright
+from tests.browser.tabs import HEIGHT, MARKS, PANEL_LEFT, THING_XY, WIDTH, Tab
 from tests.query.fake_session import WORLD_FROM_SCENE
-from tests.viewer.worlds import runs, wall_session
+from tests.viewer.worlds import runs
 
 from langfield.query.session import Session
 from langfield.viewer import look
@@ -28,109 +25,7 @@ from langfield.viewer.page_camera import page_camera
 from langfield.viewer.state import ViewerState
 from langfield.viewer.viewer import Viewer, ViewerOptions
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
-    pytest.mark.timeout(600),
-]
-WIDTH, HEIGHT = 1280, 720
-PANEL_LEFT = 930  # what is right of it may lie under the controls
-THING_XY = (813, 446)  # where the first photo's camera sees it
-FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-]
-
-
-@pytest.fixture(scope="module")
-def session() -> Session:
-    session = wall_session()
-    session.query(["thing"])
-    return session
-
-
-@pytest.fixture
-def viewer(session: Session) -> Iterator[Viewer]:
-    viewer = Viewer(runs(wall=session), ViewerOptions(new_token(), port=0))
-    viewer.start()
-    yield viewer
-    viewer.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(chromium):
-    context = chromium.new_context(viewport={"width": WIDTH, "height": HEIGHT})
-    context.set_default_timeout(60_000)
-    yield context
-    context.close()
-
-
-class Tab:
-    """A tab of a browser that shows the viewer."""
-
-    def __init__(self, context, link: str) -> None:
-        self.page = context.new_page()
-        self.errors: list[str] = []
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.goto(link)
-        self.ready()
-
-    def ready(self) -> None:
-        """Wait until its controls are there."""
-        self.page.get_by_role("button", name="Find", exact=True).wait_for()
-
-    @property
-    def prompt(self):
-        return self.page.locator("form input").first
-
-    def ask(self, text: str) -> None:
-        """Type a prompt as a person does, and press Enter at once."""
-        self.prompt.click()
-        self.prompt.press("ControlOrMeta+a")
-        self.prompt.press_sequentially(text)
-        self.prompt.press("Enter")
-
-    def choose(self, label: str, option: str) -> None:
-        """Another option of a drop-down list."""
-        row = self.page.locator("label", has_text=label).locator("xpath=ancestor::div[.//input][1]")
-        row.locator("input").first.click()
-        self.page.get_by_role("option", name=option, exact=True).click()
-
-    def sees(self, text: str) -> None:
-        self.page.get_by_text(text).first.wait_for()
-
-    def screenshot(self, name: str) -> np.ndarray:
-        data = self.page.screenshot(timeout=120_000)
-        if folder := os.environ.get("LANGFIELD_SCREENSHOTS"):
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            (Path(folder) / f"{name}.png").write_bytes(data)
-        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(np.int64)
-
-    def settled(self, name: str, seconds: float = 20) -> np.ndarray:
-        """A screenshot after two that were alike."""
-        before, deadline = self.screenshot(name), time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            time.sleep(1)
-            now = self.screenshot(name)
-            if np.abs(now - before)[:, :PANEL_LEFT].mean() < 0.5:
-                return now
-            before = now
-        return before
+pytestmark = MARKS
 
 
 def drawn(session: Session, state: ViewerState) -> np.ndarray:

@@ -7,7 +7,7 @@ pytest.importorskip("viser", reason="the viewer's extra is not installed: pip in
 pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'langfield[dev]'")
 
 from playwright.sync_api import sync_playwright
-from tests.browser.test_browser import CHROMIUM, FLAGS, HEIGHT, PANEL_LEFT, WIDTH, Tab
+from tests.browser.tabs import CHROMIUM, FLAGS, HEIGHT, MARKS, PANEL_LEFT, WIDTH, Tab
 from tests.viewer.trainings import training
 from tests.viewer.worlds import runs, wall_session
 
@@ -17,10 +17,7 @@ from langfield.viewer.live_training import LiveTraining
 from langfield.viewer.page_server import ViewerOptions
 from langfield.viewer.viewer import TrainingViewer
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium"),
-    pytest.mark.timeout(300),
-]
+pytestmark = MARKS
 
 
 def press(tab: Tab, name: str) -> None:

@@ -18,12 +18,12 @@ from tests.data.scenes import arc_cameras
 import langfield
 from langfield.cli.camera_path import read_camera_path
 from langfield.cli.main import main
-from langfield.cli.video import Video
 from langfield.cli.view_selection import chosen_views
 from langfield.core.camera_paths import camera_path_document, cameras_between
 from langfield.core.cameras import Camera
 from langfield.core.errors import DataError, UsageError
 from langfield.core.transforms import opencv_from_opengl
+from langfield.core.video import Video
 from langfield.query.session import Session
 
 

@@ -6,13 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from tests.cli.conftest import Trained, failure
 
-from langfield.cli.view import TOKEN_VARIABLE, found_as_ply, ssh_line
+import langfield
+from langfield.cli.view import TOKEN_VARIABLE, found_as_ply, photo_reader, ssh_line
+from langfield.core.errors import DataError
 
 pytest.importorskip("viser", reason="the viewer's extra is not installed: pip install 'langfield[view]'")
 
@@ -99,3 +103,17 @@ def test_what_was_found_is_saved_as_export_writes_it(trained: Trained):
     session = langfield.open(trained.run)
     with pytest.raises(UsageError, match="nothing was found"):
         found_as_ply().make(session, ["a phrase that is not there at all"], ["a phrase that is not there at all"])
+
+
+def test_photos_are_read_from_the_scene_that_was_trained_on(trained: Trained, tmp_path: Path):
+    session = langfield.open(trained.run)
+    read = photo_reader(session)
+    view = session.views[0]
+    photo = read(view.name, (32, 24))
+    assert photo.shape == (24, 32, 3)
+    assert np.ptp(photo) > 20
+    with pytest.raises(DataError, match=r"has no photo other\.png"):
+        read("other.png", (32, 24))
+    session.info = replace(session.info, scene_path=str(tmp_path / "gone"))
+    with pytest.raises(DataError, match="is not there any more"):
+        photo_reader(session)

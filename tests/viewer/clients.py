@@ -126,6 +126,7 @@ class Page:
         self._changed = asyncio.Condition()
         self.stored = stored
         self.inputs: dict[str, dict[str, Any]] = {}  # by uuid
+        self.commands: dict[str, dict[str, Any]] = {}  # with keys, by uuid
         self.nodes: dict[str, dict[str, Any]] = {}  # by name
         self.pictures: list[np.ndarray | None] = []  # behind the scene, all that there were
         self.position = [0.0, 0.0, 0.0]  # of the camera, in the scene's frame; what follows is in the page's
@@ -239,6 +240,10 @@ class Page:
             part = self.inputs[message["uuid"]]
             for name, value in message["updates"].items():
                 (part if name == "value" else part["props"])[name] = value
+        elif kind == "RegisterCommandMessage":
+            self.commands[message["uuid"]] = message
+        elif kind == "RemoveCommandMessage":
+            self.commands.pop(message["uuid"], None)
         elif kind == "GuiRemoveMessage":
             self.inputs.pop(message["uuid"], None)
         elif kind.startswith("Gui") and "props" in message:

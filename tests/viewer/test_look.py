@@ -25,6 +25,7 @@ def answers(**changed: np.ndarray) -> ElementAnswers:
     elif "relevancy" in changed:
         changed = {"found": np.zeros(changed["relevancy"].shape, bool)} | changed
     fields = {"relevancy": none.relevancy, "found": none.found, "thing": none.thing, "selected": none.selected}
+    fields |= {"own_layer": None}
     return ElementAnswers(**(fields | changed))
 
 
@@ -69,6 +70,25 @@ def test_things_have_colours_of_their_own():
         as_elements(RGB), ViewerState(layer="Objects", opacity=1.0), answers(thing=thing), 2
     )
     np.testing.assert_array_equal(shown, as_elements(drawn))
+
+
+def test_crop_sizes_have_colours_by_their_ratio():
+    heights = np.array([[0.5, 1.0, 2.0], [np.nan, 8.0, 0.1]])
+    drawn = look.crop_colours(heights, (0.5, 2.0))
+    np.testing.assert_array_equal(drawn[0], turbo(np.array([[0.0, 0.5, 1.0]]))[0])
+    np.testing.assert_array_equal(drawn[1, 1], drawn[0, 2])  # beyond the scale is its end
+    assert look.crop_colours(heights, (1.0, 1.0)).shape == (2, 3, 3)
+
+
+def test_a_layer_s_own_colours_of_elements_are_mixed_as_the_picture_s():
+    features = np.stack([RELEVANCY] * 3, axis=2)
+    features[0, 0] = np.nan
+    known = np.isfinite(features).all(axis=2)
+    drawn = look.colours_over(RGB, look.feature_colours(features), known, 0.75)
+    layer = as_elements(look.feature_colours(features)), as_elements(known)
+    shown = element_colours.colours(as_elements(RGB), ViewerState(layer="Features"), answers(own_layer=layer))
+    assert np.abs(shown.astype(int) - as_elements(drawn)).max() <= 1
+    assert tuple(drawn[0, 0]) == (120, 120, 120)
 
 
 def test_what_is_selected_has_a_rim_and_all_else_is_dimmed():

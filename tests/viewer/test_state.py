@@ -113,3 +113,26 @@ def test_keyframes_with_numbers_that_are_no_places_are_left_out(number: float):
     assert state.from_text(json.dumps({"opacity": 0.3, "keyframes": [frame]})) == ViewerState(opacity=0.3)
     turned = frame | {"wxyz": [number, 0.0, 0.0, 0.0], "position": [0.0, 0.0, 0.0]}
     assert state.from_text(json.dumps({"keyframes": [turned]})) == ViewerState()
+
+
+def test_layers_are_those_that_a_run_can_show():
+    assert set(state.layers_of(True, True)) == {
+        "Picture", "Composited", "Relevancy", "Crop size", "Features", "Depth", "Objects"
+    }  # fmt: skip
+    assert state.layers_of(False, False) == ("Picture", "Depth")
+    for layer in ("Features", "Crop size"):
+        assert state.for_run(ViewerState(layer=layer), has_language=False, has_groups=True).layer == "Picture"
+    cropped = state.with_choice(state.with_prompt(ViewerState(), "mug"), "layer", "Crop size")
+    assert state.with_prompt(cropped, "").layer == "Picture"
+    assert state.with_prompt(ViewerState(layer="Features"), "").layer == "Features"
+
+
+def test_what_lies_beside_must_be_known():
+    for beside in ("photo", "run:other", ""):
+        asked = state.with_choice(ViewerState(), "beside", beside)
+        assert asked.beside == beside
+        assert state.without_beside(asked, ["", "run:other"]).beside == ("" if beside == "photo" else beside)
+    for wrong in ("a file", "run:" + "x" * 400, None, 3):
+        assert state.with_choice(ViewerState(), "beside", wrong) == ViewerState()
+    kept = ViewerState(beside="run:other", divider=0.2)
+    assert state.from_text(state.to_text(kept)) == kept

@@ -16,11 +16,11 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from langfield.cli.video import MAX_FPS
 from langfield.core.camera_paths import MAX_CAMERAS
 from langfield.core.cameras import Camera
 from langfield.core.json_files import Json, read_json
 from langfield.core.transforms import Matrix4, opencv_from_opengl
+from langfield.core.video import MAX_FPS
 from langfield.data.validation import checked_camera, checked_pose
 
 MAX_SIDE_PX = 16384

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langfield.cli.console import Console
-from langfield.cli.view import end_on_sigterm, found_as_ply, serve_runs, tell_link, viewer_options
+from langfield.cli.view import end_on_sigterm, found_as_ply, photo_reader, serve_runs, tell_link, viewer_options
 from langfield.core.progress import Progress
 
 if TYPE_CHECKING:
+    from langfield.query.session import Session
     from langfield.viewer.live_training import LiveTraining
     from langfield.viewer.viewer import TrainingViewer
 
@@ -46,7 +47,11 @@ class ViewedTraining:
         end_on_sigterm()
         try:
             self.console.say("the page goes on with the run; Ctrl-C ends it")
-            runs = Runs([run], lambda path: langfield.open(path, device=device, encoder=encoder), _GAUSSIANS)
+
+            def open_session(path: Path) -> "Session":
+                return langfield.open(path, device=device, encoder=encoder)
+
+            runs = Runs([run], open_session, _GAUSSIANS, photo_reader)
             runs.scene(runs.names[0])
             self.viewer.show_runs(runs, (found_as_ply(),))
             serve_runs(self.console, runs)

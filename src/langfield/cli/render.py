@@ -86,7 +86,7 @@ class RenderCommand(RunOptions):
         self._check()
         import langfield
         from langfield.cli.files import make_folder, write_picture
-        from langfield.cli.video import Video
+        from langfield.core.video import Video
 
         session = langfield.open(self.path, device=self.device, encoder=self.encoder)
         cameras, names, fps = self._cameras(session)
@@ -113,7 +113,7 @@ class RenderCommand(RunOptions):
 
     def _check(self) -> None:
         """Raise UsageError for options that do not fit together."""
-        from langfield.cli.video import MAX_FPS
+        from langfield.core.video import MAX_FPS
 
         asked = [output for output in flat(self.outputs) if output in _OF_PHRASES]
         if asked and not any(self.phrase):
@@ -133,8 +133,8 @@ class RenderCommand(RunOptions):
         """The cameras to render (world frame), the stem of each one's files, and pictures a second of a video."""
         from langfield.cli.camera_path import read_camera_path
         from langfield.cli.files import numbered_slugs
-        from langfield.cli.video import MAX_SIDE_PX
         from langfield.core.camera_paths import cameras_between
+        from langfield.core.video import MAX_SIDE_PX
 
         fps, names = None, []
         if self.camera_path is not None:

@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,10 @@ from langfield.cli.options import Device, EncoderSpec, OutputOptions
 from langfield.core.errors import LangfieldError, UsageError
 
 if TYPE_CHECKING:
+    from langfield.data.images import Rgb
+    from langfield.data.views import View
     from langfield.query.session import Session
+    from langfield.viewer.run_photos import PhotoReader
     from langfield.viewer.runs import Runs as ViewedRuns
     from langfield.viewer.saving import Save, Saved
     from langfield.viewer.viewer import ViewerOptions
@@ -61,7 +65,7 @@ class ViewCommand(OutputOptions):
         from langfield.viewer.runs import Runs as ViewedRuns
         from langfield.viewer.viewer import Viewer
 
-        runs = ViewedRuns(self.paths, self._open, self.gaussians)
+        runs = ViewedRuns(self.paths, self._open, self.gaussians, photo_reader)
         viewer = Viewer(runs, options, (found_as_ply(),))
         link = viewer.start()
         end_on_sigterm()
@@ -143,6 +147,32 @@ def ssh_line(port: int, host: str = "127.0.0.1") -> str:
     where = f"[{host}]" if ":" in host else host
     own = "" if where in ("127.0.0.1", "localhost", "[::1]") else f"{where}:"  # ssh listens on those by itself
     return f"from another machine, first: ssh -L {own}{port}:{where}:{port} {socket.gethostname()}"
+
+
+def photo_reader(session: "Session") -> "PhotoReader":
+    """What reads a run's photos: the scene is opened when the first one is wanted. DataError if it is not where it was;
+    reading raises it for a scene or a photo that cannot be read."""
+    from langfield.core.errors import DataError
+
+    info = session.info
+    if not Path(info.scene_path).exists():
+        raise DataError("is not there any more, so that its photos cannot be shown", info.scene_path)
+
+    @cache
+    def views() -> "dict[str, View]":
+        from langfield.data.scene import open_scene
+
+        return {view.name: view for view in open_scene(info.scene_path, test_every=info.test_every).views}
+
+    def read(name: str, size: tuple[int, int]) -> "Rgb":
+        from langfield.data.images import decode_image
+
+        view = views().get(name)
+        if view is None:
+            raise DataError(f"has no photo {name} any more", info.scene_path)
+        return decode_image(view.image_path, size, view.white_level)
+
+    return read
 
 
 def found_as_ply() -> "Save":

@@ -18,6 +18,8 @@ choices          names to choose from, and errors about mistyped ones
 json_files       JSON files, read strictly
 files            digests of files
 errors           errors that people read
+video            animated WebP, written picture by picture
+interruption     work that stops half-way because nobody needs it any more
 progress         how far long work is
 devices          which device to compute on
 randomness       streams of random numbers from one seed

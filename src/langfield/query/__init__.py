@@ -15,6 +15,7 @@ A question about one picture (`Session.ask_view`):
     crop_levels            relevancy pictures at the scales of the crops that training saw
     scale_search           LERF's own search over 30 scales
     view_answers           the index's relevancy interpolated at a picture's pixels; masks
+    surface_pictures       what the index knows of the surface besides phrases: language features, crop sizes
     pictures               arrays → colours; frames, the same on the device, and as JPEG
 
 A frame of a camera that moves (`Session.picture_jpeg`):

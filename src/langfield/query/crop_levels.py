@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.core.devices import to_device_async
+from langfield.core.interruption import stop_if_not_needed
 from langfield.core.observed_scales import ObservedScales
 from langfield.models.base import AskableView
 from langfield.models.relevancy import EncodedPhrases
@@ -36,6 +37,7 @@ def relevancy_at_crop_levels(
     out = torch.empty(len(phrases), view.pixel_count, device=distance.device)
     groups = _by_level(phrases, crop_level.tolist())
     for part in torch.arange(view.pixel_count, device=distance.device).split(view.pixels_at_once):
+        stop_if_not_needed()
         pixels = view.of_pixels(part)
         for level, chosen, group in groups:
             relevancy = pixels.relevancy_at(scales.crop_angles[level] * distance[part])(group)

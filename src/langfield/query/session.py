@@ -37,6 +37,7 @@ from langfield.query.phrase_arguments import negative_list, one_text, point_list
 from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.phrase_matcher import PhraseMatcher
 from langfield.query.quick_frames import Layer, checked_frame, points_frame, rendered_frame
+from langfield.query.surface_pictures import SurfacePictures
 from langfield.query.view_answers import hit_masks_in_view, score_view_as_lerf, score_view_from_index
 from langfield.runs.directory import Run, load_run
 from langfield.runs.info import RunInfo, RunView
@@ -110,6 +111,7 @@ class Session:
         scene_from_world = Similarity.from_matrix(info.scene_from_world)
         self._scene = OpenedScene(model, self.views, scene_from_world, device, encoder, groups)
         self._matcher = PhraseMatcher(self._scene, encoder)
+        self._surface_pictures = SurfacePictures(self._scene, self._matcher)
 
     @classmethod
     def open(cls, run: str | Path, *, device: str = "auto", encoder: str | None = None) -> "Session":
@@ -302,6 +304,29 @@ class Session:
             return quick
         return self.ask_view(camera, phrases, negatives=negatives).tensors.relevancy
 
+    @_in_turn
+    def feature_picture(self, camera: Camera) -> Float32[np.ndarray, "h w 3"]:
+        """The surface's language features in the picture of a camera (world frame): their first three principal
+        components over the whole scene, each in [0, 1]; not a number where nothing is known.
+
+        The components are the run's, so that a place has the same three numbers in all pictures.
+        """
+        return self._surface_pictures.features_in_view(camera)
+
+    @_in_turn
+    def crop_height_picture(
+        self, camera: Camera, phrase: str, *, negatives: Sequence[str] | None = None
+    ) -> Float32[np.ndarray, "h w"]:
+        """The height (world units) of the crops that fit a phrase best at each pixel of a camera's picture (world
+        frame), by relevancy at each crop level; not a number where nothing is known."""
+        text, others = one_text(phrase, "phrase"), negative_list(negatives)
+        return self._surface_pictures.crop_heights_in_view(camera, text, others)
+
+    @_in_turn
+    def crop_height_range(self) -> tuple[float, float]:
+        """The smallest and the largest height of crops that the run was trained with, on its surface, world units."""
+        return self._surface_pictures.crop_height_range()
+
     # -- places --------------------------------------------------------------------------------------------------
 
     @_in_turn
@@ -354,6 +379,16 @@ class Session:
             return np.zeros((len(phrases), len(voxel)), dtype=np.float32)
         away = np.median(values, axis=1, keepdims=True)
         return np.where(voxel >= 0, values[:, voxel], away).astype(np.float32)
+
+    @_in_turn
+    def element_features(self) -> Float32[np.ndarray, "n 3"]:
+        """`feature_picture` at each element (see `elements`)."""
+        return self._surface_pictures.features_of_elements()
+
+    @_in_turn
+    def element_crop_heights(self, phrase: str, *, negatives: Sequence[str] | None = None) -> Float32[np.ndarray, " n"]:
+        """`crop_height_picture` at each element (see `elements`)."""
+        return self._surface_pictures.crop_heights_of_elements(one_text(phrase, "phrase"), negative_list(negatives))
 
     @_in_turn
     def surface(

@@ -8,28 +8,45 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import viser
 
 from langfield.core.errors import LangfieldError, UsageError
-from langfield.query.answers import Answer
-from langfield.query.objects import GroupShape
 from langfield.viewer import look, saving, state
 from langfield.viewer.drawing import Drawing
 from langfield.viewer.frames import FramePlan
 from langfield.viewer.navigator import Navigator, path_stands
+from langfield.viewer.page_answers import PageAnswers
 from langfield.viewer.page_camera import FrameSizes, page_camera, same_view
+from langfield.viewer.page_clicks import Clicks
+from langfield.viewer.page_commands import add_commands
 from langfield.viewer.page_events import PageEvents
-from langfield.viewer.panel import Actions, Panel, PanelFacts, facts_of_run
-from langfield.viewer.run_scene import RunScene, inner_point
+from langfield.viewer.page_names import PageNames
+from langfield.viewer.page_pictures import PagePictures
+from langfield.viewer.page_video import PageVideo, VideoNews
+from langfield.viewer.panel import Panel
+from langfield.viewer.panel_actions import Actions, PanelFacts, besides_of_run, facts_of_run
+from langfield.viewer.run_scene import RunScene
 from langfield.viewer.runs import Runs
 from langfield.viewer.state import ViewerState
 
 STORED = "langfield"  # the name under which a browser keeps its state
 _IDLE_SECONDS = 0.25
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A run that a page shows, and the parts of the page that are about it."""
+
+    scene: RunScene
+    panel: Panel
+    pictures: PagePictures
+    drawing: Drawing
+    answers: PageAnswers
+    clicks: Clicks
+    names: PageNames
 
 
 class ClientPage:
@@ -52,18 +69,13 @@ class ClientPage:
         self._state = ViewerState()
         self._events = PageEvents()
         self._closed = threading.Event()
-        self._scene: RunScene | None = None
-        self._panel: Panel | None = None
-        self._drawing: Drawing | None = None
+        self._open_run: OpenRun | None = None
         self._plan = FramePlan(FrameSizes())
         self._navigator = Navigator(client, lambda: self._plan.camera, self._closed)
-        self._answers: list[Answer] = []
-        self._selected: GroupShape | None = None
-        self._clicked: Any = None  # the place, world frame
-        self._asked: Any = None  # what `_answers` answers
-        self._ask_failed = False
-        self._objects_shown = False
+        self._video = PageVideo(runs.video_turn, self._send, lambda said: self._events.post(self._say, said))
+        self._video_shown = VideoNews()
         self._said = ""
+        self._commands: list[viser.CommandHandle] = []
         self._thread = threading.Thread(target=self._run, name=f"page {client.client_id}", daemon=True)
 
     def start(self) -> None:
@@ -75,15 +87,17 @@ class ClientPage:
     def close(self) -> None:
         """The browser has left."""
         self._closed.set()
+        self._video.cancel()
         self._events.wake()
 
     def join(self, timeout: float) -> None:
         """Wait until nothing more is drawn."""
         self._thread.join(timeout)
+        self._video.join(timeout)
 
     def is_alive(self) -> bool:
         """Whether something is still drawn."""
-        return self._thread.is_alive()
+        return self._thread.is_alive() or self._video.is_alive()
 
     # -- events --------------------------------------------------------------------------------------------------
 
@@ -92,6 +106,7 @@ class ClientPage:
         before = self._plan.camera
         if camera is None or (before is not None and same_view(camera, before)):
             return
+        self._navigator.told(camera)
         self._plan.moved(camera)
         self._events.wake()
 
@@ -134,7 +149,8 @@ class ClientPage:
 
     def _open(self, name: str) -> None:
         """Show a run."""
-        if self._panel is None:
+        before = self._open_run
+        if before is None:
             waiting = self._client.gui.add_markdown(f"**Opening {name}…**")
             try:
                 scene = self._runs.scene(name)
@@ -142,17 +158,23 @@ class ClientPage:
                 waiting.remove()
         else:
             scene = self._runs.scene(name)
-            self._panel.remove()
-        if self._drawing is not None:
-            self._drawing.remove()
-        self._scene, self._state = scene, self._state_in(scene)
+            before.panel.remove()
+            before.drawing.remove()
+        self._state, self._said, self._video_shown = self._state_in(scene), "", VideoNews()
         self._client.local_storage.set_item(STORED, state.to_text(self._state))
-        self._answers, self._asked, self._said = [], None, ""
-        self._selected, self._clicked, self._objects_shown = None, None, False
-        self._drawing = Drawing(
-            self._client, scene, self._plan, lambda name: self._events.post(self._go_to_photo, name)
+        pictures = PagePictures(scene, self._runs)
+        drawing = Drawing(
+            self._client, scene, pictures, self._plan, lambda name: self._events.post(self._go_to_photo, name)
         )
-        self._panel = Panel(self._client, self._state, self._facts(scene), self._actions())
+        facts, actions = self._facts(scene), self._actions()
+        panel = Panel(self._client, self._state, facts, actions)
+        for command in self._commands:
+            command.remove()
+        self._commands = add_commands(self._client.gui, actions, tuple(facts.layers), lambda: self._state)
+        answers = PageAnswers(scene, self._runs, panel, self._say)
+        clicks = Clicks(scene, panel, drawing, self._plan)
+        names = PageNames(scene, panel, self._plan)
+        self._open_run = OpenRun(scene, panel, pictures, drawing, answers, clicks, names)
         if not self._keep_camera:
             self._navigator.arrive(scene.stand_at(scene.first_view), scene.first_fov_rad)
         self._keep_camera = False
@@ -163,15 +185,20 @@ class ClientPage:
     def _state_in(self, scene: RunScene) -> ViewerState:
         """What of the state a run can show."""
         kept = state.with_run(self._state, scene.name)
+        kept = state.without_beside(kept, [value for value, _ in besides_of_run(scene, self._runs)])
         return state.for_run(kept, scene.session.has_language, scene.session.has_groups)
 
     def _facts(self, scene: RunScene) -> PanelFacts:
-        saves = [*((save.label, save.hint) for save in self._all_saves()), _PICTURE, _PATH]
-        return facts_of_run(scene, self._runs.names, saves)
+        saves = [*((save.label, save.hint) for save in self._all_saves(scene)), _PICTURE, _PATH]
+        return facts_of_run(scene, self._runs, saves)
 
-    def _all_saves(self) -> Sequence[saving.Save]:
-        assert self._scene is not None
-        return self._saves if self._scene.session.has_language else ()
+    def _all_saves(self, scene: RunScene) -> Sequence[saving.Save]:
+        return self._saves if scene.session.has_language else ()
+
+    @property
+    def _run_shown(self) -> OpenRun:
+        assert self._open_run is not None, "events come only from a page that shows a run"
+        return self._open_run
 
     def _actions(self) -> Actions:
         post = self._events.post
@@ -185,18 +212,22 @@ class ClientPage:
         return Actions(
             prompt=ask(state.with_prompt),
             negatives=ask(state.with_negatives),
-            choose=change(state.with_choice),
+            choose=lambda name, value: post(self._choose, name, value),
             show_phrase=change(state.with_shown),
             run=lambda name: post(lambda: self._open(self._runs.checked_name(name))),
             hit=lambda phrase, rank: post(self._go_to_hit, phrase, rank),
             photo=lambda name: post(self._go_to_photo, name),
             thing=lambda group: post(self._go_to_thing, group),
-            scale=lambda length: post(self._select, length),
-            clear_selection=lambda: post(self._unselect),
+            scale=lambda length: post(lambda: self._run_shown.clicks.select(length)),
+            clear_selection=lambda: post(lambda: self._run_shown.clicks.unselect()),
+            measure=lambda: post(lambda: self._run_shown.clicks.measure()),
+            clear_measure=lambda: post(lambda: self._run_shown.clicks.clear_measure()),
             field_of_view=lambda degrees: post(self._set_fov, degrees),
             keyframe=lambda: post(self._add_keyframe),
             clear_keyframes=lambda: post(lambda: self._set(replace(self._state, keyframes=()))),
             play=lambda: post(self._play),
+            video=lambda: post(self._make_video),
+            cancel_video=self._video.cancel,
             save=lambda number: post(self._save, number),
             home=lambda: post(self._go_home),
         )
@@ -210,42 +241,50 @@ class ClientPage:
         if new == self._state:
             return
         self._state = new
-        assert self._panel is not None
-        self._panel.show(new)
+        self._run_shown.panel.show(new)
         self._client.local_storage.set_item(STORED, state.to_text(new))
         self._plan.changed()
 
+    def _choose(self, name: str, value: object) -> None:
+        """Another value of one of the inputs. Whoever wants to see a photo beside the picture is taken to the next."""
+        self._set(state.with_choice(self._state, name, value))
+        scene, camera = self._run_shown.scene, self._plan.camera
+        if (name, value) == ("beside", state.BESIDE_PHOTO) and camera is not None and not scene.photo_here(camera):
+            self._go_to_photo(scene.nearest_photo(camera).name)
+
     def _ask_for(self, new: ViewerState) -> None:
         """Other phrases, or the same: those that could not be answered are asked again."""
-        if self._ask_failed:
-            self._asked = None
+        self._run_shown.answers.ask_again()
         self._set(new)
 
     def _say(self, text: str, *, problem: bool = False) -> None:
         self._said = text
-        if self._panel is not None:
-            self._panel.say(text, problem=problem)
+        if self._open_run is not None:
+            self._open_run.panel.say(text, problem=problem)
         elif problem:
             self._client.gui.add_markdown(f"**{text}**")
 
     # -- drawing -------------------------------------------------------------------------------------------------
 
     def _seconds_to_wait(self) -> float:
-        return _IDLE_SECONDS if self._drawing is None else self._drawing.seconds_to_wait(self._state, _IDLE_SECONDS)
+        shown = self._open_run
+        return _IDLE_SECONDS if shown is None else shown.drawing.seconds_to_wait(self._state, _IDLE_SECONDS)
 
     def _update(self) -> None:
         """Bring what the browser shows nearer to its state by one step."""
-        scene, panel = self._scene, self._panel
-        assert scene is not None
-        assert panel is not None
-        self._tell_progress(scene)
-        self._ask(scene)
-        if self._state.hide == "What was found" and self._state.phrases and scene.elements is None:
-            self._collect_surface(scene)
-        if not self._objects_shown and self._runs.is_ready(scene.name) and scene.session.has_groups:
-            self._objects_shown = True
-            panel.show_objects(scene.objects())
+        shown = self._run_shown
+        self._tell_progress(shown)
+        shown.answers.ask(self._state)
+        if shown.pictures.get_other_run_ready(self._state, lambda said: self._events.post(self._say, said)):
+            self._plan.changed()
+        if self._state.hide == "What was found" and self._state.phrases and shown.scene.elements is None:
+            self._collect_surface(shown.scene)
+        if self._video.news != self._video_shown:
+            self._video_shown = self._video.news
+            shown.panel.show_video(self._video_shown)
+        self._guarded(shown.answers.offer_things)
         self._draw()
+        self._guarded(lambda: shown.names.update(shown.answers.things, busy=not self._seconds_to_wait()))
 
     def _collect_surface(self, scene: RunScene) -> None:
         """Make what the browser draws. Where it cannot be made, nothing is hidden, so that it is not tried for ever."""
@@ -258,111 +297,49 @@ class ClientPage:
         self._say("")
 
     def _draw(self, *, flying: bool = False) -> None:
-        assert self._drawing is not None
-        group = None if self._selected is None else self._selected.group
-        self._drawing.update(self._state, self._answers, group, flying=flying)
+        shown = self._run_shown
+        shown.drawing.update(self._state, shown.answers.answers, shown.clicks.group, flying=flying)
 
-    def _tell_progress(self, scene: RunScene) -> None:
+    def _tell_progress(self, shown: OpenRun) -> None:
         doing = self._runs.doing
-        if doing and not self._runs.is_ready(scene.name):
+        waits = not self._runs.is_ready(shown.scene.name) or shown.pictures.waits_for_other_run(self._state)
+        if doing and waits:
             if doing != self._said:
                 self._say(doing)
         elif self._said.startswith("Getting ready"):
             self._say("")
 
-    def _ask(self, scene: RunScene) -> None:
-        """Ask the phrases of the state, if they are not yet answered."""
-        question = self._state.phrases, self._state.negatives
-        if question == self._asked:
-            return
-        assert self._panel is not None
-        self._asked, self._answers, self._ask_failed = question, [], True
-        if self._state.phrases:
-            if not self._runs.is_ready(scene.name):
-                self._say("Getting ready to answer: this takes a while once")
-            try:
-                self._answers = scene.session.query(self._state.phrases, negatives=self._state.asked_negatives)
-            finally:  # also none, where they cannot be asked
-                self._panel.show_answers(self._answers)
-        else:
-            self._panel.show_answers([])
-        self._ask_failed = False
-
-    # -- clicks --------------------------------------------------------------------------------------------------
+    # -- clicks and the camera -----------------------------------------------------------------------------------
 
     def _click(self, screen_xy: Sequence[float]) -> None:
-        """Select what is at a place of the page. Args: screen_xy: in [0, 1], from the left and from the top."""
-        scene, where = self._scene, self._plan.camera
-        if scene is None or where is None or self._panel is None:
-            return
-        if self._state.hide == "What was found":
-            raise UsageError("Clicks need all of the scene: hide Nothing first")
-        camera = where.camera(scene.page_from_world, min(640, max(where.width_px, where.height_px)))
-        x, y = (min(max(float(value), 0.0), 1 - 1e-6) for value in screen_xy)
-        self._clicked = scene.session.point_at(camera, (x * camera.width_px, y * camera.height_px))
-        if self._clicked is None:
-            self._selected = None
-            self._panel.show_selection(None, "Nothing is there.")
-        else:
-            self._select(None)
-        self._plan.changed()
-
-    def _select(self, length: float | None) -> None:
-        """The thing that was clicked, or what is about so long there."""
-        assert self._scene is not None
-        assert self._panel is not None
-        if self._clicked is None:
-            return
-        place = "Here: " + ", ".join(f"{value:.4g}" for value in self._clicked)
-        self._selected = None
-        if self._scene.session.has_groups:
-            self._selected = self._scene.session.segment(self._clicked, scale_world=length)
-            if self._selected is None:
-                place = f"{place} (no thing is known there)"
-        self._panel.show_selection(self._selected, place, by_scale=length is not None)
-        self._plan.changed()
-
-    def _unselect(self) -> None:
-        assert self._panel is not None
-        self._selected = self._clicked = None
-        self._panel.show_selection(None, "")
-        self._plan.changed()
-
-    # -- the camera ----------------------------------------------------------------------------------------------
+        if self._open_run is not None:
+            self._open_run.clicks.click(screen_xy, self._state.hide)
 
     def _go_to_hit(self, phrase: int, rank: int) -> None:
         """Before a hit, on the way from the photo that shows it best."""
-        scene = self._scene
-        if scene is None or phrase >= len(self._answers) or rank >= len(self._answers[phrase].hits):
+        scene, answers = self._run_shown.scene, self._run_shown.answers.answers
+        if phrase >= len(answers) or rank >= len(answers[phrase].hits):
             return
-        hit = self._answers[phrase].hits[rank]
-        size = max(hit.upright_box.size)
-        self._navigator.go_before(scene, hit.position, size, hit.views, self._show_flight)
-        if hit.views:
-            self._say(f"Seen best in {', '.join(hit.views)}")
+        hit = answers[phrase].hits[rank]
+        self._navigator.go_before(scene, hit.position, max(hit.upright_box.size), hit.views, self._show_flight)
+        self._run_shown.panel.show_photos(scene.run_photos.thumbnails(hit.views))
 
     def _go_to_thing(self, group: int) -> None:
-        scene = self._scene
-        assert scene is not None
-        for shape in (found.shape for found in scene.objects()):
+        shown = self._run_shown
+        for shape in (found.shape for found in shown.scene.objects()):
             if shape.group == group:
-                self._selected, self._clicked = shape, inner_point(shape.points_world)
-                assert self._panel is not None
-                self._panel.show_selection(shape, "")
-                self._plan.changed()
-                self._navigator.go_before(scene, shape.position, shape.extent, shape.views, self._show_flight)
+                shown.clicks.select_thing(shape)
+                self._navigator.go_before(shown.scene, shape.position, shape.extent, shape.views, self._show_flight)
 
     def _show_flight(self) -> bool:
         """Draw a place of a flight. Returns whether that went well."""
         return self._guarded(lambda: self._draw(flying=True))
 
     def _go_to_photo(self, name: str) -> None:
-        assert self._scene is not None
-        self._navigator.go_to_photo(self._scene, name, self._show_flight)
+        self._navigator.go_to_photo(self._run_shown.scene, name, self._show_flight)
 
     def _go_home(self) -> None:
-        assert self._scene is not None
-        self._go_to_photo(self._scene.first_view.name)
+        self._go_to_photo(self._run_shown.scene.first_view.name)
 
     def _set_fov(self, degrees: float) -> None:
         self._navigator.zoom(math.radians(min(170.0, max(1.0, degrees))))
@@ -373,8 +350,7 @@ class ClientPage:
 
     def _play(self) -> None:
         """Fly along the keyframes as the path does that is saved, until the person does something else."""
-        scene, where = self._scene, self._plan.camera
-        assert scene is not None
+        scene, where = self._run_shown.scene, self._plan.camera
         if where is None or not self._state.keyframes:
             raise UsageError("No keyframes yet: add some first")
         way = path_stands(scene, self._state, (where.width_px, where.height_px))
@@ -383,8 +359,8 @@ class ClientPage:
     # -- saving --------------------------------------------------------------------------------------------------
 
     def _save(self, number: int) -> None:
-        scene, where, saves = self._scene, self._plan.camera, self._all_saves()
-        assert scene is not None
+        shown, where = self._run_shown, self._plan.camera
+        scene, saves = shown.scene, self._all_saves(shown.scene)
         if where is None:
             return
         if number < len(saves):
@@ -392,14 +368,22 @@ class ClientPage:
                 raise UsageError("Nothing to save yet: find something first")
             saved = saves[number].make(scene.session, self._state.phrases, self._state.asked_negatives)
         elif number == len(saves):
-            group = None if self._selected is None else self._selected.group
             things = scene.things if self._state.layer == "Objects" else ()
             camera = saving.picture_camera(where, scene)
-            picture = look.picture(scene.session, camera, look.Look(self._state, group, things))
+            picture = look.picture(scene.session, camera, look.Look(self._state, shown.clicks.group, things))
             saved = saving.picture_png(picture)
         else:
             saved = saving.camera_path(scene, self._state, (where.width_px, where.height_px))
+        self._send(saved)
+
+    def _send(self, saved: saving.Saved) -> None:
+        """Let the browser download something. For any thread."""
         self._client.send_file_download(saved.name, saved.content, save_immediately=True)
+
+    def _make_video(self) -> None:
+        shown, where = self._run_shown, self._plan.camera
+        if where is not None:
+            self._video.start(shown.scene, self._state, shown.clicks.group, (where.width_px, where.height_px))
 
 
 _PICTURE = ("This picture (PNG)", "As the server draws it, up to 1920 pixels")

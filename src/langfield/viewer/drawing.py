@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import viser
-from jaxtyping import UInt8
+from jaxtyping import Float64, UInt8
 
+from langfield.core.interruption import NotNeeded, stop_if_not_needed, unless
 from langfield.query.answers import Answer
-from langfield.viewer import element_colours, look
+from langfield.viewer import element_colours
 from langfield.viewer.frames import FramePlan, FrameTask
+from langfield.viewer.page_pictures import PagePictures
 from langfield.viewer.run_scene import RunScene
 from langfield.viewer.scene_nodes import SceneNodes
 from langfield.viewer.state import ViewerState
@@ -24,15 +26,22 @@ class Drawing:
     Args:
         client: the browser.
         scene: the run.
-        plan: of the server's pictures.
+        pictures: of the server, for this browser.
+        plan: when they are due.
         photo_clicked: is told the name of a photo whose camera is clicked.
     """
 
     def __init__(
-        self, client: viser.ClientHandle, scene: RunScene, plan: FramePlan, photo_clicked: Callable[[str], None]
+        self,
+        client: viser.ClientHandle,
+        scene: RunScene,
+        pictures: PagePictures,
+        plan: FramePlan,
+        photo_clicked: Callable[[str], None],
     ) -> None:
         self._client = client
         self._scene = scene
+        self._pictures = pictures
         self._plan = plan
         self._photo_clicked = photo_clicked
         self._nodes = SceneNodes(client, scene.page_from_world)
@@ -40,11 +49,16 @@ class Drawing:
         self._boxes_show: tuple[Answer, ...] = ()
         self._photos = False
         self._nodes.draw_picture(scene.first_picture)
+        self._has_sharpest = False  # whether no sharper picture follows the last one
         self._covered = True  # whether a picture of the server lies over the elements
 
     def remove(self) -> None:
         """Take all of it away."""
         self._nodes.remove()
+
+    def draw_distance(self, ends_world: Sequence[Float64[np.ndarray, "3"]], text: str) -> None:
+        """A measured line, as `langfield.viewer.scene_nodes.SceneNodes.draw_distance`."""
+        self._nodes.draw_distance(ends_world, text)
 
     def seconds_to_wait(self, state: ViewerState, idle: float) -> float:
         """How long nothing is due, unless something happens. Args: idle: the longest wait."""
@@ -76,7 +90,8 @@ class Drawing:
 
     def _browser_draws(self, state: ViewerState) -> bool:
         """Whether the browser draws the run's elements while its camera moves."""
-        return self._scene.elements is not None and state.layer != "Depth"
+        divided = self._pictures.is_divided(state, self._plan.camera)
+        return self._scene.elements is not None and state.layer != "Depth" and not divided
 
     def _server_draws(self, state: ViewerState) -> bool:
         """Whether pictures come from the server; what is hidden of elements only the browser leaves out."""
@@ -92,7 +107,7 @@ class Drawing:
         moving = flying or not self._plan.resting
         if not self._server_draws(state) or (self._browser_draws(state) and moving):
             self._uncover()
-        shows = replace(state, keyframes=(), photos=False, boxes=True, sharpen=True), group
+        shows = replace(state, keyframes=(), photos=False, boxes=True, sharpen=True, beside="", divider=0.5), group
         if shows == self._elements_show:
             return
         self._elements_show = shows
@@ -115,25 +130,36 @@ class Drawing:
         """One picture of the server's, if one is due."""
         if not self._server_draws(state):
             return
-        task = self._plan.next(browser_draws=self._browser_draws(state), flying=flying)
+        browser_draws = self._browser_draws(state)
+        task = self._plan.next(browser_draws=browser_draws, flying=flying)
         if task is None:
             return
-        things = self._scene.things if state.layer == "Objects" else ()
-        camera = task.camera.camera(self._scene.page_from_world, task.longest_px)
+        kept = self._pictures.with_moved_line(state, group, task.camera)
+        if kept is not None and self._has_sharpest:
+            last = replace(task, last=True)
+            self._plan.drawn(last, 0, 0)
+            self._send(last, kept, browser_draws=False)
+            return
         started = time.perf_counter()
         try:
-            picture = look.picture(self._scene.session, camera, look.Look(state, group, things))
+            with unless(lambda: (browser_draws or not task.first) and not self._plan.is_current(task)):
+                stop_if_not_needed()
+                picture = self._pictures.draw(state, group, task.camera, task.longest_px)
+        except NotNeeded:
+            return  # the camera has moved on: a picture of where it was would only hold up the next one
         except BaseException:
             self._plan.gave_up(task)  # it would fail again at once; what went wrong is told
             raise
-        self._plan.drawn(task, camera.width_px * camera.height_px, time.perf_counter() - started)
-        self._send(task, picture, browser_draws=self._browser_draws(state))
+        pixels = task.longest_px**2 * min(picture.shape[:2]) // max(picture.shape[:2])
+        self._plan.drawn(task, pixels, time.perf_counter() - started)
+        self._has_sharpest = task.last
+        self._send(task, picture, browser_draws=browser_draws)
 
     def _send(self, task: FrameTask, picture: UInt8[np.ndarray, "h w 3"], *, browser_draws: bool) -> None:
         if browser_draws and not self._plan.is_current(task):
             return  # the browser shows where its camera is; this is where it was
         self._nodes.draw_picture(picture, task.quality)
-        if browser_draws and not self._covered:
+        if not self._covered and self._scene.elements is not None:
             time.sleep(_DECODING_SECONDS)
             self._nodes.show_elements(False)
         self._covered = True

@@ -22,12 +22,14 @@ class ElementAnswers:
         found: whether they are of a hit of each phrase.
         thing: the number of the thing that they are of, in the order of the scene's objects; −1 for none.
         selected: whether they are of what was clicked.
+        own_layer: the layer's own colours of them, and which of them have one; None for layers that the rest tells.
     """
 
     relevancy: Float32[np.ndarray, "p n"]
     found: Bool[np.ndarray, "p n"]
     thing: Int64[np.ndarray, " n"]
     selected: Bool[np.ndarray, " n"]
+    own_layer: tuple[UInt8[np.ndarray, "n 3"], Bool[np.ndarray, " n"]] | None = None
 
     @classmethod
     def none(cls, count: int) -> "ElementAnswers":
@@ -58,6 +60,9 @@ def colours(
             heat = turbo(_stretched(answers.relevancy[0], inside)[None])[0]
         else:
             heat = np.array(PHRASE_COLOURS)[np.where(answers.found, answers.relevancy, -1.0).argmax(axis=0)]
+        out = np.where(inside[:, None], _mixed(own, heat, state.opacity), _DIMMED * own)
+    elif answers.own_layer is not None:
+        heat, inside = answers.own_layer
         out = np.where(inside[:, None], _mixed(own, heat, state.opacity), _DIMMED * own)
     elif state.layer == "Objects" and things:
         of_thing = answers.thing >= 0

@@ -22,6 +22,8 @@ class FrameTask:
         version: of camera and look; a picture of an older one is of no use to a browser that draws something itself.
         quality: of its JPEG.
         last: whether no sharper one follows.
+        first: whether nothing was drawn yet for this camera: such a picture is shown even if the camera moves on
+            meanwhile, or a camera that never rests would see none.
     """
 
     camera: PageCamera
@@ -29,6 +31,7 @@ class FrameTask:
     version: int
     quality: int
     last: bool
+    first: bool = True
 
 
 class FramePlan:
@@ -73,7 +76,11 @@ class FramePlan:
     @property
     def resting(self) -> bool:
         """Whether the camera rests."""
-        return self._clock() - self._moved_at >= REST_SECONDS
+        return self.has_rested(REST_SECONDS)
+
+    def has_rested(self, seconds: float) -> bool:
+        """Whether the camera has not moved for so long."""
+        return self._clock() - self._moved_at >= seconds
 
     def next(self, *, browser_draws: bool, flying: bool = False) -> FrameTask | None:
         """The picture that is due now; None for none.
@@ -97,11 +104,13 @@ class FramePlan:
         if stages_done >= len(stages):
             return None
         last = stages_done == len(stages) - 1
-        return FrameTask(camera, stages[stages_done], version, _QUALITY_RESTING if last else _QUALITY_MOVING, last)
+        quality = _QUALITY_RESTING if last else _QUALITY_MOVING
+        return FrameTask(camera, stages[stages_done], version, quality, last, first=stages_done == 0)
 
     def drawn(self, task: FrameTask, pixels: int, seconds: float) -> None:
-        """A planned picture was drawn. Args: pixels: how many it has. seconds: that it took."""
-        self._sizes = self._sizes.measured(pixels, seconds)
+        """A planned picture was drawn. Args: pixels: how many it has; 0 if it cost nothing. seconds: that it took."""
+        if pixels:
+            self._sizes = self._sizes.measured(pixels, seconds)
         version, stages = self._drawn
         done = _EVERY_STAGE if task.last else (stages if version == task.version else 0) + 1
         self._drawn = (task.version, done)

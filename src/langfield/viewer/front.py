@@ -26,6 +26,8 @@ from langfield.core.errors import UsageError
 from langfield.viewer.access import Access, Refusal, TokenBucket, security_headers
 from langfield.viewer.camera_pace import CameraPace
 from langfield.viewer.client_messages import MAX_MESSAGE_BYTES, Malformed, is_camera, passes
+from langfield.viewer.page_commands import COMMAND_KEYS
+from langfield.viewer.page_script import page_script
 
 MAX_CLIENTS = 32
 _REQUESTS_PER_SECOND, _REQUESTS_AT_ONCE = 20, 60
@@ -33,19 +35,6 @@ _MESSAGES_PER_SECOND, _MESSAGES_AT_ONCE = 120, 240
 _PING_EVERY, _PING_TIMEOUT = 30, 120  # s; pings wait behind a scene that a slow line still loads
 _TRY_LATER, _POLICY_VIOLATION = 1013, 1008
 _OTHER_METHODS = frozenset({b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH"})
-# The page's address loses its token, and a phrase that was typed and sent within one moment is sent whole: viser
-# sends a text after 50 ms, but drops it if Enter comes sooner.
-_PAGE_SCRIPT = """
-history.replaceState(null, "", location.pathname);
-document.title = "langfield";
-addEventListener("keydown", (event) => {
-  const form = event.target.form;
-  if (event.key !== "Enter" || event.isComposing || !form || event.target.tagName !== "INPUT") return;
-  event.preventDefault();
-  event.stopPropagation();
-  setTimeout(() => form.requestSubmit(), 120);
-}, true);
-"""
 
 
 def page_with_scripts(html: str, nonce: str) -> bytes:
@@ -56,7 +45,7 @@ def page_with_scripts(html: str, nonce: str) -> bytes:
     start, module = "<script data-p=", 'e.type="module";'
     if html.count(start) != 1 or html.count(module) != 1 or html.count("<script") != 1:
         raise RuntimeError("this version of viser has another page than 1.1: pip install 'viser>=1.1,<1.2'")
-    ours = f'<script nonce="{nonce}">{_PAGE_SCRIPT}</script>'
+    ours = f'<script nonce="{nonce}">{page_script(COMMAND_KEYS)}</script>'
     html = html.replace(start, f'{ours}<script nonce="{nonce}" data-p=')
     html = html.replace(module, f'{module}e.nonce="{nonce}";')
     return html.replace("<title>Viser</title>", "<title>langfield</title>").encode()

@@ -82,6 +82,7 @@ class LivePage:
         before = self._watching.plan.camera
         if camera is not None and (before is None or not same_view(camera, before)):
             self._watching.plan.moved(camera)
+            self._navigator.told(camera)
 
     def _take_frame(self, frame: LiveFrame) -> None:
         self._frame = frame

@@ -10,7 +10,7 @@ from langfield.core.cameras import Camera
 from langfield.query.pictures import composited, depth_picture, turbo
 from langfield.query.session import Session
 from langfield.viewer.palette import PHRASE_COLOURS, thing_colours
-from langfield.viewer.state import ViewerState
+from langfield.viewer.state import OF_PHRASES, ViewerState
 
 BACKGROUND = 20  # grey of what is hidden: the page's own
 _DIMMED = 0.6  # of the picture around what has colour, as in `langfield.query.pictures.composited`
@@ -36,16 +36,21 @@ class Look:
 def picture(session: Session, camera: Camera, look: Look) -> UInt8[np.ndarray, "h w 3"]:
     """The picture of a camera of the world frame."""
     state, layer = look.state, look.state.layer
-    if not state.phrases and layer in ("Composited", "Relevancy"):
+    if not state.phrases and layer in OF_PHRASES:
         layer = "Picture"
     only_found = state.hide == "Scene" and bool(state.phrases)
     masks = None
-    if only_found or layer in ("Composited", "Relevancy"):
+    if only_found or layer in OF_PHRASES:
         answers = session.ask_view(camera, state.phrases, negatives=state.asked_negatives)
         rgb, depth, masks = answers.rgb, answers.depth_world, answers.masks
         if layer == "Relevancy":
             shown = answers.refined[state.shown]
             drawn = relevancy_over(rgb, shown, state.opacity, state.threshold)
+        elif layer == "Crop size":
+            heights = session.crop_height_picture(camera, state.phrases[state.shown], negatives=state.asked_negatives)
+            colours = crop_colours(heights, session.crop_height_range())
+            inside = (answers.refined[state.shown] >= state.threshold) & np.isfinite(heights)
+            drawn = colours_over(rgb, colours, inside, state.opacity)
         elif layer == "Composited":
             drawn = found_over(rgb, answers.refined, masks, state.opacity)
         else:
@@ -53,6 +58,10 @@ def picture(session: Session, camera: Camera, look: Look) -> UInt8[np.ndarray, "
     else:
         rgb, depth = session.picture(camera)
         drawn = rgb
+    if layer == "Features":
+        features = session.feature_picture(camera)
+        known = np.asarray(np.isfinite(features).all(axis=2))
+        drawn = colours_over(rgb, feature_colours(features), known, state.opacity)
     if layer == "Depth":
         drawn = depth_picture(depth)
     if layer == "Objects" and look.things:
@@ -68,9 +77,30 @@ def relevancy_over(
     rgb: UInt8[np.ndarray, "h w 3"], relevancy: Float[np.ndarray, "h w"], opacity: float, threshold: float
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Relevancy in turbo over the whole range [0, 1] where it reaches a threshold; the picture dimmed elsewhere."""
-    mixed = opacity * turbo(relevancy).astype(np.float64) + (1 - opacity) * rgb
-    inside = (relevancy >= threshold)[..., None]
-    return np.round(np.where(inside, mixed, _DIMMED * rgb.astype(np.float64))).astype(np.uint8)
+    return colours_over(rgb, turbo(relevancy), np.asarray(relevancy >= threshold), opacity)
+
+
+def colours_over(
+    rgb: UInt8[np.ndarray, "h w 3"],
+    colours: UInt8[np.ndarray, "h w 3"],
+    inside: Bool[np.ndarray, "h w"],
+    opacity: float,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Colours over the picture in some pixels; the picture dimmed elsewhere."""
+    mixed = opacity * colours.astype(np.float64) + (1 - opacity) * rgb
+    return np.round(np.where(inside[..., None], mixed, _DIMMED * rgb.astype(np.float64))).astype(np.uint8)
+
+
+def feature_colours(features: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Three components in [0, 1] as red, green and blue; black where they are not numbers."""
+    return np.round(255 * np.nan_to_num(features).clip(0, 1)).astype(np.uint8)
+
+
+def crop_colours(heights: Float[np.ndarray, "h w"], ends: tuple[float, float]) -> UInt8[np.ndarray, "h w 3"]:
+    """Heights of crops in turbo, equal ratios equally far apart. Args: ends: the heights at both ends of the scale."""
+    low, high = (np.log(max(end, 1e-30)) for end in ends)
+    logarithm = np.log(np.maximum(np.nan_to_num(heights, nan=ends[0]), 1e-30))
+    return turbo((logarithm - low) / max(high - low, 1e-9))
 
 
 def found_over(
@@ -84,11 +114,8 @@ def found_over(
     if len(masks) == 1:
         return composited(rgb, relevancy[0], masks[0], opacity)
     best = np.where(masks, relevancy, -1.0).argmax(axis=0)
-    colours = np.array(PHRASE_COLOURS, dtype=np.float64)[best]
-    mixed = opacity * colours + (1 - opacity) * rgb
-    return np.round(np.where(np.asarray(masks.any(axis=0))[..., None], mixed, _DIMMED * rgb.astype(np.float64))).astype(
-        np.uint8
-    )
+    colours = np.array(PHRASE_COLOURS, dtype=np.uint8)[best]
+    return colours_over(rgb, colours, np.asarray(masks.any(axis=0)), opacity)
 
 
 def things_over(

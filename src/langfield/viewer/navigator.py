@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import viser
 
-from langfield.viewer.page_camera import PageCamera, Stand, flight, stand_before, stand_of_photo, stands_at
+from langfield.viewer.page_camera import PageCamera, Stand, flight, is_on_way, stand_before, stand_of_photo, stands_at
 from langfield.viewer.run_scene import RunScene
 from langfield.viewer.saving import path_cameras
 from langfield.viewer.state import ViewerState
@@ -18,7 +18,7 @@ _ARRIVALS, _ARRIVAL_SECONDS = 12, 0.25
 
 
 class Navigator:
-    """One browser's camera. For one thread.
+    """One browser's camera. For one thread, but for `told`, which any may call.
 
     Args:
         client: whose.
@@ -32,6 +32,14 @@ class Navigator:
         self._client = client
         self._where = where
         self._closed = closed
+        self._flown: list[Stand] = []  # where the flight that is under way has put the camera; empty without one
+        self._taken_over = False
+
+    def told(self, camera: PageCamera) -> None:
+        """The browser says where its camera is. A place that is not on the way of the flight means that the person has
+        turned the camera: the flight ends."""
+        if self._flown and not is_on_way(camera, self._flown):
+            self._taken_over = True
 
     @property
     def fov_rad(self) -> float:
@@ -97,22 +105,29 @@ class Navigator:
     def follow(
         self, way: Sequence[Stand], fps: float, show: Callable[[], bool], stopped: Callable[[], bool] = lambda: False
     ) -> None:
-        """Go along a way, in the time that it takes at so many places a second.
+        """Go along a way, in the time that it takes at so many places a second, or until the person turns the camera.
 
         Args:
             show: draws what is seen there, and returns whether it could; if not, it is not called again. Where it takes
                 longer than there is time, places are left out, but not the last one.
             stopped: whether to stay where it is.
         """
+        where = self._where()
+        self._taken_over = False
+        self._flown = [] if where is None else [stand_of_photo(where.pose, 1.0)]
         started, number, shows = time.monotonic(), 0, True
-        while number < len(way):
-            if stopped() or self._closed.is_set():
-                return
-            self.stand(way[number])
-            shows = shows and show()
-            self._closed.wait(max(0.0, started + (number + 1) / fps - time.monotonic()))
-            due = int((time.monotonic() - started) * fps)
-            number = max(number + 1, min(due, len(way) - 1))
+        try:
+            while number < len(way):
+                if stopped() or self._taken_over or self._closed.is_set():
+                    return
+                self._flown.append(way[number])
+                self.stand(way[number])
+                shows = shows and show()
+                self._closed.wait(max(0.0, started + (number + 1) / fps - time.monotonic()))
+                due = int((time.monotonic() - started) * fps)
+                number = max(number + 1, min(due, len(way) - 1))
+        finally:
+            self._flown = []
 
     def arrive(self, stand: Stand, fov_rad: float) -> None:
         """Be somewhere at once, and make sure of it: a page that is just being built forgets where it was put."""

@@ -19,6 +19,7 @@ Vector = Float64[np.ndarray, "3"]
 _HEIGHT_OF_PICTURE = 0.4  # how much of it a thing takes that is flown to
 _NEAREST_SHARE = 0.6  # of a photo's distance: nearer, the scene was never seen
 _FLIGHT_STEPS = 18
+_OFF_THE_WAY = 0.005  # of the distance of what is looked at: a turn by a third of a degree
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,17 @@ def stands_at(camera: PageCamera, stand: Stand) -> bool:
     towards = stand.look_at - stand.position
     looks = float(camera.pose[:3, 2] @ towards) > (1 - 1e-4) * float(np.linalg.norm(towards))
     return looks and bool(np.allclose(camera.pose[:3, 3], stand.position, atol=1e-3))
+
+
+def is_on_way(camera: PageCamera, way: Sequence[Stand]) -> bool:
+    """Whether a camera's centre lies on the lines between places. Args: way: at least one."""
+    centres = np.stack([stand.position for stand in way])
+    starts, ends = centres[: max(1, len(centres) - 1)], centres[-max(1, len(centres) - 1) :]
+    along, centre = ends - starts, camera.pose[:3, 3]
+    share = ((centre - starts) * along).sum(axis=1) / np.maximum((along**2).sum(axis=1), 1e-18)
+    nearest = starts + share.clip(0, 1)[:, None] * along
+    far = float(np.linalg.norm(way[-1].look_at - way[-1].position))
+    return bool(np.linalg.norm(nearest - centre, axis=1).min() <= _OFF_THE_WAY * far)
 
 
 def stand_of_photo(pose: Float64[np.ndarray, "4 4"], distance: float, fov_rad: float | None = None) -> Stand:

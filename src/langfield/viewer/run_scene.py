@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,12 +17,15 @@ from langfield.query.objects import SceneObject
 from langfield.query.page_frame import page_frame
 from langfield.query.session import Session
 from langfield.runs.info import RunView
+from langfield.viewer import look
 from langfield.viewer.element_colours import ElementAnswers
-from langfield.viewer.page_camera import Stand, stand_of_photo
+from langfield.viewer.page_camera import PageCamera, Stand, stand_of_photo
+from langfield.viewer.run_photos import PhotoReader, RunPhotos
 from langfield.viewer.state import ViewerState
 
 _MAX_PHOTOS = 200  # whose cameras are drawn
 _FIRST_PX = 240
+_HERE = 0.01  # of the first distance: so near a camera stands where a photo was taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,18 +110,27 @@ class RunScene:
     Args:
         name: by which people choose it.
         most_elements: how many elements browsers draw at most.
+        open_photos: opens its photos, see `RunPhotos`; None if nobody can.
 
     Attributes:
         session: that answers.
+        run_photos: the photos themselves.
         page_from_world: from the frame of the input files to the page's.
         up: the unit vector upwards in the page's frame: +z, as viser has it.
     """
 
     up = np.array([0.0, 0.0, 1.0])
 
-    def __init__(self, name: str, session: Session, most_elements: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        session: Session,
+        most_elements: int,
+        open_photos: Callable[[Session], PhotoReader] | None = None,
+    ) -> None:
         self.name = name
         self.session = session
+        self.run_photos = RunPhotos(session, open_photos)
         self.page_from_world = page_frame(session)
         self._most_elements = most_elements
         self._lock = threading.Lock()
@@ -168,7 +181,16 @@ class RunScene:
             thing = self._thing_of_element
         if group is not None:
             selected = self.session.group_elements(group)[elements.numbers]
-        return ElementAnswers(relevancy, found, thing, selected)
+        own_layer = None
+        if state.layer == "Features":
+            features = self.session.element_features()[elements.numbers]
+            own_layer = look.feature_colours(features[None])[0], np.asarray(np.isfinite(features).all(axis=1))
+        elif state.layer == "Crop size" and state.phrases:
+            phrase = state.phrases[state.shown]
+            heights = self.session.element_crop_heights(phrase, negatives=state.asked_negatives)[elements.numbers]
+            inside = np.isfinite(heights) & (relevancy[state.shown] >= state.threshold)
+            own_layer = look.crop_colours(heights[None], self.session.crop_height_range())[0], inside
+        return ElementAnswers(relevancy, found, thing, selected, own_layer)
 
     def _found(self, elements: BrowserElements, phrase: str, state: ViewerState) -> Bool[np.ndarray, " n"]:
         hits = self.session.elements(phrase, negatives=state.asked_negatives)
@@ -207,6 +229,22 @@ class RunScene:
     def stand_at(self, view: RunView) -> Stand:
         """Where a photo was taken."""
         return stand_of_photo(self.photo_pose(view), self.first_distance)
+
+    def photo_here(self, camera: PageCamera) -> RunView | None:
+        """The photo that was taken where a camera stands; None where none was."""
+        away = np.linalg.norm(self._photo_centres - camera.pose[:3, 3], axis=1)
+        nearest = int(away.argmin())
+        return self.session.views[nearest] if away[nearest] <= _HERE * self.first_distance else None
+
+    def nearest_photo(self, camera: PageCamera) -> RunView:
+        """The photo that shows most nearly what a camera sees: near in place, and looking likewise."""
+        away = np.linalg.norm(self._photo_centres - camera.pose[:3, 3], axis=1) / self.first_distance
+        turned = np.array([1 - float(self.photo_pose(v)[:3, 2] @ camera.pose[:3, 2]) for v in self.session.views])
+        return self.session.views[int((away + turned).argmin())]
+
+    @cached_property
+    def _photo_centres(self) -> Float64[np.ndarray, "v 3"]:
+        return np.stack([self.photo_pose(view)[:3, 3] for view in self.session.views])
 
     @cached_property
     def first_view(self) -> RunView:

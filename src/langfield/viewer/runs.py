@@ -7,6 +7,7 @@ from pathlib import Path
 from langfield.core.errors import Interrupted, LangfieldError
 from langfield.core.progress import ProgressEvent
 from langfield.query.session import Session
+from langfield.viewer.run_photos import PhotoReader
 from langfield.viewer.run_scene import RunScene
 from langfield.viewer.state import ViewerState
 
@@ -18,12 +19,24 @@ class Runs:
         folders: of the runs, at least one.
         open_session: opens one of them.
         most_elements: how many elements browsers draw at most.
+        open_photos: opens the photos of one of them, see `langfield.viewer.run_photos.RunPhotos`; None if nobody can.
+
+    Attributes:
+        video_turn: is held while a video of any of them is made.
     """
 
-    def __init__(self, folders: Sequence[Path], open_session: Callable[[Path], Session], most_elements: int) -> None:
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        open_session: Callable[[Path], Session],
+        most_elements: int,
+        open_photos: Callable[[Session], PhotoReader] | None = None,
+    ) -> None:
         self._folders = dict(zip(run_names(folders), folders, strict=True))
         self._open_session = open_session
         self._most_elements = most_elements
+        self._open_photos = open_photos
+        self.video_turn = threading.Lock()
         self._lock = threading.Lock()
         self._opened: dict[str, RunScene] = {}
         self._ready: set[str] = set()
@@ -44,13 +57,18 @@ class Runs:
         """Whether a run's first question has been answered, so that others are answered at once."""
         return name in self._ready
 
+    def has_answered(self, name: str) -> None:
+        """A run answered a question of somebody's, so that it is ready, whatever `prepare` met."""
+        self._ready.add(name)
+
     def scene(self, name: str) -> RunScene:
         """A run, opened if it is not yet, with its first picture. RunError if it cannot be."""
         with self._lock:
             if name not in self._opened:
                 self.doing = f"Opening {name}"
                 try:
-                    scene = RunScene(name, self._open_session(self._folders[name]), self._most_elements)
+                    session = self._open_session(self._folders[name])
+                    scene = RunScene(name, session, self._most_elements, self._open_photos)
                     _ = scene.first_picture
                     self._opened[name] = scene
                 finally:

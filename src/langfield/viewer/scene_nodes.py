@@ -19,6 +19,8 @@ from langfield.viewer.run_scene import BrowserElements
 _EDGES = ((0, 1), (2, 3), (4, 5), (6, 7), (0, 2), (1, 3), (4, 6), (5, 7), (0, 4), (1, 5), (2, 6), (3, 7))
 _PHOTO_SIZE = 0.07
 _PHOTO_COLOUR = (120, 170, 220)
+_DISTANCE_COLOUR = (255, 214, 10)
+_END_SIZE = 0.008  # of the page's frame, in which a scene is a few units large
 
 
 class SceneNodes:
@@ -30,12 +32,18 @@ class SceneNodes:
         self._elements: Any = None
         self._hits: list[Any] = []
         self._photos: list[Any] = []
+        self._distance: list[Any] = []
 
     def remove(self) -> None:
         """Take all of it away."""
-        for node in (*self._hits, *self._photos, *([] if self._elements is None else [self._elements])):
+        for node in (
+            *self._hits,
+            *self._photos,
+            *self._distance,
+            *([] if self._elements is None else [self._elements]),
+        ):
             node.remove()
-        self._elements, self._hits, self._photos = None, [], []
+        self._elements, self._hits, self._photos, self._distance = None, [], [], []
         self._scene.set_background_image(None)
 
     def draw_elements(
@@ -115,6 +123,32 @@ class SceneNodes:
             )
             frustum.on_click(lambda _, name=name: clicked(name))
             self._photos.append(frustum)
+
+    def draw_distance(self, ends_world: Sequence[Float64[np.ndarray, "3"]], text: str) -> None:
+        """A line between two places with its length on it; of one place a dot, of none nothing."""
+        for node in self._distance:
+            node.remove()
+        self._distance = []
+        if not ends_world:
+            return
+        ends = self._page_from_world.points(np.stack(ends_world)).astype(np.float32)
+        self._distance.append(
+            self._scene.add_point_cloud(
+                "/distance/ends",
+                ends,
+                np.tile(np.array([_DISTANCE_COLOUR], dtype=np.uint8), (len(ends), 1)),
+                point_size=_END_SIZE,
+                point_shape="circle",
+                precision="float32",
+                point_shading="flat",
+            )
+        )
+        if len(ends) == 2:
+            line = self._scene.add_line_segments(
+                "/distance/line", ends[None], _DISTANCE_COLOUR, thickness=3.0, thickness_units="screen"
+            )
+            label = self._scene.add_label("/distance/label", text, position=ends.mean(axis=0), anchor="bottom-center")
+            self._distance += [line, label]
 
     def draw_picture(self, picture: UInt8[np.ndarray, "h w 3"] | None, quality: int = 85) -> None:
         """A picture behind all else, as large as the page; None for none."""

@@ -8,13 +8,18 @@ from typing import Any, Literal, get_args
 
 from langfield.core.errors import UsageError
 
-Layer = Literal["Picture", "Composited", "Relevancy", "Depth", "Objects"]
+Layer = Literal["Picture", "Composited", "Relevancy", "Crop size", "Features", "Depth", "Objects"]
+OF_PHRASES: tuple[Layer, ...] = ("Composited", "Relevancy", "Crop size")  # which are Picture without any
+_OF_LANGUAGE: tuple[Layer, ...] = (*OF_PHRASES, "Features")
+_OF_GROUPS: tuple[Layer, ...] = ("Objects",)
 Hide = Literal["Nothing", "Scene", "What was found"]
 
+BESIDE_PHOTO, BESIDE_RUN = "photo", "run:"  # the second one before a run's name
 MAX_PHRASES = 8
 MAX_PHRASE_CHARS = 200
 MAX_KEYFRAMES = 100
 _MAX_NUMBER = 1e6  # of the page's frame, in which a scene is a few units large; JSON's numbers are endless
+_MAX_NAME_CHARS = 300
 _SEPARATORS = ",;\n"
 
 
@@ -49,6 +54,9 @@ class ViewerState:
         boxes: whether hits have boxes and labels.
         photos: whether the photos' cameras are drawn.
         sharpen: whether a picture from the server takes the browser's place when the camera rests.
+        beside: what lies on the other side of a line: "" for no line, "photo" for the photo, left of what is drawn,
+            "run:NAME" for another run, right of it.
+        divider: where the line is, as a share of the page's width.
         keyframes: in their order.
     """
 
@@ -63,6 +71,8 @@ class ViewerState:
     boxes: bool = True
     photos: bool = False
     sharpen: bool = True
+    beside: str = ""
+    divider: float = 0.5
     keyframes: tuple[Keyframe, ...] = ()
 
     @property
@@ -102,7 +112,7 @@ def with_prompt(state: ViewerState, text: str) -> ViewerState:
     if phrases and layer == "Picture":
         layer = "Composited"
     if not phrases:
-        layer, hide = ("Picture" if layer in ("Composited", "Relevancy") else layer), "Nothing"
+        layer, hide = ("Picture" if layer in OF_PHRASES else layer), "Nothing"
     return replace(state, phrases=phrases, shown=min(state.shown, max(0, len(phrases) - 1)), layer=layer, hide=hide)
 
 
@@ -126,12 +136,22 @@ def with_run(state: ViewerState, name: str) -> ViewerState:
     return state if name == state.run else replace(state, run=name, keyframes=())
 
 
+def layers_of(has_language: bool, has_groups: bool) -> tuple[Layer, ...]:
+    """The layers that a run can show."""
+    lacking = (() if has_language else _OF_LANGUAGE) + (() if has_groups else _OF_GROUPS)
+    return tuple(layer for layer in get_args(Layer) if layer not in lacking)
+
+
 def for_run(state: ViewerState, has_language: bool, has_groups: bool) -> ViewerState:
     """What of a state a run can show: without language no phrases are asked, and layers that it lacks are Picture."""
-    lacking = (() if has_language else ("Composited", "Relevancy")) + (() if has_groups else ("Objects",))
-    if state.layer in lacking:
+    if state.layer not in layers_of(has_language, has_groups):
         state = replace(state, layer="Picture")
     return state if has_language else replace(state, phrases=(), negatives=(), shown=0, hide="Nothing")
+
+
+def without_beside(state: ViewerState, known: Sequence[str]) -> ViewerState:
+    """A state without what it wants to see beside the picture, if that is none of what is known."""
+    return state if state.beside in known else replace(state, beside="")
 
 
 def with_keyframe(state: ViewerState, keyframe: Keyframe) -> ViewerState:
@@ -200,6 +220,10 @@ def _are_numbers(values: Any, count: int) -> bool:
     )
 
 
+def _is_beside(value: str) -> bool:
+    return value in ("", BESIDE_PHOTO) or value.startswith(BESIDE_RUN)
+
+
 def _is_one_of(choices: Sequence[str]) -> Any:
     return lambda value: isinstance(value, str) and value in choices
 
@@ -209,6 +233,8 @@ _CHECKS: dict[str, Any] = {
     "hide": _is_one_of(get_args(Hide)),
     "opacity": _is_share,
     "threshold": _is_share,
+    "divider": _is_share,
+    "beside": lambda value: isinstance(value, str) and len(value) <= _MAX_NAME_CHARS and _is_beside(value),
     "boxes": lambda value: isinstance(value, bool),
     "photos": lambda value: isinstance(value, bool),
     "sharpen": lambda value: isinstance(value, bool),

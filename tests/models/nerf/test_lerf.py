@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.interruption import NotNeeded, unless
 from langfield.models.base import Model
 from langfield.models.batches import RayBatch
 from langfield.models.config import ModelContext
@@ -95,6 +97,27 @@ def test_rendering_shapes_units_and_chunks():
     whole.load_state_dict(model.state_dict())
     other, _ = whole.surface(camera)
     torch.testing.assert_close(view.rgb, other.rgb)
+
+
+def test_a_picture_that_is_not_needed_any_more_stops_at_its_next_chunk(monkeypatch):
+    model = Lerf(TINY, CONTEXT)
+    camera = Camera(torch.eye(4).double().numpy(), 20, 10, 16.0, 16.0, 10.0, 5.0)  # four chunks
+    rendered, density = [], model.radiance.density
+
+    def counted(points: torch.Tensor):
+        rendered.append(len(points))
+        return density(points)
+
+    monkeypatch.setattr(model.radiance, "density", counted)
+    model.render(camera)
+    whole = len(rendered)
+    rendered.clear()
+    with pytest.raises(NotNeeded), unless(lambda: len(rendered) >= whole / 2):
+        model.render(camera)
+    assert len(rendered) == whole / 2
+    view = model.view(camera)  # and what is made after it is whole
+    assert view.rendered.rgb is not None
+    assert view.rendered.rgb.shape == (10, 20, 3)
 
 
 def test_embeddings_of_some_rays_are_those_of_all():

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera
+from langfield.core.interruption import stop_if_not_needed
 from langfield.models.base import AskedPixels, RenderedView
 from langfield.models.geometry import distance_and_points
 from langfield.models.nerf.volume import VolumeModel
@@ -61,6 +62,7 @@ class RayView(RenderedView):
         """See `AskableView.relevancy`: `pixels_at_once` pixels are embedded at a time."""
         parts = []
         for part in torch.arange(self.pixel_count, device=scale_scene.device).split(self.pixels_at_once):
+            stop_if_not_needed()
             samples = self.samples.of_rays(part)[0]
             parts.append(self._asked_pixels(samples, None).relevancy_at(scale_scene[part])(phrases))
         return torch.cat(parts).T.reshape(len(phrases), self.camera.height_px, self.camera.width_px)

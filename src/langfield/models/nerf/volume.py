@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.checks import check_counts, check_numbers
+from langfield.core.interruption import stop_if_not_needed
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, silent
 from langfield.core.rays import Rays
@@ -134,6 +135,7 @@ class VolumeModel(Model, Generic[C]):
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
         kept: list[SurfaceSamples] = []
         for start in range(0, len(rays), self.config.chunk_rays):
+            stop_if_not_needed()
             chunk = rays[start : start + self.config.chunk_rays]
             render = render_rays(self.radiance, self.sampler, chunk)
             parts.append((render.rgb.clamp(0, 1), render.alpha, render.distance() * chunk.z_per_distance))

@@ -56,6 +56,11 @@ class Video:
         except OSError as failure:
             raise self._unwritable(failure) from failure
 
+    @property
+    def bytes_written(self) -> int:
+        """How large the file is so far."""
+        return self._bytes
+
     def add(self, picture: UInt8[np.ndarray, "h w 3"]) -> None:
         """Add a picture of the same size as those before. Raises DataError if it cannot be written."""
         encoded = io.BytesIO()
