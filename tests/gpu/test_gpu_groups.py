@@ -7,7 +7,7 @@ from tests.groups.made_scenes import Errors, made_photos, made_scene
 
 from langfield.groups.agreement import MaskTable
 from langfield.groups.consensus import groups_of_masks
-from langfield.groups.embeddings import mean_group_embeddings
+from langfield.groups.embeddings import masks_of_groups, mean_group_embeddings
 from langfield.groups.pieces import pieces_of_groups, without_specks
 from langfield.groups.surface import PixelSizedVoxels, SurfaceSums
 from langfield.models.geometry import shows_one_surface
@@ -25,7 +25,7 @@ def test_groups_are_the_cpus(photos):
     for name, values in groups_of_masks(fast).arrays().items():
         np.testing.assert_array_equal(values, groups.arrays()[name])
     vectors = np.random.default_rng(0).normal(size=(len(slow), 16)).astype(np.float16)
-    seen, expected = (mean_group_embeddings(table, groups, vectors) for table in (fast, slow))
+    seen, expected = (mean_group_embeddings(masks_of_groups(table, groups), vectors) for table in (fast, slow))
     np.testing.assert_allclose(seen, expected, atol=1e-3)
 
 

@@ -19,7 +19,7 @@ from langfield.groups.agreement import (
 )
 from langfield.groups.base import Groups
 from langfield.groups.consensus import find_groups, groups_of_masks
-from langfield.groups.embeddings import mean_group_embeddings
+from langfield.groups.embeddings import masks_of_groups, mean_group_embeddings
 from langfield.groups.incidence import Incidence
 
 
@@ -141,6 +141,6 @@ def test_a_group_looks_like_the_masks_that_are_of_it():
     members = sparse.csr_matrix(np.array([[0.9, 0.9, 0.6, 0.9, 0.2, 0], [0, 0, 0, 0, 0, 0.1]], dtype=np.float32))
     none = np.full(2, -1)
     groups = Groups(members, none, none, none, np.ones(2, np.float32))
-    found = mean_group_embeddings(table, groups, np.eye(4, dtype=np.float16))
+    found = mean_group_embeddings(masks_of_groups(table, groups), np.eye(4, dtype=np.float16))
     expected = np.array([1.0, 0, 0.5, 0]) / np.sqrt(1.25)  # the second photo shows half of it
     np.testing.assert_allclose(found, [expected, np.zeros(4)], atol=1e-3)

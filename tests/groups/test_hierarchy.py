@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from langfield.groups import Groups, things
-from langfield.groups.hierarchy import drop_crossing, parents_of
+from langfield.groups.hierarchy import drop_crossing, only_groups, parents_of
 from langfield.groups.selection import needed_groups
 
 
@@ -69,3 +69,14 @@ def test_a_voxel_of_two_things_goes_to_the_one_that_more_photos_put_it_in():
     members[0, 6], members[1, 5] = 0.6, 0.9
     labels = things(groups_of(sparse.csr_matrix(members), [0.9, 0.9]))
     assert labels.tolist() == [0] * 6 + [1] * 6
+
+
+def test_some_groups_have_parents_among_themselves():
+    members = sparse.csr_matrix(np.array([[1, 1, 1, 1, 0], [1, 1, 1, 0, 0], [1, 1, 0, 0, 0]], dtype=np.float32))
+    numbers = np.array([9, 8, 7])
+    groups = Groups(members, parents_of(members), numbers, numbers + 1, np.array([0.9, 0.8, 0.7], np.float32))
+    assert groups.parent.tolist() == [-1, 0, 1]
+    kept = only_groups(groups, np.array([True, False, True]))
+    assert kept.parent.tolist() == [-1, 0]
+    assert kept.photo_count.tolist() == [9, 7]
+    np.testing.assert_array_equal(kept.members.toarray(), members.toarray()[[0, 2]])

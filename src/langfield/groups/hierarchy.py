@@ -30,6 +30,13 @@ def parents_of(members: sparse.csr_matrix) -> Int64[np.ndarray, " g"]:
     return np.where(holds.any(axis=1), holder_size.argmin(axis=1), -1).astype(np.int64)
 
 
+def only_groups(groups: Groups, which: Bool[np.ndarray, " g"]) -> Groups:
+    """Some of the groups, with parents among them."""
+    members = groups.members[which]
+    counts = groups.photo_count[which], groups.visible_count[which]
+    return Groups(members, parents_of(members), *counts, groups.support[which])
+
+
 def _larger(size: Float32[np.ndarray, " g"]) -> Bool[np.ndarray, "g g"]:
     """[i, j]: group j is larger than group i; of equal ones the later counts as larger, so there is no circle."""
     later = np.arange(len(size))[None, :] > np.arange(len(size))[:, None]

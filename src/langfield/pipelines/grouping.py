@@ -24,7 +24,8 @@ from langfield.features.mask_bank import MaskBank, build_masks
 from langfield.groups.agreement import MaskTable
 from langfield.groups.consensus import GroupSettings, groups_of_masks
 from langfield.groups.counts import mask_sets
-from langfield.groups.embeddings import mean_group_embeddings
+from langfield.groups.embeddings import masks_of_groups, mean_group_embeddings
+from langfield.groups.hierarchy import only_groups
 from langfield.groups.incidence import Incidence
 from langfield.groups.pieces import things_apart
 from langfield.groups.scene_groups import SceneGroups
@@ -112,8 +113,13 @@ def find_scene_groups(
         groups = groups_of_masks(table, settings, progress)
         centres, sides = surface.centres_scene.cpu().double().numpy(), surface.sides_scene.cpu().double().numpy()
         groups = things_apart(groups, centres, sides, table.device)
+        weight = masks_of_groups(table, groups)
+        is_of_masks = (weight > 0).any(dim=0)  # a piece of a group may be none
+        groups = only_groups(groups, is_of_masks.cpu().numpy())
         known = [of_photo.embeddings for of_photo in masks if of_photo.embeddings is not None]
-        embeddings = mean_group_embeddings(table, groups, np.concatenate(known)) if len(known) == len(masks) else None
+        embeddings = None
+        if len(known) == len(masks):
+            embeddings = mean_group_embeddings(weight[:, is_of_masks], np.concatenate(known))
     seen_by = table.seen_by.sum(dim=1, dtype=torch.int32).cpu().numpy()
     return SceneGroups(surface, groups, embeddings, seen_by)
 
