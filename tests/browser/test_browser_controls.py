@@ -38,7 +38,7 @@ def test_a_click_selects_a_thing_and_the_slider_grows_it(viewer: Viewer, context
     slider = tab.page.get_by_role("slider").first
     slider.focus()
     valued = int(slider.get_attribute("aria-valuenow"))
-    (page,) = viewer._pages.values()
+    ((_, page),) = viewer._pages.values()
     camera = page._plan.camera
     for _ in range(5):
         slider.press("ArrowLeft", delay=100)
@@ -144,7 +144,7 @@ def test_two_clicks_measure_a_distance(viewer: Viewer, context):
 
 def test_a_drag_ends_a_flight(viewer: Viewer, context):
     tab = Tab(context, viewer._front.access.link)
-    (page,) = viewer._pages.values()
+    ((_, page),) = viewer._pages.values()
 
     def centre() -> np.ndarray:
         """Where the browser says that its camera is."""
