@@ -115,7 +115,7 @@ def test_what_is_there_and_what_is_at_its_place(grouped: Grouped, tmp_path: Path
     described = _document(grouped.run)["groups"]
     assert all(found["group"] < described["groups"] for found in objects)
     assert all(found["photos"] <= described["photos"] for found in objects)
-    assert len(document["files"]) == 2 + len(objects)
+    assert len(document["files"]) == 3 + len(objects)
     assert all(Path(file).stat().st_size > 100 for file in document["files"])
     session = langfield.open(grouped.run, device="cpu")
     point = next(found.shape.points_world[0] for found in session.objects(["ball", "table"]))

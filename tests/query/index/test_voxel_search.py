@@ -26,22 +26,16 @@ def test_the_nearest_voxels_are_the_trees(count: int, side: float, spread: float
                              rng.uniform(-3 * spread, 3 * spread, (300, 3)), [[1e6, -1e6, 0.0]]])  # fmt: skip
     neighbours = min(4, len(voxels))
     search = VoxelSearch.of_voxels(voxels.centres_scene, voxels.side_scene, torch.device("cpu"))
-    distance, found = search.nearest(torch.from_numpy(points), neighbours)
+    distance, found = search.nearest(torch.from_numpy(points), neighbours, 2.5 * side)
     tree = voxels.read_at(torch.from_numpy(points))
     apart = np.linalg.norm(points[:, None] - voxels.centres_scene[found.numpy()], axis=-1)
     near = tree.near.numpy()
     assert near.any()
     assert not near.all()
     assert ((distance[:, 0].numpy() < 2.5 * side) == near).mean() > 0.999  # at the border by rounding
-    there = near[:, None] & np.isfinite(distance.numpy())
-    np.testing.assert_allclose(distance.numpy()[there], apart[there], rtol=1e-4, atol=1e-5)
-    expected = np.sort(np.linalg.norm(points[:, None] - voxels.centres_scene, axis=-1), axis=1)[:, :neighbours]
-    expected = np.where(expected <= 3 * side, expected, np.inf)
-    sure = near[:, None] & (np.abs(expected - 3 * side) > 1e-5)  # at the border by rounding
-    np.testing.assert_allclose(distance.numpy()[sure], expected[sure], rtol=1e-4, atol=1e-5)
-    assert (np.isfinite(expected[near]).sum(axis=1) < 4).any()  # rims are among them
-    counted = np.isfinite(expected)[near]
-    assert (tree.weight.numpy()[near][~counted] == 0).all()
+    np.testing.assert_allclose(distance.numpy()[near], apart[near], rtol=1e-4, atol=1e-5)
+    expected = np.linalg.norm(points[:, None] - voxels.centres_scene[tree.voxel.numpy()], axis=-1)
+    np.testing.assert_allclose(apart[near], expected[near], rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_read_by_cells_is_what_the_tree_reads():
@@ -56,13 +50,13 @@ def test_what_is_read_by_cells_is_what_the_tree_reads():
     torch.testing.assert_close(by_cells(values), by_tree(values), rtol=0, atol=1e-4)
 
 
-def test_only_neighbours_within_three_sides_count():
-    """Two voxels near a point, two 30 sides off: the point reads the two."""
+def test_far_neighbours_are_found_where_near_ones_are_too_few():
+    """Two voxels near a point, two 30 sides off: all four are its nearest."""
     points = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [30.0, 0.0, 0.0], [0.0, 31.0, 0.0], [50.0, 50.0, 50.0]]) + 0.5
     search = VoxelSearch.of_voxels(points, 1.0, torch.device("cpu"))
-    distance, found = search.nearest(torch.tensor([[0.4, 0.5, 0.5]]), 4)
-    assert found[0, :2].tolist() == [0, 1]
-    np.testing.assert_allclose(distance[0].numpy(), [0.1, 1.1, np.inf, np.inf], atol=0.01)
+    distance, found = search.nearest(torch.tensor([[0.4, 0.5, 0.5]]), 4, 2.5)
+    assert found.tolist() == [[0, 1, 2, 3]]
+    np.testing.assert_allclose(distance[0].numpy(), [0.1, 1.1, 30.1, 31.0], atol=0.01)
 
 
 def test_cells_too_many_to_number_are_refused():

@@ -12,7 +12,6 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from langfield.core.voxels import voxel_grid
-from langfield.ops.nearest_voxels import REACH
 from langfield.query.index.voxel_search import VoxelSearch
 
 _MIN_VIEWS = 2  # what one picture alone shows may not be there
@@ -28,7 +27,7 @@ class SurfaceReader:
     """How values of voxels are interpolated at Q points: see `SurfaceVoxels.interpolation_at`.
 
     Attributes:
-        voxel: the nearest voxels of each point; any, of weight 0, where fewer are within three sides.
+        voxel: the nearest voxels of each point.
         weight: their weights, which add up to 1.
         near: which points are near the surface; the others read 0.
     """
@@ -89,8 +88,7 @@ class SurfaceVoxels:
         return np.where(voxel < len(self), voxel, -1).astype(np.int64)
 
     def interpolation_at(self, points_scene: Float[np.ndarray, "q 3"]) -> tuple[csr_array, Bool[np.ndarray, " q"]]:
-        """How values of voxels are interpolated at points, by inverse squared distance to the four nearest centres that
-        are within three sides.
+        """How values of voxels are interpolated at points, by inverse squared distance to the four nearest centres.
 
         Args:
             points_scene: Q points; those that are not finite count as away from the surface.
@@ -116,9 +114,10 @@ class SurfaceVoxels:
         """`read_at` where there are voxels, on any device."""
         device, known = points_scene.device, points_scene.isfinite().all(dim=1)
         points = torch.where(known[:, None], points_scene, 0)
-        distance, voxel = self._search_on(device).nearest(points, min(_INTERPOLATION_NEIGHBOURS, len(self)))
-        near = known & (distance[:, 0] < _MAX_DISTANCE_VOXELS * self.side_scene)
-        # Away from the surface all distances are infinite: weights of nothing, which would be no numbers.
+        count, least = min(_INTERPOLATION_NEIGHBOURS, len(self)), _MAX_DISTANCE_VOXELS * self.side_scene
+        distance, voxel = self._search_on(device).nearest(points, count, least)
+        near = known & (distance[:, 0] < least)
+        # Away from the surface distances may be infinite: weights of nothing, which would be no numbers.
         weight = self._weights(torch.where(near[:, None], distance.double(), self.side_scene))
         return SurfaceReader(voxel, weight, near)
 
@@ -131,14 +130,11 @@ class SurfaceVoxels:
             return nothing.astype(np.int64), nothing, np.zeros(len(points_scene), dtype=bool)
         known = np.asarray(np.isfinite(points_scene).all(axis=1))
         distance, voxel = self._tree.query(
-            np.where(known[:, None], points_scene, 0),
-            k=min(_INTERPOLATION_NEIGHBOURS, len(self)),
-            distance_upper_bound=REACH * self.side_scene,
+            np.where(known[:, None], points_scene, 0), k=min(_INTERPOLATION_NEIGHBOURS, len(self))
         )
         distance, voxel = distance.reshape(len(points_scene), -1), voxel.reshape(len(points_scene), -1)
         near = known & (distance[:, 0] < _MAX_DISTANCE_VOXELS * self.side_scene)
-        weight = self._weights(np.where(near[:, None], distance, self.side_scene))
-        return np.where(voxel < len(self), voxel, 0).astype(np.int64), weight, near
+        return voxel.astype(np.int64), self._weights(distance), near
 
     def _weights(self, distance: Float[Values, "q k"]) -> Float[Values, "q k"]:
         """Inverse squared distances, of which each row adds up to 1."""

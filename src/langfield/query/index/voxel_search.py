@@ -13,6 +13,8 @@ from torch import Tensor
 from langfield.core.voxels import KEY_BITS
 from langfield.ops.nearest_voxels import REACH, VoxelGrid, nearest_voxels
 
+_FAR_POINTS_AT_ONCE = {"cpu": 2**8, "cuda": 2**10}
+
 
 @dataclass(frozen=True)
 class VoxelSearch:
@@ -48,10 +50,22 @@ class VoxelSearch:
         (a, b, c), (d, e, f) = low.tolist(), extent.tolist()
         return cls(VoxelGrid(side_scene, ordered, keys, (a, b, c), (d, e, f)), number)
 
-    def nearest(self, points: Float[Tensor, "q 3"], count: int) -> tuple[Float[Tensor, "q k"], Int64[Tensor, "q k"]]:
+    def nearest(
+        self, points: Float[Tensor, "q 3"], count: int, least: float
+    ) -> tuple[Float[Tensor, "q k"], Int64[Tensor, "q k"]]:
         """Distances and numbers of the `count` voxels whose centres are nearest to each of Q finite points.
 
-        Only those within `REACH` voxel sides: where there are fewer, distances are infinite and numbers any.
+        They are exact for points that have a voxel within `least`; for others they may be any, farther than `least`.
+
+        Args:
+            count: at most V.
+            least: below `REACH` voxel sides.
         """
         distance, row = nearest_voxels(points, self.grid, count)
+        # Of a point at the surface's rim, some may be farther than the cells reach that were looked at.
+        unsure = (distance[:, 0] < least) & (distance[:, -1] > REACH * self.grid.side_scene)
+        for some in torch.nonzero(unsure)[:, 0].split(_FAR_POINTS_AT_ONCE[points.device.type]):
+            apart = (self.grid.centres - points[some, None].float()).square().sum(dim=-1)
+            found = apart.topk(count, dim=1, largest=False)
+            distance[some], row[some] = found.values.sqrt(), found.indices
         return distance, self.number[row]
