@@ -111,6 +111,20 @@ def test_a_thing_that_is_a_group_already_is_none_twice():
     assert found.parent.tolist() == [-1, -1]
 
 
+def test_no_two_groups_are_alike_after_splits():
+    cup, spoon, jar = plate(0, 0, 10), plate(0.3, 0, 6), plate(0, 0.4, 9)
+    points = np.concatenate([cup, spoon, jar])
+    of = np.repeat([0, 1, 2], [len(cup), len(spoon), len(jar)])
+    with_cup = 0.9 * np.stack([(of == 0) | (of == 1), of == 0])  # the cup is there, but not first
+    found = things_apart(groups_of(with_cup), points, np.full(len(points), 0.01))
+    np.testing.assert_array_equal(found.members.toarray() > 0, [of == 1, of == 0])
+    assert found.photo_count.tolist() == [10, 11]
+    twice = 0.9 * np.stack([(of == 0) | (of == 1), (of == 2) | (of == 1)])
+    found = things_apart(groups_of(twice), points, np.full(len(points), 0.01))
+    np.testing.assert_array_equal(found.members.toarray() > 0, [of == 0, of == 1, of == 2])
+    assert found.parent.tolist() == [-1, -1, -1]
+
+
 def test_groups_of_one_piece_stay_as_they_are_without_specks():
     points = np.concatenate([plate(0, 0, 20), plate(3, 0, 2)])
     groups = groups_of(np.full((2, len(points)), 0.8))

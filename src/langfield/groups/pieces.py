@@ -102,7 +102,7 @@ def things_apart(
     """Groups without specks, of which none has pieces that are farther apart than the longer of them is long.
 
     Such pieces are no thing with a gap, but several things: each becomes a group of its own, after the one of most
-    surface, with the photos that had a mask of all of them; unless there is a group like it already. Cost: as
+    surface, with the photos that had a mask of all of them; unless another group is like it. Cost: as
     `without_specks`.
 
     Args:
@@ -127,7 +127,7 @@ def things_apart(
     of = np.array(origin, dtype=np.int64)
     if len(of) == len(groups):
         return replace(groups, members=members)
-    kept = _without_repeated(members, added=np.diff(of, prepend=-1) == 0)
+    kept = _without_repeated(members, of_split=np.bincount(of, minlength=len(groups))[of] > 1)
     members, of = members[kept], of[kept]
     photos, visible = groups.photo_count[of], groups.visible_count[of]
     return Groups(members, parents_of(members), photos, visible, groups.support[of])
@@ -179,12 +179,15 @@ def _gap(
     return np.linalg.norm(np.maximum(np.maximum(low - other_high, other_low - high), 0), axis=-1)
 
 
-def _without_repeated(members: sparse.csr_matrix, added: Bool[np.ndarray, " g"]) -> Int64[np.ndarray, " k"]:
-    """Indices of groups without those that were added and are the same as one that was there."""
+def _without_repeated(members: sparse.csr_matrix, of_split: Bool[np.ndarray, " g"]) -> Int64[np.ndarray, " k"]:
+    """Indices of groups without those that came of a split and are the same as one that did not, or an earlier one."""
     share, size = shared_shares(members)
     common = share * size[:, None]
     same = common >= _SAME_IOU * (size[:, None] + size - common)
-    return np.flatnonzero(~(added & (same & ~added).any(axis=1)))
+    kept = ~of_split
+    for number in np.flatnonzero(of_split):
+        kept[number] = not same[number, kept].any()
+    return np.flatnonzero(kept)
 
 
 def pieces(points: Float[np.ndarray, "n 3"], reach: float) -> Int64[np.ndarray, " n"]:
