@@ -6,6 +6,10 @@ import json
 import re
 import threading
 import time
+import weakref
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,17 +20,20 @@ pytest.importorskip("viser", reason="the viewer's extra is not installed: pip in
 from tests.query.fake_session import WORLD_FROM_SCENE
 from tests.query.fake_world import camera_at
 from tests.viewer.worlds import runs, wall_session
+from viser import ClientHandle
 
 from langfield.core.cameras import Camera
 from langfield.core.errors import DataError, UsageError
 from langfield.query.session import Session
-from langfield.viewer import look, page_video
+from langfield.viewer import client_page, look, page_video
+from langfield.viewer.client_page import ClientPage
 from langfield.viewer.hover_names import NamesInView, names_in_view, numbers_of_masks
 from langfield.viewer.page_camera import PageCamera, page_camera
-from langfield.viewer.page_commands import COMMAND_KEYS, next_of
+from langfield.viewer.page_commands import COMMAND_KEYS, HIDE, add_commands, next_of
 from langfield.viewer.page_pictures import PagePictures
 from langfield.viewer.page_script import page_script
 from langfield.viewer.page_video import PageVideo, VideoNews, fitting_size
+from langfield.viewer.panel_actions import Actions
 from langfield.viewer.run_photos import RunPhotos, Thumbnail
 from langfield.viewer.run_scene import RunScene
 from langfield.viewer.saving import Saved
@@ -123,6 +130,9 @@ def test_a_photo_that_cannot_be_read_is_drawn(field: Session):
         return read
 
     assert len(RunPhotos(field, broken).thumbnails(["1.jpg"])) == 1
+    scene = RunScene("field", field, 1000, broken)
+    with pytest.raises(DataError, match="is torn"):  # and who asks for the photo itself is told why it is not shown
+        PagePictures(scene, runs(field=field)).draw(ViewerState(beside="photo"), None, standing_at(scene, 1), 64)
 
 
 @pytest.mark.parametrize(
@@ -181,6 +191,18 @@ def test_the_photo_lies_left_of_the_line_where_it_was_taken_only(field: Session)
     away = page_camera([1, 0, 0, 0], camera.pose[:3, 3] + 0.2, 0.9, 320, 240)
     assert not pictures.is_divided(state, away)
     assert scene.nearest_photo(camera).name == "1.jpg"
+
+
+def test_halves_are_of_the_camera_that_they_were_drawn_of_only(field: Session):
+    scene = RunScene("field", field, 1000, photos_in_colours)
+    pictures, state = PagePictures(scene, runs(field=field)), ViewerState(beside="photo")
+    camera = standing_at(scene, 1)
+    pictures.draw(state, None, camera, 64)
+    assert pictures.with_moved_line(state, None, camera) is not None
+    assert pictures.with_moved_line(state, None, standing_at(scene, 2)) is None
+    kept = weakref.ref(camera)
+    del camera
+    assert kept() is not None  # else another camera may come to lie at its address
 
 
 def test_another_run_lies_right_of_the_line_once_it_can_answer(field: Session):
@@ -262,6 +284,25 @@ def test_keys_of_commands_are_not_those_that_move_the_camera():
     assert "__HELP__" not in script
     assert all(json.dumps(does) in script for _, does in COMMAND_KEYS)
     assert "</" not in page_script([("x", "</script>")])
+
+
+def test_without_phrases_nothing_is_hidden_by_a_key():
+    chosen: list[tuple[str, object]] = []
+    does: dict[str, Callable[[object], None]] = {}
+
+    def add_command(label: str, hotkey: str) -> object:
+        return SimpleNamespace(on_trigger=lambda action: does.update({hotkey: action}))
+
+    shown = [ViewerState()]
+    actions = Mock(Actions, choose=lambda name, value: chosen.append((name, value)))
+    for other in ("measure", "keyframe", "play", "home"):
+        setattr(actions, other, lambda: None)
+    add_commands(SimpleNamespace(add_command=add_command), actions, ("Picture",), lambda: shown[0])
+    does[HIDE.key](None)
+    assert chosen == []
+    shown[0] = ViewerState(phrases=("thing",))
+    does[HIDE.key](None)
+    assert chosen == [("hide", "Scene")]
 
 
 # -- videos ---------------------------------------------------------------------------------------------------------
@@ -349,3 +390,62 @@ def test_a_video_that_fails_says_so_and_lets_others_have_their_turn(field: Sessi
         asker.video.start(scene, ViewerState(keyframes=KEYFRAMES), None, (64, 48))
         asker.done()
     assert asker.told == ["The video went wrong: see what langfield view printed."] * 2
+
+
+def test_a_video_whose_things_cannot_be_had_lets_others_have_their_turn(monkeypatch):
+    def fails(*_: object, **__: object) -> None:
+        raise DataError("the groups are torn")
+
+    session = wall_session()
+    monkeypatch.setattr(session, "objects", fails)
+    asker, scene = Asker(), RunScene("field", session, 1000)
+    for _ in range(2):
+        asker.video.start(scene, ViewerState(keyframes=KEYFRAMES, layer="Objects"), None, (64, 48))
+        asker.done()
+    assert asker.told == ["the groups are torn"] * 2
+
+
+def test_no_video_is_made_for_a_browser_that_has_left(field: Session, monkeypatch):
+    drawing, go_on = threading.Event(), threading.Event()
+    drawn: list[int] = []
+
+    def waits(*_: object) -> np.ndarray:
+        drawn.append(1)
+        drawing.set()
+        assert go_on.wait(30)
+        return np.zeros((48, 64, 3), dtype=np.uint8)
+
+    monkeypatch.setattr(look, "picture", waits)
+    asker, scene = Asker(), RunScene("field", field, 1000)
+    asker.video.start(scene, ViewerState(keyframes=KEYFRAMES), None, (64, 48))
+    assert drawing.wait(30)
+    asker.video.close()
+    go_on.set()
+    asker.done()
+    asker.video.start(scene, ViewerState(keyframes=KEYFRAMES), None, (64, 48))
+    asker.done()
+    assert (asker.got, asker.told, len(drawn)) == ([], [], 1)
+
+
+def test_what_waits_when_the_browser_leaves_is_not_done(field: Session, monkeypatch):
+    done: list[str] = []
+
+    class Events:
+        """A page is closed while more waits."""
+
+        def take(self, timeout: float) -> Iterator[Callable[[], None]]:
+            yield lambda: done.append("first")
+            yield lambda: page.close()
+            yield lambda: done.append("after")
+
+        def wake(self) -> None:
+            pass
+
+    monkeypatch.setattr(client_page, "PageEvents", Events)
+    monkeypatch.setattr(ClientPage, "_begin", lambda _: None)
+    client = Mock(ClientHandle, client_id=0, camera=Mock(), scene=Mock())
+    page = ClientPage(client, runs(field=field), ())
+    page.start()
+    page.join(30)
+    assert not page.is_alive()
+    assert done == ["first"]

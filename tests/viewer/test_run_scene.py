@@ -1,16 +1,21 @@
 """A run as browsers draw it, and several of them."""
 
 import json
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.query.fake_session import WORLD_FROM_SCENE
 from tests.query.fake_session import session as plain_session
 from tests.viewer.worlds import PAGE_FROM_SCENE, SIDE, runs, splat_session, wall_session
 
-from langfield.core.errors import UsageError
+from langfield.cli.view import photo_reader
+from langfield.core.errors import DataError, UsageError
 from langfield.core.splats import SH_C0
+from langfield.viewer.panel_actions import besides_of_run
 from langfield.viewer.run_scene import RunScene, elements_of_surface, inner_point
 from langfield.viewer.runs import Runs, run_names
 from langfield.viewer.saving import ANSWERS, camera_path, picture_png
@@ -139,6 +144,56 @@ def test_a_run_that_cannot_be_opened_is_said():
     broken.prepare_in_background("one", said.append).join(10)
     assert said == ["there is no GPU"]
     assert broken.doing == ""
+
+
+def test_a_run_that_fails_otherwise_is_told_too():
+    def fails(folder: Path):
+        raise ValueError("a bug")
+
+    said: list[str] = []
+    Runs([Path("/x/one")], fails, 10).prepare_in_background("one", said.append).join(10)
+    assert said == ["one could not be made ready: see what langfield view printed."]
+
+
+def test_of_runs_that_are_prepared_at_once_none_is_forgotten(monkeypatch):
+    opened, starting, first_ends = runs(one=wall_session(), two=wall_session()), threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    class SlowToStart(threading.Thread):
+        def start(self) -> None:
+            starting.set()
+            threading.Event().wait(0.3)
+            super().start()
+
+    def page(name: str) -> threading.Thread:
+        return plain(target=lambda: threads.append(opened.prepare_in_background(name, lambda _: None)))
+
+    plain = threading.Thread
+    monkeypatch.setattr(opened, "prepare", lambda name: name == "two" or first_ends.wait(3))
+    pages = [page("one"), page("two")]
+    monkeypatch.setattr(threading, "Thread", SlowToStart)
+    pages[0].start()
+    assert starting.wait(10)
+    pages[1].start()
+    for asking in pages:
+        asking.join(10)
+    opened.stop(10)
+    assert [thread.is_alive() for thread in threads] == [False, False]
+
+
+def test_photos_of_a_scene_that_cannot_be_opened_are_not_offered(tmp_path: Path):
+    folder, outside = tmp_path / "scene", tmp_path / "photo.png"
+    folder.mkdir()
+    Image.new("RGB", (8, 6)).save(outside)
+    frame = {"file_path": str(outside), "transform_matrix": np.eye(4).tolist()}
+    described = {"fl_x": 8, "fl_y": 8, "cx": 4, "cy": 3, "w": 8, "h": 6, "frames": [frame]}
+    (folder / "transforms.json").write_text(json.dumps(described))
+    session = wall_session()
+    session.info = replace(session.info, scene_path=str(folder))
+    with pytest.raises(DataError, match="outside"):
+        photo_reader(session)
+    opened = Runs([Path("/x/one")], lambda _: session, 1000, photo_reader)
+    assert besides_of_run(opened.scene("one"), opened) == [("", "Nothing")]
 
 
 def test_a_run_whose_first_question_failed_is_not_ready(monkeypatch):

@@ -7,7 +7,6 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +18,6 @@ from langfield.core.errors import LangfieldError, UsageError
 
 if TYPE_CHECKING:
     from langfield.data.images import Rgb
-    from langfield.data.views import View
     from langfield.query.session import Session
     from langfield.viewer.run_photos import PhotoReader
     from langfield.viewer.runs import Runs as ViewedRuns
@@ -150,24 +148,20 @@ def ssh_line(port: int, host: str = "127.0.0.1") -> str:
 
 
 def photo_reader(session: "Session") -> "PhotoReader":
-    """What reads a run's photos: the scene is opened when the first one is wanted. DataError if it is not where it was;
-    reading raises it for a scene or a photo that cannot be read."""
+    """What reads a run's photos. DataError if its scene is not where it was, or cannot be opened as it is there (photos
+    outside its folder are not read, even if the run was trained with them); reading raises it for a photo that cannot
+    be read."""
     from langfield.core.errors import DataError
+    from langfield.data.images import decode_image
+    from langfield.data.scene import open_scene
 
     info = session.info
     if not Path(info.scene_path).exists():
         raise DataError("is not there any more, so that its photos cannot be shown", info.scene_path)
-
-    @cache
-    def views() -> "dict[str, View]":
-        from langfield.data.scene import open_scene
-
-        return {view.name: view for view in open_scene(info.scene_path, test_every=info.test_every).views}
+    views = {view.name: view for view in open_scene(info.scene_path, test_every=info.test_every).views}
 
     def read(name: str, size: tuple[int, int]) -> "Rgb":
-        from langfield.data.images import decode_image
-
-        view = views().get(name)
+        view = views.get(name)
         if view is None:
             raise DataError(f"has no photo {name} any more", info.scene_path)
         return decode_image(view.image_path, size, view.white_level)

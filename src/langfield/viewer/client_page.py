@@ -87,7 +87,7 @@ class ClientPage:
     def close(self) -> None:
         """The browser has left."""
         self._closed.set()
-        self._video.cancel()
+        self._video.close()
         self._events.wake()
 
     def join(self, timeout: float) -> None:
@@ -115,6 +115,8 @@ class ClientPage:
             return
         while not self._closed.is_set():
             for event in self._events.take(self._seconds_to_wait()):
+                if self._closed.is_set():  # what still waits is for nobody
+                    return
                 self._guarded(event)
             if not self._closed.is_set():
                 self._guarded(self._update)

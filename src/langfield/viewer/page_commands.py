@@ -55,13 +55,17 @@ def add_commands(gui: Any, actions: Actions, layers: tuple[Layer, ...], state: C
     def toggle(name: str) -> None:
         actions.choose(name, not getattr(state(), name))
 
+    def hide() -> None:
+        if state().phrases:  # else nothing was found, and the control is not shown
+            actions.choose("hide", next_of(get_args(Hide), state().hide))
+
     def select_nothing() -> None:
         actions.clear_selection()
         actions.clear_measure()
 
     does: dict[Command, Callable[[], None]] = {
         LAYER: lambda: actions.choose("layer", next_of(layers, state().layer)),
-        HIDE: lambda: actions.choose("hide", next_of(get_args(Hide), state().hide)),
+        HIDE: hide,
         BOXES: lambda: toggle("boxes"),
         PHOTOS: lambda: toggle("photos"),
         MEASURE: actions.measure,

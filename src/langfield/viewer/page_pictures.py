@@ -32,7 +32,8 @@ class PagePictures:
         self._scene, self._runs = scene, runs
         self._preparing: set[str] = set()
         self._failed: set[str] = set()  # runs that could not be prepared
-        self._halves: tuple[Hashable, Picture, Picture] | None = None  # of the last picture that was divided
+        # The last picture that was divided: of what, of which camera, and its halves.
+        self._halves: tuple[Hashable, PageCamera, Picture, Picture] | None = None
 
     def is_divided(self, state: ViewerState, camera: PageCamera | None) -> bool:
         """Whether something lies beside the picture: a photo does only where the camera stands at one, and another run
@@ -80,19 +81,22 @@ class PagePictures:
             left, right = photo, _resized(picture, photo.shape)
         else:
             left, right = picture, self._of_other_run(state, of_world)
-        self._halves = self._key(state, group, camera), left, right
+        self._halves = self._key(state, group), camera, left, right
         return divided(left, right, state.divider)
 
     def with_moved_line(self, state: ViewerState, group: int | None, camera: PageCamera) -> Picture | None:
         """The last divided picture with the line elsewhere; None if more than that has changed since."""
-        if self._halves is None or self._halves[0] != self._key(state, group, camera):
+        if self._halves is None:
             return None
-        return divided(*self._halves[1:], state.divider)
+        key, drawn_camera, left, right = self._halves
+        if drawn_camera is not camera or key != self._key(state, group):
+            return None
+        return divided(left, right, state.divider)
 
-    def _key(self, state: ViewerState, group: int | None, camera: PageCamera) -> Hashable:
+    def _key(self, state: ViewerState, group: int | None) -> Hashable:
         ready = self._runs.is_ready(_run_beside(state))
         same = replace(state, divider=0.5, keyframes=(), boxes=True, photos=False, sharpen=True)
-        return same, group, id(camera), ready
+        return same, group, ready
 
     def _photo(self, camera: PageCamera, of_world: Camera) -> Picture:
         view = self._scene.photo_here(camera)
@@ -100,7 +104,7 @@ class PagePictures:
         longest_px = max(of_world.width_px, of_world.height_px)
         photo = self._scene.run_photos.photo(view, longest_px)
         if photo is None:
-            raise UsageError(f"the photo {view.name} cannot be read any more")
+            raise UsageError(f"the scene of {self._scene.name} cannot be opened, so that its photos cannot be shown")
         own = view.camera.fit_within(longest_px)
         return photo_seen_by(photo, own, of_world)
 

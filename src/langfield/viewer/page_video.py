@@ -54,12 +54,13 @@ class PageVideo:
         self, turn: threading.Lock, send: Callable[[saving.Saved], None], failed: Callable[[str], None]
     ) -> None:
         self._turn, self._send, self._failed = turn, send, failed
-        self._cancelled = threading.Event()
+        self._cancelled = threading.Event()  # the one that is being made
+        self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self.news = VideoNews()
 
     def start(self, scene: RunScene, state: ViewerState, group: int | None, size_px: tuple[int, int]) -> None:
-        """Begin to make the video of a state's keyframes.
+        """Begin to make the video of a state's keyframes; after `close`, nothing is made.
 
         Args:
             group: that was clicked, as pictures show it.
@@ -67,6 +68,8 @@ class PageVideo:
 
         Raises UsageError without keyframes, for a path that is too long, and while another video is made.
         """
+        if self._closed.is_set():
+            return
         cameras = saving.path_cameras(scene, state, fitting_size(size_px, MAX_SIDE_PX[scene.session.device.type]))
         if not cameras:
             raise UsageError("No keyframes yet: add some first")
@@ -86,6 +89,10 @@ class PageVideo:
         """Stop making it, within a part of a picture."""
         self._cancelled.set()
 
+    def close(self) -> None:
+        """The browser has left: stop making it, and make none from now on."""
+        self._closed.set()
+
     def join(self, timeout: float) -> None:
         """Wait until none is made."""
         if self._thread is not None:
@@ -96,9 +103,9 @@ class PageVideo:
         return self._thread is not None and self._thread.is_alive()
 
     def _run(self, scene: RunScene, state: ViewerState, group: int | None, cameras: Sequence[Camera]) -> None:
-        things = scene.things if state.layer == "Objects" else ()
         try:
-            with unless(self._cancelled.is_set):
+            with unless(lambda: self._cancelled.is_set() or self._closed.is_set()):
+                things = scene.things if state.layer == "Objects" else ()
                 shown = look.Look(state, group, things)
                 self._send(self._made(lambda camera: look.picture(scene.session, camera, shown), cameras))
         except NotNeeded:

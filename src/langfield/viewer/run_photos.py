@@ -58,19 +58,19 @@ class RunPhotos:
 
     @property
     def are_there(self) -> bool:
-        """Whether photos can be read: the scene is where it was when the run was trained."""
+        """Whether there are any: the scene is where it was when the run was trained, and can be opened."""
         return self._opened() is not None
 
     def photo(self, view: RunView, longest_px: int) -> UInt8[np.ndarray, "h w 3"] | None:
-        """A photo, its longest side at most so long; None where it is not there any more."""
+        """A photo, its longest side at most so long; None where the scene cannot be opened any more.
+
+        Raises LangfieldError, which says why, if the photo cannot be read.
+        """
         reader = self._opened()
         if reader is None:
             return None
         camera = view.camera.fit_within(longest_px)
-        try:
-            return reader(view.name, (camera.width_px, camera.height_px))
-        except LangfieldError:
-            return None
+        return reader(view.name, (camera.width_px, camera.height_px))
 
     def thumbnails(self, names: Sequence[str]) -> list[Thumbnail]:
         """Small pictures of photos, in their order; names that no photo has are left out."""
@@ -80,7 +80,10 @@ class RunPhotos:
     def _thumbnail(self, view: RunView) -> Thumbnail:
         kept = self._thumbnails.get(view.name)
         if kept is None:
-            picture = self.photo(view, _THUMBNAIL_PX)
+            try:
+                picture = self.photo(view, _THUMBNAIL_PX)
+            except LangfieldError:
+                picture = None
             if picture is None:
                 picture = self._session.picture(view.camera.undistorted().fit_within(_THUMBNAIL_PX))[0]
             file = io.BytesIO()
@@ -96,6 +99,6 @@ class RunPhotos:
             if opener is not None:
                 try:
                     self._reader = opener(self._session)
-                except LangfieldError:  # the scene is not there any more: the run is shown without
+                except LangfieldError:  # the scene cannot be opened any more: the run is shown without
                     self._reader = None
             return self._reader

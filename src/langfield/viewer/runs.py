@@ -1,5 +1,6 @@
 """The runs that the viewer was given: opened when they are first needed, and made ready to be asked."""
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from langfield.query.session import Session
 from langfield.viewer.run_photos import PhotoReader
 from langfield.viewer.run_scene import RunScene
 from langfield.viewer.state import ViewerState
+
+_log = logging.getLogger(__name__)
 
 
 class Runs:
@@ -41,6 +44,7 @@ class Runs:
         self._opened: dict[str, RunScene] = {}
         self._ready: set[str] = set()
         self._stopping = threading.Event()
+        self._threads_lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self.doing = ""  # what takes a while, for people
 
@@ -106,16 +110,22 @@ class Runs:
                 self.prepare(name)
             except LangfieldError as error:
                 failed(str(error))
+            except Exception:
+                _log.exception("a run that is made ready")
+                failed(f"{name} could not be made ready: see what langfield view printed.")
 
         thread = threading.Thread(target=work, name=f"prepare {name}", daemon=True)
-        self._threads = [one for one in self._threads if one.is_alive()] + [thread]
-        thread.start()
+        with self._threads_lock:  # also while it starts: a thread is not alive before
+            self._threads = [one for one in self._threads if one.is_alive()] + [thread]
+            thread.start()
         return thread
 
     def stop(self, timeout: float) -> None:
         """Prepare nothing more, and wait for what is under way: a thread within torch must not outlive the process."""
         self._stopping.set()
-        for thread in self._threads:
+        with self._threads_lock:
+            threads = list(self._threads)
+        for thread in threads:
             thread.join(timeout)
 
     def _progress(self, event: ProgressEvent) -> None:
