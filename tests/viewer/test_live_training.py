@@ -1,7 +1,10 @@
 """A training as pages see it: who gets pictures and when, pausing and ending, figures, and what goes wrong."""
 
+import gc
 import logging
 import math
+import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -182,6 +185,23 @@ def test_a_training_that_cannot_be_shown_goes_on(live: LiveTraining):
     watch(live)
     live.between_steps(1)
     assert "cannot be shown" in live.figures.problem
+
+
+def test_a_training_that_is_over_lets_go_of_its_model(live: LiveTraining):
+    session = wall_session()
+    held = weakref.ref(session)
+    live.begins(partial(lambda now: now, session))
+    _, frames = watch(live)
+    live.between_steps(1)
+    assert frames
+    del session
+    gc.collect()
+    assert held() is not None
+    live.over()
+    gc.collect()
+    assert held() is None
+    live.between_steps(2)
+    assert len(frames) == 1
 
 
 def test_the_curve_keeps_the_means_of_all_in_few_points():

@@ -203,7 +203,7 @@ class LiveTraining:
 
     @property
     def scene(self) -> LiveScene | None:
-        """Where its photos are; None before the model is made."""
+        """Where its photos are; None before the model is made, and when the training is over."""
         return self._scene
 
     @property
@@ -237,7 +237,7 @@ class LiveTraining:
 
     def over(self) -> None:
         """The training has returned: let go of its model."""
-        self._session_now = None
+        self._session_now = self._scene = None
         self._change(paused=False, over=True)
 
     def _change(self, **changes: Any) -> None:
