@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 
 pytest.importorskip("viser", reason="the viewer's extra is not installed: pip install 'langfield[view]'")
 
+import viser
 from tests.viewer.clients import Page
 from tests.viewer.trainings import RunningTraining, training
 from tests.viewer.worlds import runs, wall_session
@@ -16,9 +18,11 @@ from tests.viewer.worlds import runs, wall_session
 from langfield.core.progress import ProgressEvent
 from langfield.query.pictures import depth_picture
 from langfield.query.session import Session
+from langfield.viewer import live_page
 from langfield.viewer.access import new_token
 from langfield.viewer.live_frames import FrameBudget
-from langfield.viewer.live_training import LiveTraining
+from langfield.viewer.live_page import LivePage
+from langfield.viewer.live_training import LiveTraining, Watching
 from langfield.viewer.page_server import ViewerOptions
 from langfield.viewer.viewer import TrainingViewer
 
@@ -160,3 +164,44 @@ def test_two_browsers_see_and_steer_one_training(viewer: TrainingViewer, running
             await one.until(lambda: shown(one, "Pause"))
 
     asyncio.run(run())
+
+
+def a_client() -> MagicMock:
+    """A browser that says where its camera is, and takes everything."""
+    wxyz, position = np.array([1.0, 0, 0, 0]), np.zeros(3)
+    client = MagicMock(client_id=1)
+    client.camera = MagicMock(wxyz=wxyz, position=position, fov=0.9, image_width=64, image_height=48)
+    client.local_storage.get_item.side_effect = TimeoutError
+    client.__class__, client.camera.__class__ = viser.ClientHandle, viser.CameraHandle
+    return client
+
+
+def test_a_page_that_is_closed_while_it_begins_to_watch_costs_nothing_any_more(
+    live: LiveTraining, session: Session, monkeypatch: pytest.MonkeyPatch
+):
+    live.begins(lambda: session)
+    page, watch = LivePage(a_client(), live), live.watch
+    watched = []
+
+    def late(watching: Watching) -> None:
+        page.close()
+        watch(watching)
+        watched.append(watching)
+
+    monkeypatch.setattr(live, "watch", late)
+    page.start()
+    page.join(20)
+    assert not page.is_alive()
+    assert len(watched) == 1
+    assert not live._watching
+
+
+def test_a_page_that_cannot_be_built_says_so_once(
+    live: LiveTraining, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(live_page, "LivePanel", MagicMock(side_effect=RuntimeError("no panel")))
+    page = LivePage(a_client(), live)
+    page.start()
+    page.join(1.5)  # in which it would have been told of figures three times
+    assert not page.is_alive()
+    assert caplog.text.count("Traceback") == 1

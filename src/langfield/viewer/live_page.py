@@ -89,24 +89,26 @@ class LivePage:
         self._events.wake()
 
     def _run(self) -> None:
-        self._guarded(self._begin)
-        while not self._closed.is_set():
+        begun = self._guarded(self._begin)
+        while begun and not self._closed.is_set():
             for event in self._events.take(_IDLE_SECONDS):
                 self._guarded(event)
             if not self._closed.is_set():
                 self._guarded(self._update)
         self._guarded(self._end)
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """Do something; what goes wrong is told in the page."""
+    def _guarded(self, work: Callable[[], None]) -> bool:
+        """Do something; what goes wrong is told in the page. Returns whether it went well."""
         try:
             work()
+            return True
         except LangfieldError as error:
             if self._panel is not None:
                 self._panel.say(error.message, problem=True)
         except Exception:
             if not self._closed.is_set():  # else the browser left meanwhile
                 _log.exception("the page of a browser that looks at the training")
+        return False
 
     def _begin(self) -> None:
         self._camera_moved(self._client.camera)
@@ -118,6 +120,7 @@ class LivePage:
             self._state = ViewerState()
 
     def _end(self) -> None:
+        self._live.leave(self._watching)  # `close` may have come just before `_open` began to watch
         if self._panel is not None:
             self._panel.remove()
 
@@ -138,8 +141,9 @@ class LivePage:
 
     def _update(self) -> None:
         """Bring the page up to date."""
-        if self._scene is None and self._live.scene is not None:
-            self._open(self._live.scene)
+        scene = self._live.scene  # read once: it goes when the training is over
+        if self._scene is None and scene is not None:
+            self._open(scene)
         frame = self._frame
         if frame is not None and self._shown != (frame, self._layer):
             self._shown = frame, self._layer
