@@ -216,10 +216,12 @@ def test_a_flight_ends_where_it_is_to_and_a_lost_graphics_card_comes_back(chromi
         tab = Tab(chromium, page_file, reduced_motion=motion)
         tab.settled("before")
         tab.chip("thing").click()
+        assert tab.page.locator("#photo").input_value() != ""
         tab.page.locator(".hit").first.click()
         tab.page.locator("#boxes span").wait_for()
         tab.page.wait_for_timeout(0 if motion == "reduce" else 900)  # as long as a flight takes
         places.append(tab.box())
+        assert tab.page.locator("#photo").input_value() == ""
         seen = tab.settled(f"flown {motion}")
         assert tab.errors == []
     assert places[0] == places[1]

@@ -155,6 +155,7 @@ class Page {
   // -- places ------------------------------------------------------------------------------------------------------------
 
   fly(end, arrive = () => this.camera.look(end.eye, end.target, end.up)) {
+    this.panel.showPhoto(null); // it leaves the photo where it was
     const motion = !matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.camera.fly(end, performance.now(), motion, () => {
       arrive();
