@@ -10,7 +10,11 @@ Each training is a process of its own, in a folder of its own. The client speaks
 none. All ways take turns, after one training that is not counted, which fills the cache of features and compiles what
 is compiled. The speed is that of the last nine tenths of the steps, by the run's `events.jsonl`; CPU time is all that
 the process took for them, the page's threads included, and says more than the clock where other programs run. Prints a
-table of @@"""
+table of medians, and all figures as JSON.
+
+"alternating" is one training that a client comes to and leaves every `--window` seconds. Prints a table of the watched
+windows, each against the mean of those before and after it.
+"""
 
 import argparse
 import asyncio
@@ -263,8 +267,8 @@ def _watched(process: subprocess.Popen[str], options: argparse.Namespace, mode: 
 def told(measured: list[Measured]) -> str:
     """A table of medians."""
     lines = [
-        "| training | steps a second (median; all) | slower by | pictures | longest side |",
-        "|---|---|---|---|---|",
+        "| training | steps a second (median; all) | slower by | CPU time a step | pictures | longest side |",
+        "|---|---|---|---|---|---|",
     ]
     plain = statistics.median(one.steps_per_second for one in measured if one.mode == "plain")
     for mode in dict.fromkeys(one.mode for one in measured):

@@ -554,8 +554,10 @@ def test_watched_trainings_are_compared_by_their_last_steps(monkeypatch: pytest.
     told = live_training.told(measured)
     assert "| plain | 4.00 (3.00, 4.00, 5.00) | 0.0 % |" in told
     assert "| moving | 3.80 (3.70, 3.80, 3.90) | 5.3 % | 10.0 ms | 7 | 320 px |" in told
+    assert {line.count("|") for line in told.splitlines()} == {7}
     rates, costs = (4.0, 3.8, 4.0, 3.6, 4.4), (10.0, 11.0, 10.0, 10.5, 10.0)
     windows = [{"steps_per_second": rate, "cpu_ms": cost} for rate, cost in zip(rates, costs, strict=True)]
     told = live_training.told_of_windows(windows)
     assert "| steps_per_second | 3.70 | 4.10 | 0.904 (0.857, 0.950) |" in told
     assert "| cpu_ms | 10.75 | 10.00 | 1.075 (1.050, 1.100) |" in told
+    assert {line.count("|") for line in told.splitlines()} == {5}
