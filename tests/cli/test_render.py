@@ -290,5 +290,17 @@ def test_a_video_that_fails_leaves_the_old_one(tmp_path: Path):
         raise KeyboardInterrupt
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"video.webp": b"old"}
     lost = tmp_path / "lost" / "video.webp"
-    with pytest.raises(DataError, match=r"cannot be written \(No such file or directory\)"), Video(lost, 24.0) as video:
+    with (
+        pytest.raises(DataError, match=r"cannot be written \(No such file or directory\)") as raised,
+        Video(lost, 24.0) as video,
+    ):
         video.add(np.zeros((4, 4, 3), dtype=np.uint8))
+    assert "--out" not in str(raised.value)  # which only the command has
+
+
+def test_a_video_that_cannot_be_written_says_which_option_to_change(trained: Trained, tmp_path: Path, capsys):
+    (tmp_path / "rgb.webp").mkdir()
+    options = ["--outputs", "rgb", "--views", "test", "--video", "--width", "16"]
+    assert main(["render", str(trained.run), "--out", str(tmp_path), "--no-progress", *options]) == 2
+    said = capsys.readouterr().err
+    assert "rgb.webp: cannot be written (Is a directory): choose another folder for --out" in said

@@ -10,6 +10,7 @@ from PIL import Image
 
 from langfield.core.errors import DataError
 
+ANOTHER_FOLDER = "choose another folder for --out"  # what to do where something cannot be written
 _MAX_SLUG_CHARS = 60
 
 
@@ -29,7 +30,7 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DataError(f"cannot be made ({error.strerror}): choose another folder for --out", path) from error
+        raise DataError(f"cannot be made ({error.strerror}): {ANOTHER_FOLDER}", path) from error
     return path
 
 
@@ -62,4 +63,4 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> Path:
 
 
 def _unwritable(path: Path, error: OSError) -> DataError:
-    return DataError(f"cannot be written ({error.strerror or error}): choose another folder for --out", path)
+    return DataError(f"cannot be written ({error.strerror or error}): {ANOTHER_FOLDER}", path)

@@ -85,7 +85,7 @@ class RenderCommand(RunOptions):
         """Render; returns what `--json` prints."""
         self._check()
         import langfield
-        from langfield.cli.files import make_folder, write_picture
+        from langfield.cli.files import ANOTHER_FOLDER, make_folder, write_picture
         from langfield.core.video import Video
 
         session = langfield.open(self.path, device=self.device, encoder=self.encoder)
@@ -102,7 +102,8 @@ class RenderCommand(RunOptions):
                         files.append(write_picture(self.out / f"{name}_{output}.png", picture))
                         continue
                     if output not in videos:
-                        videos[output] = open_videos.enter_context(Video(self.out / f"{output}.webp", fps))
+                        video = Video(self.out / f"{output}.webp", fps, ANOTHER_FOLDER)
+                        videos[output] = open_videos.enter_context(video)
                     videos[output].add(_in_colour(picture))
                 if self.raw:
                     files.append(self.out / f"{name}_raw.npz")

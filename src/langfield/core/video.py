@@ -31,10 +31,12 @@ class Video:
     Args:
         path: the file to write; what was there stays until the end.
         fps: pictures a second. Times are rounded to milliseconds, without drifting.
+        advice: what to do if it cannot be written, as the error says it.
     """
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, path: Path, fps: float, advice: str = "see that its folder has room and may be written") -> None:
         self.path = path
+        self._advice = advice
         self._staged = path.with_name(f".{path.name}.new")
         self._fps = fps
         self._pictures = 0
@@ -84,7 +86,7 @@ class Video:
         self._bytes += len(data)
 
     def _unwritable(self, error: OSError) -> DataError:
-        return DataError(f"cannot be written ({error.strerror or error}): choose another folder for --out", self.path)
+        return DataError(f"cannot be written ({error.strerror or error}): {self._advice}", self.path)
 
 
 def _uint24(value: int) -> bytes:
