@@ -39,7 +39,7 @@ class ExportCommand(RunOptions):
 
     phrase: Texts = ()
     """What to look for, each phrase in quotes. Nothing is written of phrases that are not there; html says that they
-    are not, and takes the names of the things of a run with masks, if none are given.
+    are not, and takes the names of the things of a run with masks, 16 at most, if none are given.
     Takes all words up to the next option or --, and may be given again."""
 
     negative: Texts = ()

@@ -79,7 +79,8 @@ class FindControls:
                     self._results.append(button)
 
     def show_photos(self, thumbnails: Sequence[Thumbnail]) -> None:
-        """Show the photos that show a hit best, the best first; a click on one stands there. None: nothing."""
+        """Show the photos that show a hit best, the best first; a click on one stands there. An empty list
+        shows nothing."""
         for part in self._photos:
             part.remove()
         self._photos = []

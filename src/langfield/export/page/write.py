@@ -53,7 +53,8 @@ class PageReport:
 
 
 def default_phrases(session: Session, progress: Progress = silent) -> list[str]:
-    """The names of the things that are there, the best seen first; none for a run without groups or language."""
+    """The names of the things that are there, the best seen first, 16 at most; none for a run without groups or
+    language."""
     if not (session.has_groups and session.has_language):
         return []
     names = [found.name for found in session.objects(progress=progress)]
