@@ -172,7 +172,8 @@ def a_client() -> MagicMock:
     client = MagicMock(client_id=1)
     client.camera = MagicMock(wxyz=wxyz, position=position, fov=0.9, image_width=64, image_height=48)
     client.local_storage.get_item.side_effect = TimeoutError
-    client.__class__, client.camera.__class__ = viser.ClientHandle, viser.CameraHandle
+    client.__class__ = viser.ClientHandle  # type: ignore[assignment]
+    client.camera.__class__ = viser.CameraHandle
     return client
 
 
