@@ -29,7 +29,7 @@ from langfield.data.scene import open_scene
 from langfield.data.views import Scene
 from langfield.encoders.base import ImageTextEncoder
 from langfield.encoders.masks.base import MaskProposer
-from langfield.encoders.masks.sam import SamProposer, grid_points
+from langfield.encoders.masks.sam import SamProposer
 from langfield.encoders.registry import load_masks
 from langfield.features.mask_bank import MaskBank, build_masks
 from langfield.features.mask_crops import encode_masks
@@ -184,12 +184,8 @@ def photo_parts(
 
 def sam_parts(timed: PartTimes, proposer: SamProposer, image: torch.Tensor) -> None:
     """The parts of `SamProposer.propose`."""
-    settings, size = proposer.settings, image.shape[:2]
-    embedded = timed("  embed", lambda: proposer.embed(image))
-    points = grid_points(settings.points_per_side, size[0], size[1], proposer.device)
-    found = timed("  candidates", lambda: embedded.candidates(points, settings.stability_offset))
-    best = timed("  best", lambda: proposer.best(found, embedded.frame))
-    timed("  masks", lambda: embedded.frame.masks(best.logits))
+    choose = timed("  embed and decode", lambda: proposer.begin(image))
+    timed("  choose", choose)
 
 
 def asking(session: Session, groups: SceneGroups, clicks: int) -> list[list[object]]:

@@ -16,6 +16,7 @@ from langfield.core.errors import DataError, UsageError, WeightsError
 from langfield.encoders.masks import builtin
 from langfield.encoders.masks.base import EverythingSettings, MaskProposer, PromptableImage
 from langfield.encoders.masks.builtin import load_sam_with_card
+from langfield.encoders.masks.everything import best
 from langfield.encoders.masks.sam import SamImage, SamProposer, grid_points, load_sam
 from langfield.encoders.masks.sam_weights import find_sam
 from langfield.encoders.registry import load_masks
@@ -58,7 +59,7 @@ def theirs(family: str, folder: Path) -> tuple[Any, Any]:
 
 def as_theirs(points_px: torch.Tensor, proposer: SamProposer, height: int, width: int) -> list:
     """Points as transformers' processors want them: half a pixel of the model's square further to the top left."""
-    frame = proposer.embed(torch.zeros(height, width, 3, dtype=torch.uint8)).frame
+    frame = proposer.embedded(torch.zeros(height, width, 3, dtype=torch.uint8)).frame
     scale = torch.tensor([frame.used_width_px / width, frame.used_height_px / height])
     return (points_px - 0.5 / scale).tolist()
 
@@ -70,8 +71,8 @@ def test_a_photo_is_prepared_as_their_processor_does(family, shape, folders):
     proposer, (_, processor) = load(family, folders[family]), theirs(family, folders[family])
     image = picture(*shape)
     expected = processor(images=image.numpy(), return_tensors="pt")["pixel_values"]
-    frame = proposer.embed(image).frame
-    found = frame.pixels(image, proposer._mean, proposer._std)
+    frame = proposer.embedded(image).frame
+    found = frame.pixels(image[None], proposer._mean, proposer._std)
     assert found.shape == expected.shape
     step = 1 / 255 / proposer._std.min()
     difference = (found - expected).abs()
@@ -91,7 +92,7 @@ def test_low_masks_and_ious_of_points_are_theirs(family, folders):
         expected = model(
             **{k: v.float() if v.is_floating_point() else v for k, v in inputs.items() if "sizes" not in k}
         )
-    embedded = proposer.embed(image)
+    embedded = proposer.embedded(image)
     logits, predicted_iou = proposer.network.decode(embedded.features, embedded.frame.points(points), labels, None)
     torch.testing.assert_close(logits, expected.pred_masks[0], atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(predicted_iou, expected.iou_scores[0], atol=1e-4, rtol=1e-4)
@@ -122,7 +123,8 @@ def test_prompted_masks_are_theirs_at_the_photos_size(family, kind, shape, folde
     expected = processor.post_process_masks(said.pred_masks, **sizes)[0]
     if kind == "boxes":
         points, labels = points[:, :0], labels[:, :0]
-    embedded = SamImage(proposer.network, proposer.network.embed(inputs["pixel_values"]), proposer.embed(image).frame)
+    features = proposer.network.embed(inputs["pixel_values"])
+    embedded = SamImage(proposer.network, features, proposer.embedded(image).frame)
     found = embedded.masks_at(points, labels, None if kind == "points" else boxes)
     assert found.masks.shape == (2, 3, height, width)
     areas = found.masks.flatten(2).sum(2)
@@ -180,18 +182,16 @@ def test_chunks_change_nothing(folders, monkeypatch):
 def test_only_what_is_sure_and_said_once_is_kept(folders):
     image = picture(48, 72)
     proposer = load("sam", folders["sam"], KEEP_MOST)
-    embedded = proposer.embed(image)
+    embedded = proposer.embedded(image)
     found = embedded.candidates(grid_points(6, 48, 72, CPU), 1.0)
     least_iou, least_stability = float(found.predicted_iou.median()), float(found.stability.median())
-    proposer.settings = EverythingSettings(6, least_iou, least_stability, 1.0, 0.7)
-    best = proposer.best(found, embedded.frame)
-    assert len(best.logits) > 0
-    assert best.predicted_iou.min() >= least_iou
-    assert best.stability.min() >= least_stability
-    proposer.settings = EverythingSettings(6, least_iou, least_stability, 1.0, 1.0)
-    everything_sure = proposer.best(found, embedded.frame)
+    chosen = best(found, embedded.frame, EverythingSettings(6, least_iou, least_stability, 1.0, 0.7))
+    assert len(chosen.logits) > 0
+    assert chosen.predicted_iou.min() >= least_iou
+    assert chosen.stability.min() >= least_stability
+    everything_sure = best(found, embedded.frame, EverythingSettings(6, least_iou, least_stability, 1.0, 1.0))
     sure = (found.predicted_iou >= least_iou) & (found.stability >= least_stability)
-    assert len(best.logits) < len(everything_sure.logits) == int(sure.sum()) < len(found.logits)
+    assert len(chosen.logits) < len(everything_sure.logits) == int(sure.sum()) < len(found.logits)
 
 
 def test_nothing_sure_is_no_mask(folders):

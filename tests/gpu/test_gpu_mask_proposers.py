@@ -8,6 +8,7 @@ import torch
 from tests.encoders.test_sam import KEEP_MOST, picture
 from tests.encoders.tiny_sam import write_tiny
 
+from langfield.encoders.masks.base import EverythingSettings
 from langfield.encoders.masks.sam import SamProposer, grid_points, load_sam
 from langfield.encoders.masks.suppression import best_of_overlapping, mask_ious
 
@@ -49,7 +50,7 @@ def test_half_precision_says_what_single_says(family, folders, monkeypatch):
     single = load(family, folders[family], "cuda")
     assert (half.network.dtype, single.network.dtype) == (torch.float16, torch.float32)
     points = grid_points(6, *SHAPE, torch.device("cuda"))
-    a, b = (each.embed(picture(*SHAPE)).candidates(points, 1.0) for each in (half, single))
+    a, b = (each.embedded(picture(*SHAPE)).candidates(points, 1.0) for each in (half, single))
     assert ((a.logits > 0) != (b.logits > 0)).float().mean() < 0.02
     assert (a.predicted_iou - b.predicted_iou).abs().max() < 0.05
 
@@ -58,7 +59,7 @@ def test_half_precision_says_what_single_says(family, folders, monkeypatch):
 def test_decoding_a_grid_never_waits(family, folders, monkeypatch):
     proposer = load(family, folders[family], "cuda")
     monkeypatch.setattr("langfield.encoders.masks.sam._CHUNK_BYTES", {"cuda": 1})  # a chunk for each point
-    embedded = proposer.embed(picture(*SHAPE))
+    embedded = proposer.embedded(picture(*SHAPE))
     points = grid_points(6, *SHAPE, torch.device("cuda"))
     embedded.candidates(points[:2], 1.0)
     try:
@@ -102,10 +103,10 @@ def test_suppression_is_exact_on_the_device():
 
 def test_a_recorded_picture_is_the_same_and_waits_no_more(folders):
     proposer, pixels = load("sam", folders["sam"], "cuda"), []
-    frame = proposer.embed(picture(*SHAPE)).frame
+    frame = proposer.embedded(picture(*SHAPE)).frame
     for seed in range(4):
         photo = picture(*SHAPE, seed=seed).cuda()
-        pixels.append(frame.pixels(photo, torch.zeros(3, 1, 1).cuda(), torch.ones(3, 1, 1).cuda()))
+        pixels.append(frame.pixels(photo[None], torch.zeros(3, 1, 1).cuda(), torch.ones(3, 1, 1).cuda()))
     network, again = proposer.network, load("sam", folders["sam"], "cuda").network
     proposer.network.embed(pixels[0])  # the second photo: recorded
     for photo in pixels:
@@ -115,3 +116,18 @@ def test_a_recorded_picture_is_the_same_and_waits_no_more(folders):
         network.embed(pixels[0])
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_a_photo_with_crops_is_the_same_recorded(folders):
+    """The first photo is decoded kernel by kernel, the second one records, the third one replays; another photo's
+    result lives on when a later one is decoded."""
+    settings = EverythingSettings(6, -100, 0, 1.0, 0.9, crop_layers=1, crop_points_per_side=4)
+    proposer = load_sam(f"sam:local-dir:{folders['sam']}", torch.device("cuda"), settings)
+    image, other = picture(*SHAPE), picture(*SHAPE, seed=9)
+    first = proposer.propose(image)
+    begun = proposer.begin(image)
+    proposer.begin(other)
+    for found in (begun(), proposer.propose(image)):
+        torch.testing.assert_close(found.predicted_iou, first.predicted_iou, atol=2e-3, rtol=2e-3)
+        assert (found.masks != first.masks).float().mean() < 1e-3
+    assert {key[1] for key, grid in proposer._recorded.items() if grid.recorded} == {6, 4}

@@ -19,6 +19,15 @@ def test_it_is_the_function_for_all_inputs():
     torch.testing.assert_close(recorded(wide), layer(wide).relu().detach())
 
 
+def test_several_results_are_each_ones_own():
+    recorded = Recorded(lambda given: (given * 2, given.sum(1)))
+    results = [recorded(torch.full((2, 3), float(value), device="cuda")) for value in range(4)]
+    assert recorded.recorded
+    for value, (twice, total) in enumerate(results):
+        assert (twice == 2 * value).all()
+        assert (total == 3 * value).all()
+
+
 def test_what_cannot_be_recorded_is_called():
     recorded = Recorded(lambda given: given + float(given.sum()))  # it waits for the device
     for value in (1.0, 2.0, 3.0):

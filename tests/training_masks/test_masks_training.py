@@ -15,7 +15,7 @@ from training.masks import evaluate, pack, train
 from training.masks.card import EVERYTHING, write_card
 from training.masks.data import Store, Watcher, load_scene, read_scenes
 from training.masks.draw import Drawer
-from training.masks.evaluate import middle_of, overlaps, sure_and_apart
+from training.masks.evaluate import candidates_of, middle_of, overlaps
 from training.masks.fast import as_pictures
 from training.masks.loop import Trainer, rate_share
 from training.masks.losses import agreement_loss, mask_losses
@@ -23,6 +23,10 @@ from training.masks.muon import orthogonalised
 from training.masks.prompts import EQUALS, PART, THING, Counts, Prompter
 from training.mini.data import read_pictures
 from transformers import SamModel
+
+from langfield.encoders.masks.base import EverythingSettings
+from langfield.encoders.masks.everything import best
+from langfield.encoders.masks.frame import ModelFrame
 
 TINY = [
     *("--image-size=64", "--width=32", "--layers=2", "--heads=2", "--window=4", "--global-layers", "1"),
@@ -124,8 +128,16 @@ def test_middle_is_the_inmost_pixel() -> None:
     assert middle_of(mask) == (23, 5)
 
 
+def _kept(logits: torch.Tensor, said: torch.Tensor) -> list[int]:
+    """Which candidates everything mode keeps of one picture, the surest first; no two said IoUs are the same."""
+    side = logits.shape[-1]
+    frame = ModelFrame.padded(side, side, side)
+    found = best(candidates_of(logits, said), frame, EverythingSettings(**EVERYTHING))
+    return [said.tolist().index(value) for value in found.predicted_iou.tolist()]
+
+
 def _kept_one_after_another(logits: torch.Tensor, said: torch.Tensor) -> list[int]:
-    """The plain twin of `sure_and_apart`, for candidates that are all sure and stable."""
+    """The plain twin of `best`, for candidates that are all sure and stable."""
     ious = overlaps(logits > 0, logits > 0)
     kept: list[int] = []
     for row in sorted(range(len(said)), key=lambda k: -float(said[k])):
@@ -139,7 +151,7 @@ def test_a_thing_that_few_candidates_show_outlives_thousands_of_another() -> Non
     logits, said = torch.full((3000, 16, 16), -9.0), torch.linspace(0.95, 0.7, 3000)
     logits[:-1, 2:10, 2:10] = 9
     logits[-1, 12:, 12:] = 9
-    assert sure_and_apart(logits, said).tolist() == [0, 2999]
+    assert _kept(logits, said) == [0, 2999]
 
 
 def test_everything_keeps_what_one_after_another_would() -> None:
@@ -148,7 +160,7 @@ def test_everything_keeps_what_one_after_another_would() -> None:
     places = torch.randint(0, 8, (200, 4), generator=generator)
     for candidate, (x, y, width, height) in enumerate(places.tolist()):
         logits[candidate, y : y + height + 1, x : x + width + 1] = 9
-    kept = sure_and_apart(logits, said).tolist()
+    kept = _kept(logits, said)
     assert kept == _kept_one_after_another(logits, said)
     assert 20 < len(kept) < 200
 
@@ -156,7 +168,7 @@ def test_everything_keeps_what_one_after_another_would() -> None:
 def test_everything_leaves_out_what_is_unsure_or_unstable() -> None:
     logits, said = torch.full((3, 16, 16), -9.0), torch.tensor([0.35, 0.8, 0.9])
     logits[0, :4, :4], logits[1, 6:10, 6:10], logits[2, 12:, 12:] = 9, 9, 0.5  # 0.5 is within the offset of stability
-    assert sure_and_apart(logits, said).tolist() == [1]
+    assert _kept(logits, said) == [1]
 
 
 def test_pack_keeps_parts_and_mini_reads_it(tmp_path: Path) -> None:
@@ -266,8 +278,9 @@ def test_training_from_files_to_a_folder(tmp_path: Path) -> None:
     assert json.loads((first.out / "figures.json").read_text())["held-out scenes"] == figures
     assert "40 steps" in (first.out / "CARD.md").read_text()
     card = json.loads((first.out / "langfield_card.json").read_text())
-    assert (card["licence"], card["everything"]["points_per_side"]) == ("Apache-2.0", 24)
+    assert (card["licence"], card["everything"]["points_per_side"], card["prompt_zoom"]) == ("Apache-2.0", 24, 3.0)
     assert 0 <= figures["click_thing"] <= figures["click_best_of_3"] <= 1
+    assert 0 <= figures["click_zoomed"] <= 1
     assert "then" not in (first.out / "CARD.md").read_text()
     assert SamModel.from_pretrained(first.out).vision_encoder.image_size == 64
     again = [str(tmp_path / "scenes"), "--out", str(tmp_path / "again"), *TINY, "--steps=2", "--evaluated=1"]
@@ -281,13 +294,13 @@ def test_training_from_files_to_a_folder(tmp_path: Path) -> None:
 def test_the_card_says_which_goals_are_reached_and_what_was_not_measured(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
     record = {"steps": 10, "pictures": 3000, "scenes": 20}
-    write_card(tmp_path, {"a": {"things": 7, "click_thing": 0.8}, "b": {"things": 9, "click_thing": 0.9}}, record)
+    write_card(tmp_path, {"a": {"things": 7, "click_zoomed": 0.8}, "b": {"things": 9, "click_zoomed": 0.9}}, record)
     said = (tmp_path / "CARD.md").read_text()
-    assert 'candidate "thing": the goal is 0.85; not reached.' in said
+    assert "asked again in a crop: the goal is 0.85; not reached." in said
     assert "the goal is 0.80; not measured, so not shown to be reached." in said
     assert "Not measured: " in said
     assert "| everything: things found" not in said
-    figures = {"a": {"things": 7, "click_thing": 0.9, "recall_75": 0.8, "click_part": None}}
+    figures = {"a": {"things": 7, "click_zoomed": 0.9, "recall_75": 0.8, "click_part": None}}
     write_card(tmp_path, figures, record)
     said = (tmp_path / "CARD.md").read_text()
     assert said.count("; reached.") == 2

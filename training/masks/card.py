@@ -9,17 +9,21 @@ from training.masks.model import WEIGHTS
 
 RECORD = "training.json"  # what a model was trained on, and how it went
 # Everything mode: what figures are measured with, and what the folder asks langfield to use (`EverythingSettings`).
-EVERYTHING: dict[str, float] = {
+EVERYTHING: dict[str, Any] = {
     "points_per_side": 24,
     "min_predicted_iou": 0.4,
     "min_stability": 0.5,
     "stability_offset": 1.0,
     "max_overlap_iou": 0.8,
+    "crop_layers": 1,
+    "crop_points_per_side": 24,
 }
+PROMPT_ZOOM = 3.0  # `langfield.encoders.masks.zoom`: crops by what was found
 Figures = Mapping[str, Mapping[str, float | int | None]]
 
 _ROWS = (
     ("click_thing", 'one click in the middle of a thing, candidate "thing": mean IoU'),
+    ("click_zoomed", "the same, asked again in a crop about what was found, as langfield does: the middle candidate"),
     ("click_best_of_3", "the same, the best of the three candidates"),
     ("click_most_sure", "the same, the candidate whose said IoU is highest"),
     ("click_single", "the same, SAM's single mask"),
@@ -33,7 +37,7 @@ _ROWS = (
 )
 
 _GOALS = (
-    ("click_thing", 0.85, 'One click, candidate "thing"'),
+    ("click_zoomed", 0.85, "One click, asked again in a crop"),
     ("recall_75", 0.80, "Things that everything mode finds with an IoU of .75"),
 )
 
@@ -42,7 +46,7 @@ def write_card(folder: Path, figures: Figures, record: Mapping[str, Any]) -> Non
     """Write the three files beside the weights. Args: figures: by the name of what was evaluated on, see `evaluate`.
     record: what RECORD holds."""
     (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    card = {"licence": "Apache-2.0", "everything": EVERYTHING}
+    card = {"licence": "Apache-2.0", "everything": EVERYTHING, "prompt_zoom": PROMPT_ZOOM}
     (folder / "langfield_card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     size_mb = (folder / WEIGHTS).stat().st_size / 1e6
     (folder / "CARD.md").write_text(_card(figures, record, size_mb), encoding="utf-8")

@@ -4,6 +4,7 @@ One click in the middle of each thing, its box, and all that a grid of clicks fi
 """
 
 import argparse
+import itertools
 import json
 import sys
 import time
@@ -21,14 +22,18 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
-from training.masks.card import EVERYTHING, RECORD, write_card
+from training.masks.card import EVERYTHING, PROMPT_ZOOM, RECORD, write_card
 from training.masks.data import FIRST_THING, NOTHING, Scene, read_scenes
 from training.masks.fast import Fast, as_pictures
 from training.masks.model import MEAN, STD, load_folder
 from training.masks.prompts import EQUALS, PART, THING
 from transformers import SamModel
 
-from langfield.encoders.masks.suppression import best_of_overlapping, mask_ious
+from langfield.encoders.masks.base import EverythingSettings, PromptedMasks
+from langfield.encoders.masks.crops import layers_of_crops
+from langfield.encoders.masks.everything import Candidates, Region, masks_of_photo
+from langfield.encoders.masks.frame import ModelFrame
+from langfield.encoders.masks.zoom import ZoomedImage
 
 LEAST_PX = 100
 _BENCH_OFFSET = 5
@@ -145,34 +150,49 @@ class Asker:
         return interpolate(cut, size=(self.height, self.width), mode="bilinear", align_corners=False)[:, 0] > 0
 
 
-def everything(asker: Asker) -> Tensor:
-    """(M, H, W) masks that a grid of clicks finds: sure and stable ones, best first, none over most of another."""
-    shares = (np.arange(EVERYTHING["points_per_side"]) + 0.5) / EVERYTHING["points_per_side"]
-    grid = np.stack(np.meshgrid(shares * asker.width, shares * asker.height), -1).reshape(-1, 2)
-    logits, said = asker.clicks(grid)
-    logits, said = logits[:, 1:].flatten(0, 1), said[:, 1:].flatten()
-    return asker.full(logits[sure_and_apart(logits, said)])
+@dataclass(frozen=True)
+class Clicked:
+    """A picture (H, W, 3) as what langfield asks: `PromptableImage`, of one click a prompt."""
+
+    fast: Fast
+    rgb: Tensor
+
+    def masks_at(self, points_px: Tensor, labels: Tensor, boxes_px: Tensor | None = None) -> PromptedMasks:
+        """The three candidates of each click."""
+        asker = Asker(self.fast, self.rgb.cpu().numpy())
+        logits, said = asker.clicks(points_px[:, 0].cpu().numpy())
+        masks = torch.stack([asker.full(logits[:, token]) for token in range(1, 4)], 1)
+        return PromptedMasks.smallest_first(masks, said[:, 1:])
 
 
-def sure_and_apart(logits: Tensor, said: Tensor) -> Tensor:
-    """Which of N candidates everything mode keeps, the surest first.
+def zoomed_clicks(fast: Fast, rgb: np.ndarray, xy: np.ndarray) -> Tensor:
+    """(Q, H, W) the middle candidates of clicks (Q, 2), asked again in crops."""
+    picture = torch.from_numpy(rgb.copy())
+    image = ZoomedImage(picture, Clicked(fast, picture), lambda crop: Clicked(fast, crop), PROMPT_ZOOM)
+    points = torch.from_numpy(np.asarray(xy, np.float32))[:, None].to(fast.model.device)
+    return image.masks_at(points, torch.ones(points.shape[:2], dtype=torch.long, device=points.device)).masks[:, 1]
 
-    All that are sure and stable are compared, never only the surest: the many candidates of one easy thing would
-    crowd out all others. The compared ones, at most N, take N² numbers: 36 MB for 3,000.
 
-    Args:
-        logits: (N, m, m).
-        said: (N,) the IoUs that the model says.
+def everything(fast: Fast, rgb: np.ndarray) -> Tensor:
+    """(M, H, W) masks that a grid of clicks finds in a picture and in its crops, as langfield chooses them."""
+    settings, regions = EverythingSettings(**EVERYTHING), []
+    crops = itertools.chain.from_iterable(layers_of_crops(settings.crop_layers, *rgb.shape[:2]))
+    for number, crop in enumerate(crops):
+        asker = Asker(fast, crop.of(torch.from_numpy(rgb.copy())).numpy())
+        points = settings.crop_points_per_side if number else settings.points_per_side
+        shares = (np.arange(points) + 0.5) / points
+        grid = np.stack(np.meshgrid(shares * asker.width, shares * asker.height), -1).reshape(-1, 2)
+        logits, said = asker.clicks(grid)
+        frame = ModelFrame.padded(asker.height, asker.width, asker.side)
+        regions.append(Region(crop, frame, candidates_of(logits[:, 1:].flatten(0, 1), said[:, 1:].flatten())))
+    return masks_of_photo(regions, settings, *rgb.shape[:2]).masks
 
-    Returns (K,) indices.
-    """
+
+def candidates_of(logits: Tensor, said: Tensor) -> Candidates:
+    """N candidates by their logits (N, m, m) and the IoUs (N,) that the model says."""
     off = EVERYTHING["stability_offset"]
     stable = (logits > off).sum((1, 2)) / (logits > -off).sum((1, 2)).clamp(min=1)
-    sure = (stable >= EVERYTHING["min_stability"]) & (said >= EVERYTHING["min_predicted_iou"])
-    order = said.argsort(descending=True, stable=True)
-    order = order[sure[order]]
-    apart = best_of_overlapping(mask_ious(logits[order] > 0), EVERYTHING["max_overlap_iou"])
-    return order[apart]
+    return Candidates(logits, said, stable)
 
 
 def overlaps(masks: Tensor, truth: Tensor) -> Tensor:
@@ -195,6 +215,7 @@ def _of_photo(fast: Fast, photo: Photo) -> dict[str, list[float]]:
         "click_most_sure": chosen[:, 0],
         "iou_said_error": (said[:, 1 + THING] - by_token[:, 1 + THING]).abs(),
     }
+    found["click_zoomed"] = overlaps(zoomed_clicks(fast, photo.rgb, photo.middles), truth).diagonal()
     result = {key: value.tolist() for key, value in found.items()}
     for name, level, masks in (("click_part", PART, photo.parts), ("click_equals", EQUALS, photo.equals)):
         there = [k for k, mask in enumerate(masks) if mask is not None]
@@ -203,7 +224,7 @@ def _of_photo(fast: Fast, photo: Photo) -> dict[str, list[float]]:
         result[name] = overlaps(said_masks, true.to(truth.device)).diagonal().tolist()
     boxes = np.array([_box(mask) for mask in photo.things])
     result["box"] = overlaps(asker.full(asker.boxes(boxes)[0][:, 0]), truth).diagonal().tolist()
-    masks = everything(asker)
+    masks = everything(fast, photo.rgb)
     best = overlaps(masks, truth).amax(0) if len(masks) else torch.zeros(len(truth))
     result["recall_50"], result["recall_75"] = ((best >= t).float().tolist() for t in (0.5, 0.75))
     result["masks_a_picture"] = [float(len(masks))]

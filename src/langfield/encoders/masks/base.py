@@ -110,6 +110,9 @@ class EverythingSettings:
         min_stability: and those that change more when they are cut higher or lower.
         stability_offset: how much higher and lower, in logits.
         max_overlap_iou: of two masks that overlap more, only the one with the higher predicted IoU is kept.
+        crop_layers: layers of crops of the photo that are searched, too, for small things: 0 to 3; the first has 4
+            crops, the second 16. Each costs what the photo costs.
+        crop_points_per_side: the grid of each crop.
     """
 
     points_per_side: int = 32
@@ -117,9 +120,12 @@ class EverythingSettings:
     min_stability: float = 0.95
     stability_offset: float = 1.0
     max_overlap_iou: float = 0.7
+    crop_layers: int = 0
+    crop_points_per_side: int = 16
 
     def __post_init__(self) -> None:
-        check_counts(self, "points_per_side", most=256)
+        check_counts(self, "points_per_side", "crop_points_per_side", most=256)
+        check_counts(self, "crop_layers", least=0, most=3)
         check_numbers(self, "min_predicted_iou", "min_stability", most=1)
         check_numbers(self, "stability_offset", least=0)
         check_numbers(self, "max_overlap_iou", above=0, most=1)

@@ -42,10 +42,10 @@ class ModelFrame:
         return cls(height_px, width_px, side_px, side_px, side_px)
 
     def pixels(
-        self, image: UInt8[Tensor, "h w 3"], mean: Float[Tensor, "3 1 1"], std: Float[Tensor, "3 1 1"]
-    ) -> Float[Tensor, "1 3 s s"]:
-        """What the model sees of the photo: resized to whole colours, normalised, padded with zeros."""
-        picture = image.permute(2, 0, 1)[None].float()
+        self, photos: UInt8[Tensor, "b h w 3"], mean: Float[Tensor, "3 1 1"], std: Float[Tensor, "3 1 1"]
+    ) -> Float[Tensor, "b 3 s s"]:
+        """What the model sees of photos of one size: resized to whole colours, normalised, padded with zeros."""
+        picture = photos.permute(0, 3, 1, 2).float()
         # Whole colours after the rows and again after the columns, as Pillow and torchvision have them.
         picture = _resized(picture, (self.height_px, self.used_width_px))
         picture = _resized(picture, (self.used_height_px, self.used_width_px))
@@ -87,7 +87,7 @@ class ModelFrame:
         return nn.functional.interpolate(enlarged, size, mode="bilinear")[:, 0]
 
 
-def _resized(picture: Float[Tensor, "1 3 h w"], size: tuple[int, int]) -> Float[Tensor, "1 3 hh ww"]:
+def _resized(picture: Float[Tensor, "b 3 h w"], size: tuple[int, int]) -> Float[Tensor, "b 3 hh ww"]:
     if picture.shape[-2:] == size:
         return picture
     return nn.functional.interpolate(picture, size, mode="bilinear", antialias=True).round().clamp(0, 255)

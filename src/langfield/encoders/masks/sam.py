@@ -1,7 +1,6 @@
 """SAM and SAM 2 of transformers as `MaskProposer`s: a photo is embedded once, points are decoded in large batches.
 
-Kirillov et al., Segment Anything (2023); Ravi et al., SAM 2 (2024). Everything mode is one layer of points, without
-crops, and its stability and overlaps are measured on the model's own small masks: as published it takes a minute.
+Kirillov et al., Segment Anything (2023); Ravi et al., SAM 2 (2024). Everything mode: `everything`.
 """
 
 from collections.abc import Callable
@@ -16,27 +15,29 @@ from torch import Tensor, nn
 from langfield.core.errors import WeightsError
 from langfield.core.files import file_sha256
 from langfield.encoders.base import EncoderCard, compute_dtype
-from langfield.encoders.masks.base import INSIDE, EverythingSettings, PromptedMasks, ProposedMasks, check_prompts
+from langfield.encoders.masks.base import (
+    INSIDE,
+    EverythingSettings,
+    PromptableImage,
+    PromptedMasks,
+    ProposedMasks,
+    check_prompts,
+)
+from langfield.encoders.masks.crops import layers_of_crops
+from langfield.encoders.masks.everything import Candidates, Region, masks_of_photo
 from langfield.encoders.masks.frame import ModelFrame
 from langfield.encoders.masks.sam_decoder import SamPromptDecoder
 from langfield.encoders.masks.sam_weights import SamSource, build_sam, find_sam
-from langfield.encoders.masks.suppression import best_of_overlapping, mask_ious
+from langfield.encoders.masks.zoom import ZoomedImage
 from langfield.encoders.recorded import Recorded
 from langfield.encoders.weights import RANDOM, json_sha256
 
+_EMBEDDED_AT_ONCE = 5  # a photo and the first layer of its crops
+_MOST_RECORDED = 4  # grids of a frame: each keeps gigabytes of the GPU's memory
 _CHUNK_BYTES = {"cuda": 4 << 30, "cpu": 1 << 29}
 _PUBLISHED = {"sam": EverythingSettings(), "sam2": EverythingSettings(min_predicted_iou=0.8)}
 _GRIDS_PER_POINT = {"sam": 8, "sam2": 24}  # grids of features that the decoder holds at once for each prompt
 _NOT_IN_DIGEST = ("transformers_version", "_name_or_path", "torch_dtype", "dtype", "architectures")
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """What the decoder says of N prompts, three masks each, before anything is dropped: the model's own small masks."""
-
-    logits: Float[Tensor, "n lh lw"]
-    predicted_iou: Float[Tensor, " n"]
-    stability: Float[Tensor, " n"]
 
 
 class SamNetwork:
@@ -60,8 +61,8 @@ class SamNetwork:
         self._decoder = None if self._is_sam2 else SamPromptDecoder(self._model.mask_decoder)
 
     @torch.no_grad()
-    def embed(self, pixels: Float[Tensor, "1 3 s s"]) -> list[Float[Tensor, "1 _ _ _"]]:
-        """Features of a picture, the coarsest last; SAM has one grid, SAM 2 three."""
+    def embed(self, pixels: Float[Tensor, "b 3 s s"]) -> list[Float[Tensor, "b _ _ _"]]:
+        """Features of pictures, the coarsest last; SAM has one grid, SAM 2 three."""
         if self._is_sam2:
             return self._model.get_image_embeddings(pixels.to(self.dtype))
         return [self._encode(pixels.to(self.dtype))]
@@ -104,7 +105,7 @@ class SamNetwork:
         return max(_CHUNK_BYTES[features[-1].device.type] // bytes_each, 1)
 
 
-def _encoded(encoder: nn.Module, pixels: Float[Tensor, "1 3 s s"]) -> Float[Tensor, "1 c h w"]:
+def _encoded(encoder: nn.Module, pixels: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c h w"]:
     return encoder(pixels)[0]
 
 
@@ -186,7 +187,11 @@ class SamImage:
 
 
 class SamProposer:
-    """A SAM or SAM 2 that proposes masks of everything in a photo, or answers prompts."""
+    """A SAM or SAM 2 that proposes masks of everything in a photo, or answers prompts.
+
+    Attributes:
+        prompt_zoom: prompts are asked again in crops about what was found, so many times as large; None asks once.
+    """
 
     def __init__(
         self, network: SamNetwork, card: EncoderCard, settings: EverythingSettings, device: torch.device
@@ -195,14 +200,25 @@ class SamProposer:
         self.device = device
         self.settings = settings
         self.network = network
+        self.prompt_zoom: float | None = None
+        self._recorded: dict[tuple[ModelFrame, int, float], Recorded[tuple[Tensor, ...]]] = {}
         self._frame = ModelFrame.squeezed if card.spec.startswith("sam2:") else ModelFrame.padded
         self._mean, self._std = (torch.tensor(rgb, device=device)[:, None, None] for rgb in (card.mean, card.std))
 
     @torch.no_grad()
-    def embed(self, image: UInt8[Tensor, "h w 3"]) -> SamImage:
-        """The photo's features, for prompts."""
+    def embed(self, image: UInt8[Tensor, "h w 3"]) -> PromptableImage:
+        """The photo, ready for prompts."""
+        image = image.to(self.device)
+        whole = self.embedded(image)
+        if self.prompt_zoom is None:
+            return whole
+        return ZoomedImage(image, whole, self.embedded, self.prompt_zoom)
+
+    @torch.no_grad()
+    def embedded(self, image: UInt8[Tensor, "h w 3"]) -> SamImage:
+        """The photo's features."""
         frame = self._frame(image.shape[0], image.shape[1], self.card.input_size_px)
-        pixels = frame.pixels(image.to(self.device), self._mean, self._std)
+        pixels = frame.pixels(image.to(self.device)[None], self._mean, self._std)
         return SamImage(self.network, self.network.embed(pixels), frame)
 
     @torch.no_grad()
@@ -214,27 +230,51 @@ class SamProposer:
     @torch.no_grad()
     def begin(self, image: UInt8[Tensor, "h w 3"]) -> Callable[[], ProposedMasks]:
         """See `MaskProposer.begin`: embeds and decodes."""
-        embedded = self.embed(image)
-        points = grid_points(self.settings.points_per_side, image.shape[0], image.shape[1], self.device)
-        return partial(self._chosen, embedded.candidates(points, self.settings.stability_offset), embedded.frame)
+        settings, (height, width), image = self.settings, image.shape[:2], image.to(self.device)
+        layers = layers_of_crops(settings.crop_layers, height, width)
+        frames = [self._frame(layer[0].height_px, layer[0].width_px, self.card.input_size_px) for layer in layers]
+        pixels = [
+            frame.pixels(torch.stack([crop.of(image) for crop in layer]), self._mean, self._std)
+            for frame, layer in zip(frames, layers, strict=True)
+        ]
+        parts = [self.network.embed(some) for some in torch.cat(pixels).split(_EMBEDDED_AT_ONCE)]
+        features = [torch.cat(grids) for grids in zip(*parts, strict=True)]
+        regions: list[Region] = []
+        for number, (frame, layer) in enumerate(zip(frames, layers, strict=True)):
+            per_side = settings.crop_points_per_side if number else settings.points_per_side
+            for crop in layer:
+                own = [grid[len(regions) : len(regions) + 1] for grid in features]
+                regions.append(Region(crop, frame, self._at_grid(own, frame, per_side)))
+        return partial(_chosen, regions, settings, height, width)
 
-    @torch.no_grad()
-    def _chosen(self, candidates: Candidates, frame: ModelFrame) -> ProposedMasks:
-        found = self.best(candidates, frame)
-        masks = frame.masks(found.logits)
-        some = masks.flatten(1).any(1)
-        return ProposedMasks(masks[some], found.predicted_iou[some], found.stability[some])
+    def _at_grid(self, features: list[Float[Tensor, "1 _ _ _"]], frame: ModelFrame, per_side: int) -> Candidates:
+        """Three masks at each point of a grid.
 
-    def best(self, found: Candidates, frame: ModelFrame) -> Candidates:
-        """Those that everything mode keeps, highest predicted IoU first."""
-        settings = self.settings
-        sure = (found.predicted_iou >= settings.min_predicted_iou) & (found.stability >= settings.min_stability)
-        which = sure.nonzero()[:, 0]
-        which = which[found.predicted_iou[which].argsort(descending=True, stable=True)]
-        logits = found.logits[which]
-        kept = best_of_overlapping(mask_ious(frame.used(logits) > 0), settings.max_overlap_iou)
-        which = which[kept]
-        return Candidates(logits[kept], found.predicted_iou[which], found.stability[which])
+        Of a small model on a GPU this is recorded: its hundreds of kernels take the host longer than the GPU.
+        """
+        offset, key = self.settings.stability_offset, (frame, per_side, self.settings.stability_offset)
+        if key not in self._recorded and not self._worth_recording(features, per_side):
+            points = grid_points(per_side, frame.height_px, frame.width_px, self.device)
+            return SamImage(self.network, features, frame).candidates(points, offset)
+        if key not in self._recorded:
+            points = grid_points(per_side, frame.height_px, frame.width_px, self.device)
+
+            def decode(grid: Tensor) -> tuple[Tensor, ...]:
+                found = SamImage(self.network, [grid], frame).candidates(points, offset)
+                return found.logits, found.predicted_iou, found.stability
+
+            self._recorded[key] = Recorded(decode)
+        return Candidates(*self._recorded[key](features[0]))
+
+    def _worth_recording(self, features: list[Float[Tensor, "1 _ _ _"]], per_side: int) -> bool:
+        """What is decoded at once fits into a part of the memory, which a recording keeps."""
+        at_once = per_side**2 <= self.network.chunk(features)
+        return self.device.type == "cuda" and len(features) == 1 and at_once and len(self._recorded) < _MOST_RECORDED
+
+
+@torch.no_grad()
+def _chosen(regions: list[Region], settings: EverythingSettings, height_px: int, width_px: int) -> ProposedMasks:
+    return masks_of_photo(regions, settings, height_px, width_px)
 
 
 def grid_points(per_side: int, height_px: int, width_px: int, device: torch.device) -> Float[Tensor, "n 2"]:
