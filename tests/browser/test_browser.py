@@ -35,7 +35,7 @@ def drawn(session: Session, state: ViewerState) -> np.ndarray:
     fov = 2 * np.arctan(view.height_px / (2 * view.fy_px))
     camera = page_camera([1, 0, 0, 0], pose[:3, 3], float(fov), WIDTH, HEIGHT)
     assert camera is not None
-    return look.picture(session, camera.camera(WORLD_FROM_SCENE.inverse(), 960), look.Look(state))
+    return look.picture(session, camera.camera(WORLD_FROM_SCENE.inverse(), 960), look.Look(state)).numpy()
 
 
 def difference(screenshot: np.ndarray, picture: np.ndarray) -> float:

@@ -117,3 +117,13 @@ def test_photos_are_read_from_the_scene_that_was_trained_on(trained: Trained, tm
     session.info = replace(session.info, scene_path=str(tmp_path / "gone"))
     with pytest.raises(DataError, match="is not there any more"):
         photo_reader(session)
+
+
+def test_people_have_the_link_before_torch_is_loaded():
+    code = (
+        "import sys, langfield.cli.main, langfield.cli.view as view;"
+        "from langfield.viewer.page_server import PageServer;"
+        "server = PageServer(view.viewer_options(0)); link = server.start(); server.stop();"
+        "sys.exit('torch' in sys.modules or not link.startswith('http://127.0.0.1:'))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0

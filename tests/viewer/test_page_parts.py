@@ -13,6 +13,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 pytest.importorskip("viser", reason="the viewer's extra is not installed: pip install 'langfield[view]'")
@@ -179,14 +180,14 @@ def test_the_photo_lies_left_of_the_line_where_it_was_taken_only(field: Session)
     pictures = PagePictures(scene, opened)
     state, camera = ViewerState(beside="photo", divider=0.5), standing_at(scene, 1)
     assert pictures.is_divided(state, camera)
-    drawn = pictures.draw(state, None, camera, 160)
+    drawn = pictures.draw(state, None, camera, 160).numpy()
     height, width = drawn.shape[:2]
     assert np.abs(drawn[height // 2, width // 4].astype(int) - 70).max() <= 1  # the second photo's grey
-    plain = look.picture(field, camera.camera(scene.page_from_world, 160), look.Look(ViewerState()))
+    plain = look.picture(field, camera.camera(scene.page_from_world, 160), look.Look(ViewerState())).numpy()
     assert np.abs(drawn[height // 2, 3 * width // 4].astype(int) - plain[60, 120]).max() <= 1
     moved = pictures.with_moved_line(ViewerState(beside="photo", divider=0.9), None, camera)
     assert moved is not None
-    assert np.abs(moved[height // 2, 3 * width // 4].astype(int) - 70).max() <= 1
+    assert np.abs(moved.numpy()[height // 2, 3 * width // 4].astype(int) - 70).max() <= 1
     assert pictures.with_moved_line(ViewerState(beside="photo", layer="Depth"), None, camera) is None
     away = page_camera([1, 0, 0, 0], camera.pose[:3, 3] + 0.2, 0.9, 320, 240)
     assert not pictures.is_divided(state, away)
@@ -213,9 +214,10 @@ def test_another_run_lies_right_of_the_line_once_it_can_answer(field: Session):
     state = ViewerState(phrases=("thing",), layer="Relevancy", beside="run:other")
     camera = standing_at(scene, 1)
     told: list[str] = []
-    drawn = pictures.draw(state, None, camera, 160)
+    drawn = pictures.draw(state, None, camera, 160).numpy()
     of_world = camera.camera(scene.page_from_world, 160)
-    np.testing.assert_array_equal(drawn, look.picture(field, of_world, look.Look(state)))  # not ready: not shown
+    alone = look.picture(field, of_world, look.Look(state)).numpy()  # the other run is not ready: not shown
+    np.testing.assert_array_equal(drawn, alone)
     assert pictures.waits_for_other_run(state)
     assert not pictures.get_other_run_ready(state, told.append)
     deadline = time.monotonic() + 60
@@ -225,8 +227,8 @@ def test_another_run_lies_right_of_the_line_once_it_can_answer(field: Session):
     assert not pictures.get_other_run_ready(state, told.append)
     assert not pictures.waits_for_other_run(state)
     assert told == []
-    drawn = pictures.draw(state, None, camera, 160)
-    wanted = look.picture(other, of_world, look.Look(state))
+    drawn = pictures.draw(state, None, camera, 160).numpy()
+    wanted = look.picture(other, of_world, look.Look(state)).numpy()
     np.testing.assert_array_equal(drawn[:, 100:], wanted[:, 100:])
 
 
@@ -248,7 +250,7 @@ def test_another_run_that_cannot_be_asked_is_shown_without_answers(field: Sessio
         time.sleep(0.05)
     assert told == ["the encoder has moved"]
     assert pictures.get_other_run_ready(state, told.append)
-    drawn = pictures.draw(state, None, camera, 160)
+    drawn = pictures.draw(state, None, camera, 160).numpy()
     of_world = camera.camera(scene.page_from_world, 160)
     np.testing.assert_array_equal(drawn[:, 100:], other.picture(of_world)[0][:, 100:])
     assert not pictures.get_other_run_ready(state, told.append)  # and it is not tried for ever
@@ -336,17 +338,17 @@ def test_a_video_shows_the_path_as_pictures_show_it(field: Session):
         last = np.asarray(video.convert("RGB")).astype(float)
     camera = page_camera([1, 0, 0, 0], [0.5, 0, 0], 0.9, 64, 48)
     assert camera is not None
-    wanted = look.picture(field, camera.camera(scene.page_from_world, 64), look.Look(state))
+    wanted = look.picture(field, camera.camera(scene.page_from_world, 64), look.Look(state)).numpy()
     assert np.abs(last - wanted).mean() < 6
 
 
 def test_only_one_video_is_made_at_a_time_and_it_can_be_cancelled(field: Session, monkeypatch):
     turn, drawing, go_on = threading.Lock(), threading.Event(), threading.Event()
 
-    def waits(*_: object) -> np.ndarray:
+    def waits(*_: object) -> torch.Tensor:
         drawing.set()
         assert go_on.wait(30)
-        return np.zeros((48, 64, 3), dtype=np.uint8)
+        return torch.zeros(48, 64, 3, dtype=torch.uint8)
 
     monkeypatch.setattr(look, "picture", waits)
     one, other, scene = Asker(turn), Asker(turn), RunScene("field", field, 1000)
@@ -409,11 +411,11 @@ def test_no_video_is_made_for_a_browser_that_has_left(field: Session, monkeypatc
     drawing, go_on = threading.Event(), threading.Event()
     drawn: list[int] = []
 
-    def waits(*_: object) -> np.ndarray:
+    def waits(*_: object) -> torch.Tensor:
         drawn.append(1)
         drawing.set()
         assert go_on.wait(30)
-        return np.zeros((48, 64, 3), dtype=np.uint8)
+        return torch.zeros(48, 64, 3, dtype=torch.uint8)
 
     monkeypatch.setattr(look, "picture", waits)
     asker, scene = Asker(), RunScene("field", field, 1000)

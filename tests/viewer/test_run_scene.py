@@ -1,5 +1,6 @@
 """A run as browsers draw it, and several of them."""
 
+import io
 import json
 import threading
 from dataclasses import replace
@@ -95,7 +96,7 @@ def test_things_and_what_was_clicked_are_marked(field: RunScene):
 
 
 def test_the_first_picture_is_of_a_photo(field: RunScene):
-    assert field.first_picture.shape == (48, 64, 3)
+    assert Image.open(io.BytesIO(field.first_jpeg)).size == (64, 48)
     assert field.first_distance == pytest.approx(4, rel=1e-3)
     assert field.stand_at(field.first_view).look_at == pytest.approx(PAGE_FROM_SCENE @ [0, 0, 4], abs=1e-2)
 
@@ -250,3 +251,9 @@ def test_relevancy_of_elements_is_that_of_the_surface_there():
     assert relevancy[0][nearest] == pytest.approx(refined.max(), abs=0.05)
     with pytest.raises(UsageError, match="phrase"):
         session.element_relevancy([])
+
+
+def test_an_answer_is_drawn_as_browsers_get_it(field: RunScene):
+    jpeg = field.draw_answer("thing")
+    with Image.open(io.BytesIO(jpeg)) as picture:
+        assert picture.size == (64, 48)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 pytest.importorskip("viser", reason="the viewer's extra is not installed: pip install 'langfield[view]'")
@@ -298,7 +299,7 @@ def test_a_video_of_the_path_is_downloaded(viewer: Viewer):
 def test_a_video_is_cancelled_by_its_button_and_by_leaving(viewer: Viewer, both: Runs, monkeypatch):
     draw = look.picture
 
-    def slowly(*arguments: object) -> np.ndarray:
+    def slowly(*arguments: object) -> torch.Tensor:
         time.sleep(0.1)
         return draw(*arguments)
 
@@ -344,7 +345,7 @@ def test_another_run_is_shown_beside_this_one(viewer: Viewer, field: Session):
 def test_a_sharp_picture_of_where_the_camera_was_is_given_up(viewer: Viewer, monkeypatch):
     draw, started, given_up = look.picture, [], []
 
-    def in_parts(session: Session, camera: Camera, shown: look.Look) -> np.ndarray:
+    def in_parts(session: Session, camera: Camera, shown: look.Look) -> torch.Tensor:
         started.append(max(camera.width_px, camera.height_px))
         try:
             for _ in range(40):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("viser", reason="the viewer's extra is not installed: pip install 'langfield[view]'")
 
@@ -24,9 +25,10 @@ from langfield.query.session import Session
 from langfield.viewer import look
 from langfield.viewer.access import new_token
 from langfield.viewer.page_camera import page_camera
+from langfield.viewer.page_server import PageServer
 from langfield.viewer.run_scene import inner_point
 from langfield.viewer.state import ViewerState
-from langfield.viewer.viewer import Viewer, ViewerOptions
+from langfield.viewer.viewer import Viewer, ViewerOptions, show_runs
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +63,7 @@ def server_picture(session: Session, page: Page, shape: tuple[int, ...], state: 
     camera = page_camera([1, 0, 0, 0], page.position, page.fov, 320, 240)
     assert camera is not None
     world = camera.camera(Similarity.from_matrix(session.info.scene_from_world), max(shape[:2]))
-    return look.picture(session, world, look.Look(state))
+    return look.picture(session, world, look.Look(state)).numpy()
 
 
 def assert_alike(one: np.ndarray | None, other: np.ndarray) -> None:
@@ -309,7 +311,7 @@ def test_things_have_colours_and_can_be_gone_to(viewer: Viewer, field: Session):
             await page.settle()
             camera = page_camera_of(page, field).fit_within(max(page.pictures[-1].shape))
             things = tuple(found.shape.group for found in field.objects())
-            drawn = look.picture(field, camera, look.Look(ViewerState(layer="Objects"), None, things))
+            drawn = look.picture(field, camera, look.Look(ViewerState(layer="Objects"), None, things)).numpy()
             assert_alike(page.pictures[-1], drawn)
             assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 1
             options = page.inputs[page.uuid("Things")]["props"]["options"]
@@ -534,7 +536,7 @@ def test_stopping_waits_for_the_last_picture(field: Session, monkeypatch):
     drawing, ended = threading.Event(), []
     draw = look.picture
 
-    def slowly(*arguments: object) -> np.ndarray:
+    def slowly(*arguments: object) -> torch.Tensor:
         drawing.set()
         time.sleep(1.5)
         ended.append(1)
@@ -554,6 +556,25 @@ def test_stopping_waits_for_the_last_picture(field: Session, monkeypatch):
     before = len(ended)
     viewer.stop()
     assert len(ended) == before + 1
+
+
+def test_who_comes_before_there_are_runs_waits_for_them(field: Session):
+    server = PageServer(ViewerOptions(new_token(), port=0))
+    server.start()
+
+    async def run() -> None:
+        async with Page(server._front) as page:
+            await page.until(lambda: "Starting" in page.text)
+            await asyncio.to_thread(show_runs, server, runs(field=field))
+            await opened(page)
+            assert "Starting" not in page.text
+            await page.ask("thing")
+            await page.until(lambda: "found" in page.text)
+
+    try:
+        asyncio.run(run())
+    finally:
+        server.stop()
 
 
 def test_another_run_answers_the_same_phrases(viewer: Viewer, splats: Session):

@@ -19,10 +19,10 @@ from langfield.core.errors import LangfieldError, UsageError
 if TYPE_CHECKING:
     from langfield.data.images import Rgb
     from langfield.query.session import Session
+    from langfield.viewer.page_server import ViewerOptions
     from langfield.viewer.run_photos import PhotoReader
     from langfield.viewer.runs import Runs as ViewedRuns
     from langfield.viewer.saving import Save, Saved
-    from langfield.viewer.viewer import ViewerOptions
 
 TOKEN_VARIABLE = "LANGFIELD_VIEW_TOKEN"
 _MOST_GAUSSIANS = 2_000_000
@@ -60,22 +60,26 @@ class ViewCommand(OutputOptions):
         """Serve until Ctrl-C; returns what `--json` prints."""
         self._check()
         options = viewer_options(self.port, self.host, self.public_url)
-        from langfield.viewer.runs import Runs as ViewedRuns
-        from langfield.viewer.viewer import Viewer
+        from langfield.runs.preview import read_preview
+        from langfield.viewer.page_server import PageServer
 
-        runs = ViewedRuns(self.paths, self._open, self.gaussians, photo_reader)
-        viewer = Viewer(runs, options, (found_as_ply(),))
-        link = viewer.start()
+        server = PageServer(options, read_preview(self.paths[0]))
+        link = server.start()
         end_on_sigterm()
         try:
-            tell_link(console, options, link, viewer.port)
+            tell_link(console, options, link, server.port)
+            from langfield.viewer.runs import Runs as ViewedRuns  # loads torch: people have the link by now
+            from langfield.viewer.viewer import show_runs
+
+            runs = ViewedRuns(self.paths, self._open, self.gaussians, photo_reader)
+            show_runs(server, runs, (found_as_ply(),))
             serve_runs(console, runs)
         except KeyboardInterrupt:
             pass
         finally:
-            viewer.stop()
+            server.stop()
         console.say("stopped")
-        return {"link": link, "port": viewer.port, "runs": [str(path) for path in self.paths]}
+        return {"link": link, "port": server.port, "runs": [str(path) for path in self.paths]}
 
     def _check(self) -> None:
         if not self.paths:
@@ -98,7 +102,7 @@ def viewer_options(port: int, host: str = "127.0.0.1", public_url: str | None = 
         raise UsageError(f"--port must be 0 to 65535, got {port}")
     try:
         from langfield.viewer.access import checked_public_url, checked_token, new_token
-        from langfield.viewer.viewer import ViewerOptions
+        from langfield.viewer.page_server import ViewerOptions
     except ModuleNotFoundError as error:
         if error.name not in ("viser", "websockets", "msgspec"):
             raise

@@ -24,6 +24,7 @@ from langfield.fields.gaussians import GaussianConfig, Gaussians
 from langfield.models.base import Model
 from langfield.pipelines.agreement import Agreement, compare
 from langfield.pipelines.opening import open_run
+from langfield.pipelines.stages import save_preview
 from langfield.pipelines.train import option
 from langfield.query.phrase_arguments import text_list
 from langfield.query.presence import common_nouns
@@ -165,6 +166,7 @@ def _bake(
     if info.groups is not None:
         tensors["groups"] = field.tensors("groups")
     save_run(out, info, tensors)
+    save_preview(out, converted.model, cameras[0], session.device)
     saved = time.perf_counter()
     baked = session.beside(info, converted.model)
     agreement = compare(session, baked, _compared_cameras(session), phrases, progress)

@@ -31,6 +31,7 @@ from langfield.pipelines.stages import (
     load_encoders,
     make_features,
     quick_psnr,
+    save_preview,
     with_masks,
 )
 from langfield.runs.atomic import write_json
@@ -222,6 +223,8 @@ def make_run(spec: RunSpec, fit_model: FitFunction, watch: Stopwatch, progress: 
             watch.move(spec.stage, model.finish_stage, result.finish_seconds)
         with watch.stage("psnr"):
             quality = quick_psnr(model, spec.scene, spec.device, progress)
+            first = spec.scene.views[spec.scene.train[0]].camera.moved(spec.scene.scene_from_world)
+            save_preview(spec.out, model, first, spec.device)
         of_call = _cost_of_call(watch, bank, spec.device)
         checkpoints.count_cost(lambda: of_call)
         checkpoints.save_cost()

@@ -1,5 +1,6 @@
 """The stages between a scene and a run: its photos, encoders and features, a new model, and its training."""
 
+import io
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from PIL import Image
 
 from langfield.core.cameras import Camera, Cameras
 from langfield.core.config import config_from_json
@@ -37,7 +39,9 @@ from langfield.models.config import ModelContext
 from langfield.models.presets import TrainingRecipe
 from langfield.models.registry import create_model
 from langfield.query.pictures import to_uint8
+from langfield.runs.atomic import write_bytes
 from langfield.runs.info import RunInfo
+from langfield.runs.preview import PREVIEW
 from langfield.training import loop
 from langfield.training.batches import RaySource
 from langfield.training.checkpoints import Checkpoints
@@ -49,6 +53,7 @@ _PIXEL_BYTES = {"cuda": 4 * 2**30, "cpu": 2 * 2**30}
 # Of the PSNR that a training ends with; `evaluate` measures all test views at their size.
 _PSNR_VIEWS = 3
 _PSNR_SIDE_PX = {"cuda": 1600, "cpu": 240}
+_PREVIEW_PX = {"cuda": 640, "cpu": 240}
 
 Log = Callable[[str], None]  # gets lines for people
 Encoders = tuple[ImageTextEncoder, DenseEncoder | None]
@@ -257,6 +262,23 @@ def quick_psnr(model: Model, scene: Scene, device: torch.device, progress: Progr
         progress(ProgressEvent("test views", done, len(views), "views", time.monotonic() - start))
     mean = float(np.mean(values)) if values else None
     return mean if mean is not None and np.isfinite(mean) else None
+
+
+def save_preview(run: Path, model: Model, camera_scene: Camera, device: torch.device) -> None:
+    """Put what a photo's camera sees of the model, small, into the run's folder.
+
+    Args:
+        camera_scene: in the scene frame.
+
+    Raises RunError where it cannot be written.
+    """
+    camera = camera_scene.undistorted().fit_within(_PREVIEW_PX[device.type])
+    with torch_threads(model.config.rays_at_once // RAYS_PER_THREAD_RENDERED, device):
+        rgb = model.render(camera, ["rgb"]).rgb
+    assert rgb is not None
+    file = io.BytesIO()
+    Image.fromarray(to_uint8(rgb)).save(file, "JPEG", quality=90)
+    write_bytes(run / PREVIEW, file.getvalue())
 
 
 def _psnr(picture: UInt8[np.ndarray, "h w 3"], photo: UInt8[np.ndarray, "h w 3"], used: np.ndarray | None) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import viser
 
+from langfield.core.devices import to_host
 from langfield.core.errors import LangfieldError, UsageError
 from langfield.viewer import look, saving, state
 from langfield.viewer.drawing import Drawing
@@ -373,7 +374,7 @@ class ClientPage:
             things = scene.things if self._state.layer == "Objects" else ()
             camera = saving.picture_camera(where, scene)
             picture = look.picture(scene.session, camera, look.Look(self._state, shown.clicks.group, things))
-            saved = saving.picture_png(picture)
+            saved = saving.picture_png(to_host(picture)[0])
         else:
             saved = saving.camera_path(scene, self._state, (where.width_px, where.height_px))
         self._send(saved)

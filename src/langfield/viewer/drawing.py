@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import viser
 from jaxtyping import Float64, UInt8
+from torch import Tensor
 
 from langfield.core.interruption import NotNeeded, stop_if_not_needed, unless
 from langfield.query.answers import Answer
+from langfield.query.frames import encode_jpeg
 from langfield.viewer import element_colours
 from langfield.viewer.frames import FramePlan, FrameTask
 from langfield.viewer.page_pictures import PagePictures
@@ -48,7 +50,7 @@ class Drawing:
         self._elements_show: tuple[ViewerState, int | None] | None = None
         self._boxes_show: tuple[Answer, ...] = ()
         self._photos = False
-        self._nodes.draw_picture(scene.first_picture)
+        self._nodes.draw_picture(scene.first_jpeg)
         self._has_sharpest = False  # whether no sharper picture follows the last one
         self._covered = True  # whether a picture of the server lies over the elements
 
@@ -155,10 +157,10 @@ class Drawing:
         self._has_sharpest = task.last
         self._send(task, picture, browser_draws=browser_draws)
 
-    def _send(self, task: FrameTask, picture: UInt8[np.ndarray, "h w 3"], *, browser_draws: bool) -> None:
+    def _send(self, task: FrameTask, picture: UInt8[Tensor, "h w 3"], *, browser_draws: bool) -> None:
         if browser_draws and not self._plan.is_current(task):
             return  # the browser shows where its camera is; this is where it was
-        self._nodes.draw_picture(picture, task.quality)
+        self._nodes.draw_picture(encode_jpeg(picture, task.quality))
         if not self._covered and self._scene.elements is not None:
             time.sleep(_DECODING_SECONDS)
             self._nodes.show_elements(False)

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float32, Int64, UInt8
 
-from langfield.query.pictures import DECISION, turbo
+from langfield.query.frames import turbo_colours
+from langfield.query.pictures import DECISION
 from langfield.viewer.palette import PHRASE_COLOURS, thing_colours
 from langfield.viewer.state import ViewerState
 
 _DIMMED = 0.6
-_SELECTED = np.array([255.0, 255, 255])
+_SELECTED = np.array([255, 255, 255], dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +51,15 @@ def colours(
         rgb: their own.
         things: how many things there are.
     """
-    own, out = rgb.astype(np.float64), rgb.astype(np.float64)
+    own, out = rgb.astype(np.float32), rgb.astype(np.float32)
     if state.layer == "Relevancy" and len(answers.relevancy):
         relevancy = answers.relevancy[state.shown]
-        heat = turbo(relevancy[None])[0]
+        heat = _turbo(relevancy)
         out = np.where((relevancy >= state.threshold)[:, None], _mixed(own, heat, state.opacity), _DIMMED * own)
     elif state.layer == "Composited" and len(answers.found):
         inside = np.asarray(answers.found.any(axis=0))
         if len(answers.found) == 1:
-            heat = turbo(_stretched(answers.relevancy[0], inside)[None])[0]
+            heat = _turbo(_stretched(answers.relevancy[0], inside))
         else:
             heat = np.array(PHRASE_COLOURS)[np.where(answers.found, answers.relevancy, -1.0).argmax(axis=0)]
         out = np.where(inside[:, None], _mixed(own, heat, state.opacity), _DIMMED * own)
@@ -83,8 +85,12 @@ def visible(state: ViewerState, answers: ElementAnswers) -> Bool[np.ndarray, " n
     return np.ones_like(found)
 
 
+def _turbo(relevancy: Float32[np.ndarray, " n"]) -> UInt8[np.ndarray, "n 3"]:
+    return turbo_colours(torch.from_numpy(relevancy)[None])[0].numpy()
+
+
 def _mixed(own: np.ndarray, colour: np.ndarray, opacity: float) -> np.ndarray:
-    return opacity * colour.astype(np.float64) + (1 - opacity) * own
+    return opacity * colour.astype(np.float32) + (1 - opacity) * own
 
 
 def _stretched(relevancy: Float32[np.ndarray, " n"], inside: Bool[np.ndarray, " n"]) -> Float32[np.ndarray, " n"]:

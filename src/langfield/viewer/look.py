@@ -1,21 +1,28 @@
-"""Pictures that the server draws for a browser: a session's arrays, in the colours that the page's state asks for."""
+"""Pictures that the server draws for a browser: a session's answers, in the colours that the page's state asks for.
 
-from collections.abc import Sequence
+They stay where they were rendered: a GPU colours them, and encodes them (`langfield.query.frames.encode_jpeg`).
+"""
+
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
 
 from langfield.core.cameras import Camera
-from langfield.query.pictures import composited, depth_picture, turbo
+from langfield.core.devices import to_device_async
+from langfield.query.frames import depth_colours, relevancy_over, turbo_colours
 from langfield.query.session import Session
 from langfield.viewer.palette import PHRASE_COLOURS, thing_colours
 from langfield.viewer.state import OF_PHRASES, ViewerState
 
 BACKGROUND = 20  # grey of what is hidden: the page's own
-_DIMMED = 0.6  # of the picture around what has colour, as in `langfield.query.pictures.composited`
-_SELECTED = np.array([255, 255, 255.0])
+_DIMMED = 0.6  # of the picture around what has colour, as in `langfield.query.frames.relevancy_over`
+_SELECTED = 255
 _RIM_PX = 2
+
+Picture = UInt8[Tensor, "h w 3"]
 
 
 @dataclass(frozen=True)
@@ -33,112 +40,111 @@ class Look:
     things: tuple[int, ...] = ()
 
 
-def picture(session: Session, camera: Camera, look: Look) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture of a camera of the world frame."""
+def picture(session: Session, camera: Camera, look: Look) -> Picture:
+    """The picture of a camera of the world frame, on the session's device."""
     state, layer = look.state, look.state.layer
     if not state.phrases and layer in OF_PHRASES:
         layer = "Picture"
     only_found = state.hide == "Scene" and bool(state.phrases)
     masks = None
     if only_found or layer in OF_PHRASES:
-        answers = session.ask_view(camera, state.phrases, negatives=state.asked_negatives)
+        answers = session.ask_view(camera, state.phrases, negatives=state.asked_negatives).tensors
         rgb, depth, masks = answers.rgb, answers.depth_world, answers.masks
         if layer == "Relevancy":
             shown = answers.refined[state.shown]
-            drawn = relevancy_over(rgb, shown, state.opacity, state.threshold)
+            drawn = colours_over(rgb, turbo_colours(shown), shown >= state.threshold, state.opacity)
         elif layer == "Crop size":
-            heights = session.crop_height_picture(camera, state.phrases[state.shown], negatives=state.asked_negatives)
-            colours = crop_colours(heights, session.crop_height_range())
-            inside = (answers.refined[state.shown] >= state.threshold) & np.isfinite(heights)
-            drawn = colours_over(rgb, colours, inside, state.opacity)
+            drawn = _crop_sizes(session, camera, state, rgb, answers.refined[state.shown])
         elif layer == "Composited":
             drawn = found_over(rgb, answers.refined, masks, state.opacity)
         else:
             drawn = rgb
     else:
-        rgb, depth = session.picture(camera)
+        rgb, depth = session.picture_tensors(camera)
         drawn = rgb
     if layer == "Features":
-        features = session.feature_picture(camera)
-        known = np.asarray(np.isfinite(features).all(axis=2))
-        drawn = colours_over(rgb, feature_colours(features), known, state.opacity)
+        features = torch.from_numpy(session.feature_picture(camera)).to(rgb.device)
+        drawn = colours_over(rgb, feature_colours(features), features.isfinite().all(dim=2), state.opacity)
     if layer == "Depth":
-        drawn = depth_picture(depth)
+        drawn = depth_colours(depth)
     if layer == "Objects" and look.things:
-        drawn = things_over(rgb, session.group_masks(camera, look.things), state.opacity)
+        drawn = things_over(rgb, _masks(session, camera, look.things, rgb.device), state.opacity)
     if only_found and masks is not None:
-        drawn = np.where(np.asarray(masks.any(axis=0))[..., None], drawn, np.uint8(BACKGROUND))
+        drawn = torch.where(masks.any(dim=0)[..., None], drawn, BACKGROUND)
     if look.group is not None:
-        drawn = with_rim(drawn, session.group_masks(camera, [look.group])[0])
+        drawn = with_rim(drawn, _masks(session, camera, (look.group,), rgb.device)[0])
     return drawn
 
 
-def relevancy_over(
-    rgb: UInt8[np.ndarray, "h w 3"], relevancy: Float[np.ndarray, "h w"], opacity: float, threshold: float
-) -> UInt8[np.ndarray, "h w 3"]:
-    """Relevancy in turbo over the whole range [0, 1] where it reaches a threshold; the picture dimmed elsewhere."""
-    return colours_over(rgb, turbo(relevancy), np.asarray(relevancy >= threshold), opacity)
-
-
-def colours_over(
-    rgb: UInt8[np.ndarray, "h w 3"],
-    colours: UInt8[np.ndarray, "h w 3"],
-    inside: Bool[np.ndarray, "h w"],
-    opacity: float,
-) -> UInt8[np.ndarray, "h w 3"]:
+def colours_over(rgb: Picture, colours: Picture, inside: Bool[Tensor, "h w"], opacity: float) -> Picture:
     """Colours over the picture in some pixels; the picture dimmed elsewhere."""
-    mixed = opacity * colours.astype(np.float64) + (1 - opacity) * rgb
-    return np.round(np.where(inside[..., None], mixed, _DIMMED * rgb.astype(np.float64))).astype(np.uint8)
+    base = rgb.float()
+    return _bytes(torch.where(inside[..., None], torch.lerp(base, colours.float(), opacity), _DIMMED * base))
 
 
-def feature_colours(features: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+def feature_colours(features: Float[Tensor, "*size 3"]) -> UInt8[Tensor, "*size 3"]:
     """Three components in [0, 1] as red, green and blue; black where they are not numbers."""
-    return np.round(255 * np.nan_to_num(features).clip(0, 1)).astype(np.uint8)
+    return _bytes(255 * features.nan_to_num())
 
 
-def crop_colours(heights: Float[np.ndarray, "h w"], ends: tuple[float, float]) -> UInt8[np.ndarray, "h w 3"]:
+def crop_colours(heights: Float[Tensor, "h w"], ends: tuple[float, float]) -> Picture:
     """Heights of crops in turbo, equal ratios equally far apart. Args: ends: the heights at both ends of the scale."""
-    low, high = (np.log(max(end, 1e-30)) for end in ends)
-    logarithm = np.log(np.maximum(np.nan_to_num(heights, nan=ends[0]), 1e-30))
-    return turbo((logarithm - low) / max(high - low, 1e-9))
+    low, high = (float(np.log(max(end, 1e-30))) for end in ends)
+    logarithm = heights.nan_to_num(nan=ends[0]).clamp_min(1e-30).log()
+    return turbo_colours((logarithm - low) / max(high - low, 1e-9))
 
 
 def found_over(
-    rgb: UInt8[np.ndarray, "h w 3"],
-    relevancy: Float[np.ndarray, "p h w"],
-    masks: Bool[np.ndarray, "p h w"],
-    opacity: float,
-) -> UInt8[np.ndarray, "h w 3"]:
+    rgb: Picture, relevancy: Float[Tensor, "p h w"], masks: Bool[Tensor, "p h w"], opacity: float
+) -> Picture:
     """What was found, over the picture: one phrase in turbo, of several each in its own colour, and where two are,
     that of the more relevant one."""
     if len(masks) == 1:
-        return composited(rgb, relevancy[0], masks[0], opacity)
-    best = np.where(masks, relevancy, -1.0).argmax(axis=0)
-    colours = np.array(PHRASE_COLOURS, dtype=np.uint8)[best]
-    return colours_over(rgb, colours, np.asarray(masks.any(axis=0)), opacity)
+        return relevancy_over(rgb, relevancy[0], masks[0], opacity)
+    best = torch.where(masks, relevancy, -1.0).argmax(dim=0)
+    palette = to_device_async(np.array(PHRASE_COLOURS), rgb.device, np.uint8)
+    return colours_over(rgb, palette[best], masks.any(dim=0), opacity)
 
 
-def things_over(
-    rgb: UInt8[np.ndarray, "h w 3"], masks: Bool[np.ndarray, "k h w"], opacity: float
-) -> UInt8[np.ndarray, "h w 3"]:
-    """Each thing in its colour over the picture."""
-    colours = np.concatenate([thing_colours(len(masks)), np.zeros((1, 3), dtype=np.uint8)]).astype(np.float64)
-    number = np.where(masks.any(axis=0), masks.argmax(axis=0), len(masks))
-    mixed = opacity * colours[number] + (1 - opacity) * rgb
-    return np.round(np.where((number < len(masks))[..., None], mixed, rgb)).astype(np.uint8)
+def things_over(rgb: Picture, masks: Bool[Tensor, "k h w"], opacity: float) -> Picture:
+    """Each thing in its colour over the picture; of two at one place the first."""
+    palette = to_device_async(thing_colours(len(masks)), rgb.device, np.uint8)
+    base, somewhere = rgb.float(), masks.any(dim=0)
+    coloured = torch.lerp(base, palette[masks.byte().argmax(dim=0)].float(), opacity)
+    return _bytes(torch.where(somewhere[..., None], coloured, base))
 
 
-def with_rim(picture: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+def with_rim(picture: Picture, mask: Bool[Tensor, "h w"]) -> Picture:
     """A white rim around what was clicked, and all else dimmed."""
     grown = mask
     for _ in range(_RIM_PX):
         grown = _grown(grown)
-    out = np.where(mask[..., None], picture, _DIMMED * picture)
-    return np.round(np.where((grown & ~mask)[..., None], _SELECTED, out)).astype(np.uint8)
+    out = torch.where(mask[..., None], picture.float(), _DIMMED * picture.float())
+    return _bytes(torch.where((grown & ~mask)[..., None], _SELECTED, out))
 
 
-def _grown(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    padded = np.pad(mask, 1)
-    shifts: Sequence[tuple[int, int]] = ((0, 1), (2, 1), (1, 0), (1, 2), (1, 1))
-    height, width = mask.shape
-    return np.logical_or.reduce([padded[y : y + height, x : x + width] for y, x in shifts])
+def _crop_sizes(
+    session: Session, camera: Camera, state: ViewerState, rgb: Picture, relevancy: Float[Tensor, "h w"]
+) -> Picture:
+    found = session.crop_height_picture(camera, state.phrases[state.shown], negatives=state.asked_negatives)
+    heights = torch.from_numpy(found).to(rgb.device)
+    inside = (relevancy >= state.threshold) & heights.isfinite()
+    return colours_over(rgb, crop_colours(heights, session.crop_height_range()), inside, state.opacity)
+
+
+def _masks(session: Session, camera: Camera, groups: tuple[int, ...], device: torch.device) -> Bool[Tensor, "k h w"]:
+    return torch.from_numpy(session.group_masks(camera, groups)).to(device)
+
+
+def _grown(mask: Bool[Tensor, "h w"]) -> Bool[Tensor, "h w"]:
+    out = mask.clone()
+    out[1:] |= mask[:-1]
+    out[:-1] |= mask[1:]
+    out[:, 1:] |= mask[:, :-1]
+    out[:, :-1] |= mask[:, 1:]
+    return out
+
+
+def _bytes(levels: Float[Tensor, "*size 3"]) -> UInt8[Tensor, "*size 3"]:
+    """Levels of 255, rounded and clipped."""
+    return levels.round().clamp(0, 255).to(torch.uint8)

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from langfield.viewer.panel_actions import Actions
 from langfield.viewer.state import Hide, Layer, ViewerState
+
+if TYPE_CHECKING:  # what serves the page knows the keys, and starts without torch
+    from langfield.viewer.panel_actions import Actions
 
 _HITS_WITH_KEYS = 9
 
@@ -42,7 +44,9 @@ def next_of(choices: tuple[Any, ...], value: Any) -> Any:
     return choices[(choices.index(value) + 1) % len(choices)] if value in choices else choices[0]
 
 
-def add_commands(gui: Any, actions: Actions, layers: tuple[Layer, ...], state: Callable[[], ViewerState]) -> list[Any]:
+def add_commands(
+    gui: Any, actions: "Actions", layers: tuple[Layer, ...], state: Callable[[], ViewerState]
+) -> list[Any]:
     """Give a browser the keys of the page; returns viser's handles, to be removed.
 
     Args:

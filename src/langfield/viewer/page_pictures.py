@@ -4,10 +4,13 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 from PIL import Image
+from torch import Tensor
 
 from langfield.core.cameras import Camera
+from langfield.core.devices import to_host
 from langfield.core.errors import UsageError
 from langfield.viewer import look
 from langfield.viewer.page_camera import PageCamera
@@ -18,6 +21,7 @@ from langfield.viewer.state import BESIDE_PHOTO, BESIDE_RUN, ViewerState, for_ru
 
 _PHOTO_PX = 1280  # the longest side of a photo beside a picture
 Picture = UInt8[np.ndarray, "h w 3"]
+Drawn = UInt8[Tensor, "h w 3"]
 
 
 class PagePictures:
@@ -69,8 +73,13 @@ class PagePictures:
             self._preparing.discard(name)
         return changed
 
-    def draw(self, state: ViewerState, group: int | None, camera: PageCamera, longest_px: int) -> Picture:
-        """What a state shows of a camera. Args: group: that was clicked. longest_px: of the picture's longest side."""
+    def draw(self, state: ViewerState, group: int | None, camera: PageCamera, longest_px: int) -> Drawn:
+        """What a state shows of a camera, where it was drawn.
+
+        Args:
+            group: that was clicked.
+            longest_px: of the picture's longest side.
+        """
         of_world = camera.camera(self._scene.page_from_world, longest_px)
         picture = _drawn(self._scene, state, group, of_world)
         if not self.is_divided(state, camera):
@@ -78,20 +87,20 @@ class PagePictures:
             return picture
         if state.beside == BESIDE_PHOTO:  # as sharp as the page, whatever the run can draw in time
             photo = self._photo(camera, camera.camera(self._scene.page_from_world, max(longest_px, _PHOTO_PX)))
-            left, right = photo, _resized(picture, photo.shape)
+            left, right = photo, _resized(to_host(picture)[0], photo.shape)
         else:
-            left, right = picture, self._of_other_run(state, of_world)
+            left, right = to_host(picture)[0], to_host(self._of_other_run(state, of_world))[0]
         self._halves = self._key(state, group), camera, left, right
-        return divided(left, right, state.divider)
+        return torch.from_numpy(divided(left, right, state.divider))
 
-    def with_moved_line(self, state: ViewerState, group: int | None, camera: PageCamera) -> Picture | None:
+    def with_moved_line(self, state: ViewerState, group: int | None, camera: PageCamera) -> Drawn | None:
         """The last divided picture with the line elsewhere; None if more than that has changed since."""
         if self._halves is None:
             return None
         key, drawn_camera, left, right = self._halves
         if drawn_camera is not camera or key != self._key(state, group):
             return None
-        return divided(left, right, state.divider)
+        return torch.from_numpy(divided(left, right, state.divider))
 
     def _key(self, state: ViewerState, group: int | None) -> Hashable:
         ready = self._runs.is_ready(_run_beside(state))
@@ -108,7 +117,7 @@ class PagePictures:
         own = view.camera.fit_within(longest_px)
         return photo_seen_by(photo, own, of_world)
 
-    def _of_other_run(self, state: ViewerState, of_world: Camera) -> Picture:
+    def _of_other_run(self, state: ViewerState, of_world: Camera) -> Drawn:
         name = _run_beside(state)
         if name not in self._runs.names:
             raise UsageError(f"there is no run {name} any more")
@@ -124,7 +133,7 @@ def _run_beside(state: ViewerState) -> str:
     return state.beside.removeprefix(BESIDE_RUN) if state.beside.startswith(BESIDE_RUN) else ""
 
 
-def _drawn(scene: RunScene, state: ViewerState, group: int | None, camera: Camera) -> Picture:
+def _drawn(scene: RunScene, state: ViewerState, group: int | None, camera: Camera) -> Drawn:
     things = scene.things if state.layer == "Objects" else ()
     return look.picture(scene.session, camera, look.Look(state, group, things))
 

@@ -9,7 +9,8 @@ import viser
 
 from langfield.viewer.access import Access
 from langfield.viewer.front import Front
-from langfield.viewer.viser_server import HiddenViser, page
+from langfield.viewer.panel_parts import small
+from langfield.viewer.viser_server import HiddenViser, page, show_behind
 
 _BRAND = (41, 121, 196)
 _LAST_WORK_SECONDS = 60  # for what is under way when the viewer is stopped
@@ -57,10 +58,18 @@ MakePage = Callable[[viser.ClientHandle, bool], Page]
 
 
 class PageServer:
-    """Serves pages to browsers until it is stopped. Args: options: how it is reached."""
+    """Serves pages to browsers until it is stopped; until the first are shown, they say that it starts.
 
-    def __init__(self, options: ViewerOptions) -> None:
+    Importing this takes no torch: people have the link, and see a preview, before that is loaded.
+
+    Args:
+        options: how it is reached.
+        preview: a JPEG for browsers that wait for the rest.
+    """
+
+    def __init__(self, options: ViewerOptions, preview: bytes | None = None) -> None:
         self._make: MakePage | None = None
+        self._waiting: viser.GuiHtmlHandle | None = None
         self._stop_work: Callable[[float], None] = lambda timeout: None
         self._pages: dict[int, tuple[viser.ClientHandle, Page]] = {}
         self._leaving: list[Page] = []  # whose last picture is still drawn
@@ -72,6 +81,8 @@ class PageServer:
         server.gui.configure_theme(
             dark_mode=True, show_logo=False, show_share_button=False, brand_color=_BRAND, control_width="medium"
         )
+        if preview is not None:
+            show_behind(server.scene, preview)
         server.on_client_connect(self._connected)
         server.on_client_disconnect(self._left)
 
@@ -93,14 +104,21 @@ class PageServer:
         with self._lock:
             self._make, self._stop_work = make, stop_work
             before, self._pages = self._pages, {}
+            waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.remove()
         for _, old in before.values():
             old.close()
         for client, old in before.values():
             old.join(_LAST_WORK_SECONDS)
             self._open(client, stays=True)
+        for client in self._viser.server.get_clients().values():  # who came before anything was shown
+            self._open(client, stays=False)
 
     def start(self) -> str:
         """Listen; returns the link. UsageError if the port is taken."""
+        if self._make is None:
+            self._waiting = self._viser.server.gui.add_html(small("Starting…"))
         try:
             self._front.start()
         except BaseException:

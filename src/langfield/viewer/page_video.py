@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from langfield.core.cameras import Camera
+from langfield.core.devices import to_host
 from langfield.core.errors import LangfieldError, UsageError
 from langfield.core.interruption import NotNeeded, stop_if_not_needed, unless
 from langfield.core.video import Video
@@ -107,7 +108,7 @@ class PageVideo:
             with unless(lambda: self._cancelled.is_set() or self._closed.is_set()):
                 things = scene.things if state.layer == "Objects" else ()
                 shown = look.Look(state, group, things)
-                self._send(self._made(lambda camera: look.picture(scene.session, camera, shown), cameras))
+                self._send(self._made(lambda camera: to_host(look.picture(scene.session, camera, shown))[0], cameras))
         except NotNeeded:
             pass
         except LangfieldError as error:

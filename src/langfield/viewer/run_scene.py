@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 from scipy.spatial.transform import Rotation
+from torch import Tensor
 
+from langfield.core.devices import to_host
 from langfield.core.progress import Progress, silent
 from langfield.core.splats import SH_C0, Splats, chosen_to_draw
 from langfield.core.transforms import Similarity
+from langfield.query.frames import encode_jpeg
 from langfield.query.objects import SceneObject
 from langfield.query.page_frame import page_frame
 from langfield.query.session import Session
@@ -184,12 +188,16 @@ class RunScene:
         own_layer = None
         if state.layer == "Features":
             features = self.session.element_features()[elements.numbers]
-            own_layer = look.feature_colours(features[None])[0], np.asarray(np.isfinite(features).all(axis=1))
+            own_layer = (
+                _rows(look.feature_colours(torch.from_numpy(features))),
+                np.asarray(np.isfinite(features).all(axis=1)),
+            )
         elif state.layer == "Crop size" and state.phrases:
             phrase = state.phrases[state.shown]
             heights = self.session.element_crop_heights(phrase, negatives=state.asked_negatives)[elements.numbers]
             inside = np.isfinite(heights) & (relevancy[state.shown] >= state.threshold)
-            own_layer = look.crop_colours(heights[None], self.session.crop_height_range())[0], inside
+            shown = look.crop_colours(torch.from_numpy(heights)[None], self.session.crop_height_range())
+            own_layer = _rows(shown[0]), inside
         return ElementAnswers(relevancy, found, thing, selected, own_layer)
 
     def _found(self, elements: BrowserElements, phrase: str, state: ViewerState) -> Bool[np.ndarray, " n"]:
@@ -258,9 +266,15 @@ class RunScene:
         return 2 * math.atan(camera.height_px / (2 * camera.fy_px))
 
     @cached_property
-    def first_picture(self) -> UInt8[np.ndarray, "h w 3"]:
+    def first_jpeg(self) -> bytes:
         """What it shows, small: for browsers that wait for the rest."""
-        return self._first[0]
+        return encode_jpeg(torch.from_numpy(self._first[0]))  # by the CPU: the GPU's encoder takes a second to start
+
+    def draw_answer(self, phrase: str) -> bytes:
+        """What the first photo's camera sees of a phrase's answer, small, as browsers get it."""
+        camera = self.first_view.camera.undistorted().fit_within(_FIRST_PX)
+        shown = look.Look(ViewerState(phrases=(phrase,), layer="Composited"))
+        return encode_jpeg(look.picture(self.session, camera, shown))
 
     @cached_property
     def first_distance(self) -> float:
@@ -274,3 +288,7 @@ class RunScene:
     @cached_property
     def _first(self) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         return self.session.picture(self.first_view.camera.undistorted().fit_within(_FIRST_PX))
+
+
+def _rows(colours: UInt8[Tensor, "n 3"]) -> UInt8[np.ndarray, "n 3"]:
+    return to_host(colours)[0]

@@ -73,7 +73,7 @@ class Runs:
                 try:
                     session = self._open_session(self._folders[name])
                     scene = RunScene(name, session, self._most_elements, self._open_photos)
-                    _ = scene.first_picture
+                    _ = scene.first_jpeg
                     self._opened[name] = scene
                 finally:
                     self.doing = ""
@@ -94,6 +94,8 @@ class Runs:
                 scene.objects()
                 if scene.elements is not None:
                     scene.element_answers(ViewerState(phrases=("object",)), None)
+                if session.device.type == "cuda":  # whose first picture of an answer compiles and loads libraries
+                    scene.draw_answer("object")
             try:
                 if not session.has_splats and session.device.type == "cuda":  # a CPU takes too long unless asked to
                     scene.make_elements(self._progress)

@@ -15,6 +15,7 @@ from langfield.query.answers import Answer
 from langfield.query.boxes import OrientedBox
 from langfield.viewer.palette import PHRASE_COLOURS
 from langfield.viewer.run_scene import BrowserElements
+from langfield.viewer.viser_server import show_behind
 
 _EDGES = ((0, 1), (2, 3), (4, 5), (6, 7), (0, 2), (1, 3), (4, 6), (5, 7), (0, 4), (1, 5), (2, 6), (3, 7))
 _PHOTO_SIZE = 0.07
@@ -44,7 +45,7 @@ class SceneNodes:
         ):
             node.remove()
         self._elements, self._hits, self._photos, self._distance = None, [], [], []
-        self._scene.set_background_image(None)
+        self.draw_picture(None)
 
     def draw_elements(
         self, elements: BrowserElements, colours: UInt8[np.ndarray, "n 3"], visible: Bool[np.ndarray, " n"]
@@ -150,9 +151,9 @@ class SceneNodes:
             label = self._scene.add_label("/distance/label", text, position=ends.mean(axis=0), anchor="bottom-center")
             self._distance += [line, label]
 
-    def draw_picture(self, picture: UInt8[np.ndarray, "h w 3"] | None, quality: int = 85) -> None:
+    def draw_picture(self, jpeg: bytes | None) -> None:
         """A picture behind all else, as large as the page; None for none."""
-        self._scene.set_background_image(picture, format="jpeg", jpeg_quality=quality)
+        show_behind(self._scene, jpeg)
 
 
 def box_corners(box: OrientedBox) -> Float64[np.ndarray, "8 3"]:

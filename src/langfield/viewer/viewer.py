@@ -10,7 +10,7 @@ from langfield.viewer.page_server import PageServer, ViewerOptions
 from langfield.viewer.runs import Runs
 from langfield.viewer.saving import ANSWERS, Save
 
-__all__ = ["TrainingViewer", "Viewer", "ViewerOptions"]
+__all__ = ["TrainingViewer", "Viewer", "ViewerOptions", "show_runs"]
 
 
 class Viewer(PageServer):
@@ -24,7 +24,7 @@ class Viewer(PageServer):
 
     def __init__(self, runs: Runs, options: ViewerOptions, saves: Sequence[Save] = ()) -> None:
         super().__init__(options)
-        _show_runs(self, runs, saves)
+        show_runs(self, runs, saves)
 
 
 class TrainingViewer(PageServer):
@@ -41,9 +41,10 @@ class TrainingViewer(PageServer):
 
     def show_runs(self, runs: Runs, saves: Sequence[Save] = ()) -> None:
         """The training is over: show runs instead, from where browsers look. Args: as for `Viewer`."""
-        _show_runs(self, runs, saves)
+        show_runs(self, runs, saves)
 
 
-def _show_runs(server: PageServer, runs: Runs, saves: Sequence[Save]) -> None:
+def show_runs(server: PageServer, runs: Runs, saves: Sequence[Save] = ()) -> None:
+    """Show runs on a server's pages from now on. Args: as for `Viewer`."""
     all_saves = (ANSWERS, *saves)
     server.show(lambda client, stays: ClientPage(client, runs, all_saves, keep_camera=stays), runs.stop)

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import viser
+import viser._messages as _messages
 import websockets.asyncio.server
 
 from langfield.core.errors import RunError, UsageError
@@ -59,6 +60,14 @@ class HiddenViser:
         with contextlib.redirect_stdout(io.StringIO()):
             self.server.stop()
         shutil.rmtree(self.socket.parent, ignore_errors=True)
+
+
+def show_behind(scene: viser.SceneApi, jpeg: bytes | None) -> None:
+    """Show a picture behind all else, as large as the page; None takes it away.
+
+    viser's own function encodes pictures by itself, on the CPU; what it sends is a message like this one.
+    """
+    scene._websock_interface.queue_message(_messages.BackgroundImageMessage("jpeg", jpeg, None))
 
 
 def page() -> str:
