@@ -35,8 +35,9 @@ lint: setup
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
+# In a terminal it goes on with the viewer, until Ctrl-C.
 demo: setup
-	$(BIN)/langfield demo
+	@if [ -t 1 ]; then $(BIN)/langfield demo --view; else $(BIN)/langfield demo; fi
 
 # Asks the demo's run, if it was left here, instead of training one.
 examples: setup

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from tests.answers import hit_at
 from tests.cli.conftest import STEPS, failure, printed_json
 from tests.data.scenes import write_ball_scene
 
+import langfield
 from langfield.cli.demo import shown
 from langfield.cli.main import main
+from langfield.cli.view import ViewCommand
 from langfield.data.queries import Instance, SceneQuery
 from langfield.models.presets import PRESETS
 from langfield.pipelines.demo import JudgedAnswer, judge, run_demo
@@ -87,6 +90,26 @@ def test_the_command_answers_draws_and_says_what_next(bundled: Path, tmp_path: P
     assert "red ball" in said.out
     assert "'/an environment/bin/langfield' query" in said.err
     assert "'/an environment/bin/langfield' train kitchen" in said.err
+
+
+def test_with_masks_things_can_be_clicked(bundled: Path, tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.setattr("langfield.cli.demo._MASKS", "superpixels")
+    result = printed_json(capsys, ["demo", "--out", str(tmp_path / "demo"), "--masks", "--no-progress"])
+    assert langfield.open(result["run"]).has_groups
+
+
+def test_it_goes_on_with_the_viewer_until_it_is_ended(bundled: Path, tmp_path: Path, capsys, monkeypatch):
+    pytest.importorskip("viser", reason="the viewer's extra is not installed: pip install 'langfield[view]'")
+
+    def ended(console: object, runs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("langfield.cli.view.serve_runs", ended)
+    monkeypatch.setattr("langfield.cli.demo.ViewCommand", partial(ViewCommand, port=0))
+    assert main(["demo", "--out", str(tmp_path / "demo"), "--view", "--no-progress"]) == 0
+    said = capsys.readouterr().err
+    assert "open http://127.0.0.1:" in said
+    assert "look at it, type and click" not in said
 
 
 def test_without_its_photos_it_says_so(bundled: Path, tmp_path: Path, capsys):

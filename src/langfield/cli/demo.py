@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from langfield.cli.console import Console, duration
 from langfield.cli.options import Device, Flag, OutputOptions
+from langfield.cli.view import ViewCommand
 from langfield.core.errors import DataError
 
 if TYPE_CHECKING:
     from langfield.pipelines.demo import Demo, JudgedAnswer
 
 _ENCODER = "builtin:mini"
+_MASKS = "builtin:masks"
 _SHOWN = 8  # phrases on the sheet, in two blocks
 
 
@@ -32,12 +34,17 @@ class DemoCommand(OutputOptions):
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
 
-    no_view: Flag = False
-    """Do not offer the viewer."""
+    masks: Flag = False
+    """Find where things end, too, so that they can be clicked and listed. On a GPU this is done anyway, in seconds; on
+    two cores it takes some ten minutes."""
+
+    view: Flag = False
+    """Show the run in a browser then, until Ctrl-C."""
 
     def run(self, console: Console) -> dict[str, Any]:
         """Run it; returns what `--json` prints."""
         start = time.perf_counter()  # importing torch is part of what people wait for
+        from langfield.core.devices import resolve_device
         from langfield.encoders.builtin import builtin_folder
         from langfield.pipelines.demo import run_demo
         from langfield.runs.atomic import write_json
@@ -46,14 +53,19 @@ class DemoCommand(OutputOptions):
         scene = bundled_scene()
         if (self.out / "run" / "run.json").is_file():
             console.say(f"{self.out / 'run'} was there already; to train anew, delete {self.out}")
-        demo = run_demo(scene, _ENCODER, self.out, device=self.device, progress=console.progress, log=console.say)
+        masks = _MASKS if self.masks or resolve_device(self.device).type == "cuda" else None
+        demo = run_demo(
+            scene, _ENCODER, self.out, device=self.device, masks=masks, progress=console.progress, log=console.say
+        )
         sheet = _write_sheet(demo, scene, self.out / "demo.png", console)
         seconds = demo.seconds | {"all": time.perf_counter() - start}
         console.table(("phrase", "is there", "answer", "presence", "position (m)", ""), [_row(j) for j in demo.judged])
-        _conclude(demo, seconds, sheet, self.out, console, offer_view=not self.no_view)
+        _conclude(demo, seconds, sheet, self.out, console, offer_view=not self.view)
         result = {"run": str(self.out / "run"), "seconds": seconds, "answers": [j.to_json() for j in demo.judged]}
         numbers = self.out / "demo.json"
         write_json(numbers, result)
+        if self.view:
+            ViewCommand(paths=(self.out / "run",), device=self.device).run(console)
         return result | {"files": [str(sheet), str(numbers)]}
 
 

@@ -64,16 +64,20 @@ def run_demo(
     out: Path,
     *,
     device: str = "auto",
+    masks: str | None = None,
     progress: Progress = silent,
     log: Callable[[str], None] = lambda line: None,
 ) -> Demo:
     """Train on a scene with `queries.json`, ask for all of its phrases but background, and judge the answers.
 
+    Args:
+        masks: encoder of masks that tells things apart, so that they can be clicked; None for none.
+
     Raises as `langfield.train` and `langfield.open`.
     """
     truth = read_queries(scene / QUERIES_FILE)
     start = time.perf_counter()
-    train(scene, out / "run", preset="lift", encoder=encoder, device=device, progress=progress, log=log)
+    train(scene, out / "run", preset="lift", encoder=encoder, masks=masks, device=device, progress=progress, log=log)
     trained = time.perf_counter()
     session = open_run(out / "run", device=device)
     asked = [query for query in truth.queries if query.kind != BACKGROUND]
