@@ -19,6 +19,7 @@ from langfield.query.index.surface_voxels import SurfaceVoxels
 
 _MAX_DISTANCE_VOXELS = 1.5  # sides of an index's voxel: small voxels farther away are of none
 _SAME = 0.5  # of the smaller of two groups, from which on in both they answer as one
+_NEARLY = 0.8  # of the best group's fit, from which on another one will do that no other region is about
 _MIN_FIT = 0.2  # a region that no group explains better than that stays as it is
 
 
@@ -74,7 +75,8 @@ class GroupedSurface:
 
     def explained(self, regions: Sequence[Region], relevancy: Float[np.ndarray, " v"]) -> list[Region]:
         """The regions with those replaced by groups that a group explains, in their order. Of two regions whose groups
-        are the same, or one of which is mostly inside the other, the first stays: they are of one thing.
+        are the same, or one of which is mostly inside the other, the first stays: they are of one thing. But where
+        another group explains a region nearly as well, as of equal things side by side, the region becomes that one.
 
         Args:
             relevancy: of the phrase in each voxel.
@@ -83,13 +85,17 @@ class GroupedSurface:
         taken: list[int] = []
         for region in regions:
             fits = self.fits(region, relevancy)
-            best = int(fits.argmax()) if len(fits) else -1
-            if best < 0 or fits[best] < _MIN_FIT:
+            most = float(fits.max(initial=0.0))
+            if most < _MIN_FIT:
                 out.append(region)
-            elif all(self._common(best, other) < _SAME for other in taken):
-                taken.append(best)
-                voxels = self.voxels(best)
-                out.append(replace(region, voxels=voxels, core=voxels, group=best))
+                continue
+            fitting = [int(group) for group in np.argsort(-fits, kind="stable") if fits[group] >= _NEARLY * most]
+            free = (group for group in fitting if all(self._common(group, other) < _SAME for other in taken))
+            group = next(free, None)
+            if group is not None:
+                taken.append(group)
+                voxels = self.voxels(group)
+                out.append(replace(region, voxels=voxels, core=voxels, group=group))
         return out
 
     def _common(self, group: int, other: int) -> float:
