@@ -3,7 +3,6 @@
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from tests.data.scenes import write_ball_scene
 import langfield
 from langfield.cli.demo import shown
 from langfield.cli.main import main
-from langfield.cli.view import ViewCommand
 from langfield.data.queries import Instance, SceneQuery
 from langfield.models.presets import PRESETS
 from langfield.pipelines.demo import JudgedAnswer, judge, run_demo
@@ -105,7 +103,6 @@ def test_it_goes_on_with_the_viewer_until_it_is_ended(bundled: Path, tmp_path: P
         raise KeyboardInterrupt
 
     monkeypatch.setattr("langfield.cli.view.serve_runs", ended)
-    monkeypatch.setattr("langfield.cli.demo.ViewCommand", partial(ViewCommand, port=0))
     assert main(["demo", "--out", str(tmp_path / "demo"), "--view", "--no-progress"]) == 0
     said = capsys.readouterr().err
     assert "open http://127.0.0.1:" in said

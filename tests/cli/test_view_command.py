@@ -1,6 +1,7 @@
 """`langfield view` as a process: what it prints, that its link works, and how it ends."""
 
 import http.client
+import io
 import json
 import os
 import signal
@@ -12,11 +13,13 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.cli.conftest import Trained, failure
 
 import langfield
 from langfield.cli.view import TOKEN_VARIABLE, found_as_ply, photo_reader, ssh_line
 from langfield.core.errors import DataError
+from langfield.runs.preview import PREVIEW, read_preview
 
 pytest.importorskip("viser", reason="the viewer's extra is not installed: pip install 'langfield[view]'")
 
@@ -119,11 +122,22 @@ def test_photos_are_read_from_the_scene_that_was_trained_on(trained: Trained, tm
         photo_reader(session)
 
 
-def test_people_have_the_link_before_torch_is_loaded():
+def test_people_have_the_link_before_torch_is_loaded(tmp_path: Path):
     code = (
-        "import sys, langfield.cli.main, langfield.cli.view as view;"
-        "from langfield.viewer.page_server import PageServer;"
-        "server = PageServer(view.viewer_options(0)); link = server.start(); server.stop();"
-        "sys.exit('torch' in sys.modules or not link.startswith('http://127.0.0.1:'))"
+        "import os, sys, langfield.cli.main as cli, langfield.cli.view as view\n"
+        "def tell(console, options, link, port): os._exit(7 if 'torch' in sys.modules else 3)\n"
+        "view.tell_link = tell; cli.main(['view', sys.argv[1], '--port', '0'])"
     )
-    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=120).returncode == 3
+
+
+def test_a_preview_is_a_small_jpeg_of_the_run_or_nothing(trained: Trained, tmp_path: Path):
+    jpeg = read_preview(trained.run)
+    assert jpeg is not None
+    with Image.open(io.BytesIO(jpeg)) as picture:
+        assert picture.format == "JPEG"
+        assert max(picture.size) <= 240
+    assert read_preview(tmp_path) is None
+    for other in (b"GIF89a", b"", b"\xff\xd8\xff" + bytes(1 << 20)):
+        (tmp_path / PREVIEW).write_bytes(other)
+        assert read_preview(tmp_path) is None

@@ -1,15 +1,17 @@
 """Crops of photos in everything mode, against masks that are put together one by one."""
 
 import itertools
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tests.encoders.test_sam import picture
-from tests.encoders.tiny_sam import write_tiny
+from tests.encoders.tiny_sam import add_card, write_tiny
 
 from langfield.encoders.masks.base import EverythingSettings
+from langfield.encoders.masks.builtin import load_sam_with_card
 from langfield.encoders.masks.crops import Crop, layers_of_crops
 from langfield.encoders.masks.everything import Candidates, Region, masks_of_photo
 from langfield.encoders.masks.frame import ModelFrame
@@ -94,10 +96,9 @@ def greedy(masks: np.ndarray, max_iou: float) -> list[int]:
     return kept
 
 
-@pytest.mark.parametrize("family", ["sam", "sam2"])
-def test_a_photo_with_crops_is_its_parts_put_together(family, tmp_path: Path):
+@pytest.mark.parametrize(("family", "height", "width"), [("sam", 96, 120), ("sam2", 96, 120), ("sam", 60, 45)])
+def test_a_photo_with_crops_is_its_parts_put_together(family, height, width, tmp_path: Path):
     """The plain twin: each region proposed alone, pasted, without what is cut off, then one mask after the other."""
-    height, width = 96, 120
     folder, image = write_tiny(family, tmp_path), picture(height, width)
     proposer = load_sam(f"{family}:local-dir:{folder}", CPU, KEEP_MOST)
     found = proposer.propose(image)
@@ -117,3 +118,42 @@ def test_a_photo_with_crops_is_its_parts_put_together(family, tmp_path: Path):
     assert len(found.masks) == len(expected) > 0
     assert torch.equal(found.masks, expected)
     assert (found.predicted_iou.diff() <= 0).all()
+
+
+def test_masks_of_large_photos_are_compared_small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """A photo of 480 × 640 is compared at 288 × 384: nearly the same masks are kept as at its own size."""
+    proposer = load_sam(f"sam:local-dir:{write_tiny('sam', tmp_path)}", CPU, KEEP_MOST)
+    image = picture(480, 640)
+    small = proposer.propose(image)
+    monkeypatch.setattr("langfield.encoders.masks.everything._COMPARED_PX", 640)
+    whole = proposer.propose(image)
+    assert small.masks.shape[1:] == (480, 640)
+    assert abs(len(small.masks) - len(whole.masks)) <= 0.2 * len(whole.masks)
+    same = sum(bool((whole.masks == mask).flatten(1).all(1).any()) for mask in small.masks)
+    assert same >= 0.8 * len(small.masks)
+
+
+def test_a_scaled_crop_is_the_same_part_of_the_photo():
+    crop = layers_of_crops(1, 480, 640)[1][3]
+    assert crop.scaled(480, 640, (480, 640)) == crop
+    half = crop.scaled(240, 320, (480, 640))
+    assert (half.right_px, half.bottom_px) == (320, 240)
+    assert half.left_px == pytest.approx(crop.left_px / 2, abs=1)
+    assert Crop(3, 3, 2, 2).scaled(2, 2, (480, 640)) == Crop(0, 0, 1, 1)
+
+
+def test_a_cpu_searches_no_crops_but_is_the_same_encoder(tmp_path: Path):
+    folder = shutil.copytree(write_tiny("sam", tmp_path / "tiny"), tmp_path / "masks")
+    add_card(folder, points_per_side=6, crop_layers=1)
+    proposer = load_sam_with_card(folder, "builtin:masks", CPU)
+    with_crops = load_sam(f"sam:local-dir:{folder}", CPU, EverythingSettings(points_per_side=6, crop_layers=1))
+    without = load_sam(f"sam:local-dir:{folder}", CPU, EverythingSettings(points_per_side=6))
+    assert proposer.settings.crop_layers == 0
+    assert proposer.card.config_sha256 == with_crops.card.config_sha256 != without.card.config_sha256
+
+
+def test_settings_without_crops_are_those_of_before_there_were_crops():
+    assert set(EverythingSettings().to_json()) == {
+        "points_per_side", "min_predicted_iou", "min_stability", "stability_offset", "max_overlap_iou",
+    }  # fmt: skip
+    assert EverythingSettings(crop_layers=1).to_json()["crop_points_per_side"] == 16

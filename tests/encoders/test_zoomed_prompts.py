@@ -130,6 +130,28 @@ def test_no_prompts_and_nothing_found_are_no_crops():
     assert len(Coarse.asked) == 1
 
 
+class Fading(Coarse):
+    """As `Coarse`, but in a crop it finds nothing, or all of the crop."""
+
+    all_of_it = False
+
+    def masks_at(
+        self, points_px: torch.Tensor, labels: torch.Tensor, boxes_px: torch.Tensor | None = None
+    ) -> PromptedMasks:
+        found = super().masks_at(points_px, labels, boxes_px)
+        return PromptedMasks(torch.full_like(found.masks, self.all_of_it), found.predicted_iou)
+
+
+@pytest.mark.parametrize("all_of_it", [False, True])
+def test_what_a_crop_finds_empty_or_cuts_off_stays_the_whole_photos(all_of_it: bool, monkeypatch):
+    monkeypatch.setattr(Fading, "all_of_it", all_of_it)
+    image = photo()
+    whole = Coarse(image).masks_at(*one_point(210.5, 110.5))
+    found = ZoomedImage(image, Coarse(image), Fading, 3.0).masks_at(*one_point(210.5, 110.5))
+    assert torch.equal(found.masks, whole.masks)
+    assert torch.equal(found.predicted_iou, whole.predicted_iou)
+
+
 def test_the_card_says_how_far_to_zoom(tmp_path: Path):
     folder = shutil.copytree(write_tiny("sam", tmp_path / "tiny"), tmp_path / "masks")
     add_card(folder)

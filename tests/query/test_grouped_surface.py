@@ -61,6 +61,20 @@ def test_a_region_that_no_group_explains_stays_as_it_is():
     assert found is lone
 
 
+def test_two_fragments_of_one_thing_are_one_hit_beside_a_neighbour_that_fits_less():
+    """The second fragment reaches into the neighbour by a voxel."""
+    values = relevancy(v1=0.9, v2=0.9, v3=0.8, v4=0.8, v5=0.62)
+    found = surface().explained([region([1, 2]), region([3, 4, 5], 0.8)], values)
+    assert [one.group for one in found] == [0]
+
+
+def test_no_group_that_explains_too_little_takes_the_place_of_the_best(monkeypatch: pytest.MonkeyPatch):
+    """The best has a fit of .22, the neighbour .19: more than .8 of it, but less than the least."""
+    monkeypatch.setattr(GroupedSurface, "fits", lambda self, region, relevancy: np.array([0.22, 0.19, 0.0]))
+    found = surface().explained([region([1]), region([2])], relevancy(v1=0.9))
+    assert [one.group for one in found] == [0]
+
+
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
 def test_regions_keep_their_order(order: list[int]):
     both = [region([1, 2, 3, 4]), region([5, 6, 7, 8], 0.8)]

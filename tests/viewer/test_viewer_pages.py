@@ -1,6 +1,7 @@
 """Pages without a browser: clients that speak viser's protocol, and what they are shown."""
 
 import asyncio
+import io
 import json
 import threading
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 pytest.importorskip("viser", reason="the viewer's extra is not installed: pip install 'langfield[view]'")
 
@@ -559,12 +561,16 @@ def test_stopping_waits_for_the_last_picture(field: Session, monkeypatch):
 
 
 def test_who_comes_before_there_are_runs_waits_for_them(field: Session):
-    server = PageServer(ViewerOptions(new_token(), port=0))
+    preview = io.BytesIO()
+    Image.new("RGB", (40, 30), (250, 10, 10)).save(preview, "JPEG")
+    server = PageServer(ViewerOptions(new_token(), port=0), preview.getvalue())
     server.start()
 
     async def run() -> None:
         async with Page(server._front) as page:
             await page.until(lambda: "Starting" in page.text)
+            await page.until(lambda: any(one is not None for one in page.pictures))
+            assert page.pictures[-1].shape == (30, 40, 3)
             await asyncio.to_thread(show_runs, server, runs(field=field))
             await opened(page)
             assert "Starting" not in page.text

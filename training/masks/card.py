@@ -91,6 +91,8 @@ On scenes that it was not trained on, things of 100 pixels or more:
 
 {table}
 {not_measured}{_goals(figures)}
+Everything mode searches the picture and four crops of it; langfield leaves the crops out on a CPU.
+
 ## What it does not know
 
 - Photographs: it has seen rendered pictures of table tops only.

@@ -189,7 +189,8 @@ def everything(fast: Fast, rgb: np.ndarray) -> Tensor:
 
 
 def candidates_of(logits: Tensor, said: Tensor) -> Candidates:
-    """N candidates by their logits (N, m, m) and the IoUs (N,) that the model says."""
+    """N candidates by their logits (N, m, m) and the IoUs (N,) that the model says; their stability over the
+    whole square, of which langfield takes the part that shows the picture."""
     off = EVERYTHING["stability_offset"]
     stable = (logits > off).sum((1, 2)) / (logits > -off).sum((1, 2)).clamp(min=1)
     return Candidates(logits, said, stable)

@@ -8,13 +8,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langfield.cli.console import Console, duration
 from langfield.cli.options import Device, Flag, OutputOptions
-from langfield.cli.view import ViewCommand
-from langfield.core.errors import DataError
+from langfield.cli.view import ViewCommand, viewer_options
+from langfield.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from langfield.pipelines.demo import Demo, JudgedAnswer
@@ -35,8 +36,8 @@ class DemoCommand(OutputOptions):
     """auto, cpu, cuda or cuda:N."""
 
     masks: Flag = False
-    """Find where things end, too, so that they can be clicked and listed. On a GPU this is done anyway, in seconds; on
-    two cores it takes some ten minutes."""
+    """Find where things end, too, so that they can be clicked and listed (extra masks). On a GPU this is done anyway,
+    in seconds; on two cores it takes some ten minutes."""
 
     view: Flag = False
     """Show the run in a browser then, until Ctrl-C."""
@@ -44,16 +45,17 @@ class DemoCommand(OutputOptions):
     def run(self, console: Console) -> dict[str, Any]:
         """Run it; returns what `--json` prints."""
         start = time.perf_counter()  # importing torch is part of what people wait for
-        from langfield.core.devices import resolve_device
         from langfield.encoders.builtin import builtin_folder
         from langfield.pipelines.demo import run_demo
         from langfield.runs.atomic import write_json
 
         builtin_folder(_ENCODER.removeprefix("builtin:"))  # what is missing is told before anything is made
+        if self.view:
+            viewer_options(0)
+        masks = self._masks()
         scene = bundled_scene()
         if (self.out / "run" / "run.json").is_file():
             console.say(f"{self.out / 'run'} was there already; to train anew, delete {self.out}")
-        masks = _MASKS if self.masks or resolve_device(self.device).type == "cuda" else None
         demo = run_demo(
             scene, _ENCODER, self.out, device=self.device, masks=masks, progress=console.progress, log=console.say
         )
@@ -65,8 +67,17 @@ class DemoCommand(OutputOptions):
         numbers = self.out / "demo.json"
         write_json(numbers, result)
         if self.view:
-            ViewCommand(paths=(self.out / "run",), device=self.device).run(console)
+            ViewCommand(paths=(self.out / "run",), port=0, device=self.device).run(console)
         return result | {"files": [str(sheet), str(numbers)]}
+
+    def _masks(self) -> str | None:
+        """The encoder of masks, if any: UsageError if they are asked for and its library is not installed."""
+        from langfield.core.devices import resolve_device
+
+        installed = find_spec("transformers") is not None
+        if self.masks and not installed:
+            raise UsageError("--masks needs transformers: pip install 'langfield[masks]'")
+        return _MASKS if self.masks or (installed and resolve_device(self.device).type == "cuda") else None
 
 
 def bundled_scene() -> Path:

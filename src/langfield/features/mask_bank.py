@@ -188,6 +188,8 @@ def _photos(views: Sequence[View], makers: _Makers, progress: Progress) -> list[
     start = time.monotonic()
     for view in views:
         recipe: dict[str, Any] = {"masks": _RECIPE}
+        if makers.proposer.device.type == "cpu":  # it may search less (`langfield.encoders.masks.builtin`)
+            recipe["device"] = "cpu"
         if view.white_level is not None:
             recipe["white_level"] = view.white_level
         used = used_pixels(view) if view.is_masked else None

@@ -166,11 +166,11 @@ def _bake(
     if info.groups is not None:
         tensors["groups"] = field.tensors("groups")
     save_run(out, info, tensors)
-    save_preview(out, converted.model, cameras[0], session.device)
     saved = time.perf_counter()
     baked = session.beside(info, converted.model)
     agreement = compare(session, baked, _compared_cameras(session), phrases, progress)
     stages = {"saving": saved - started, "agreement": time.perf_counter() - saved}
+    save_preview(out, converted.model, cameras[0], session.device)
     return BakeReport(
         run=out,
         elements=converted.elements,

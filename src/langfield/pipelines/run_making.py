@@ -223,8 +223,6 @@ def make_run(spec: RunSpec, fit_model: FitFunction, watch: Stopwatch, progress: 
             watch.move(spec.stage, model.finish_stage, result.finish_seconds)
         with watch.stage("psnr"):
             quality = quick_psnr(model, spec.scene, spec.device, progress)
-            first = spec.scene.views[spec.scene.train[0]].camera.moved(spec.scene.scene_from_world)
-            save_preview(spec.out, model, first, spec.device)
         of_call = _cost_of_call(watch, bank, spec.device)
         checkpoints.count_cost(lambda: of_call)
         checkpoints.save_cost()
@@ -243,6 +241,8 @@ def make_run(spec: RunSpec, fit_model: FitFunction, watch: Stopwatch, progress: 
             call_stages=dict(of_call.stages),
         )
         write_json(spec.out / "metrics.json", report.to_json())
+        first = spec.scene.views[spec.scene.train[0]].camera.moved(spec.scene.scene_from_world)
+        save_preview(spec.out, model, first, spec.device)
     return report
 
 

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import viser
-from jaxtyping import Float64, UInt8
-from torch import Tensor
+from jaxtyping import Float64
 
 from langfield.core.interruption import NotNeeded, stop_if_not_needed, unless
 from langfield.query.answers import Answer
@@ -140,13 +139,14 @@ class Drawing:
         if kept is not None and self._has_sharpest:
             last = replace(task, last=True)
             self._plan.drawn(last, 0, 0)
-            self._send(last, kept, browser_draws=False)
+            self._send(last, encode_jpeg(kept, last.quality), browser_draws=False)
             return
         started = time.perf_counter()
         try:
             with unless(lambda: (browser_draws or not task.first) and not self._plan.is_current(task)):
                 stop_if_not_needed()
                 picture = self._pictures.draw(state, group, task.camera, task.longest_px)
+                jpeg = encode_jpeg(picture, task.quality)  # which waits for what a GPU still draws
         except NotNeeded:
             return  # the camera has moved on: a picture of where it was would only hold up the next one
         except BaseException:
@@ -155,12 +155,12 @@ class Drawing:
         pixels = task.longest_px**2 * min(picture.shape[:2]) // max(picture.shape[:2])
         self._plan.drawn(task, pixels, time.perf_counter() - started)
         self._has_sharpest = task.last
-        self._send(task, picture, browser_draws=browser_draws)
+        self._send(task, jpeg, browser_draws=browser_draws)
 
-    def _send(self, task: FrameTask, picture: UInt8[Tensor, "h w 3"], *, browser_draws: bool) -> None:
+    def _send(self, task: FrameTask, jpeg: bytes, *, browser_draws: bool) -> None:
         if browser_draws and not self._plan.is_current(task):
             return  # the browser shows where its camera is; this is where it was
-        self._nodes.draw_picture(encode_jpeg(picture, task.quality))
+        self._nodes.draw_picture(jpeg)
         if not self._covered and self._scene.elements is not None:
             time.sleep(_DECODING_SECONDS)
             self._nodes.show_elements(False)

@@ -69,6 +69,7 @@ class PageServer:
 
     def __init__(self, options: ViewerOptions, preview: bytes | None = None) -> None:
         self._make: MakePage | None = None
+        self._preview = preview
         self._waiting: viser.GuiHtmlHandle | None = None
         self._stop_work: Callable[[float], None] = lambda timeout: None
         self._pages: dict[int, tuple[viser.ClientHandle, Page]] = {}
@@ -81,8 +82,6 @@ class PageServer:
         server.gui.configure_theme(
             dark_mode=True, show_logo=False, show_share_button=False, brand_color=_BRAND, control_width="medium"
         )
-        if preview is not None:
-            show_behind(server.scene, preview)
         server.on_client_connect(self._connected)
         server.on_client_disconnect(self._left)
 
@@ -144,12 +143,14 @@ class PageServer:
         self._viser.stop()
 
     def _connected(self, client: viser.ClientHandle) -> None:
+        if self._preview is not None:  # to each browser: what follows comes after it in the same queue
+            show_behind(client.scene, self._preview)
         self._open(client, stays=False)
 
     def _open(self, client: viser.ClientHandle, *, stays: bool) -> None:
         with self._lock:
             here = client.client_id in self._viser.server.get_clients()
-            if self._make is None or client.client_id in self._pages or (stays and not here):
+            if self._make is None or client.client_id in self._pages or not here:
                 return
             opened = self._make(client, stays)
             self._pages[client.client_id] = client, opened

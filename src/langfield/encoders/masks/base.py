@@ -131,8 +131,10 @@ class EverythingSettings:
         check_numbers(self, "max_overlap_iou", above=0, most=1)
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as what `json` can write."""
-        return asdict(self)
+        """The settings as what `json` can write. Without crops nothing is said of them: caches and runs that are older
+        than crops are of the same encoder."""
+        values = asdict(self)
+        return values if self.crop_layers else {k: v for k, v in values.items() if not k.startswith("crop_")}
 
 
 def check_prompts(

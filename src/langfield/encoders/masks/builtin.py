@@ -38,13 +38,14 @@ def load_sam_with_card(folder: Path, spec: str, device: torch.device) -> SamProp
     """A SAM folder through the same code as any other, and what its `langfield_card.json` says of it: the licence,
     under "everything" fields of `EverythingSettings`, and the "prompt_zoom", see `SamProposer`.
 
+    On a CPU no crops are searched. It is the same encoder to runs: what was begun on a GPU goes on on a CPU.
+
     Raises as `load_sam`, and DataError for a card that cannot be read.
     """
     card = read_json(folder / "langfield_card.json")
-    settings = _settings(card.get("everything"))
+    proposer = load_sam(f"sam:local-dir:{folder}", device, _settings(card.get("everything")))
     if device.type == "cpu":  # crops take three times as long again: half a minute a photo on two cores
-        settings = replace(settings, crop_layers=0)
-    proposer = load_sam(f"sam:local-dir:{folder}", device, settings)
+        proposer.settings = replace(proposer.settings, crop_layers=0)
     zoom = card.get("prompt_zoom")
     proposer.prompt_zoom = None if zoom is None else zoom.number(low=1.2, high=10)
     proposer.card = replace(proposer.card, spec=spec, licence=card.need("licence").text())

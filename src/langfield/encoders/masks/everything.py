@@ -70,6 +70,10 @@ def masks_of_photo(
     if len(regions) > 1:
         kept = _best_of_regions(regions, kept, settings, (height_px, width_px))
     found = Candidates.joined(kept)
+    if len(regions) == 1:
+        masks = regions[0].frame.masks(found.logits)
+        some = masks.flatten(1).any(1)
+        return ProposedMasks(masks[some], found.predicted_iou[some], found.stability[some])
     masks = torch.zeros(len(found), height_px, width_px, dtype=torch.bool, device=found.logits.device)
     start = 0
     for region, part in zip(regions, kept, strict=True):

@@ -97,12 +97,14 @@ class SamNetwork:
         )
         return logits[0], predicted_iou[0].float()
 
+    def bytes_of_prompt(self, features: list[Float[Tensor, "1 _ _ _"]]) -> int:
+        """What decoding takes of the memory for each prompt."""
+        grids = _GRIDS_PER_POINT["sam2" if self._is_sam2 else "sam"]
+        return grids * features[-1].numel() * features[-1].element_size()
+
     def chunk(self, features: list[Float[Tensor, "1 _ _ _"]]) -> int:
         """How many prompts are decoded at once."""
-        bytes_each = (
-            _GRIDS_PER_POINT["sam2" if self._is_sam2 else "sam"] * features[-1].numel() * features[-1].element_size()
-        )
-        return max(_CHUNK_BYTES[features[-1].device.type] // bytes_each, 1)
+        return max(_CHUNK_BYTES[features[-1].device.type] // self.bytes_of_prompt(features), 1)
 
 
 def _encoded(encoder: nn.Module, pixels: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c h w"]:
@@ -259,17 +261,21 @@ class SamProposer:
         if key not in self._recorded:
             points = grid_points(per_side, frame.height_px, frame.width_px, self.device)
 
+            network = self.network  # not `self`, which keeps the recording, and would never be freed
+
             def decode(grid: Tensor) -> tuple[Tensor, ...]:
-                found = SamImage(self.network, [grid], frame).candidates(points, offset)
+                found = SamImage(network, [grid], frame).candidates(points, offset)
                 return found.logits, found.predicted_iou, found.stability
 
             self._recorded[key] = Recorded(decode)
         return Candidates(*self._recorded[key](features[0]))
 
     def _worth_recording(self, features: list[Float[Tensor, "1 _ _ _"]], per_side: int) -> bool:
-        """What is decoded at once fits into a part of the memory, which a recording keeps."""
-        at_once = per_side**2 <= self.network.chunk(features)
-        return self.device.type == "cuda" and len(features) == 1 and at_once and len(self._recorded) < _MOST_RECORDED
+        """Whether a GPU has room for what a recording keeps: all that is decoded at once."""
+        if self.device.type != "cuda" or len(features) > 1 or len(self._recorded) >= _MOST_RECORDED:
+            return False
+        needed = per_side**2 * self.network.bytes_of_prompt(features)
+        return needed <= min(_CHUNK_BYTES["cuda"], torch.cuda.mem_get_info(self.device)[0] / 4)
 
 
 @torch.no_grad()

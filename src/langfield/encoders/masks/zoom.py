@@ -43,7 +43,9 @@ class ZoomedImage:
         labels: Int64[Tensor, "q p"],
         boxes_px: Float[Tensor, "q 4"] | None = None,
     ) -> PromptedMasks:
-        """See `PromptableImage.masks_at`. A candidate that its crop does not hold stays the whole photo's."""
+        """See `PromptableImage.masks_at`. A candidate that its crop does not hold, in the photo's answer or
+        its own, stays the whole photo's."""
+        labels = labels.to(points_px.device)
         found = self.whole.masks_at(points_px, labels, boxes_px)
         masks, said = found.masks.clone(), found.predicted_iou.clone()
         extents = _extents(found.masks)
@@ -58,8 +60,10 @@ class ZoomedImage:
             if crop is None:
                 continue
             inner = self._asked_in(crop, points, kinds, asked)
+            there = inner.masks[0].flatten(1).any(1) & ~crop.cuts(inner.masks[0], *self.image.shape[:2])
+            usable = there.tolist()
             for number, box in enumerate(boxes):
-                if box is not None and _holds(crop, box):
+                if box is not None and _holds(crop, box) and usable[number]:
                     masks[row, number] = False
                     crop.paste(inner.masks[:, number], masks[row, number : number + 1])
                     said[row, number] = inner.predicted_iou[0, number]

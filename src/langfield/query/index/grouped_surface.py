@@ -89,7 +89,8 @@ class GroupedSurface:
             if most < _MIN_FIT:
                 out.append(region)
                 continue
-            fitting = [int(group) for group in np.argsort(-fits, kind="stable") if fits[group] >= _NEARLY * most]
+            least = max(_MIN_FIT, _NEARLY * most)
+            fitting = [int(group) for group in np.argsort(-fits, kind="stable") if fits[group] >= least]
             free = (group for group in fitting if all(self._common(group, other) < _SAME for other in taken))
             group = next(free, None)
             if group is not None:
