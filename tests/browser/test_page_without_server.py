@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'langfield[dev]'")
@@ -24,8 +25,9 @@ from langfield.export.page.write import write_page
 from langfield.fields.gaussians import GaussianConfig
 from langfield.models.config import ModelContext
 from langfield.models.gaussians.splat import Splat, SplatConfig
+from langfield.query.frames import turbo_colours
 from langfield.query.session import Session
-from langfield.viewer.look import relevancy_over
+from langfield.viewer.look import colours_over
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -147,7 +149,8 @@ def test_a_phrase_colours_the_thing_and_hides_the_scene(chromium, session: Sessi
     for threshold in ("0.3", "0"):
         page.locator("#threshold").fill(threshold)
         drawn = tab.settled(f"relevancy from {threshold}")
-        expected = relevancy_over(plain.astype(np.uint8), refined, 0.75, float(threshold))
+        heat, inside = turbo_colours(torch.from_numpy(refined)), torch.from_numpy(refined >= float(threshold))
+        expected = colours_over(torch.from_numpy(plain.astype(np.uint8)), heat, inside, 0.75).numpy()
         assert np.abs(drawn - expected.astype(np.int64))[covered].mean() < 8
     assert tab.errors == []
     assert all(url.startswith(("file:", "blob:")) for url in tab.asked_for)

@@ -24,7 +24,7 @@ from langfield.models.presets import PRESETS
 from langfield.query.index.elements_in_voxels import ElementVoxels
 from langfield.query.presence import PresenceCalibration
 
-RUN_FILES = {"run.json", "model.safetensors", "metrics.json", "events.jsonl"}
+RUN_FILES = {"run.json", "model.safetensors", "metrics.json", "events.jsonl", "preview.jpg"}
 
 
 @dataclass(frozen=True)
