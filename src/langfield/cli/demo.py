@@ -110,7 +110,7 @@ def shown(judged: "Sequence[JudgedAnswer]", count: int = _SHOWN) -> "list[Judged
 def _write_sheet(demo: "Demo", scene: Path, path: Path, console: Console) -> Path:
     from langfield.cli.files import make_folder, write_picture
     from langfield.data.images import decode_image
-    from langfield.reports.answer_pictures import Rgb, best_view_indices, photo_row
+    from langfield.reports.answer_pictures import Rgb, best_view_indices, photo_rows
     from langfield.reports.contact_sheet import contact_sheet
 
     make_folder(path.parent)
@@ -120,7 +120,7 @@ def _write_sheet(demo: "Demo", scene: Path, path: Path, console: Console) -> Pat
         return decode_image(scene / name, size)
 
     views = best_view_indices(demo.session, answers)
-    rows = [photo_row(demo.session, answer, view, read_photo) for answer, view in zip(answers, views, strict=True)]
+    rows = photo_rows(demo.session, answers, views, read_photo)
     return write_picture(path, contact_sheet(rows, blocks=2))
 
 

@@ -72,13 +72,30 @@ def photo_row(
         read_photo: gives the photo of a view's name at a size (width and height in pixels); what it raises is raised.
         note: follows the phrase in the row's label.
     """
-    view = session.views[view_index]
-    camera = view.camera.fit_within(_PICTURE_SIDE_PX[session.device.type])
-    answers = session.ask_view(camera, [answer.phrase])
-    photo = read_photo(view.name, (camera.width_px, camera.height_px))
-    label = f"{answer.phrase}{note}: {verdict(answer)} (presence {answer.presence:.2f})"
-    over = composited(photo, answers.refined[0], answers.masks[0])
-    return SheetRow(label, (photo, relevancy_picture(answers.refined[0]), over))
+    (row,) = photo_rows(session, [answer], [view_index], read_photo, note)
+    return row
+
+
+def photo_rows(
+    session: Session,
+    answers: Sequence[Answer],
+    view_indices: Sequence[int],
+    read_photo: Callable[[str, tuple[int, int]], Rgb],
+    note: str = "",
+) -> list[SheetRow]:
+    """`photo_row` of each answer. A view that several answers share is rendered once, for that is what takes time."""
+    rows: dict[int, SheetRow] = {}
+    for view_index in dict.fromkeys(view_indices):
+        view = session.views[view_index]
+        camera = view.camera.fit_within(_PICTURE_SIDE_PX[session.device.type])
+        numbers = [number for number, index in enumerate(view_indices) if index == view_index]
+        in_view = session.ask_view(camera, [answers[number].phrase for number in numbers])
+        photo = read_photo(view.name, (camera.width_px, camera.height_px))
+        for number, refined, mask in zip(numbers, in_view.refined, in_view.masks, strict=True):
+            answer = answers[number]
+            label = f"{answer.phrase}{note}: {verdict(answer)} (presence {answer.presence:.2f})"
+            rows[number] = SheetRow(label, (photo, relevancy_picture(refined), composited(photo, refined, mask)))
+    return [rows[number] for number in range(len(answers))]
 
 
 def verdict(answer: Answer) -> str:
