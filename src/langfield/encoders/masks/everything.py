@@ -43,7 +43,13 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Region:
-    """A crop of a photo that was searched. Args: frame: where the crop lies in the model's square."""
+    """A crop of a photo that was searched.
+
+    Attributes:
+        crop: of the photo.
+        frame: where the crop lies in the model's square.
+        candidates: what was found in it.
+    """
 
     crop: Crop
     frame: ModelFrame
