@@ -16,7 +16,7 @@ Rgb = UInt8[np.ndarray, "h w 3"]
 
 # Longest sides: of the pictures that candidate views are compared on, and of those that people see.
 _CANDIDATE_SIDE_PX = {"cuda": 160, "cpu": 80}
-_PICTURE_SIDE_PX = {"cuda": 960, "cpu": 240}
+_PICTURE_SIDE_PX = {"cuda": 960, "cpu": 320}
 
 
 @dataclass(frozen=True, eq=False)
