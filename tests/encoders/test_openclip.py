@@ -245,8 +245,8 @@ def test_pictures_are_told_apart(tiny):
     assert (embeddings[0] - embeddings[1]).norm() > 1e-3
 
 
-def test_a_resnet_gives_the_same_in_either_layout(tmp_path):
-    """Channels last is faster on a CPU; it must not be another encoder."""
+def test_a_resnet_gives_the_same_channels_last_and_without_batch_norms(tmp_path):
+    """That is faster on a CPU; it must not be another encoder."""
     torch.manual_seed(0)
     config = {
         "embed_dim": 16,
@@ -256,9 +256,17 @@ def test_a_resnet_gives_the_same_in_either_layout(tmp_path):
     preprocess = {"mean": [0.5] * 3, "std": [0.25] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
     (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": preprocess}))
     model = open_clip.CLIP(**config).eval()
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for norm in norms:  # as training leaves them: new ones do nothing
+        torch.nn.init.normal_(norm.running_mean, std=0.1)
+        torch.nn.init.uniform_(norm.running_var, 0.5, 2)
+        torch.nn.init.uniform_(norm.weight, 0.5, 2)
+        torch.nn.init.normal_(norm.bias, std=0.1)
     save_file(model.state_dict(), tmp_path / "open_clip_model.safetensors", metadata={"format": "pt"})
     encoder = load_image_text(f"openclip:local-dir:{tmp_path}")
     assert next(encoder._visual.parameters()).is_contiguous(memory_format=torch.channels_last)
+    assert norms
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in encoder._visual.modules())
     pixels = crops(5)
     with torch.no_grad():
         expected = torch.nn.functional.normalize(model.encode_image((pixels - 0.5) / 0.25), dim=-1)

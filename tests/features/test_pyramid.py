@@ -14,6 +14,7 @@ from langfield.features.pyramid import (
 )
 
 sizes = st.tuples(st.integers(20, 90), st.integers(20, 90))
+anywhere = st.floats(-50, 150, width=32)
 recipes = st.sampled_from([LERF_PYRAMID, PyramidRecipe((0.1, 0.2, 0.35, 0.5), 0.75), PyramidRecipe((0.3,), 1.0)])
 
 
@@ -161,7 +162,7 @@ def test_a_linear_world_is_sampled_exactly(x, y, level, photo, seed):
 
 
 @settings(deadline=None, max_examples=50)
-@given(x=st.floats(-50, 150), y=st.floats(-50, 150), level=st.floats(-1, 8), photo=st.integers(0, 2), recipe=recipes)
+@given(x=anywhere, y=anywhere, level=st.floats(-1, 8) | st.integers(0, 6), photo=st.integers(0, 2), recipe=recipes)
 def test_samples_agree_with_loops(x, y, level, photo, recipe):
     """A twin in plain Python, also beyond borders and levels (a single level among the recipes)."""
     photo_sizes = [(64, 48), (40, 70), (64, 48)]
@@ -182,9 +183,11 @@ def test_samples_agree_with_loops(x, y, level, photo, recipe):
     clamped = min(max(level, 0), len(recipe.tile_ratios) - 1)
     low, high = int(np.floor(clamped)), int(np.ceil(clamped))
     share = clamped - low
-    view, where, number = torch.tensor([photo]), torch.tensor([[x, y]]), torch.tensor([level])
+    view, where, number = torch.tensor([photo]), torch.tensor([[x, y]]), torch.tensor([float(level)])
     expected = (1 - share) * at(low)[0] + share * at(high)[0]
     torch.testing.assert_close(table.sample(view, where, number)[0], expected, atol=1e-3, rtol=1e-3)
+    if clamped == low:
+        torch.testing.assert_close(table.sample_level(photo, where, low)[0], expected, atol=1e-3, rtol=1e-3)
     fraction = (1 - share) * at(low)[1] + share * at(high)[1]
     torch.testing.assert_close(table.crop_fraction(view, number)[0], torch.tensor(fraction), atol=1e-6, rtol=1e-6)
 
@@ -202,6 +205,8 @@ def test_a_view_without_features_is_an_error(view):
     table, _ = features([(64, 48), (40, 70)], views=[5, 2])
     with pytest.raises(IndexError):
         table.sample(torch.tensor([view]), torch.zeros(1, 2), torch.zeros(1))
+    with pytest.raises(IndexError):
+        table.sample_level(view, torch.zeros(1, 2), 0)
 
 
 def test_rows_that_do_not_fit_are_refused():

@@ -16,6 +16,7 @@ from typing import Any
 import open_clip
 import torch
 from jaxtyping import Float
+from open_clip.modified_resnet import ModifiedResNet
 from torch import Tensor, nn
 
 from langfield.core.errors import UsageError, WeightsError
@@ -74,6 +75,8 @@ class OpenClipEncoder:
         convolutions = sum(isinstance(module, nn.Conv2d) for module in self._visual.modules())
         last = device.type == "cpu" and convolutions > 1
         self._layout = torch.channels_last if last else torch.contiguous_format
+        if last:
+            _fold_batch_norms(self._visual)
         self._visual.to(self._dtype).to(memory_format=self._layout)
         self._tokenizer = tokenizer
         self._encode = partial(_encode_tokens, self._model)
@@ -106,6 +109,20 @@ class OpenClipEncoder:
         tokens = self._tokenizer(list(texts)).to(self.device)
         # One phrase is what a person types and waits for.
         return self._encode_one(tokens) if self.device.type == "cuda" and len(texts) == 1 else self._encode(tokens)
+
+
+def _fold_batch_norms(visual: nn.Module) -> None:
+    """Let the convolutions of OpenCLIP's ResNets do what the normalisations behind them do, which on a CPU take a fifth
+    of the time. A convolution's normalisation is called bn1 if it is conv1, and is the next one of a sequence.
+    """
+    for module in list(visual.modules()) if isinstance(visual, ModifiedResNet) else ():
+        names = list(dict(module.named_children()))
+        in_sequence = zip(names, names[1:], strict=False) if isinstance(module, nn.Sequential) else ()
+        for conv_name, norm_name in [*in_sequence, *((name, name.replace("conv", "bn")) for name in names)]:
+            conv, norm = getattr(module, conv_name), getattr(module, norm_name, None)
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(module, conv_name, nn.utils.fuse_conv_bn_eval(conv, norm))
+                setattr(module, norm_name, nn.Identity())
 
 
 def _encode_tokens(model: nn.Module, tokens: Tensor) -> Tensor:

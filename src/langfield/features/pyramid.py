@@ -194,6 +194,20 @@ class PyramidFeatures:
                     out.addcmul_(weight[:, step, None], self.rows[row[:, step]])
         return out
 
+    def sample_level(self, view_index: int, xy_px: Float[Tensor, "r 2"], level: int) -> Float[Tensor, "r d"]:
+        """`sample` at points of one photo and one of its levels: several times as fast on a CPU, at the price of a few
+        host–device synchronisations.
+
+        Args:
+            view_index: the scene's index of the photo's view.
+            xy_px: x, y with pixel centres at +0.5.
+        """
+        tiles, weights = self.tiles_about(view_index, xy_px, level)
+        photo = int(self.photo_of_view[view_index])
+        first, count = int(self.first_row[photo, level]), int(self.grid[photo, level].prod())
+        table = self.rows[first : first + count].float()
+        return torch.nn.functional.embedding_bag(tiles, table, per_sample_weights=weights, mode="sum")
+
     def tiles_about(
         self, view_index: int, xy_px: Float[Tensor, "r 2"], level: int
     ) -> tuple[Int64[Tensor, "r 4"], Float[Tensor, "r 4"]]:

@@ -5,7 +5,7 @@ of the crops about them, w being the pixel's trilinear weight times its ray's al
 Gaussians (Occam's LGS, Cheng et al. 2024, §3.2).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,13 +45,13 @@ class Observations:
     Attributes:
         points: (N, 3) positions, scene frame.
         weights: (N,) alpha of their rays.
-        embedding: (L, N, D) unit vectors.
+        embedding: of each level (N, D) unit vectors; `VoxelLanguage.fill` asks for them once.
         scale_scene: (L, N) the crops' heights at the points, scene units.
     """
 
     points: Float[Tensor, "n 3"]
     weights: Float[Tensor, " n"]
-    embedding: Float[Tensor, "l n d"]
+    embedding: Iterable[Float[Tensor, "n d"]]
     scale_scene: Float[Tensor, "l n"]
 
 
@@ -92,7 +92,8 @@ class VoxelLanguage(nn.Module):
     def fill(self, photos: Callable[[], Iterator[Observations]]) -> None:
         """Replace all embeddings by the means of observations.
 
-        Cost: photos · pixels · crop levels · 16 additions of an embedding. Memory: up to three times C · S float32
+        Cost: photos · pixels · crop levels · 16 additions of an embedding; the first of two passes needs no embeddings.
+        Memory: up to three times C · S float32
         embeddings.
 
         Args:

@@ -64,7 +64,7 @@ def test_masked_pixels_are_not_lifted(tmp_path):
     scene = open_scene(tmp_path / "scene")
     bank = build_features(scene, [1], ColourEncoder(), recipe=PyramidRecipe((0.3,), 0.5), cache_dir=tmp_path / "cache")
     photo = photo_embeddings(TrainingPhotos(scene, [1]), bank.pyramid, 1, 32)
-    assert photo.embedding.shape == (1, 24 * 24, 4)
+    assert [embedding.shape for embedding in photo.embedding] == [(24 * 24, 4)]
     camera = scene.views[1].camera.moved(scene.scene_from_world)
     right = torch.from_numpy(camera.world_from_camera[:3, 0]).float()
     assert (photo.rays.directions @ right).min() > -0.5 * camera.width_px / 2 / camera.fx_px

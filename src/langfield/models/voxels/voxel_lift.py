@@ -1,12 +1,13 @@
 """A radiance field whose language is not trained: crops' embeddings are averaged into voxels in closed form."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from langfield.core.cameras import Camera, Cameras
@@ -51,12 +52,12 @@ class PhotoEmbeddings:
 
     Attributes:
         rays: (R,) of the pixels, scene frame.
-        embedding: (L, R, D) unit vectors.
+        embedding: of each level (R, D) unit vectors, worked out when they are asked for.
         crop_angle: (L,) crop height over focal length.
     """
 
     rays: Rays
-    embedding: Float[Tensor, "l r d"]
+    embedding: Iterable[Float[Tensor, "r d"]]
     crop_angle: Float[Tensor, " l"]
 
 
@@ -86,8 +87,8 @@ class VoxelLift(VolumeModel[VoxelLiftConfig]):
     def finish(self, photos: TrainingPhotos, features: FeatureBank, progress: Progress = silent) -> None:
         """See `Model.finish`: average the embeddings of crops at the surface points that their pixels show.
 
-        Cost: two passes over the photos, in each of which every pixel of a raster of `lifted_side_px` is embedded once
-        for every pyramid level.
+        Cost: two passes over the photos; in the second every pixel of a raster of `lifted_side_px` is embedded once for
+        every pyramid level.
         """
         pyramid, side_px = features.pyramid, self.config.lifted_side_px
         start, total, done = time.monotonic(), 2 * len(photos.view_indices), 0
@@ -113,10 +114,9 @@ class VoxelLift(VolumeModel[VoxelLiftConfig]):
                     surfaces.append(self._surface_of(photo.rays))
                 surface, distance = surfaces[number]
                 kept = surface.weights > 0
-                scale = photo.crop_angle[:, None] * distance
-                yield Observations(
-                    surface.points[kept], surface.weights[kept], photo.embedding[:, kept], scale[:, kept]
-                )
+                scale = photo.crop_angle[:, None] * distance[kept]
+                embedding = map(partial(_rows, kept), photo.embedding)
+                yield Observations(surface.points[kept], surface.weights[kept], embedding, scale)
 
         self.voxels.fill(observed)
 
@@ -224,6 +224,10 @@ class VoxelView(RayView):
         return VoxelPixels(self.model, samples, features)
 
 
+def _rows(kept: Bool[Tensor, " r"], embedding: Float[Tensor, "r d"]) -> Float[Tensor, "n d"]:
+    return embedding[kept]
+
+
 def photo_embeddings(
     photos: TrainingPhotos, pyramid: PyramidFeatures, view_index: int, side_px: int
 ) -> PhotoEmbeddings:
@@ -242,11 +246,8 @@ def photo_embeddings(
         pixels = pixels[torch.from_numpy(mask).to(device).reshape(-1)]
     rays = Cameras.from_list([small], device).rays(torch.zeros(len(pixels), dtype=torch.int64, device=device), pixels)
     scale = torch.tensor([camera.width_px / small.width_px, camera.height_px / small.height_px], device=device)
-    every = torch.full((len(pixels),), view_index, device=device)
-    embeddings, angles = [], []
-    for level in range(pyramid.levels):
-        at = torch.full((len(pixels),), float(level), device=device)
-        embeddings.append(torch.nn.functional.normalize(pyramid.sample(every, pixels * scale, at), dim=-1))
-        fraction = pyramid.crop_fraction(every[:1], at[:1])[0]
-        angles.append(fraction * camera.height_px / camera.fy_px)
-    return PhotoEmbeddings(rays, torch.stack(embeddings), torch.stack(angles))
+    sampled = (pyramid.sample_level(view_index, pixels * scale, level) for level in range(pyramid.levels))
+    embeddings = (torch.nn.functional.normalize(embedding, dim=-1) for embedding in sampled)
+    levels = torch.arange(pyramid.levels, device=device)
+    fractions = pyramid.crop_fraction(torch.full_like(levels, view_index), levels.float())
+    return PhotoEmbeddings(rays, embeddings, fractions * camera.height_px / camera.fy_px)

@@ -50,7 +50,12 @@ def hash_corners(
         if not spec.dense[level]:
             rows[level] &= spec.rows[level] - 1
         rows[level] += spec.first_rows[level]
-    return rows.permute(2, 0, 1).contiguous(), weights.permute(2, 0, 1).contiguous()
+    return _points_first(rows), _points_first(weights)
+
+
+def _points_first(values: Num[Tensor, "l 8 n"]) -> Num[Tensor, "n l 8"]:
+    """Stacked, for a CPU copies a transposed tensor several times as slowly."""
+    return torch.stack(values.flatten(0, 1).unbind(), dim=1).unflatten(1, values.shape[:2])
 
 
 def _per_corner(low: Num[Tensor, "3 n"], high: Num[Tensor, "3 n"], combine: Any, out: Num[Tensor, "8 n"]) -> None:
@@ -84,4 +89,4 @@ class _WeightedRows(torch.autograd.Function):
         out = grad.new_zeros(features, count)
         for feature in range(features):
             out[feature].scatter_add_(0, flat_rows, (weights * grad[:, feature : feature + 1]).reshape(-1))
-        return out.T.contiguous(), None, None
+        return torch.stack(out.unbind(), dim=1), None, None
