@@ -104,8 +104,11 @@ def test_presence_rises_with_the_best_place(seed: int):
     calibration, asked = PresenceCalibration.fit(scene(127, rng, cells=50)), scene(20, rng, cells=50)
     best = np.arange(50) == asked.argmax(axis=1)[:, None]
     heights = np.linspace(0, 2, 9)
-    presences = [calibration.presence(from_odds(log_odds(asked) + height * best)) for height in heights]
-    assert (np.diff(presences, axis=0) > 0).all()
+    presences = np.array([calibration.presence(from_odds(log_odds(asked) + height * best)) for height in heights])
+    rises, below_one = np.diff(presences, axis=0), presences[:-1] < 1 - 1e-9
+    assert (rises >= 0).all()
+    assert (rises[below_one] > 0).all()  # nearer to 1 float64 may round both to the same number
+    assert below_one[0].any()
 
 
 def test_nouns_that_all_say_the_same_do_not_divide_by_zero():

@@ -86,7 +86,8 @@ class _WeightedRows(torch.autograd.Function):
         rows, weights = ctx.saved_tensors
         count, features = ctx.table_shape
         flat_rows = rows.reshape(-1).long()
-        out = grad.new_zeros(features, count)
+        out, of_one = grad.new_empty(count, features), grad.new_empty(count)
         for feature in range(features):
-            out[feature].scatter_add_(0, flat_rows, (weights * grad[:, feature : feature + 1]).reshape(-1))
-        return torch.stack(out.unbind(), dim=1), None, None
+            of_one.zero_().scatter_add_(0, flat_rows, (weights * grad[:, feature : feature + 1]).reshape(-1))
+            out[:, feature] = of_one
+        return out, None, None
