@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def _fold_batch_norms(visual: nn.Module) -> None:
     """
     for module in list(visual.modules()) if isinstance(visual, ModifiedResNet) else ():
         names = list(dict(module.named_children()))
-        in_sequence = zip(names, names[1:], strict=False) if isinstance(module, nn.Sequential) else ()
+        in_sequence = pairwise(names) if isinstance(module, nn.Sequential) else ()
         for conv_name, norm_name in [*in_sequence, *((name, name.replace("conv", "bn")) for name in names)]:
             conv, norm = getattr(module, conv_name), getattr(module, norm_name, None)
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):

@@ -12,7 +12,7 @@ from langfield.core.observed_scales import CROP_LEVELS
 from langfield.core.progress import Progress, silent
 from langfield.evaluation.protocols.names import LevelMaps
 from langfield.query.answers import Answer, ViewAnswers
-from langfield.query.session import Protocol as AnswerProtocol
+from langfield.query.asked_view import Protocol as AnswerProtocol
 
 # Most bytes that the maps of one call may take; phrases whose maps take more are asked in several calls.
 MAX_MAPS_BYTES = 2**30

@@ -1,10 +1,8 @@
 """An opened run: phrases in, answers out. The same arrays for the command line, Python, evaluation and viewer."""
 
 import threading
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Concatenate, Literal, ParamSpec, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -12,23 +10,18 @@ from jaxtyping import Bool, Float32, Float64, UInt8
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from langfield.core.camera_checks import AXES
 from langfield.core.cameras import Camera, checked_camera
-from langfield.core.choices import check_choice
-from langfield.core.config import config_from_json
 from langfield.core.devices import resolve_device
-from langfield.core.errors import DataError, RunError, UsageError
+from langfield.core.errors import UsageError
 from langfield.core.observed_scales import ObservedScales
 from langfield.core.progress import Progress, silent
 from langfield.core.splats import Splats
-from langfield.core.threads import RAYS_PER_THREAD_RENDERED, torch_threads
 from langfield.core.transforms import Similarity
 from langfield.encoders.base import ImageTextEncoder
 from langfield.groups.scene_groups import SceneGroups
 from langfield.models.base import Model
-from langfield.models.config import ModelContext
-from langfield.models.registry import create_model
-from langfield.query.answers import Answer, ViewAnswers, ViewTensors
+from langfield.query.answers import Answer, ViewAnswers
+from langfield.query.asked_view import Protocol, ask_camera
 from langfield.query.frames import encode_jpeg
 from langfield.query.hit_answers import answer_of, elements_of
 from langfield.query.objects import GroupShape, SceneObject, household_nouns
@@ -37,38 +30,12 @@ from langfield.query.phrase_arguments import negative_list, one_text, point_list
 from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.phrase_matcher import PhraseMatcher
 from langfield.query.quick_frames import Layer, checked_frame, points_frame, rendered_frame
+from langfield.query.run_parts import groups_of, model_of
 from langfield.query.surface_pictures import SurfacePictures
-from langfield.query.view_answers import hit_masks_in_view, score_view_as_lerf, score_view_from_index
-from langfield.runs.directory import Run, load_run
+from langfield.query.turns import in_turn
+from langfield.query.view_answers import hit_masks_in_view
+from langfield.runs.directory import load_run
 from langfield.runs.info import RunInfo, RunView
-
-Protocol = Literal["langfield", "lerf"]
-P = ParamSpec("P")
-R = TypeVar("R")
-_SEES_NOTHING = f"this camera sees nothing of the scene: is its pose in other axes, or inverse? {AXES}"
-
-
-def _in_turn(method: Callable[Concatenate["Session", P], R]) -> Callable[Concatenate["Session", P], R]:
-    """Let one thread at a time into a session's methods; from one into another its own thread may go on."""
-
-    @wraps(method)
-    def turn(self: "Session", *args: P.args, **kwargs: P.kwargs) -> R:
-        threads = self.model.config.rays_at_once // RAYS_PER_THREAD_RENDERED
-        with self._turn, torch_threads(threads, self.device):
-            return method(self, *args, **kwargs)
-
-    return turn
-
-
-def _groups_of(run: Run) -> SceneGroups | None:
-    """The groups of a run's surface; None where it was trained without masks. RunError if they do not fit together."""
-    if "groups.safetensors" not in run.files:
-        return None
-    try:
-        return SceneGroups.from_arrays({name: tensor.numpy() for name, tensor in run.tensors("groups").items()})
-    except (ValueError, DataError) as error:
-        message = f"holds no groups ({error}); train again with --masks, into a new folder"
-        raise RunError(message, run.folder / "groups.safetensors") from None
 
 
 class Session:
@@ -125,28 +92,22 @@ class Session:
         """
         loaded = load_run(Path(run))
         where = resolve_device(device)
-        try:
-            context = config_from_json(ModelContext, dict(loaded.info.model_context), "model.context")
-            model = create_model(loaded.info.model, loaded.info.model_config, context)
-            model.load_state_dict(loaded.tensors("model"))
-        except (ValueError, RuntimeError) as error:
-            raise RunError(f"cannot be opened by this langfield: {error}", Path(run)) from None
-        groups = _groups_of(loaded)
-        return cls(loaded.info, model.to(where), where, encoder, None if groups is None else groups.to(where))
+        model, groups = model_of(loaded).to(where), groups_of(loaded)
+        return cls(loaded.info, model, where, encoder, None if groups is None else groups.to(where))
 
     # -- pictures ------------------------------------------------------------------------------------------------
 
-    @_in_turn
+    @in_turn
     def picture(self, camera: Camera) -> tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w"]]:
         """Colour, and z-depth in world units (infinite where nothing is), seen by a camera of the world frame."""
         return self._scene.picture(camera)
 
-    @_in_turn
+    @in_turn
     def picture_tensors(self, camera: Camera) -> tuple[UInt8[Tensor, "h w 3"], Float32[Tensor, "h w"]]:
         """`picture` as tensors on this session's device, where they were rendered."""
         return self._scene.picture_tensors(camera)
 
-    @_in_turn
+    @in_turn
     def picture_jpeg(
         self,
         camera: Camera,
@@ -181,7 +142,7 @@ class Session:
             )
         return encode_jpeg(frame, quality)
 
-    @_in_turn
+    @in_turn
     def head_picture(self, camera: Camera, head: str) -> Float32[np.ndarray, "h w c"]:
         """What one of the model's heads says of each pixel ("dense", or a head of one's own), seen by a camera of the
         world frame. UsageError for a head that it does not have, or that must be asked at a scale."""
@@ -200,7 +161,7 @@ class Session:
         """Whether the run is made of Gaussians."""
         return self._scene.has_splats
 
-    @_in_turn
+    @in_turn
     def splats(self) -> Splats:
         """The run's Gaussians, in the world frame. UsageError for a run of a model that has none."""
         elements = self.model.elements()
@@ -211,7 +172,7 @@ class Session:
             )
         return elements.splats(self._scene.scene_from_world.inverse())
 
-    @_in_turn
+    @in_turn
     def ask_view(
         self,
         camera: Camera,
@@ -231,33 +192,10 @@ class Session:
 
         Raises UsageError for another protocol.
         """
-        check_choice("protocol", protocol, get_args(Protocol))
-        phrases, negatives = text_list(phrases, "phrases"), negative_list(negatives)
-        asked = self._matcher.prepared(phrases, negatives)
-        view = self._scene.view(camera)
-        rgb, depth_world = self._scene.as_world(view.rendered)
-        sees_scene = depth_world.isfinite().any()
-        if protocol == "lerf":
-            scores = score_view_as_lerf(view, asked)
-        else:
-            matches = self._matcher.match(phrases, negatives, min_presence)
-            interpolator = self._scene.interpolator(view)
-            groups = self._scene.groups_in_view(view, matches)
-            scores = score_view_from_index(interpolator, asked, matches, self.observed_scales(), groups)
-            sees_scene &= interpolator.reader.near.any()
-        tensors = ViewTensors(
-            rgb=rgb,
-            depth_world=depth_world,
-            relevancy=scores.relevancy.float(),
-            refined=scores.refined.float(),
-            masks=scores.masks,
-            scale_world=(scores.scale_scene / self._scene.scene_from_world.scale).float(),
-            best_xy_px=scores.best_xy_px.double(),
-            score=scores.score.double(),
-        )
-        return ViewAnswers.of_tensors(phrases, tensors, None if bool(sees_scene) else _SEES_NOTHING)
+        texts, others = text_list(phrases, "phrases"), negative_list(negatives)
+        return ask_camera(self._scene, self._matcher, camera, texts, others, protocol, min_presence)
 
-    @_in_turn
+    @in_turn
     def hit_masks(
         self, camera: Camera, phrase: str, *, negatives: Sequence[str] | None = None, min_presence: float = 0.5
     ) -> Bool[np.ndarray, "k h w"]:
@@ -271,7 +209,7 @@ class Session:
         groups = self._scene.groups_in_view(view, [match])
         return hit_masks_in_view(self._scene.interpolator(view), match, groups).cpu().numpy()
 
-    @_in_turn
+    @in_turn
     def level_maps(
         self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None, raw: bool = False
     ) -> Float32[Tensor, "l p h w"]:
@@ -287,7 +225,7 @@ class Session:
         asked = self._matcher.prepared(phrases, negatives)
         return self._scene.view(camera).crop_level_relevancy(asked, self.observed_scales())
 
-    @_in_turn
+    @in_turn
     def quick_relevancy(
         self, camera: Camera, phrases: Sequence[str], *, negatives: Sequence[str] | None = None
     ) -> Float32[Tensor, "p h w"]:
@@ -304,7 +242,7 @@ class Session:
             return quick
         return self.ask_view(camera, phrases, negatives=negatives).tensors.relevancy
 
-    @_in_turn
+    @in_turn
     def feature_picture(self, camera: Camera) -> Float32[np.ndarray, "h w 3"]:
         """The surface's language features in the picture of a camera (world frame): their first three principal
         components over the whole scene, each in [0, 1]; not a number where nothing is known.
@@ -313,7 +251,7 @@ class Session:
         """
         return self._surface_pictures.features_in_view(camera)
 
-    @_in_turn
+    @in_turn
     def crop_height_picture(
         self, camera: Camera, phrase: str, *, negatives: Sequence[str] | None = None
     ) -> Float32[np.ndarray, "h w"]:
@@ -322,14 +260,14 @@ class Session:
         text, others = one_text(phrase, "phrase"), negative_list(negatives)
         return self._surface_pictures.crop_heights_in_view(camera, text, others)
 
-    @_in_turn
+    @in_turn
     def crop_height_range(self) -> tuple[float, float]:
         """The smallest and the largest height of crops that the run was trained with, on its surface, world units."""
         return self._surface_pictures.crop_height_range()
 
     # -- places --------------------------------------------------------------------------------------------------
 
-    @_in_turn
+    @in_turn
     def query(
         self,
         phrases: Sequence[str],
@@ -352,7 +290,7 @@ class Session:
         matches = self._matcher.match(phrases, negative_list(negatives), min_presence, progress)
         return [answer_of(self._scene, text, match) for text, match in zip(phrases, matches, strict=True)]
 
-    @_in_turn
+    @in_turn
     def elements(
         self, phrase: str, *, negatives: Sequence[str] | None = None, min_presence: float = 0.5
     ) -> list[Bool[np.ndarray, " n"]]:
@@ -366,7 +304,7 @@ class Session:
         (match,) = self._matcher.match([one_text(phrase, "phrase")], negative_list(negatives), min_presence)
         return [elements_of(self._scene, region) for region in match.hits]
 
-    @_in_turn
+    @in_turn
     def element_relevancy(
         self, phrases: Sequence[str], *, negatives: Sequence[str] | None = None
     ) -> Float32[np.ndarray, "p n"]:
@@ -380,17 +318,17 @@ class Session:
         away = np.median(values, axis=1, keepdims=True)
         return np.where(voxel >= 0, values[:, voxel], away).astype(np.float32)
 
-    @_in_turn
+    @in_turn
     def element_features(self) -> Float32[np.ndarray, "n 3"]:
         """`feature_picture` at each element (see `elements`)."""
         return self._surface_pictures.features_of_elements()
 
-    @_in_turn
+    @in_turn
     def element_crop_heights(self, phrase: str, *, negatives: Sequence[str] | None = None) -> Float32[np.ndarray, " n"]:
         """`crop_height_picture` at each element (see `elements`)."""
         return self._surface_pictures.crop_heights_of_elements(one_text(phrase, "phrase"), negative_list(negatives))
 
-    @_in_turn
+    @in_turn
     def surface(
         self, *, voxel_size_world: float | None = None, progress: Progress = silent
     ) -> tuple[Float64[np.ndarray, "n 3"], UInt8[np.ndarray, "n 3"]]:
@@ -422,7 +360,7 @@ class Session:
         """Whether the run knows groups of its surface: it was trained with masks."""
         return self._scene.has_groups
 
-    @_in_turn
+    @in_turn
     def objects(
         self, vocabulary: Sequence[str] | None = None, *, all_levels: bool = False, progress: Progress = silent
     ) -> list[SceneObject]:
@@ -442,7 +380,7 @@ class Session:
         nouns = household_nouns() if vocabulary is None else text_list(vocabulary, "vocabulary")
         return groups.objects(self._matcher.encoded(nouns, None), all_levels, progress)
 
-    @_in_turn
+    @in_turn
     def segment(
         self,
         points_world: ArrayLike,
@@ -470,7 +408,7 @@ class Session:
         chosen = groups.at_points(scene_from_world.points(within), scene_from_world.points(without), scale_world)
         return None if chosen is None else groups.shape(chosen)
 
-    @_in_turn
+    @in_turn
     def group_masks(self, camera: Camera, groups: Sequence[int]) -> Bool[np.ndarray, "k h w"]:
         """The pixels of groups (of `objects`, `segment`) in the picture of one camera (world frame).
 
@@ -480,7 +418,7 @@ class Session:
         numbers = [answers.checked_number(group) for group in groups]
         return answers.in_view(self._scene.view(camera)).masks(numbers).cpu().numpy()
 
-    @_in_turn
+    @in_turn
     def group_elements(self, group: int) -> Bool[np.ndarray, " n"]:
         """Which elements (see `elements`) are of a group.
 
@@ -489,7 +427,7 @@ class Session:
         answers = self._scene.groups()
         return answers.elements(answers.checked_number(group))
 
-    @_in_turn
+    @in_turn
     def point_at(self, camera: Camera, xy_px: tuple[float, float]) -> Float64[np.ndarray, "3"] | None:
         """The point of the surface (world frame) that a pixel of a camera's picture shows; None where it shows none.
 
@@ -510,7 +448,7 @@ class Session:
         """What the run holds, in the scene frame."""
         return self._scene.model
 
-    @_in_turn
+    @in_turn
     def prepare(self, phrases: Sequence[str]) -> None:
         """Encode phrases ahead of a question. Raises now what asking them would: no language, no encoder, no text."""
         self._matcher.encoded(text_list(phrases, "phrases"), None)
