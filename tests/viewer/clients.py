@@ -299,3 +299,9 @@ def decoded(raw: bytes) -> list[dict[str, Any]]:
         return [filled(part) for part in value] if isinstance(value, list) else value
 
     return [filled(message) for message in head["messages"]]
+
+
+async def opened(page: Page) -> None:
+    """Wait until a page has its controls and rests."""
+    await page.until(lambda: "Find" in page.labels)
+    await page.settle()

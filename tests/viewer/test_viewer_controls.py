@@ -14,8 +14,8 @@ from PIL import Image
 pytest.importorskip("viser", reason="the viewer's extra is not installed: pip install 'langfield[view]'")
 
 from tests.query.fake_session import WORLD_FROM_SCENE
-from tests.viewer.clients import Page
-from tests.viewer.worlds import runs, wall_session
+from tests.viewer.clients import Page, opened
+from tests.viewer.worlds import runs
 
 from langfield.core.cameras import Camera
 from langfield.core.errors import RunError
@@ -26,13 +26,6 @@ from langfield.viewer.access import new_token
 from langfield.viewer.panel_parts import length_text
 from langfield.viewer.runs import Runs
 from langfield.viewer.viewer import Viewer, ViewerOptions
-
-
-@pytest.fixture(scope="module")
-def field() -> Session:
-    session = wall_session()
-    session.query(["thing"])
-    return session
 
 
 @pytest.fixture
@@ -46,11 +39,6 @@ def viewer(both: Runs) -> Iterator[Viewer]:
     viewer.start()
     yield viewer
     viewer.stop()
-
-
-async def opened(page: Page) -> None:
-    await page.until(lambda: "Find" in page.labels)
-    await page.settle()
 
 
 async def with_keyframes(page: Page, *places: float) -> None:
