@@ -1,6 +1,7 @@
 """What people see while they wait: lines, numbers, tables, errors in one line."""
 
 import io
+import re
 import sys
 
 import pytest
@@ -61,6 +62,42 @@ def test_bars_are_drawn_on_a_terminal_only(monkeypatch):
         text = sys.stderr.getvalue()  # type: ignore[attr-defined]
         assert ("\x1b[" in text) == drawn
         assert "a [bold]note[/bold]" in text
+
+
+def test_a_bar_becomes_a_line_when_its_stage_ends(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with open_console(show_progress=True, quiet=False) as console:
+        console.progress(ProgressEvent("fingerprint", 1, 2, "files", 0.1))
+        console.progress(ProgressEvent("fingerprint", 2, 2, "files", 0.2))
+        console.progress(ProgressEvent("features", 4, 4, "crops", 2.0))
+        console.say("ready")
+    written = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", sys.stderr.getvalue())  # type: ignore[attr-defined]
+    lines = [line.strip() for line in re.split(r"[\r\n]", written) if line.strip()]
+    assert lines[-2:] == ["features: 4/4 crops, 2 crops/s", "ready"]  # a stage of .2 s leaves none
+
+
+def test_a_narrow_terminal_shows_stage_and_counts_whole(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    metrics = {"loss": 0.0213, "psnr": 24.1234, "rays_per_second": 16021}
+    with open_console(show_progress=True, quiet=False) as console:
+        console.progress(ProgressEvent("features", 4000, 9792, "crops", 20.0))
+        console.progress(ProgressEvent("rendering for the index", 4, 16, "views", 2.0))
+        console.progress(ProgressEvent("training", 350, 700, "steps", 30.0, metrics))
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", sys.stderr.getvalue()).splitlines()  # type: ignore[attr-defined]
+    features, index, training = lines[-3:]
+    assert re.match(r"features +\S+ 4,000/9,792 crops +200 crops/s", features)
+    assert re.match(r"rendering for the index \S+ 4/16 views +2 views/s", index)
+    assert re.match(r"training +\S+ 350/700 steps +11.67 steps/s.*…", training)
+    assert max(len(line) for line in lines) <= 80
 
 
 def test_tables_keep_brackets_and_are_left_out_beside_json(capsys):

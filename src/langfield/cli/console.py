@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, TextColumn
+from rich.progress import BarColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from langfield.core.progress import Progress, ProgressEvent, silent
 
 _SECONDS_BETWEEN_LINES = 5.0
 _MIN_STAGE_SECONDS = 1.0
+_WIDE = 110  # columns of a terminal, from which on a bar is long
 # Of an event's metrics, what is worth a place in a line; the rest goes to events.jsonl.
 _FIGURES = {"loss": "loss", "psnr": "PSNR", "rays_per_second": "rays/s", "localisation": "localisation"}
 
@@ -114,23 +115,41 @@ def duration(seconds: float) -> str:
     return f"{minutes}:{rest:02d}" if minutes else f"{rest}s"
 
 
+class _Figures(TextColumn):
+    """What is cut where a terminal is narrow: so that stage and counts are not."""
+
+    def __init__(self) -> None:
+        super().__init__("[dim]{task.fields[figures]}", table_column=Column(no_wrap=False))
+
+    def render(self, task: Task) -> Text:
+        text = super().render(task)
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+
 def _bars(rich: RichConsole) -> RichProgress:
     return RichProgress(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=24 if rich.width >= _WIDE else 8),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
-        TextColumn("[dim]{task.fields[figures]}"),
+        _Figures(),
         console=rich,
     )
 
 
 def _bar_listener(bars: RichProgress) -> Progress:
-    tasks = {}
+    """Bars of what goes on, each of which becomes a line when its stage ends, if that took a second."""
+    tasks: dict[str, TaskID] = {}
 
     def listen(event: ProgressEvent) -> None:
         figures = progress_figures(event)
         if event.stage not in tasks:
             tasks[event.stage] = bars.add_task(event.stage, total=event.total, unit=event.unit, figures=figures)
         bars.update(tasks[event.stage], completed=event.done, total=event.total, unit=event.unit, figures=figures)
+        if event.done >= event.total:
+            bars.remove_task(tasks.pop(event.stage))
+            bars.refresh()
+            if event.seconds >= _MIN_STAGE_SECONDS:
+                bars.console.print(progress_line(event), markup=False, highlight=False)
 
     return listen
