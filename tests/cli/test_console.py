@@ -42,6 +42,7 @@ def test_short_stages_are_not_worth_a_line_and_long_ones_are_told_now_and_then()
     printer = LinePrinter(file, seconds_between=0.0)
     printer(ProgressEvent("training", 1, 3, "steps", 2.0))
     printer(ProgressEvent("training", 3, 3, "steps", 6.0))
+    printer(ProgressEvent("training", 3, 3, "steps", 6.1))  # said again: no other line
     quiet = LinePrinter(file, seconds_between=60.0)
     quiet(ProgressEvent("fingerprint", 1, 2, "files", 0.1))
     quiet(ProgressEvent("fingerprint", 2, 2, "files", 0.2))
@@ -73,11 +74,15 @@ def test_a_bar_becomes_a_line_when_its_stage_ends(monkeypatch):
     with open_console(show_progress=True, quiet=False) as console:
         console.progress(ProgressEvent("fingerprint", 1, 2, "files", 0.1))
         console.progress(ProgressEvent("fingerprint", 2, 2, "files", 0.2))
+        console.progress(ProgressEvent("features", 3, 4, "crops", 2.0))
         console.progress(ProgressEvent("features", 4, 4, "crops", 2.0))
+        console.progress(ProgressEvent("features", 4, 4, "crops", 2.1))  # said again: no other line
         console.say("ready")
     written = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", sys.stderr.getvalue())  # type: ignore[attr-defined]
     lines = [line.strip() for line in re.split(r"[\r\n]", written) if line.strip()]
-    assert lines[-2:] == ["features: 4/4 crops, 2 crops/s", "ready"]  # a stage of .2 s leaves none
+    assert lines[-2:] == ["features: 4/4 crops, 2 crops/s", "ready"]
+    assert not any(line.startswith("fingerprint: ") for line in lines)  # a stage of .2 s leaves no line
+    assert sum(line.startswith("features: ") for line in lines) == 1
 
 
 def test_a_narrow_terminal_shows_stage_and_counts_whole(monkeypatch):

@@ -70,15 +70,29 @@ class LinePrinter:
         self._seconds_between = seconds_between
         self._stage = ""
         self._printed = time.monotonic()
+        self._ends = _Ends()
 
     def __call__(self, event: ProgressEvent) -> None:
         now = time.monotonic()
         if event.stage != self._stage:
             self._stage, self._printed = event.stage, now
-        ended = event.done >= event.total and event.seconds >= _MIN_STAGE_SECONDS
-        if ended or now - self._printed >= self._seconds_between:
+        ended = self._ends.first(event) and event.seconds >= _MIN_STAGE_SECONDS
+        if ended or (event.done < event.total and now - self._printed >= self._seconds_between):
             self._printed = now
             print(progress_line(event), file=self._file, flush=True)
+
+
+class _Ends:
+    """Tells the end of each stage once: some report it several times."""
+
+    def __init__(self) -> None:
+        self._ended: set[str] = set()
+
+    def first(self, event: ProgressEvent) -> bool:
+        """Whether this event ends its stage, and the last one of this stage did not."""
+        known, ends = event.stage in self._ended, event.done >= event.total
+        (self._ended.add if ends else self._ended.discard)(event.stage)
+        return ends and not known
 
 
 def progress_line(event: ProgressEvent) -> str:
@@ -116,9 +130,10 @@ def duration(seconds: float) -> str:
 
 
 class _Figures(TextColumn):
-    """What is cut where a terminal is narrow: so that stage and counts are not."""
+    """The figures at the end of a bar, which are cut first where a terminal is narrow."""
 
     def __init__(self) -> None:
+        # Rich narrows the columns that may wrap before it narrows the others.
         super().__init__("[dim]{task.fields[figures]}", table_column=Column(no_wrap=False))
 
     def render(self, task: Task) -> Text:
@@ -140,16 +155,19 @@ def _bars(rich: RichConsole) -> RichProgress:
 def _bar_listener(bars: RichProgress) -> Progress:
     """Bars of what goes on, each of which becomes a line when its stage ends, if that took a second."""
     tasks: dict[str, TaskID] = {}
+    ends = _Ends()
 
     def listen(event: ProgressEvent) -> None:
-        figures = progress_figures(event)
-        if event.stage not in tasks:
-            tasks[event.stage] = bars.add_task(event.stage, total=event.total, unit=event.unit, figures=figures)
-        bars.update(tasks[event.stage], completed=event.done, total=event.total, unit=event.unit, figures=figures)
-        if event.done >= event.total:
+        ended = ends.first(event)
+        if event.done < event.total:
+            figures = progress_figures(event)
+            if event.stage not in tasks:
+                tasks[event.stage] = bars.add_task(event.stage, total=event.total, unit=event.unit, figures=figures)
+            bars.update(tasks[event.stage], completed=event.done, total=event.total, unit=event.unit, figures=figures)
+        elif event.stage in tasks:
             bars.remove_task(tasks.pop(event.stage))
             bars.refresh()
-            if event.seconds >= _MIN_STAGE_SECONDS:
-                bars.console.print(progress_line(event), markup=False, highlight=False)
+        if ended and event.seconds >= _MIN_STAGE_SECONDS:
+            bars.console.print(progress_line(event), markup=False, highlight=False)
 
     return listen

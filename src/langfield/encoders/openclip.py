@@ -114,7 +114,7 @@ class OpenClipEncoder:
 
 def _fold_batch_norms(visual: nn.Module) -> None:
     """Let the convolutions of OpenCLIP's ResNets do what the normalisations behind them do, which on a CPU take a fifth
-    of the time. A convolution's normalisation is called bn1 if it is conv1, and is the next one of a sequence.
+    of the time. The normalisation of conv1 is called bn1; in an `nn.Sequential` it stands behind its convolution.
     """
     for module in list(visual.modules()) if isinstance(visual, ModifiedResNet) else ():
         names = list(dict(module.named_children()))

@@ -45,7 +45,7 @@ class Observations:
     Attributes:
         points: (N, 3) positions, scene frame.
         weights: (N,) alpha of their rays.
-        embedding: of each level (N, D) unit vectors; `VoxelLanguage.fill` asks for them once.
+        embedding: of each level (N, D) unit vectors. `VoxelLanguage.fill` goes through them once, or not at all.
         scale_scene: (L, N) the crops' heights at the points, scene units.
     """
 
@@ -93,8 +93,7 @@ class VoxelLanguage(nn.Module):
         """Replace all embeddings by the means of observations.
 
         Cost: photos · pixels · crop levels · 16 additions of an embedding; the first of two passes needs no embeddings.
-        Memory: up to three times C · S float32
-        embeddings.
+        Memory: up to three times C · S float32 embeddings.
 
         Args:
             photos: a function that gives the photos' observations; it is called twice.

@@ -12,6 +12,7 @@ A question about the whole scene (`Session.query`):
 
 A question about one picture (`Session.ask_view`):
 
+    asked_view             does what follows, in turn
     crop_levels            relevancy pictures at the scales of the crops that training saw
     scale_search           LERF's own search over 30 scales
     view_answers           the index's relevancy interpolated at a picture's pixels; masks
@@ -31,6 +32,7 @@ A question without words (`Session.objects`, `segment`), of a run with groups of
     segmentation           which group a click means
 
 What is asked is an `AskableView` of the run's model: one camera, asked for any pixel at any scale.
-`opened_scene` makes what several questions need, and keeps it; `session` is the front. Browsers show answers in the
-frame of `page_frame`.
+`run_parts` makes the model and the groups of a run; `opened_scene` makes what several questions need, and keeps it;
+`session` is the front, and `turns` lets one thread at a time into it. Browsers show answers in the frame of
+`page_frame`.
 """

@@ -24,7 +24,7 @@ def ask_camera(
     protocol: Protocol,
     min_presence: float,
 ) -> ViewAnswers:
-    """See `langfield.query.session.Session.ask_view`, whose arguments these are."""
+    """`langfield.query.session.Session.ask_view` of an opened scene, with what finds its phrases."""
     check_choice("protocol", protocol, get_args(Protocol))
     asked = matcher.prepared(phrases, negatives)
     view = scene.view(camera)

@@ -15,7 +15,7 @@ from langfield.query.presence import MIN_NOUNS, PresenceCalibration, common_noun
 
 PHRASES_AT_ONCE = 128
 _MATCHES_KEPT = 256
-_QUESTIONS_KEPT = 8
+_QUESTIONS_KEPT = 4
 _QUESTION_BYTES = 2**26
 
 
@@ -38,7 +38,7 @@ class PhraseMatcher:
         return self._encoder.encode(phrases, negatives)
 
     def prepared(self, phrases: Sequence[str], negatives: Sequence[str] | None) -> EncodedPhrases:
-        """`encoded`, prepared for views of the scene's model: the last eight questions are kept, with what views worked
+        """`encoded`, prepared for views of the scene's model: the last four questions are kept, with what views worked
         out of them, if they are not large.
 
         UsageError as `encoded` raises it.

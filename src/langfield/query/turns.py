@@ -13,7 +13,7 @@ from langfield.models.base import Model
 
 @runtime_checkable
 class TakesTurns(Protocol):
-    """What has methods that only one thread at a time may be in."""
+    """What has methods that only one thread at a time may be in. (Checkable, for tests check all types.)"""
 
     device: torch.device
     _turn: threading.RLock
@@ -30,7 +30,7 @@ R = TypeVar("R")
 
 
 def in_turn(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Let one thread at a time into such methods; from one into another its own thread may go on."""
+    """Let one thread at a time into an object's methods; from one into another the same thread may go on."""
 
     @wraps(method)
     def turn(self: S, *args: P.args, **kwargs: P.kwargs) -> R:

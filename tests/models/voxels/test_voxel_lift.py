@@ -1,11 +1,13 @@
 """The lifted model: language averaged onto a trained surface, the same by both ways of asking, kept in its state."""
 
+import copy
 from dataclasses import replace
 
 import pytest
 import torch
 
 from langfield.core.cameras import Camera, Cameras
+from langfield.core.errors import TrainingError
 from langfield.models.base import AskedPixels, Model
 from langfield.models.batches import RayBatch
 from langfield.models.config import ModelContext
@@ -58,6 +60,29 @@ def test_it_is_what_the_protocols_ask_for(lifted: VoxelLift):
     assert isinstance(view, VoxelView)
     assert isinstance(view.of_pixels(torch.arange(3)), AskedPixels)
     assert isinstance(create_model("voxel_lift", TINY, CONTEXT), VoxelLift)
+
+
+def test_a_photo_that_is_masked_entirely_changes_nothing(lifted: VoxelLift):
+    nothing = photo()
+    nothing = PhotoEmbeddings(nothing.rays[:0], torch.zeros(2, 0, 4), nothing.crop_angle)
+    model = copy.deepcopy(lifted)
+    model.lift(lambda: iter([nothing, photo(), photo()]))
+    assert torch.equal(model.codes, lifted.codes)
+    with pytest.raises(TrainingError):
+        model.lift(lambda: iter([nothing]))
+
+
+def test_embeddings_are_asked_for_once(lifted: VoxelLift):
+    asked = []
+
+    def seen() -> PhotoEmbeddings:
+        of_photo = photo()
+        return replace(of_photo, embedding=(asked.append(0) or level for level in of_photo.embedding))
+
+    model = copy.deepcopy(lifted)
+    model.lift(lambda: iter([seen(), seen()]))
+    assert torch.equal(model.codes, lifted.codes)
+    assert len(asked) == 2 * 2
 
 
 def test_each_side_answers_what_its_pixels_said(lifted: VoxelLift):

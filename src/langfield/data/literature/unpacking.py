@@ -228,4 +228,6 @@ def _digest(archive: Path, progress: Progress) -> str:
 
 
 def _event(stage: str, done_bytes: int, total_bytes: int, start: float) -> ProgressEvent:
-    return ProgressEvent(stage, done_bytes >> 20, max(total_bytes >> 20, 1), "MB", time.monotonic() - start)
+    total = max(total_bytes >> 20, 1)
+    done = total if done_bytes >= total_bytes else min(done_bytes >> 20, total - 1)
+    return ProgressEvent(stage, done, total, "MB", time.monotonic() - start)

@@ -52,7 +52,8 @@ class PhotoEmbeddings:
 
     Attributes:
         rays: (R,) of the pixels, scene frame.
-        embedding: of each level (R, D) unit vectors, worked out when they are asked for.
+        embedding: of each level (R, D) unit vectors. They may be worked out as one goes through them, and then one can
+            do so only once.
         crop_angle: (L,) crop height over focal length.
     """
 
@@ -104,12 +105,13 @@ class VoxelLift(VolumeModel[VoxelLiftConfig]):
 
     @torch.no_grad()
     def lift(self, photos: Callable[[], Iterator[PhotoEmbeddings]]) -> None:
-        """Average the photos' embeddings at the surface points that their pixels show. `photos` is called twice."""
+        """Average the photos' embeddings at the surface points that their pixels show, if they have any. `photos` is
+        called twice."""
         surfaces: list[tuple[SurfaceSamples, Tensor]] = []
 
         def observed() -> Iterator[Observations]:
             first = not surfaces
-            for number, photo in enumerate(photos()):
+            for number, photo in enumerate(photo for photo in photos() if len(photo.rays)):
                 if first:
                     surfaces.append(self._surface_of(photo.rays))
                 surface, distance = surfaces[number]

@@ -54,7 +54,7 @@ def hash_corners(
 
 
 def _points_first(values: Num[Tensor, "l 8 n"]) -> Num[Tensor, "n l 8"]:
-    """Stacked, for a CPU copies a transposed tensor several times as slowly."""
+    """The points' axis first. Stacking is up to twice as fast on a CPU as copying the transposed tensor."""
     return torch.stack(values.flatten(0, 1).unbind(), dim=1).unflatten(1, values.shape[:2])
 
 
