@@ -105,6 +105,17 @@ def test_a_narrow_terminal_shows_stage_and_counts_whole(monkeypatch):
     assert max(len(line) for line in lines) <= 80
 
 
+def test_tables_break_no_number_on_a_narrow_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    row = ("a yellow rubber duck", "yes", "0.0779 x 0.0692 x 0.0665", "-0.3615, -0.1135, 0.0509", "frame_00022")
+    with open_console(show_progress=False, quiet=False) as console:
+        console.table(("phrase", "there", "size", "position", "photo"), [row])
+        console.table(("phrase", "there"), [])
+    words = capsys.readouterr().out.split()
+    assert set(" ".join(row).split()) <= set(words)
+
+
 def test_tables_keep_brackets_and_are_left_out_beside_json(capsys):
     for quiet in (False, True):
         with open_console(show_progress=False, quiet=quiet) as console:

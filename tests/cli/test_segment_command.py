@@ -42,11 +42,11 @@ def test_a_place_gives_the_thing(wall, capsys):
     assert found["elements"] > 10
 
 
-def test_people_get_one_line(wall, capsys):
+def test_people_get_a_row(wall, capsys):
     assert main(["segment", "run", "--at", MIDDLE]) == 0
-    said_last = capsys.readouterr().err.splitlines()[-1]
-    assert said_last.startswith(f"group {DISC} at ")
-    assert said_last.endswith("elements")
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["group", "position", "box", "size", "elements", "best", "photo"]
+    assert row.split()[0] == str(DISC)
 
 
 def test_a_pixel_gives_what_it_shows(wall, capsys):

@@ -1,5 +1,7 @@
 """Answers of a run that has groups: hits, objects, clicks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix, vstack
@@ -11,6 +13,7 @@ from tests.query.grouped_wall import DISC, HALF, LARGE, RADIUS, scene_groups, se
 from langfield.core.errors import UsageError
 from langfield.groups.base import Groups
 from langfield.groups.scene_groups import SceneGroups
+from langfield.groups.surface import GroupSurface
 from langfield.query.boxes import GROUP_ENDS
 
 
@@ -106,6 +109,35 @@ def test_clicks_that_are_not_of_the_thing_exclude_what_holds_them(grouped):
     assert grouped.segment(np.concatenate([left, world(0, 0.6, 0)])).group == LARGE
     assert grouped.segment(left, not_at_world=left) is None
     assert grouped.segment(world(0, 0, -1.0)) is None  # in the air
+
+
+def test_the_middle_of_a_hollow_thing_is_of_it():
+    """As an object's position may be, which is the middle of its box."""
+    whole = scene_groups()
+    kept = np.linalg.norm((whole.surface.centres_scene - THING).numpy(), axis=1) > 0.2
+    arrays = whole.surface.arrays()
+    ring = GroupSurface.from_arrays(arrays | {name: arrays[name][kept] for name in ("keys", "centres_scene")})
+    run = session(SceneGroups(ring, replace(whole.groups, members=whole.groups.members[:, kept])))
+    middle, left, right = world(-0.05, 0, 0), world(-0.27, 0, 0), world(0.27, 0, 0)
+    assert run.segment(middle).group == DISC
+    assert run.segment(middle, scale_world=6.0).group == LARGE
+    assert run.segment(np.concatenate([middle, left])).group == DISC
+    assert run.segment(world(-0.12, 0, 0), not_at_world=right).group == HALF
+    assert run.segment(np.array(run.objects(["thing"])[0].shape.position)).group == DISC
+    assert run.segment(world(0, 0, -1.0)) is None
+
+
+def test_what_hardly_any_photo_shows_is_listed_on_demand():
+    found = scene_groups()
+    away = np.linalg.norm((found.surface.centres_scene - THING).numpy() - [1.2, 0, 0], axis=1)
+    members = vstack([found.groups.members, csr_matrix((away < 0.2).astype(np.float32)[None])], format="csr")
+    support = np.array([1, 0.5, 0.5, 1], dtype=np.float32)
+    for count, listed in ((3, False), (30, True)):
+        counts = np.array([40, 20, 20, count])
+        groups = Groups(members, np.array([LARGE, DISC, -1, -1]), counts, np.full(4, 40), support)
+        run = session(SceneGroups(found.surface, groups))
+        assert (3 in {thing.shape.group for thing in run.objects(["thing"])}) == listed
+        assert 3 in {thing.shape.group for thing in run.objects(["thing"], all_levels=True)}
 
 
 def test_a_pixel_leads_to_the_place_that_it_shows(grouped):

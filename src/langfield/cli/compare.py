@@ -67,6 +67,7 @@ class CompareCommand(OutputOptions):
 
         facts = [read_run_facts(path, name) for path, name in zip(self.runs, names_of(self.runs), strict=True)]
         self._check_scenes([fact.document["scene"] for fact in facts])
+        self._check_folders([fact.document["scene"] for fact in facts])
         if self.out is not None:
             make_folder(self.out.parent)
         compared, labels, scenes = [], [], []
@@ -118,6 +119,12 @@ class CompareCommand(OutputOptions):
                     f"({first['fingerprint'][:12]}), {path} of {scene['path']} ({scene['fingerprint'][:12]}); "
                     "give runs of one scene, its photos, poses and points unchanged, and the same ones kept for testing"
                 )
+
+    def _check_folders(self, scenes: Sequence[Mapping[str, Any]]) -> None:
+        """Raise UsageError if a run's scene is not where it was, before any run is measured."""
+        for path, scene in zip(self.runs, scenes, strict=True):
+            if self.scene is None and not Path(scene["path"]).exists():
+                raise UsageError(f"the scene of {path} is not at {scene['path']} any more: say where it is (--scene)")
 
     def _opened(self, path: Path, console: Console) -> "OpenedToMeasure":
         from langfield.pipelines.opening import open_to_measure

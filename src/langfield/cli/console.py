@@ -42,7 +42,10 @@ class Console:
         """Print a table on stdout, unless the result is printed as JSON."""
         if self.quiet:
             return
-        table = Table(*columns, box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        for name, cells in zip(columns, zip(*rows, strict=True) if rows else [()] * len(columns), strict=True):
+            longest = max(len(word) for cell in (name, *cells) for word in (cell.split() or [""]))
+            table.add_column(name, min_width=longest)  # no number is broken where a terminal is narrow
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))  # no markup: a phrase may hold [brackets]
         width = None if sys.stdout.isatty() else 160

@@ -64,7 +64,7 @@ def _row(found: "SceneObject") -> tuple[str, ...]:
     shape = found.shape
     size = " x ".join(f"{side:.3g}" for side in shape.upright_box.size)
     position = position_text(shape.position, shape.box.size)
-    view = shape.views[0] if shape.views else ""
+    view = Path(shape.views[0]).stem if shape.views else ""
     return str(shape.group), found.name, f"{found.score:.2f}", position, size, str(found.photos), view
 
 

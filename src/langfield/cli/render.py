@@ -91,6 +91,8 @@ class RenderCommand(RunOptions):
         session = langfield.open(self.path, device=self.device, encoder=self.encoder)
         cameras, names, fps = self._cameras(session)
         make_folder(self.out)
+        if self.phrase:  # makes the scene's index, and tells how far that is
+            session.query(flat(self.phrase), negatives=flat(self.negative) or None, progress=console.progress)
         start = time.monotonic()
         files: list[Path] = []
         videos: dict[str, Video] = {}

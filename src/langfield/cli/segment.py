@@ -1,6 +1,7 @@
 """`langfield segment`: the thing at a place."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -66,11 +67,13 @@ class SegmentCommand(RunOptions):
         )
         found = session.segment(inside, scale_world=self.scale, not_at_world=outside)
         if found is None:
-            console.say("nothing there: no group of the surface holds these places and not the others")
+            besides = " and not the others" if len(outside) else ""
+            console.say(f"nothing there: no group of the surface, or its box, holds these places{besides}")
             return {"group": None, "position": None, "box": None, "obb": None, "scale": None, "elements": 0}
         size = " x ".join(f"{side:.3g}" for side in found.upright_box.size)
         position = ", ".join(f"{value:.4g}" for value in found.position)
-        console.say(f"group {found.group} at {position}, {size}, {found.elements:,} elements")
+        row = str(found.group), position, size, f"{found.elements:,}", Path(found.views[0]).stem if found.views else ""
+        console.table(("group", "position", "box size", "elements", "best photo"), [row])
         result = found.to_json()
         if self.out is not None:
             result["files"] = self._write(session, found)

@@ -1,5 +1,6 @@
 """A scene's groups, ready to answer: what a group is in space, in a picture, and among a run's elements."""
 
+import time
 from collections.abc import Callable
 from functools import cached_property
 
@@ -10,7 +11,7 @@ from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 from torch import Tensor
 
 from langfield.core.errors import UsageError
-from langfield.core.progress import Progress, silent
+from langfield.core.progress import Progress, ProgressEvent, silent
 from langfield.core.transforms import Similarity
 from langfield.groups.base import SOLID_SHARE, size_of, solid_part
 from langfield.groups.hierarchy import things
@@ -22,7 +23,7 @@ from langfield.query.boxes import GROUP_ENDS, Ends, axis_aligned_box, box_centre
 from langfield.query.group_masks import GroupsInView
 from langfield.query.index.grouped_surface import GroupedSurface
 from langfield.query.index.scene_index import SceneIndex
-from langfield.query.objects import GroupShape, SceneObject, best_names, listed_groups, parts_of
+from langfield.query.objects import GroupShape, SceneObject, best_names, listed_groups, parts_of, seen_often
 from langfield.query.segmentation import chosen_group
 
 SIGHTINGS_POWER = 2  # of the number of photos that show a voxel: its weight where a group ends
@@ -150,27 +151,31 @@ class GroupAnswers:
 
         Args:
             nouns: names to choose from; None for none.
-            all_levels: also parts of things, sets of things, and what surrounds them (`surrounds`).
+            all_levels: also parts of things, sets of things, what surrounds them (`surrounds`), and what hardly any
+                photo shows.
         """
         groups = self.groups.groups
         listed = [g for g in listed_groups(groups, self.thing_of_voxel, all_levels) if len(self.points_scene(g))]
         if not all_levels:
-            listed = [group for group in listed if not self.surrounds(group)]
+            listed = seen_often([group for group in listed if not self.surrounds(group)], groups)
         names, scores = [""] * len(listed), np.zeros(len(listed))
         if nouns is not None and listed:
             names, scores = best_names(self.embeddings(nouns.embeddings, progress)[torch.tensor(listed)], nouns)
-        out = [
-            SceneObject(
-                shape=self.shape(group),
-                name=name,
-                score=float(score),
-                photos=int(groups.photo_count[group]),
-                support=float(groups.support[group]),
-                parent=int(groups.parent[group]) if groups.parent[group] >= 0 else None,
-                parts=parts_of(groups, group),
+        out, started = [], time.monotonic()
+        for group, name, score in zip(listed, names, scores, strict=True):
+            parent = int(groups.parent[group])
+            out.append(
+                SceneObject(
+                    shape=self.shape(group),
+                    name=name,
+                    score=float(score),
+                    photos=int(groups.photo_count[group]),
+                    support=float(groups.support[group]),
+                    parent=parent if parent >= 0 else None,
+                    parts=parts_of(groups, group),
+                )
             )
-            for group, name, score in zip(listed, names, scores, strict=True)
-        ]
+            progress(ProgressEvent("objects", len(out), len(listed), "objects", time.monotonic() - started))
         return sorted(out, key=lambda found: (-found.photos, -found.support, found.shape.group))
 
     def embeddings(self, like: Float[Tensor, "p d"], progress: Progress = silent) -> Float[Tensor, "g d"]:
@@ -207,34 +212,60 @@ class GroupAnswers:
     ) -> int | None:
         """The group that holds some points and not others; None where there is none. See `segmentation.chosen_group`.
 
+        A point off the surface, such as the middle of a mug, is held by the groups whose box is around it, but for
+        those that surround things.
+
         Args:
             inside_scene: at least one point.
             outside_scene: points that it must not hold.
             scale_world: the wanted length of the group; None for the thing there.
         """
-        shares = self._share_table(np.concatenate([inside_scene, outside_scene]))
-        inside, outside = shares[:, : len(inside_scene)], shares[:, len(inside_scene) :]
-        containing = np.nonzero((inside >= SOLID_SHARE).all(axis=1) & (outside < SOLID_SHARE).all(axis=1))[0]
-        extents = np.array([self._extents_scene[group] for group in containing]) * self._world_from_scene.scale
-        surface = self.groups.surface
-        voxel, weight = surface.around(torch.from_numpy(inside_scene[:1]).float().to(surface.device))
-        thing = int(self.thing_of_voxel[int(voxel[0, weight[0].argmax()])]) if bool(weight.any()) else -1
+        points = np.concatenate([inside_scene, outside_scene])
+        voxel, weight = self._around(points)
+        holds = self._share_table(voxel, weight) >= SOLID_SHARE
+        off_surface = np.logical_not((weight > 0).any(axis=1)).reshape(-1)
+        holds[:, off_surface] = self._boxes_around(points[off_surface])
+        wanted = np.arange(len(points)) < len(inside_scene)
+        containing = np.flatnonzero((holds == wanted).all(axis=1))
+        extents = self._extents_scene[containing] * self._world_from_scene.scale
+        if not off_surface[0]:
+            thing = int(self.thing_of_voxel[int(voxel[0, weight[0].argmax()])])
+        else:
+            things_there = containing[np.isin(containing, self.thing_of_voxel)]
+            smallest = things_there[np.argsort(self._extents_scene[things_there], kind="stable")]
+            thing = int(smallest[0]) if len(smallest) else -1
         return chosen_group(containing.tolist(), extents, thing, scale_world)
 
     @cached_property
     def _extents_scene(self) -> Float[np.ndarray, " g"]:
         """(G,) the longest edge of each group's axis-aligned box, scene frame and units."""
-        extents = np.zeros(len(self.groups))
+        low, high = self._boxes_scene
+        return (high - low).max(axis=1).clip(min=0)
+
+    @cached_property
+    def _boxes_scene(self) -> tuple[Float[np.ndarray, "g 3"], Float[np.ndarray, "g 3"]]:
+        """The lowest and highest corners of the groups' axis-aligned boxes, scene frame; of a group without points
+        infinity and minus infinity."""
+        low, high = np.full((len(self.groups), 3), np.inf), np.full((len(self.groups), 3), -np.inf)
         for group in range(len(self.groups)):
             points = self.points_scene(group)
             if len(points):
-                low, high = np.percentile(points, (GROUP_ENDS, 100 - GROUP_ENDS), axis=0)
-                extents[group] = (high - low).max()
-        return extents
+                low[group], high[group] = np.percentile(points, (GROUP_ENDS, 100 - GROUP_ENDS), axis=0)
+        return low, high
 
-    def _share_table(self, points_scene: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "g n"]:
-        """The share of photos by which the surface at each point is of each group; 0 off the surface."""
-        voxel, weight = self._around(points_scene)
+    def _boxes_around(self, points_scene: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, "g n"]:
+        """Which groups' boxes hold each point; none of groups that surround things."""
+        low, high = (corner[:, None] for corner in self._boxes_scene)
+        around = np.asarray(((points_scene >= low) & (points_scene <= high)).all(axis=2))
+        for group in np.flatnonzero(around.any(axis=1)).tolist():
+            around[group] &= not self.surrounds(group)
+        return around
+
+    def _share_table(
+        self, voxel: Int64[np.ndarray, "n 8"], weight: Float[np.ndarray, "n 8"]
+    ) -> Float[np.ndarray, "g n"]:
+        """The share of photos by which the surface at each point is of each group; 0 off the surface. Args: see
+        `_around`."""
         columns = self._members_by_voxel[:, voxel.reshape(-1)].toarray().reshape(len(self.groups), *voxel.shape)
         return (columns * weight).sum(axis=2)
 

@@ -14,6 +14,8 @@ from langfield.groups.base import Groups
 from langfield.models.relevancy import EncodedPhrases
 from langfield.query.boxes import Box, OrientedBox
 
+_FEW_PHOTOS = 10
+_FEW_OF_USUAL = 0.15
 _USUAL_PART = 0.5  # how much of what a noun has in common with every group is not counted for it
 
 
@@ -119,6 +121,15 @@ def best_names(embeddings: Float[Tensor, "g d"], nouns: EncodedPhrases) -> tuple
 def listed_groups(groups: Groups, thing_of_voxel: Int64[np.ndarray, " v"], all_levels: bool) -> list[int]:
     """The groups that an inventory lists: the things; or with `all_levels` also their parts and sets of them."""
     return list(range(len(groups))) if all_levels else np.unique(thing_of_voxel[thing_of_voxel >= 0]).tolist()
+
+
+def seen_often(listed: list[int], groups: Groups) -> list[int]:
+    """Without groups that hardly any photo shows: fewer than `_FEW_PHOTOS` of them, and than a share of what is usual
+    (the median) of the listed ones. They are mostly pieces of what is behind things."""
+    if not listed:
+        return []
+    usual = float(np.median(groups.photo_count[listed]))
+    return [group for group in listed if groups.photo_count[group] >= min(_FEW_PHOTOS, _FEW_OF_USUAL * usual)]
 
 
 def parts_of(groups: Groups, group: int) -> tuple[int, ...]:

@@ -369,14 +369,15 @@ class Session:
         Args:
             vocabulary: nouns to name them by; None for the bundled ones (`langfield.query.objects`), and no names in a
                 run without language.
-            all_levels: also list parts of things, sets of things, and what surrounds them, such as tables and walls:
-                groups that are longer than the distance that they were photographed from.
+            all_levels: also list parts of things, sets of things, what surrounds them, such as tables and walls
+                (groups that are longer than the distance that they were photographed from), and what hardly any photo
+                shows.
 
         Raises UsageError for a run without groups, and for a vocabulary where there is no language.
         """
         groups = self._scene.groups()
         if vocabulary is None and not self.has_language:
-            return groups.objects(None, all_levels)
+            return groups.objects(None, all_levels, progress)
         nouns = household_nouns() if vocabulary is None else text_list(vocabulary, "vocabulary")
         return groups.objects(self._matcher.encoded(nouns, None), all_levels, progress)
 
@@ -389,6 +390,8 @@ class Session:
         not_at_world: ArrayLike | None = None,
     ) -> GroupShape | None:
         """The group of the surface at one or more points, which grows and shrinks with the scale; None for none there.
+
+        A point off the surface, such as the `position` of an object, is of the things whose box is around it.
 
         Args:
             points_world: (N, 3) that it holds, or (3,) for one (`point_at` gives that of a pixel).
