@@ -116,6 +116,13 @@ def test_tables_break_no_number_on_a_narrow_terminal(monkeypatch, capsys):
     assert set(" ".join(row).split()) <= set(words)
 
 
+def test_tables_that_are_too_wide_still_show_all_columns(capsys):
+    names = [f"kitchen-with-a-long-name-{number}" for number in range(7)]
+    with open_console(show_progress=False, quiet=False) as console:
+        console.table(("figure", *names), [("PSNR", *(f"{20 + number}.5" for number in range(7)))])
+    assert [f"{20 + number}.5" for number in range(7)] == capsys.readouterr().out.splitlines()[-1].split()[1:]
+
+
 def test_tables_keep_brackets_and_are_left_out_beside_json(capsys):
     for quiet in (False, True):
         with open_console(show_progress=False, quiet=quiet) as console:

@@ -166,6 +166,11 @@ def test_wrong_input_is_one_line(trained: Trained, other: Path, tmp_path: Path, 
         f"{changed} of /kitchen (0123456789ab); give runs of one scene, its photos, poses and points unchanged, "
         "and the same ones kept for testing"
     )
+    document["scene"] = ours | {"path": str(tmp_path / "gone")}
+    (changed / "run.json").write_text(json.dumps(document))
+    assert failure(capsys, ["compare", run, str(changed)]) == (
+        f"{tmp_path / 'gone'}: is not there any more, and {changed} was trained on it: give --scene"
+    )
 
 
 def test_a_run_of_the_scene_that_knows_it_by_the_older_fingerprint_compares_with_a_new_one(

@@ -15,6 +15,8 @@ from langfield.groups.base import Groups
 from langfield.groups.scene_groups import SceneGroups
 from langfield.groups.surface import GroupSurface
 from langfield.query.boxes import GROUP_ENDS
+from langfield.query.objects import seen_often
+from langfield.query.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +127,30 @@ def test_the_middle_of_a_hollow_thing_is_of_it():
     assert run.segment(world(-0.12, 0, 0), not_at_world=right).group == HALF
     assert run.segment(np.array(run.objects(["thing"])[0].shape.position)).group == DISC
     assert run.segment(world(0, 0, -1.0)) is None
+    assert run.segment(middle, not_at_world=world(0.05, 0, 0)).group == DISC  # off the surface: says nothing
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 45])
+def test_places_in_the_box_that_is_told_are_of_the_thing_however_the_frame_is_turned(degrees):
+    whole = scene_groups()
+    kept = np.linalg.norm((whole.surface.centres_scene - THING).numpy(), axis=1) > 0.2
+    arrays = whole.surface.arrays()
+    ring = GroupSurface.from_arrays(arrays | {name: arrays[name][kept] for name in ("keys", "centres_scene")})
+    plain = session()
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    turn = np.array([[cosine, 0, sine, 0], [0, 1, 0, 0], [-sine, 0, cosine, 0], [0, 0, 0, 1]])
+    info = replace(plain.info, scene_from_world=np.array(plain.info.scene_from_world) @ turn)
+    groups = SceneGroups(ring, replace(whole.groups, members=whole.groups.members[:, kept]))
+    run = Session(info, plain.model, plain.device, plain._phrase_encoder, groups)
+    (found,) = run.objects(["thing"])
+    low, high = np.array(found.shape.box.low), np.array(found.shape.box.high)
+    for share in np.random.default_rng(0).uniform(0.02, 0.98, (20, 3)):
+        at = run.segment(low + share * (high - low))
+        assert at is not None
+        assert at.group in (DISC, HALF, LARGE)
+        answers = run._scene.groups()
+        _, weight = answers._around(run._scene.scene_from_world.points((low + share * (high - low))[None]))
+        assert at.group == DISC or weight.any()  # on the surface it may be of what is around the ring
 
 
 def test_what_hardly_any_photo_shows_is_listed_on_demand():
@@ -138,6 +164,21 @@ def test_what_hardly_any_photo_shows_is_listed_on_demand():
         run = session(SceneGroups(found.surface, groups))
         assert (3 in {thing.shape.group for thing in run.objects(["thing"])}) == listed
         assert 3 in {thing.shape.group for thing in run.objects(["thing"], all_levels=True)}
+
+
+@pytest.mark.parametrize(
+    ("counts", "kept"),
+    [
+        ([100, 100, 100, 12, 9], [0, 1, 2, 3]),
+        ([30, 28, 27, 5, 3], [0, 1, 2, 3]),
+        ([4, 3, 2, 2], [0, 1, 2, 3]),
+        ([], []),
+    ],
+)
+def test_few_photos_are_fewer_than_ten_and_than_is_usual(counts, kept):
+    members, number = csr_matrix(np.ones((len(counts), 5), np.float32)), np.array(counts, dtype=np.int64)
+    groups = Groups(members, np.full(len(counts), -1), number, number, np.ones(len(counts), np.float32))
+    assert seen_often(list(range(len(counts))), groups) == kept
 
 
 def test_a_pixel_leads_to_the_place_that_it_shows(grouped):

@@ -11,7 +11,7 @@ import tyro
 from langfield.cli.console import Console
 from langfield.cli.options import Device, Flag, OptionalInt, OptionalPath, OutputOptions, Texts, flat
 from langfield.core import version
-from langfield.core.errors import UsageError
+from langfield.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from langfield.data.views import Scene
@@ -67,7 +67,8 @@ class CompareCommand(OutputOptions):
 
         facts = [read_run_facts(path, name) for path, name in zip(self.runs, names_of(self.runs), strict=True)]
         self._check_scenes([fact.document["scene"] for fact in facts])
-        self._check_folders([fact.document["scene"] for fact in facts])
+        if self.scene is None:
+            self._check_folders([fact.document["scene"] for fact in facts])
         if self.out is not None:
             make_folder(self.out.parent)
         compared, labels, scenes = [], [], []
@@ -121,10 +122,10 @@ class CompareCommand(OutputOptions):
                 )
 
     def _check_folders(self, scenes: Sequence[Mapping[str, Any]]) -> None:
-        """Raise UsageError if a run's scene is not where it was, before any run is measured."""
+        """Raise DataError if a run's scene is not where it was, before any run is measured."""
         for path, scene in zip(self.runs, scenes, strict=True):
-            if self.scene is None and not Path(scene["path"]).exists():
-                raise UsageError(f"the scene of {path} is not at {scene['path']} any more: say where it is (--scene)")
+            if not Path(scene["path"]).exists():
+                raise DataError(f"is not there any more, and {path} was trained on it: give --scene", scene["path"])
 
     def _opened(self, path: Path, console: Console) -> "OpenedToMeasure":
         from langfield.pipelines.opening import open_to_measure

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
+from rich.cells import cell_len
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
@@ -43,13 +44,24 @@ class Console:
         if self.quiet:
             return
         table = Table(box=None, pad_edge=False)
-        for name, cells in zip(columns, zip(*rows, strict=True) if rows else [()] * len(columns), strict=True):
-            longest = max(len(word) for cell in (name, *cells) for word in (cell.split() or [""]))
-            table.add_column(name, min_width=longest)  # no number is broken where a terminal is narrow
+        rich = RichConsole(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
+        for name, width in zip(columns, _whole_numbers(columns, rows, rich.width), strict=True):
+            table.add_column(name, min_width=width)
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))  # no markup: a phrase may hold [brackets]
-        width = None if sys.stdout.isatty() else 160
-        RichConsole(file=sys.stdout, width=width, highlight=False).print(table)
+        rich.print(table)
+
+
+def _whole_numbers(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[int | None]:
+    """Least widths of a table's columns at which cells wrap between words only; None for each if it would be too wide
+    with them."""
+    words = [[word for row in rows for word in row[number].split()] for number in range(len(columns))]
+    least = [
+        max(map(cell_len, (*name.split(), *of_column)), default=0)
+        for name, of_column in zip(columns, words, strict=True)
+    ]
+    fits = sum(least) + 2 * (len(least) - 1) <= width
+    return [wanted if fits else None for wanted in least]
 
 
 @contextmanager

@@ -23,7 +23,8 @@ class ObjectsCommand(RunOptions):
     """Text file with a noun a line, that things are named by. Some 600 household nouns, if not given."""
 
     parts: Flag = False
-    """Also list parts of things, sets of things that belong together, and what surrounds them, as tables and walls."""
+    """Also list parts of things, sets of things that belong together, what surrounds them, as tables and walls, and
+    what hardly any photo shows."""
 
     out: OptionalPath = None
     """Also write objects.json, a picture with the boxes drawn in, objects.glb (glTF: points and box of each thing),
@@ -37,7 +38,7 @@ class ObjectsCommand(RunOptions):
         session = langfield.open(self.path, device=self.device, encoder=self.encoder)
         objects = session.objects(nouns, all_levels=self.parts, progress=console.progress)
         heads = ("group", "name", "score", "position", "box size", "photos", "best photo")
-        console.table(heads, [_row(found) for found in objects])
+        console.table(heads, [_row(session, found) for found in objects])
         result: dict[str, Any] = {
             "objects": [found.to_json() for found in objects],
             "warnings": said_warnings(session, console),
@@ -60,11 +61,13 @@ def read_nouns(path: Path) -> list[str]:
     return nouns
 
 
-def _row(found: "SceneObject") -> tuple[str, ...]:
+def _row(session: "Session", found: "SceneObject") -> tuple[str, ...]:
+    from langfield.cli.view_selection import view_label
+
     shape = found.shape
     size = " x ".join(f"{side:.3g}" for side in shape.upright_box.size)
     position = position_text(shape.position, shape.box.size)
-    view = Path(shape.views[0]).stem if shape.views else ""
+    view = view_label(session, shape.views)
     return str(shape.group), found.name, f"{found.score:.2f}", position, size, str(found.photos), view
 
 

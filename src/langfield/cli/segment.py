@@ -1,7 +1,6 @@
 """`langfield segment`: the thing at a place."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -59,6 +58,7 @@ class SegmentCommand(RunOptions):
         if (self.pixel or self.not_pixel) and self.view is None:
             raise UsageError("--pixel needs the photo that it is in: --view PHOTO")
         import langfield
+        from langfield.cli.view_selection import view_label
 
         session = langfield.open(self.path, device=self.device, encoder=self.encoder)
         inside, outside = (
@@ -68,11 +68,11 @@ class SegmentCommand(RunOptions):
         found = session.segment(inside, scale_world=self.scale, not_at_world=outside)
         if found is None:
             besides = " and not the others" if len(outside) else ""
-            console.say(f"nothing there: no group of the surface, or its box, holds these places{besides}")
+            console.say(f"nothing there: no group holds these places{besides}")
             return {"group": None, "position": None, "box": None, "obb": None, "scale": None, "elements": 0}
         size = " x ".join(f"{side:.3g}" for side in found.upright_box.size)
         position = ", ".join(f"{value:.4g}" for value in found.position)
-        row = str(found.group), position, size, f"{found.elements:,}", Path(found.views[0]).stem if found.views else ""
+        row = str(found.group), position, size, f"{found.elements:,}", view_label(session, found.views)
         console.table(("group", "position", "box size", "elements", "best photo"), [row])
         result = found.to_json()
         if self.out is not None:

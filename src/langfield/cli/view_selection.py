@@ -1,6 +1,7 @@
 """Which photos' views a command is about."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from langfield.core.choices import hint
@@ -33,6 +34,15 @@ def chosen_views(session: Session, wanted: tuple[str, ...]) -> list[RunView]:
             )
         chosen |= {view.name: view for view in found}
     return list(chosen.values())
+
+
+def view_label(session: Session, names: Sequence[str]) -> str:
+    """The first of some views' names as short as `chosen_views` understands it: without folder and ending, if no other
+    view is called so; "" for none."""
+    if not names:
+        return ""
+    short = Path(names[0]).stem
+    return short if sum(Path(view.name).stem == short for view in session.views) == 1 else names[0]
 
 
 def _natural_order(name: str) -> list[tuple[int, str]]:

@@ -19,7 +19,7 @@ from langfield.groups.scene_groups import SceneGroups
 from langfield.models.base import AskableView
 from langfield.models.relevancy import EncodedPhrases
 from langfield.query.best_views import BestViews
-from langfield.query.boxes import GROUP_ENDS, Ends, axis_aligned_box, box_centre, upright_box
+from langfield.query.boxes import GROUP_ENDS, Box, Ends, axis_aligned_box, box_centre, upright_box
 from langfield.query.group_masks import GroupsInView
 from langfield.query.index.grouped_surface import GroupedSurface
 from langfield.query.index.scene_index import SceneIndex
@@ -213,53 +213,57 @@ class GroupAnswers:
         """The group that holds some points and not others; None where there is none. See `segmentation.chosen_group`.
 
         A point off the surface, such as the middle of a mug, is held by the groups whose box is around it, but for
-        those that surround things.
+        those that surround things. If it is the first, and no scale is wanted, the smallest thing there is meant.
 
         Args:
             inside_scene: at least one point.
-            outside_scene: points that it must not hold.
+            outside_scene: points that it must not hold; those off the surface say nothing.
             scale_world: the wanted length of the group; None for the thing there.
         """
         points = np.concatenate([inside_scene, outside_scene])
         voxel, weight = self._around(points)
         holds = self._share_table(voxel, weight) >= SOLID_SHARE
-        off_surface = np.logical_not((weight > 0).any(axis=1)).reshape(-1)
-        holds[:, off_surface] = self._boxes_around(points[off_surface])
         wanted = np.arange(len(points)) < len(inside_scene)
+        off_surface = np.logical_not((weight > 0).any(axis=1)).reshape(-1)
+        holds[:, wanted & off_surface] = self._boxes_around(points[wanted & off_surface])
         containing = np.flatnonzero((holds == wanted).all(axis=1))
         extents = self._extents_scene[containing] * self._world_from_scene.scale
-        if not off_surface[0]:
-            thing = int(self.thing_of_voxel[int(voxel[0, weight[0].argmax()])])
-        else:
+        if off_surface[0]:
             things_there = containing[np.isin(containing, self.thing_of_voxel)]
-            smallest = things_there[np.argsort(self._extents_scene[things_there], kind="stable")]
-            thing = int(smallest[0]) if len(smallest) else -1
+            if scale_world is None and not len(things_there):
+                return None
+            smallest = np.argsort(self._extents_scene[things_there], kind="stable")[:1]
+            thing = next(iter(things_there[smallest].tolist()), -1)
+        else:
+            thing = int(self.thing_of_voxel[int(voxel[0, weight[0].argmax()])])
         return chosen_group(containing.tolist(), extents, thing, scale_world)
 
     @cached_property
     def _extents_scene(self) -> Float[np.ndarray, " g"]:
         """(G,) the longest edge of each group's axis-aligned box, scene frame and units."""
-        low, high = self._boxes_scene
-        return (high - low).max(axis=1).clip(min=0)
-
-    @cached_property
-    def _boxes_scene(self) -> tuple[Float[np.ndarray, "g 3"], Float[np.ndarray, "g 3"]]:
-        """The lowest and highest corners of the groups' axis-aligned boxes, scene frame; of a group without points
-        infinity and minus infinity."""
-        low, high = np.full((len(self.groups), 3), np.inf), np.full((len(self.groups), 3), -np.inf)
+        extents = np.zeros(len(self.groups))
         for group in range(len(self.groups)):
             points = self.points_scene(group)
             if len(points):
-                low[group], high[group] = np.percentile(points, (GROUP_ENDS, 100 - GROUP_ENDS), axis=0)
-        return low, high
+                low, high = np.percentile(points, (GROUP_ENDS, 100 - GROUP_ENDS), axis=0)
+                extents[group] = (high - low).max()
+        return extents
 
     def _boxes_around(self, points_scene: Float[np.ndarray, "n 3"]) -> Bool[np.ndarray, "g n"]:
-        """Which groups' boxes hold each point; none of groups that surround things."""
-        low, high = (corner[:, None] for corner in self._boxes_scene)
-        around = np.asarray(((points_scene >= low) & (points_scene <= high)).all(axis=2))
-        for group in np.flatnonzero(around.any(axis=1)).tolist():
-            around[group] &= not self.surrounds(group)
+        """Which groups' boxes (`GroupShape.box`) hold each point; none of groups that surround things."""
+        points = self._world_from_scene.points(points_scene)
+        around = np.zeros((len(self.groups), len(points)), dtype=bool)
+        for group, box in self._boxes_world.items() if len(points) else ():
+            inside = ((points >= np.array(box.low)) & (points <= np.array(box.high))).all(axis=1)
+            around[group] = inside & bool(inside.any() and not self.surrounds(group))
         return around
+
+    @cached_property
+    def _boxes_world(self) -> dict[int, Box]:
+        """The boxes of the groups that have points, as `shape` gives them."""
+        points = ((group, self.points_scene(group)) for group in range(len(self.groups)))
+        to_world = self._world_from_scene.points
+        return {group: axis_aligned_box(to_world(p), self.ends_world(group)) for group, p in points if len(p)}
 
     def _share_table(
         self, voxel: Int64[np.ndarray, "n 8"], weight: Float[np.ndarray, "n 8"]

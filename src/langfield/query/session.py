@@ -391,12 +391,13 @@ class Session:
     ) -> GroupShape | None:
         """The group of the surface at one or more points, which grows and shrinks with the scale; None for none there.
 
-        A point off the surface, such as the `position` of an object, is of the things whose box is around it.
+        A point off the surface, as the `position` of an object may be, is of the smallest thing whose box is around it;
+        with a scale, of any group whose box is, but for what surrounds things.
 
         Args:
             points_world: (N, 3) that it holds, or (3,) for one (`point_at` gives that of a pixel).
             scale_world: how long it is about to be; None for the thing.
-            not_at_world: (M, 3) or (3,) that it does not hold.
+            not_at_world: (M, 3) or (3,) that it does not hold; those off the surface say nothing.
 
         Raises UsageError for a run without groups, for no points or what are none, or a scale that is not positive.
         """
