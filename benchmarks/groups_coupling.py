@@ -10,7 +10,8 @@ regions as they are, and with groups in their place. Prints the columns of `grou
 
 import argparse
 import json
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from langfield.data.scene import open_scene
 from langfield.groups.base import SOLID_SHARE
 from langfield.groups.hierarchy import things
 from langfield.groups.scene_groups import SceneGroups
+from langfield.query import opened_scene
 from langfield.query.index.grouped_surface import GroupedSurface
 from langfield.query.index.scene_index import SceneIndex
 from langfield.query.index.voxel_embeddings import VoxelEmbeddings
@@ -45,21 +47,46 @@ def main() -> None:
     options = parser.parse_args()
     scene, device = open_scene(options.scene), resolve_device(options.device)
     session = Session.open(options.run, device=options.device, encoder=options.encoder)
+    shares_language = SharedLanguage(opened_scene.build_scene_index)
+    opened_scene.build_scene_index = shares_language.build  # what sessions make their index with
     saved = {name: t.numpy() for name, t in load_run(options.run).tensors("groups").items()}
     groups = SceneGroups.from_arrays(saved).to(device)
-    index = session._scene.index()
-    labels = thing_of_voxel(index, groups)
+    shares_language.groups = groups
     found: dict[str, Any] = {}
     for share in options.shares:
-        embeddings = shared(index.embeddings, labels, share)
+        shares_language.share = share
         for name, of_run in (("regions", None), ("groups", groups)):
             asked = Session(session.info, session.model, device, options.encoder, of_run)
-            asked._scene._index = replace(index, embeddings=embeddings, _recordings={})
             found[f"{name}, {share:g} shared"] = row = figures(asked, scene, options.side)
             print(name, share, *(row[key] for key in HEADER[1:]), flush=True)
         if options.out is not None:
             options.out.write_text(json.dumps(found, indent=1))
     print(table(["hits are", *HEADER[1:]], [[name, *(row[key] for key in HEADER[1:])] for name, row in found.items()]))
+
+
+@dataclass
+class SharedLanguage:
+    """Makes a run's index once, and of it others in which things share their language.
+
+    Attributes:
+        of_views: makes an index.
+        groups: of the run's surface.
+        share: of each embedding, that is its thing's.
+        made: the index in which none is.
+    """
+
+    of_views: Callable[..., SceneIndex]
+    groups: SceneGroups | None = None
+    share: float = 0.0
+    made: SceneIndex | None = None
+
+    def build(self, *given: Any) -> SceneIndex:
+        """See `build_scene_index`."""
+        assert self.groups is not None
+        if self.made is None:
+            self.made = self.of_views(*given)
+        labels = thing_of_voxel(self.made, self.groups)
+        return replace(self.made, embeddings=shared(self.made.embeddings, labels, self.share), _recordings={})
 
 
 def thing_of_voxel(index: SceneIndex, groups: SceneGroups) -> Int64[np.ndarray, " v"]:
