@@ -113,13 +113,18 @@ def test_clicks_that_are_not_of_the_thing_exclude_what_holds_them(grouped):
     assert grouped.segment(world(0, 0, -1.0)) is None  # in the air
 
 
-def test_the_middle_of_a_hollow_thing_is_of_it():
-    """As an object's position may be, which is the middle of its box."""
+def ring_groups() -> SceneGroups:
+    """The wall's groups with a hole of .2 about the thing's middle, so that the thing is hollow."""
     whole = scene_groups()
     kept = np.linalg.norm((whole.surface.centres_scene - THING).numpy(), axis=1) > 0.2
     arrays = whole.surface.arrays()
     ring = GroupSurface.from_arrays(arrays | {name: arrays[name][kept] for name in ("keys", "centres_scene")})
-    run = session(SceneGroups(ring, replace(whole.groups, members=whole.groups.members[:, kept])))
+    return SceneGroups(ring, replace(whole.groups, members=whole.groups.members[:, kept]))
+
+
+def test_the_middle_of_a_hollow_thing_is_of_it():
+    """As an object's position may be, which is the middle of its box."""
+    run = session(ring_groups())
     middle, left, right = world(-0.05, 0, 0), world(-0.27, 0, 0), world(0.27, 0, 0)
     assert run.segment(middle).group == DISC
     assert run.segment(middle, scale_world=6.0).group == LARGE
@@ -132,16 +137,11 @@ def test_the_middle_of_a_hollow_thing_is_of_it():
 
 @pytest.mark.parametrize("degrees", [0, 30, 45])
 def test_places_in_the_box_that_is_told_are_of_the_thing_however_the_frame_is_turned(degrees):
-    whole = scene_groups()
-    kept = np.linalg.norm((whole.surface.centres_scene - THING).numpy(), axis=1) > 0.2
-    arrays = whole.surface.arrays()
-    ring = GroupSurface.from_arrays(arrays | {name: arrays[name][kept] for name in ("keys", "centres_scene")})
     plain = session()
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     turn = np.array([[cosine, 0, sine, 0], [0, 1, 0, 0], [-sine, 0, cosine, 0], [0, 0, 0, 1]])
     info = replace(plain.info, scene_from_world=np.array(plain.info.scene_from_world) @ turn)
-    groups = SceneGroups(ring, replace(whole.groups, members=whole.groups.members[:, kept]))
-    run = Session(info, plain.model, plain.device, plain._phrase_encoder, groups)
+    run = Session(info, plain.model, plain.device, plain._phrase_encoder, ring_groups())
     (found,) = run.objects(["thing"])
     low, high = np.array(found.shape.box.low), np.array(found.shape.box.high)
     for share in np.random.default_rng(0).uniform(0.02, 0.98, (20, 3)):
