@@ -1,12 +1,14 @@
 """How long masks, groups, the inventory and clicks take, whole and by part.
 
-    python benchmarks/group_speed.py RUN SCENE [--masks builtin:masks] [--photos 130] [--clicks 50] [--profile FOLDER]
+    python benchmarks/group_speed.py RUN SCENE [--masks builtin:masks] [--photos 130] [--clicks 50] [--masks-only]
+        [--profile FOLDER]
 
 RUN was trained on SCENE; it needs no groups, and gets none. Prints, by the host's clock and waiting for the device:
 the public calls `build_masks` (with an embedding of each mask, into an empty cache) and `find_scene_groups` with what
 passes between their reports of progress, first as they are in a new process and then once more; the parts of one
-photo's masks, each waited for; and what a session takes for `objects` and for clicks. With --profile also the kernels
-of both calls, into a file each.
+photo's masks, each waited for; and what a session takes for `objects` and for clicks. With --masks-only nothing
+after `build_masks` (random weights find nothing to group), with --profile also the kernels of both calls, into a file
+each.
 """
 
 import argparse
@@ -92,6 +94,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--photos", type=int, default=None, help="so many photos at most")
     parser.add_argument("--clicks", type=int, default=50)
+    parser.add_argument("--masks-only", action="store_true")
     parser.add_argument("--profile", type=Path, default=None, help="a folder for tables of kernels")
     options = parser.parse_args()
     device = resolve_device(options.device)
@@ -111,13 +114,18 @@ def main() -> None:
     bank, groups = None, None
     for turn in ("", ", again"):
         bank = mask_rows(rows, f"build_masks{turn}", scene, photos, proposer, encoder)
+        if options.masks_only:
+            continue
         parts = Parts(device)
         groups, seconds = parts.whole(
             lambda bank=bank, parts=parts: find_scene_groups(session.model, scene, bank, progress=parts.progress)
         )
         add(rows, f"find_scene_groups{turn}", seconds, parts)
     assert bank is not None
-    assert groups is not None
+    if groups is None:
+        print(f"{sum(len(masks) for masks in bank):,} masks of {len(bank)} photos, on {device}\n")
+        print(table(["call", "part", "seconds"], rows))
+        return
     print(
         f"{sum(len(masks) for masks in bank):,} masks of {len(bank)} photos, {len(groups.surface):,} voxels of surface,"
     )

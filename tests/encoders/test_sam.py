@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tests.encoders.tiny_sam import SIDE_PX, add_card, write_tiny
 
 from langfield.core.errors import DataError, UsageError, WeightsError
-from langfield.encoders.masks import builtin
+from langfield.encoders.masks import builtin, sam
 from langfield.encoders.masks.base import EverythingSettings, MaskProposer, PromptableImage
 from langfield.encoders.masks.builtin import load_sam_with_card
 from langfield.encoders.masks.everything import best
@@ -343,3 +343,15 @@ def test_tables_of_positions_are_made_once(folders, monkeypatch):
     monkeypatch.setattr(torch.nn.functional, "interpolate", lambda *given, **settings: pytest.fail("made again"))
     (again,) = network.embed(pixels)
     assert torch.equal(first, again)
+
+
+@torch.no_grad()
+def test_an_encoder_without_tables_says_the_same(folders):
+    """What is put in on a GPU only, on a CPU."""
+    model, _ = theirs("sam", folders["sam"])
+    pixels = torch.randn(2, 3, SIDE_PX, SIDE_PX, generator=torch.Generator().manual_seed(0))
+    expected = model.vision_encoder(pixels)[0]
+    for layer in model.vision_encoder.layers:
+        sam._without_tables(layer, torch.device("cuda"))
+    assert all("attend" in layer.attn.forward.__code__.co_names for layer in model.vision_encoder.layers)
+    torch.testing.assert_close(model.vision_encoder(pixels)[0], expected, atol=1e-5, rtol=1e-4)

@@ -37,6 +37,7 @@ class Recorded(Generic[R]):
         self._graph: torch.cuda.CUDAGraph | None = None
         self._static_input: Tensor | None = None
         self._static_output: R | None = None
+        self._read = torch.cuda.Event()  # when the last result had been copied
 
     @property
     def recorded(self) -> bool:
@@ -59,9 +60,13 @@ class Recorded(Generic[R]):
             )
             if self._graph is None or static_input is None or static_output is None or not same_form:
                 return self._function(given)
+            stream = torch.cuda.current_stream(given.device)
+            stream.wait_event(self._read)  # the last call may have been on another stream
             static_input.copy_(given)
             self._graph.replay()
-            return _copied(static_output)
+            copied = _copied(static_output)
+            self._read.record(stream)
+            return copied
 
     def _record(self, given: Tensor) -> None:
         static_input, stream = given.clone(), torch.cuda.Stream()

@@ -25,6 +25,7 @@ from langfield.encoders.masks.base import MaskProposer, ProposedMasks
 from langfield.features.cache import FeatureCache, default_cache_dir, entry_key
 from langfield.features.mask_crops import BLUR_SIGMA, CROP_MARGIN, encode_masks
 from langfield.features.run_lengths import RunLengths, encode_runs
+from langfield.features.streams import SideStream, urgent_stream
 from langfield.features.transfers import Picture, decoded_ahead, to_host
 
 MIN_AREA_PX = 20
@@ -253,7 +254,12 @@ def _compute(photos: Sequence[_Photo], makers: _Makers, found: dict[_Photo, Mask
             photo, future = under_way.popleft()
             found[photo] = future.result()
 
-    with ThreadPoolExecutor(_WRITERS) as writer, closing(decoded_ahead(views, makers.proposer.device)) as pictures:
+    device = makers.proposer.device
+    with (
+        urgent_stream(device),
+        ThreadPoolExecutor(_WRITERS) as writer,
+        closing(decoded_ahead(views, device)) as pictures,
+    ):
         proposed = _proposed_ahead(zip(photos, pictures, strict=True), makers)
         for done, (photo, picture, masks, is_new) in enumerate(proposed):
             embeddings = None
@@ -270,19 +276,27 @@ def _compute(photos: Sequence[_Photo], makers: _Makers, found: dict[_Photo, Mask
 def _proposed_ahead(
     pictures: Iterator[tuple[_Photo, Picture]], makers: _Makers
 ) -> Iterator[tuple[_Photo, Picture, MasksOfPhoto, bool]]:
-    """Each photo with its masks, and whether they are new; the next photo is begun before this one is given."""
+    """Each photo with its masks, and whether they are new.
+
+    On a GPU the next photo is begun before one is finished, on a stream of its own: choosing masks is hundreds of small
+    kernels, with waits between, that leave a GPU idle.
+    """
+    aside = SideStream(makers.proposer.device)
 
     def begun(photo: _Photo, picture: Picture) -> Callable[[], tuple[_Photo, Picture, MasksOfPhoto, bool]]:
         cached = _cached_masks(photo, makers.cache)
         if cached is not None:
             return lambda: (photo, picture, cached, False)
-        propose = makers.proposer.begin(picture)
+        propose = aside.begun(lambda: makers.proposer.begin(picture))
         return lambda: (photo, picture, _usable(propose(), photo.view), True)
 
-    under_way = [begun(*pair) for pair in islice(pictures, 1)]
+    under_way = deque(begun(*pair) for pair in islice(pictures, 1))
     while under_way:
-        finished = under_way.pop()()
-        under_way += [begun(*pair) for pair in islice(pictures, 1)]
+        if aside.is_another:
+            under_way.extend(begun(*pair) for pair in islice(pictures, 1))
+        finished = under_way.popleft()()
+        if not aside.is_another:
+            under_way.extend(begun(*pair) for pair in islice(pictures, 1))
         yield finished
 
 

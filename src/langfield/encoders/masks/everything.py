@@ -31,7 +31,8 @@ class Candidates:
         return len(self.logits)
 
     def some(self, which: Int64[Tensor, " k"] | Bool[Tensor, " n"] | slice) -> "Candidates":
-        """Some of them."""
+        """Some of them. A device is waited for where it is not said which by number."""
+        which = which.nonzero()[:, 0] if isinstance(which, Tensor) and which.dtype == torch.bool else which
         return Candidates(self.logits[which], self.predicted_iou[which], self.stability[which])
 
     @classmethod

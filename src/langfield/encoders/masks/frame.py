@@ -61,10 +61,13 @@ class ModelFrame:
 
     def used(self, logits: Float[Tensor, "*n lh lw"]) -> Float[Tensor, "*n uh uw"]:
         """The part of the model's own small masks that shows the photo."""
-        height, width = logits.shape[-2:]
-        rows = -(-self.used_height_px * height // self.side_px)
-        columns = -(-self.used_width_px * width // self.side_px)
+        rows, columns = self.used_size(logits)
         return logits[..., :rows, :columns]
+
+    def used_size(self, logits: Float[Tensor, "*n lh lw"]) -> tuple[int, int]:
+        """Rows and columns of that part."""
+        height, width = logits.shape[-2:]
+        return -(-self.used_height_px * height // self.side_px), -(-self.used_width_px * width // self.side_px)
 
     def masks(self, logits: Float[Tensor, "n lh lw"]) -> Bool[Tensor, "n h w"]:
         """Masks as large as the photo from the model's own small ones: bilinear in float32, cut at 0.

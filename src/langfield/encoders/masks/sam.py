@@ -26,11 +26,13 @@ from langfield.encoders.masks.base import (
 from langfield.encoders.masks.crops import layers_of_crops
 from langfield.encoders.masks.everything import Candidates, Region, masks_of_photo
 from langfield.encoders.masks.frame import ModelFrame
+from langfield.encoders.masks.sam_attention import attend, can_attend
 from langfield.encoders.masks.sam_decoder import SamPromptDecoder
 from langfield.encoders.masks.sam_weights import SamSource, build_sam, find_sam
 from langfield.encoders.masks.zoom import ZoomedImage
 from langfield.encoders.recorded import Recorded
 from langfield.encoders.weights import RANDOM, json_sha256
+from langfield.ops.mask_decoder import counts_above
 
 _EMBEDDED_AT_ONCE = 5  # a photo and the first layer of its crops
 _MOST_RECORDED = 4  # grids of a frame: each keeps gigabytes of the GPU's memory
@@ -52,7 +54,7 @@ class SamNetwork:
             self._model.no_memory_embedding.data = self._model.no_memory_embedding.data.to(dtype)
         else:
             for layer in self._model.vision_encoder.layers:
-                layer.attn.get_rel_pos = _remembered(layer.attn.get_rel_pos)
+                _without_tables(layer, device)
         self.dtype = dtype
         # Some hundred small kernels: the host takes longer to launch them than a GPU to run them.
         encode = partial(_encoded, self._model.vision_encoder)
@@ -85,8 +87,7 @@ class SamNetwork:
         )
         sparse, dense = sparse.to(self.dtype), dense.to(self.dtype)
         if self._decoder is not None:
-            logits, predicted_iou = self._decoder(features[0] + dense, self._positions, sparse[0])
-            return logits, predicted_iou.float()
+            return self._decoder(features[0] + dense, self._positions, sparse[0])
         logits, predicted_iou, *_ = self._model.mask_decoder(
             image_embeddings=features[-1],
             image_positional_embeddings=self._positions,
@@ -109,6 +110,14 @@ class SamNetwork:
 
 def _encoded(encoder: nn.Module, pixels: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b c h w"]:
     return encoder(pixels)[0]
+
+
+def _without_tables(layer: Any, device: torch.device) -> None:
+    """Have a layer of transformers' encoder make no table that it need not make, and none of all pairs on a GPU."""
+    attention = layer.attn
+    attention.get_rel_pos = _remembered(attention.get_rel_pos)
+    if device.type == "cuda" and can_attend(attention):
+        attention.forward = lambda hidden_states, output_attentions=None: (attend(attention, hidden_states), None)
 
 
 def _remembered(table: Callable[[int, int, Tensor], Tensor]) -> Callable[[int, int, Tensor], Tensor]:
@@ -170,22 +179,14 @@ class SamImage:
         """Three masks at each of N points. Nothing in here waits for the device."""
         points = self.frame.points(points_px)[:, None]
         labels = torch.full(points.shape[:2], INSIDE, device=points.device)
-        step = self.network.chunk(self.features)
-        parts = [
-            self._candidates(points[at : at + step], labels[at : at + step], stability_offset)
-            for at in range(0, len(points), step)
-        ]
-        logits, predicted_iou, stability = zip(*parts, strict=True)
-        return Candidates(torch.cat(logits), torch.cat(predicted_iou), torch.cat(stability))
-
-    def _candidates(
-        self, points: Float[Tensor, "q 1 2"], labels: Int64[Tensor, "q 1"], offset: float
-    ) -> tuple[Float[Tensor, "n lh lw"], Float[Tensor, " n"], Float[Tensor, " n"]]:
-        logits, predicted_iou = self.network.decode(self.features, points, labels, None)
-        logits = logits.flatten(0, 1)
-        used = self.frame.used(logits)
-        higher, lower = ((used > cut).flatten(1).sum(1) for cut in (offset, -offset))
-        return logits, predicted_iou.flatten(), higher / lower.clamp(min=1)
+        step, found = self.network.chunk(self.features), list[tuple[Tensor, Tensor]]()
+        for at in range(0, len(points), step):
+            some = slice(at, at + step)
+            found.append(self.network.decode(self.features, points[some], labels[some], None))
+        logits, predicted_iou = (torch.cat(parts).flatten(0, 1) for parts in zip(*found, strict=True))
+        cuts = (stability_offset, -stability_offset)
+        higher, lower = counts_above(logits, *self.frame.used_size(logits), cuts).unbind(1)
+        return Candidates(logits, predicted_iou, higher / lower.clamp(min=1))
 
 
 class SamProposer:

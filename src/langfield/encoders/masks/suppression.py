@@ -14,8 +14,9 @@ def mask_ious(masks: Bool[Tensor, "m h w"]) -> Float[Tensor, "m m"]:
     if not len(flat):
         return torch.zeros(0, 0, device=masks.device)
     if masks.device.type == "cuda":  # sums in float32 of products in float16: exact up to 2^24 pixels
-        half = flat.half()
-        common = torch.mm(half, half.T, out_dtype=torch.float32)
+        # The fast kernels want sizes that are multiples of eight.
+        half = torch.nn.functional.pad(flat.half(), (0, -flat.shape[1] % 8, 0, -len(flat) % 8))
+        common = torch.mm(half, half.T, out_dtype=torch.float32)[: len(flat), : len(flat)]
     else:
         common = torch.zeros(len(flat), len(flat))
         for start in range(0, flat.shape[1], _COLUMNS_CPU):
