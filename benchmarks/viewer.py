@@ -61,11 +61,11 @@ def presences(page: Page) -> list[str]:
 
 @asynccontextmanager
 async def opened(viewer: Reached, size: tuple[int, int]) -> AsyncIterator[Page]:
-    """A client whose page shows something."""
+    """A client whose page is complete and shows something: a preview comes before the inputs."""
     client = Page(viewer)
     client.size_px = size
     async with client as page:
-        await page.until(lambda: "Find" in page.labels and page.pictures, 600)
+        await page.until(lambda: {"Find", "Layer", "Hide"} <= set(page.labels) and page.pictures, 600)
         yield page
 
 

@@ -118,7 +118,7 @@ def test_kernels_compile_for_a_gpu_that_is_not_here(name: str, features: int):
 
     heads, warps = features // 32, kernels._WARPS[features]
     constants = {
-        "read": {"C": features, "N": 8 * heads, "PLACES": kernels._READ_PLACES[features]},
+        "read": {"C": features, "N": kernels._READ_VECTORS, "PLACES": kernels._READ_PLACES[features]},
         "write": {"C": features, "HEADS": heads, "TOKENS": 8, "PLACES": kernels._WRITE_PLACES[features]},
         "mask": {"C": features, "PLACES": kernels._MASK_PLACES, "TURNS": kernels._MASK_TURNS},
         "count": {"BLOCK": kernels._COUNTED},

@@ -18,7 +18,7 @@ from torch import Tensor
 from langfield.ops.mask_decoder import reference
 
 _KERNEL_FEATURES = (128, 256)
-_KERNEL_VECTORS, _KERNEL_TOKENS, _KERNEL_MASKS = 128, 16, 4
+_KERNEL_TOKENS, _KERNEL_MASKS = 16, 4
 
 
 class Upscaling(NamedTuple):
@@ -50,7 +50,7 @@ def read_image(
     Args:
         image: features of each prompt's picture, or of one that all share (B = 1).
     """
-    if _has_kernels(image) and asked.shape[1] <= _KERNEL_VECTORS:
+    if _has_kernels(image):
         from langfield.ops.mask_decoder import triton_kernels
 
         return triton_kernels.read_image(asked, image, places)

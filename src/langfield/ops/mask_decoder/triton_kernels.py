@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # How many places a program has at once, by the number of features, and how often in turn: the fastest on an H200.
 _READ_PLACES = {128: 64, 256: 32}  # in turn until there are no more
+_READ_VECTORS = 32  # of 64 Triton 3.6 makes a program for sm_90 whose results are wrong
 _WRITE_PLACES, _WRITE_TURNS = {128: 64, 256: 32}, 9
 _MASK_PLACES, _MASK_TURNS = 16, 18
 _STAGES, _WARPS = 2, {128: 4, 256: 8}
@@ -29,11 +30,12 @@ _SMALLEST = 16  # side of a matrix product
 @triton.jit
 @no_type_check
 def _read_kernel(
-    asked_ptr, image_ptr, place_ptr, out_ptr, asked_count, place_count, image_step, C: tl.constexpr, N: tl.constexpr,
-    PLACES: tl.constexpr,
+    asked_ptr, image_ptr, place_ptr, out_ptr, asked_count, place_count, image_step, parts, C: tl.constexpr,
+    N: tl.constexpr, PLACES: tl.constexpr,
 ):  # fmt: skip
-    prompt = tl.program_id(0).to(tl.int64)
-    vector, column, place = tl.arange(0, N), tl.arange(0, C), tl.arange(0, PLACES)
+    prompt = (tl.program_id(0) // parts).to(tl.int64)
+    vector = tl.program_id(0) % parts * N + tl.arange(0, N)
+    column, place = tl.arange(0, C), tl.arange(0, PLACES)
     asked_at = (prompt * asked_count + vector[:, None]) * C + column[None, :]
     asked_there = (vector < asked_count)[:, None]
     asked = tl.load(asked_ptr + asked_at, mask=asked_there, other=0.0)
@@ -166,10 +168,10 @@ def read_image(
     """See `langfield.ops.mask_decoder.read_image`."""
     asked, image, places = asked.contiguous(), image.contiguous(), places.contiguous()
     out, (prompts, count, features) = torch.empty_like(asked), asked.shape
-    padded = max(triton.next_power_of_2(count), _SMALLEST)
-    _read_kernel[(prompts,)](
-        asked, image, places, out, count, image.shape[1], _step(image), C=features, N=padded,
-        PLACES=_READ_PLACES[features], num_stages=_STAGES, num_warps=4 if padded * features <= 1 << 13 else 8,
+    parts = triton.cdiv(count, _READ_VECTORS)
+    _read_kernel[(prompts * parts,)](
+        asked, image, places, out, count, image.shape[1], _step(image), parts, C=features, N=_READ_VECTORS,
+        PLACES=_READ_PLACES[features], num_stages=_STAGES, num_warps=_WARPS[features],
     )  # fmt: skip
     return out
 
