@@ -66,6 +66,7 @@ def test_recorded_steps_are_the_steps():
     assert len(plain_batches.seen) == 60
     assert len(recorded_batches.seen) < 10  # the others were replayed
     assert torch.equal(plain_batches.generator.get_state(), recorded_batches.generator.get_state())
+    assert plain_result.metrics["bad_steps"] == recorded_result.metrics["bad_steps"] == 0
     for a, b in zip(plain.parameters(), recorded.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
     assert recorded_result.metrics["loss"] == pytest.approx(plain_result.metrics["loss"], rel=1e-4)

@@ -63,6 +63,7 @@ class GroupAnswers:
         self._counts_elements = counts_elements
         self._view: tuple[AskableView, GroupsInView] | None = None
         self._shapes: dict[int, GroupShape] = {}
+        self._surrounding: dict[int, bool] = {}
 
     # -- one group -----------------------------------------------------------------------------------------------
 
@@ -134,10 +135,12 @@ class GroupAnswers:
 
     def surrounds(self, group: int) -> bool:
         """Whether a group is what things stand on or in front of, as a table top, a floor or a wall: its longest edge
-        is longer than the distance that it was photographed from."""
-        surface = self.groups.surface
-        distance = surface.division.camera_distances(torch.from_numpy(self.points_scene(group)))
-        return bool(self._extents_scene[group] > distance.median())
+        is longer than the distance that it was photographed from. Kept once asked for."""
+        if group not in self._surrounding:
+            points = torch.from_numpy(self.points_scene(group))
+            distance = self.groups.surface.division.camera_distances(points).median()
+            self._surrounding[group] = bool(self._extents_scene[group] > distance)
+        return self._surrounding[group]
 
     @cached_property
     def on_index(self) -> GroupedSurface:
