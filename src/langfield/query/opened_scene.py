@@ -23,8 +23,9 @@ from langfield.query.best_views import BestViews
 from langfield.query.group_answers import GroupAnswers
 from langfield.query.group_masks import GroupsInView
 from langfield.query.index.elements_in_voxels import ElementVoxels
+from langfield.query.index.kept_index import IndexFile
 from langfield.query.index.raster import MAX_RASTER_SIDE
-from langfield.query.index.scene_index import MAX_VIEWS, PhraseMatch, SceneIndex, build_scene_index
+from langfield.query.index.scene_index import MAX_VIEWS, PhraseMatch, SceneIndex, build_scene_index, index_cameras
 from langfield.query.index.surface_voxels import SurfaceReader
 from langfield.query.phrase_encoder import PhraseEncoder
 from langfield.query.pictures import bytes_of_colours
@@ -57,18 +58,21 @@ class OpenedScene:
         device: torch.device,
         encoder: PhraseEncoder,
         groups: SceneGroups | None,
+        index_file: IndexFile | None = None,
     ) -> None:
         """
         Args:
             device: where the model and the groups are.
             encoder: that tells whether the run has language.
             groups: of the run's surface; None where it was trained without masks.
+            index_file: where the index is kept; None where it is not.
         """
         self.model = model
         self.views = tuple(views)
         self.scene_from_world = scene_from_world
         self._device = device
         self._encoder = encoder
+        self._index_file = index_file
         self.scene_groups = groups
         self._group_answers: GroupAnswers | None = None
         self._rendered: OrderedDict[Hashable, AskableView] = OrderedDict()
@@ -183,20 +187,39 @@ class OpenedScene:
         return ObservedScales.between(*crop_angles, scene)
 
     def index(self, progress: Progress = silent) -> SceneIndex:
-        """The surface that phrases are compared with. UsageError for a run without language."""
+        """The surface that phrases are compared with, as it was kept with the run, or else made now and kept.
+        UsageError for a run without language."""
         if self._index is None:
-            cameras = [view.camera for view in self.train_views()]
-            needs_points = not self.has_splats
-
-            def render(camera: Camera) -> AskableView:
-                view = self._render_view(camera)
-                if needs_points:
-                    self._small_pictures.append((view.camera, view.rendered))
-                return view
-
-            self._small_pictures.clear()
-            self._index = build_scene_index(cameras, render, self.observed_scales(), progress)
+            scales = self.observed_scales()
+            self._index = self._kept_index() or self._made_index(scales, progress)
         return self._index
+
+    def _kept_index(self) -> SceneIndex | None:
+        kept = None if self._index_file is None else self._index_file.read()
+        if kept is None:
+            return None
+        index, pictures = kept
+        cameras = [self.in_scene(camera) for camera in index_cameras(self._train_cameras())]
+        self._small_pictures = list(zip(cameras, pictures, strict=bool(pictures)))
+        return index
+
+    def _made_index(self, scales: ObservedScales, progress: Progress) -> SceneIndex:
+        needs_points = not self.has_splats
+        self._small_pictures.clear()
+
+        def render(camera: Camera) -> AskableView:
+            view = self._render_view(camera)
+            if needs_points:
+                self._small_pictures.append((view.camera, view.rendered))
+            return view
+
+        index = build_scene_index(self._train_cameras(), render, scales, progress)
+        if self._index_file is not None:
+            self._index_file.write(index, [picture for _, picture in self._small_pictures])
+        return index
+
+    def _train_cameras(self) -> list[Camera]:
+        return [view.camera for view in self.train_views()]
 
     @cached_property
     def points(self) -> ScenePoints:

@@ -24,6 +24,7 @@ from langfield.query.answers import Answer, ViewAnswers
 from langfield.query.asked_view import Protocol, ask_camera
 from langfield.query.frames import encode_jpeg
 from langfield.query.hit_answers import answer_of, elements_of
+from langfield.query.index.kept_index import IndexFile
 from langfield.query.objects import GroupShape, SceneObject, household_nouns
 from langfield.query.opened_scene import OpenedScene
 from langfield.query.phrase_arguments import negative_list, one_text, point_list, text_list
@@ -60,12 +61,14 @@ class Session:
         device: torch.device,
         encoder: str | PhraseEncoder | None = None,
         groups: SceneGroups | None = None,
+        index_file: IndexFile | None = None,
     ) -> None:
         """Use `open`.
 
         Args:
             encoder: where the encoder is now, if not where the run's card says; or another session's, to share.
             groups: of the run's surface, on the device; None where it was trained without masks.
+            index_file: where the scene's index is kept; None makes it for this session alone.
         """
         self.info = info
         self.views: tuple[RunView, ...] = tuple(info.views)
@@ -76,13 +79,14 @@ class Session:
             encoder = PhraseEncoder(card, device, encoder)
         self._phrase_encoder = encoder
         scene_from_world = Similarity.from_matrix(info.scene_from_world)
-        self._scene = OpenedScene(model, self.views, scene_from_world, device, encoder, groups)
+        self._scene = OpenedScene(model, self.views, scene_from_world, device, encoder, groups, index_file)
         self._matcher = PhraseMatcher(self._scene, encoder)
         self._surface_pictures = SurfacePictures(self._scene, self._matcher)
 
     @classmethod
     def open(cls, run: str | Path, *, device: str = "auto", encoder: str | None = None) -> "Session":
-        """Open a run directory.
+        """Open a run directory. The first question to a run makes the scene's index and keeps it there, as
+        `index.safetensors`, where that can be written.
 
         Args:
             device: "auto" is CUDA where there is one.
@@ -93,7 +97,8 @@ class Session:
         loaded = load_run(Path(run))
         where = resolve_device(device)
         model, groups = model_of(loaded).to(where), groups_of(loaded)
-        return cls(loaded.info, model, where, encoder, None if groups is None else groups.to(where))
+        groups = None if groups is None else groups.to(where)
+        return cls(loaded.info, model, where, encoder, groups, IndexFile.of_run(loaded, where))
 
     # -- pictures ------------------------------------------------------------------------------------------------
 
@@ -278,8 +283,8 @@ class Session:
     ) -> list[Answer]:
         """Whether and where phrases are in the scene: positions and boxes in world units, best first.
 
-        The first question of a session renders up to 16 training views, small, for the scene's index
-        (`langfield.query.index`); all phrases are then answered from that.
+        The first question to a run renders up to 16 training views, small, for the scene's index
+        (`langfield.query.index`), which is then kept with the run; all phrases are answered from that.
 
         Args:
             negatives: phrases to compete with; None takes those of the encoder's card.
@@ -449,7 +454,8 @@ class Session:
 
     @property
     def model(self) -> Model:
-        """What the run holds, in the scene frame."""
+        """What the run holds, in the scene frame. Of one that is changed, ask the session that `beside` gives: this one
+        may answer from an index that was kept with the run."""
         return self._scene.model
 
     @in_turn
@@ -458,7 +464,8 @@ class Session:
         self._matcher.encoded(text_list(phrases, "phrases"), None)
 
     def beside(self, info: RunInfo, model: Model) -> "Session":
-        """The same scene held by another model, to be asked the same: encoder, its texts and groups are shared."""
+        """The same scene held by another model, to be asked the same: encoder, its texts and groups are shared. It
+        makes an index of its own."""
         return Session(info, model, self.device, self._phrase_encoder, self._scene.scene_groups)
 
     # -- parts ---------------------------------------------------------------------------------------------------

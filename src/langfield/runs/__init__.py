@@ -7,4 +7,5 @@ same_run   whether a training may continue a saved run
 cost       time and memory that a run has cost
 preview    a small picture of it, read without torch
 atomic     files that are either the old or the new one, never half of each
+kept_tensors  what is kept beside it, and could be made again
 """

@@ -75,13 +75,13 @@ def stage_bytes(path: Path, data: bytes | memoryview) -> FileRecord:
     return FileRecord(hashlib.sha256(data).hexdigest(), len(data))
 
 
-def stage_tensors(path: Path, tensors: Mapping[str, Tensor]) -> FileRecord:
+def stage_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> FileRecord:
     """Write and fsync `staged(path)` in the safetensors format, and read it back for its digest."""
     target = staged(path)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         target.unlink(missing_ok=True)
-        safetensors.torch.save_file(plain, target)
+        safetensors.torch.save_file(plain, target, None if metadata is None else dict(metadata))
         sync(target)
         return record_of(target)
     except (OSError, safetensors.SafetensorError) as error:

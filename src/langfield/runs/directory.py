@@ -4,6 +4,8 @@
 new file, keeps the old generation in `previous/` (hard links), renames the new files into place with `run.json` last,
 and then lets `previous/` go. So: without `previous/` the folder is whole; with it, the folder may be torn, and the
 digests say which of the two generations to take. A process killed at any moment leaves one of them whole.
+
+`index.safetensors` is no part of the run (`langfield.query.index.kept_index`); saving the run anew removes it.
 """
 
 import os
@@ -36,6 +38,7 @@ from langfield.runs.atomic import (
 from langfield.runs.info import RunInfo
 from langfield.runs.migration import Document, TensorFile, upgraded_names
 
+INDEX = "index.safetensors"
 _INFO = "run.json"
 _PREVIOUS = "previous"
 _HALF_MADE = ".previous.new"
@@ -123,7 +126,7 @@ def save_run(
         for name in names:
             commit(path / name)
         shutil.rmtree(path / _PREVIOUS, ignore_errors=True)
-        for name in set(_RUN_FILES) - set(names):
+        for name in {*_RUN_FILES, INDEX} - set(names):
             (path / name).unlink(missing_ok=True)
     except OSError as error:
         raise could_not_write(path / _INFO, error) from error
@@ -240,7 +243,7 @@ def _stage(
 
 
 def _drop_staged(path: Path) -> None:
-    for name in (*_RUN_FILES, _INFO):
+    for name in (*_RUN_FILES, _INFO, INDEX):
         staged(path / name).unlink(missing_ok=True)
 
 

@@ -10,6 +10,7 @@ The data goes through the modules in this order; a phrase enters in `scene_index
     surface_graph       the voxels as a graph: neighbours that look alike get like relevancy (by smoothing)
     elements_in_voxels  the run's Gaussians (or surface points) → the voxel that each lies in
     scene_index         all of these, built from a run's cameras; phrases → relevancy of cells and voxels
+    kept_index          the index in the run directory, for all sessions to come
     regions             relevancy of voxels → connected regions: the hits of an answer
 
 Everything is in the scene frame. What is made once is immutable.

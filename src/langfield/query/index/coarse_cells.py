@@ -31,6 +31,7 @@ class CoarseCells:
         observed: Bool[Tensor, "l v"],
         side_scene: float,
     ) -> None:
+        self.side_scene = side_scene
         seen = observed.any(dim=0)
         grid = voxel_grid(centres_scene[seen.cpu().numpy()], side_scene)
         self._count = len(grid)

@@ -5,8 +5,8 @@ what these were embedded as, and a graph of neighbours. `SceneIndex.score` then 
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
@@ -39,6 +39,7 @@ _NUMBERS_AT_ONCE = 2**26
 _MAX_RECORDINGS = 4  # each holds its own memory on the GPU
 _VOXELS_PER_CROP = 5
 _SPACINGS_PER_VOXEL = 2  # of the rasters' points: most voxels are then seen by several pictures
+_EMBEDDINGS = tuple(part.name for part in fields(VoxelEmbeddings))
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,58 @@ class SceneIndex:
         voxels = voxelise_surface(points, rgb, normals, view_of_point, side)
         boundary_features = mean_boundary_features(rasters, voxels)
         embeddings = embed_voxels(rasters, voxels, scales, progress)
+        distance, angles = _typical_distance(voxels.centres_scene, scales), scales.crop_angles.cpu().numpy()
+        return cls._of_parts(voxels, boundary_features, embeddings, crop, distance, angles)
+
+    @classmethod
+    def _of_parts(
+        cls,
+        voxels: SurfaceVoxels,
+        boundary_features: Float[np.ndarray, "v s"] | None,
+        embeddings: VoxelEmbeddings,
+        cell_side_scene: float,
+        typical_distance_scene: Float[np.ndarray, " v"],
+        crop_angles: Float[np.ndarray, " l"],
+    ) -> "SceneIndex":
         observed = embeddings.observed.any(dim=0).cpu().numpy()
         return cls(
             voxels=voxels,
             graph=SurfaceGraph(voxels, observed, embeddings.vectors.device, boundary_features),
-            cells=CoarseCells(voxels.centres_scene, voxels.point_counts, embeddings.observed, crop),
+            cells=CoarseCells(voxels.centres_scene, voxels.point_counts, embeddings.observed, cell_side_scene),
             embeddings=embeddings,
-            typical_distance_scene=_typical_distance(voxels.centres_scene, scales),
-            crop_angles=scales.crop_angles.cpu().numpy(),
+            typical_distance_scene=typical_distance_scene,
+            crop_angles=crop_angles,
+        )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What it was made of, as named tensors: all but what follows from them without a view."""
+        arrays = {f"voxels.{name}": array for name, array in self.voxels.arrays().items()}
+        arrays |= {
+            "cell_side_scene": np.array(self.cells.side_scene),
+            "typical_distance_scene": self.typical_distance_scene,
+            "crop_angles": self.crop_angles,
+        }
+        if self.graph.boundary_features is not None:
+            arrays["boundary_features"] = self.graph.boundary_features
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        return tensors | {f"embeddings.{name}": getattr(self.embeddings, name) for name in _EMBEDDINGS}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], device: torch.device) -> "SceneIndex":
+        """The inverse of `tensors`: answers are the same, bit for bit, on a device of the same kind.
+
+        Raises KeyError for a tensor that is missing.
+        """
+        of_voxels = {name: tensor.numpy() for name, tensor in tensors.items() if name.startswith("voxels.")}
+        embeddings = {name: tensors[f"embeddings.{name}"].to(device) for name in _EMBEDDINGS}
+        features = tensors.get("boundary_features")
+        return cls._of_parts(
+            SurfaceVoxels.from_arrays({name.removeprefix("voxels."): array for name, array in of_voxels.items()}),
+            None if features is None else features.numpy(),
+            VoxelEmbeddings(**embeddings),
+            float(tensors["cell_side_scene"]),
+            tensors["typical_distance_scene"].numpy(),
+            tensors["crop_angles"].numpy(),
         )
 
     def score(self, phrases: EncodedPhrases) -> "PhraseScores":
@@ -227,12 +272,18 @@ def build_scene_index(
         render: gives a view of the scene frame.
         scales: what training observed.
     """
-    count = min(MAX_VIEWS, len(cameras))
+    small = index_cameras(cameras)
     started, views = time.perf_counter(), []
-    for number in range(count):
-        views.append(render(cameras[number * len(cameras) // count].fit_within(MAX_RASTER_SIDE)))
-        progress(ProgressEvent("rendering for the index", number + 1, count, "views", time.perf_counter() - started))
+    for number, camera in enumerate(small, start=1):
+        views.append(render(camera))
+        progress(ProgressEvent("rendering for the index", number, len(small), "views", time.perf_counter() - started))
     return SceneIndex.from_views(views, scales, progress)
+
+
+def index_cameras(cameras: Sequence[Camera]) -> list[Camera]:
+    """The cameras that `build_scene_index` renders, at that size."""
+    count = min(MAX_VIEWS, len(cameras))
+    return [cameras[number * len(cameras) // count].fit_within(MAX_RASTER_SIDE) for number in range(count)]
 
 
 def _typical_distance(points_scene: Float[np.ndarray, "n 3"], scales: ObservedScales) -> Float[np.ndarray, " n"]:

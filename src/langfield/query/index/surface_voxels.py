@@ -1,6 +1,7 @@
 """The visible surface of a scene as voxels: sparse cubes of space that hold points of at least two pictures."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -69,6 +70,16 @@ class SurfaceVoxels:
 
     def __len__(self) -> int:
         return len(self.point_counts)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All of it as named arrays."""
+        return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "SurfaceVoxels":
+        """The inverse of `arrays`. KeyError for one that is missing."""
+        known = {field.name: arrays[field.name] for field in fields(cls)}
+        return cls(**known | {"side_scene": float(known["side_scene"])})
 
     def points_in(self, voxels: Int64[np.ndarray, " k"]) -> Float[np.ndarray, "m 3"]:
         """The points of some voxels, scene frame, float64."""
@@ -206,4 +217,4 @@ def _means(
     """The mean of the points' values in each voxel."""
     inside = voxel >= 0
     sums = [np.bincount(voxel[inside], weights=row[inside], minlength=len(point_counts)) for row in values.T]
-    return (np.stack(sums).reshape(3, len(point_counts)) / point_counts).T
+    return np.ascontiguousarray((np.stack(sums).reshape(3, len(point_counts)) / point_counts).T)
