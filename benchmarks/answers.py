@@ -12,7 +12,7 @@ from itertools import count
 
 import torch
 
-from asking import encoded, view_of
+from asking import encoded, opened_anew, view_of
 from langfield.core.cameras import Camera
 from langfield.query.scale_search import (
     lerf_scales,
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(1440, 1080), help="of pictures whose calls are timed")
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
-    session = Session.open(arguments.run, device=arguments.device)
+    session = opened_anew(arguments.run, arguments.device)
     asked = session.model.prepare_phrases(encoded(session, arguments.phrases))
     scales = lerf_scales().to(session.device)
     same_scale = same_pixel = total = 0

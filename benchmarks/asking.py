@@ -19,6 +19,12 @@ def encoded(session: Session, phrases: Sequence[str]) -> EncodedPhrases:
     return EncodedPhrases(tuple(phrases), embeddings, negatives, encoder.card.temperature)
 
 
+def opened_anew(run: str, device: str) -> Session:
+    """A run whose first question makes the scene's index, whatever is kept with the run, and keeps nothing."""
+    session = Session.open(run, device=device)
+    return session.beside(session.info, session.model)
+
+
 def scene_from_world(session: Session) -> Similarity:
     return Similarity.from_matrix(session.info.scene_from_world)
 

@@ -3,7 +3,8 @@
     python benchmarks/first_answer.py SCENE "wooden spoon" [--preset splat] [--encoder openclip:ViT-B-16/random]
 
 Everything counts, from the start of Python to the printed answer: imports, bringing up the device, encoding (nothing is
-taken from a cache), training, lifting, saving. It prints a table of the parts, in seconds.
+taken from a cache), training, lifting, saving, and the scene's index, which the first query makes and keeps. It prints
+a table of the parts, in seconds.
 """
 
 import argparse

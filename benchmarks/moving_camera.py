@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from asking import opened_anew
 from langfield.core.cameras import Camera
 from langfield.query.answers import ViewAnswers
 from langfield.query.session import Session
@@ -101,7 +102,7 @@ def _opened(options: argparse.Namespace, folder: Path) -> tuple[Session, list[Ca
         device = torch.device(options.device)
         session = made_run(folder / "run", options.synthetic, options.encoder, device, _SYNTHETIC_PHOTO[device.type])
         return session, orbit(number, *options.size)
-    session = Session.open(options.run, device=options.device)
+    session = opened_anew(options.run, options.device)
     return session, _orbit_of(session, number, *options.size)
 
 

@@ -128,6 +128,7 @@ def test_people_have_the_link_before_torch_is_loaded(tmp_path: Path):
         "def tell(console, options, link, port): os._exit(7 if 'torch' in sys.modules else 3)\n"
         "view.tell_link = tell; cli.main(['view', sys.argv[1], '--port', '0'])"
     )
+    (tmp_path / "run.json").write_text("{}")
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=120).returncode == 3
 
 

@@ -22,7 +22,8 @@ from langfield.pipelines.bake import bake
 from langfield.pipelines.grouping import observe_surface
 from langfield.query.presence import common_nouns
 from langfield.query.session import Session
-from langfield.runs.directory import has_run, load_run, save_groups, save_run
+from langfield.runs.directory import load_run, save_groups, save_run
+from langfield.runs.existence import has_run
 
 # The world is the scene turned, moved and three times as large.
 DESCRIBED = {"masks": "drawn", "made_by": "hand", "groups": len(BALLS), "photos": 12}

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from run_states import an_info, save_state, state_of
 
 from langfield.core.errors import RunError
-from langfield.runs.directory import has_run, load_run, lock_run, save_run, save_training_document, settle
+from langfield.runs.directory import load_run, lock_run, save_run, save_training_document, settle
+from langfield.runs.existence import has_run
 
 SYSTEM_CALLS = ("write", "fsync", "replace", "rename", "link", "unlink", "mkdir", "rmdir")
 
@@ -46,12 +47,12 @@ def dying_at(call: int):
 
         return run
 
-    def save_file(tensors, path):
+    def save_file(tensors, path, metadata=None):
         nonlocal calls
         calls += 1
         if calls > call:
             raise Killed
-        real_save(tensors, path)
+        real_save(tensors, path, metadata)
         if calls == call:
             os.truncate(path, os.path.getsize(path) // 2)
             raise Killed

@@ -70,6 +70,16 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Unpacked:
     return released.unpack(VERSION, tmp_path_factory.mktemp("encoders"))
 
 
+@pytest.fixture
+def finished(name: str, tmp_path: Path) -> Path:
+    """A copy of a finished run, as asking it keeps its index there."""
+    return copy_of_finished(name, tmp_path)
+
+
+def copy_of_finished(name: str, folder: Path) -> Path:
+    return shutil.copytree(VERSION / name / "finished", folder / f"{name}-finished")
+
+
 def stored(name: str) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
     """What a finished run showed and answered."""
     folder = VERSION / name / "finished"
@@ -198,8 +208,8 @@ def test_they_know_their_scene_by_the_first_fingerprint():
 
 
 @pytest.mark.parametrize("name", FINISHED)
-def test_a_finished_run_shows_and_answers_what_it_did(name: str, unpacked: Unpacked):
-    session = langfield.open(VERSION / name / "finished", device="cpu", encoder=unpacked.encoder)
+def test_a_finished_run_shows_and_answers_what_it_did(name: str, finished: Path, unpacked: Unpacked):
+    session = langfield.open(finished, device="cpu", encoder=unpacked.encoder)
     shown, answered = stored(name)
     assert shown["train_rgb"].std() > 5
     assert np.isfinite(shown["train_depth_world"]).mean() > 0.3
@@ -215,9 +225,9 @@ def test_a_stopped_run_shows_what_it_did(name: str):
 
 
 @pytest.mark.parametrize("name", FINISHED)
-def test_exports_are_what_they_were(name: str, unpacked: Unpacked, tmp_path: Path):
+def test_exports_are_what_they_were(name: str, finished: Path, unpacked: Unpacked, tmp_path: Path):
     run = VERSION / name / "finished"
-    found = exported(run, unpacked.encoder, tmp_path, EXPORTED.get(name, ()))
+    found = exported(finished, unpacked.encoder, tmp_path / "exported", EXPORTED.get(name, ()))
     if "json" in found.facts:
         check_answers(found.facts.pop("json")["answers"], stored(name)[1], STORED)
     check_exports(found, json.loads((run / "exports.json").read_text()), arrays(run / "exports.npz"))
@@ -251,7 +261,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(
 
 
 def test_a_field_is_baked_as_it_was(unpacked: Unpacked, tmp_path: Path):
-    run, out, encoder = VERSION / "nano" / "finished", tmp_path / "baked", unpacked.encoder
+    run, out, encoder = copy_of_finished("nano", tmp_path), tmp_path / "baked", unpacked.encoder
     most = released.BAKED_ELEMENTS
     langfield.bake(run, out, elements=most, phrases=PHRASES, encoder=encoder, device="cpu")
     session = langfield.open(out, device="cpu", encoder=encoder)
@@ -260,7 +270,7 @@ def test_a_field_is_baked_as_it_was(unpacked: Unpacked, tmp_path: Path):
     check_answers(answers(session), answered, RESUMED)
 
 
-def test_the_command_line_answers_as_it_did(unpacked: Unpacked, capsys: pytest.CaptureFixture[str]):
+def test_the_command_line_answers_as_it_did(unpacked: Unpacked, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     where = ["--encoder", unpacked.encoder, "--device", "cpu", "--no-progress", "--json"]
-    assert main(["query", str(VERSION / "splat" / "finished"), *PHRASES, *where]) == 0
+    assert main(["query", str(copy_of_finished("splat", tmp_path)), *PHRASES, *where]) == 0
     check_answers(json.loads(capsys.readouterr().out)["answers"], stored("splat")[1], STORED)

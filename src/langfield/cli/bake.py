@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from langfield.cli.console import Console, duration
 from langfield.cli.options import OptionalInt, RunOptions, Texts, flat
+from langfield.runs.existence import check_has_run
 
 if TYPE_CHECKING:
     from langfield.pipelines.bake import BakeReport
@@ -28,6 +29,7 @@ class BakeCommand(RunOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """Bake; returns what `--json` prints."""
+        check_has_run(self.path)
         import langfield
 
         report = langfield.bake(

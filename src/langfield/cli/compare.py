@@ -12,12 +12,13 @@ from langfield.cli.console import Console
 from langfield.cli.options import Device, Flag, OptionalInt, OptionalPath, OutputOptions, Texts, flat
 from langfield.core import version
 from langfield.core.errors import DataError, UsageError
+from langfield.runs.existence import check_has_run
 
 if TYPE_CHECKING:
     from langfield.data.views import Scene
     from langfield.evaluation.labels.base import Labels
     from langfield.evaluation.phrase_results import PhraseEvaluation, PhraseResult
-    from langfield.pipelines.opening import OpenedToMeasure
+    from langfield.pipelines.measured_run import OpenedToMeasure
     from langfield.reports.comparison import ComparedRun
 
 _MAX_RUNS = 6  # as many curves as a chart has colours and dashes for
@@ -92,7 +93,7 @@ class CompareCommand(OutputOptions):
         return result
 
     def _check(self) -> None:
-        """Raise UsageError for options that do not fit together."""
+        """Raise UsageError for options that do not fit together, RunError for a folder without a run."""
         if not 2 <= len(self.runs) <= _MAX_RUNS:
             raise UsageError(f"2 to {_MAX_RUNS} runs can be compared, got {len(self.runs)}: langfield compare RUN RUN")
         places = [path.resolve() for path in self.runs]
@@ -101,6 +102,8 @@ class CompareCommand(OutputOptions):
             raise UsageError(f"{twice} is given twice: give each run once")
         if any(not phrase.strip() for phrase in flat(self.phrase)):
             raise UsageError("a phrase is empty")
+        for path in self.runs:
+            check_has_run(path)
         if self.out is not None:
             from langfield.cli.pages import check_page_name
 
@@ -128,7 +131,7 @@ class CompareCommand(OutputOptions):
                 raise DataError(f"is not there any more, and {path} was trained on it: give --scene", scene["path"])
 
     def _opened(self, path: Path, console: Console) -> "OpenedToMeasure":
-        from langfield.pipelines.opening import open_to_measure
+        from langfield.pipelines.measured_run import open_to_measure
 
         return open_to_measure(
             path,

@@ -9,6 +9,7 @@ import tyro
 from langfield.cli.console import Console
 from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions
 from langfield.evaluation.protocols.names import LEVEL_MAPS, PROTOCOLS, LevelMaps, ProtocolName
+from langfield.runs.existence import check_has_run
 
 _PROTOCOL_HELP = "What is counted:\n" + "\n".join(f"{name}: {line}." for name, line in PROTOCOLS.items())
 _MAPS_HELP = "By lerf-ovs and 3d-ovs, which relevancy maps compete; refined if not given:\n" + "\n".join(
@@ -39,6 +40,7 @@ class EvalCommand(RunOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """Evaluate; returns what `--json` prints."""
+        check_has_run(self.path)
         import langfield
 
         report = langfield.evaluate(

@@ -8,6 +8,7 @@ import tyro
 
 from langfield.cli.console import Console, duration
 from langfield.cli.options import Device, EncoderSpec, Flag, OptionalInt, OutputOptions
+from langfield.data.scene_path import check_scene_exists
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ class LiftCommand(OutputOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """Lift; returns what `--json` prints."""
+        check_scene_exists(self.scene)
         import langfield
 
         report = langfield.lift(

@@ -36,6 +36,7 @@ from langfield.cli.view import ViewCommand
 from langfield.core.choices import check_choice, hint
 from langfield.core.errors import Interrupted, LangfieldError, UsageError
 from langfield.core.process import settle_process
+from langfield.core.version import package_version
 
 Command = (
     DemoCommand
@@ -84,6 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settle_process()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given == ["--version"]:
+        print(f"langfield {package_version()}")
+        return 0
     as_json = "--json" in given
     command: Command | None = None
     try:
@@ -132,8 +136,10 @@ def _in_one_line(box: str) -> str:
     """The first section of tyro's framed explanation without frame, title and help texts, and where help is."""
     lines = [re.sub(r"^│|│\s*$", " ", line).rstrip() for line in box.splitlines()]
     kept = []
-    for line in lines[1:]:  # the first is the title
+    for number, line in enumerate(lines[1:]):  # the first is the title
         if not line.strip() or set(line.strip()) <= set("─-╰╯"):
+            if number == 0:  # under the title, where stdout takes no frames
+                continue
             break
         if len(line) - len(line.lstrip()) < 8:  # deeper ones are help texts
             kept.append(line.strip())

@@ -7,6 +7,7 @@ from langfield.cli.console import Console
 from langfield.cli.options import Flag, OptionalInt, OptionalPath, RunOptions, Texts, flat
 from langfield.core import version
 from langfield.core.errors import UsageError
+from langfield.runs.existence import check_has_run
 
 if TYPE_CHECKING:
     from langfield.evaluation.phrase_results import PhraseEvaluation, PhraseResult
@@ -42,6 +43,7 @@ class ReportCommand(RunOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """Measure, write the page; returns what `--json` prints."""
+        check_has_run(self.path)
         out = self.path / "report.html" if self.out is None else self.out
         from langfield.cli.pages import check_page_name
 
@@ -51,7 +53,7 @@ class ReportCommand(RunOptions):
         from langfield.cli import pages
         from langfield.cli.files import make_folder
         from langfield.evaluation.phrase_results import evaluate_phrases
-        from langfield.pipelines.opening import open_to_measure
+        from langfield.pipelines.measured_run import open_to_measure
         from langfield.reports.page_pictures import phrase_pictures, view_pictures, views_to_show
         from langfield.reports.report_page import ReportContent, report_page
 

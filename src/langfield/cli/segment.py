@@ -58,9 +58,10 @@ class SegmentCommand(RunOptions):
         if (self.pixel or self.not_pixel) and self.view is None:
             raise UsageError("--pixel needs the photo that it is in: --view PHOTO")
         import langfield
-        from langfield.cli.view_selection import view_label
 
         session = langfield.open(self.path, device=self.device, encoder=self.encoder)
+        from langfield.cli.view_selection import view_label
+
         inside, outside = (
             self._places(session, flat(places), flat(pixels))
             for places, pixels in ((self.at, self.pixel), (self.not_at, self.not_pixel))

@@ -9,6 +9,7 @@ import tyro
 from langfield.cli.console import Console, duration
 from langfield.cli.options import Device, EncoderSpec, Flag, OptionalInt, OutputOptions, PresetName
 from langfield.core.progress import Progress
+from langfield.data.scene_path import check_scene_exists
 
 if TYPE_CHECKING:
     from langfield.pipelines.observing import TrainObserver
@@ -75,6 +76,7 @@ class TrainCommand(OutputOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """Train; returns what `--json` prints."""
+        check_scene_exists(self.scene)
         if not self.view:
             return self._train(console, console.progress, None).to_json()
         from langfield.cli.live_view import viewed_training

@@ -15,6 +15,7 @@ import tyro
 from langfield.cli.console import Console
 from langfield.cli.options import Device, EncoderSpec, OutputOptions
 from langfield.core.errors import LangfieldError, UsageError
+from langfield.runs.existence import check_has_run
 
 if TYPE_CHECKING:
     from langfield.data.images import Rgb
@@ -88,6 +89,8 @@ class ViewCommand(OutputOptions):
             raise UsageError("--host must be an address of this machine, such as 127.0.0.1, and is empty")
         if not 1 <= self.gaussians <= _MOST_GAUSSIANS:
             raise UsageError(f"--gaussians must be 1 to {_MOST_GAUSSIANS}, got {self.gaussians}")
+        for path in self.paths:
+            check_has_run(path)
 
     def _open(self, path: Path) -> "Session":
         import langfield

@@ -1,6 +1,7 @@
 """Scenes: photos with cameras from disk, checked before they are believed, and pixels drawn from them.
 
 scene           `open_scene`: a folder → a `Scene`
+scene_path      whether its path is there at all, told without torch
 views           what a `Scene` is
 screening       which views are used, and which the scale follows: poses and photos checked against each other, by
                 `stray_cameras` (far from all others) and `duplicates` (the same photo twice)

@@ -11,6 +11,7 @@ from langfield.core.errors import DataError, UsageError
 from langfield.core.transforms import normalising_similarity
 from langfield.data.formats.base import ParsedScene
 from langfield.data.formats.registry import formats_for_people, known_but_not_read, matching_formats
+from langfield.data.scene_path import check_scene_exists
 from langfield.data.screening import screen
 from langfield.data.split import check_test_every, split_views
 from langfield.data.unknown_places import unknown_places
@@ -109,8 +110,7 @@ def _point_notes(points: Points | None) -> list[str]:
 
 def _parse(path: Path, max_side_px: int | None, allow_outside: bool) -> ParsedScene:
     """Read the first format that the path is a scene of, and note the others."""
-    if not path.exists():
-        raise DataError("does not exist: give the scene's folder", path)
+    check_scene_exists(path)
     if path.is_dir():
         path = path.resolve()
     matching = matching_formats(path)

@@ -6,7 +6,7 @@
     batches     batches with named targets, and groups of parameters
     relevancy   LERF's relevancy, and phrases as embeddings
     registry    models by name
-    presets     models with all settings of their training, by name
+    presets     models with all settings of their training, by name; `preset_list`, read without torch, lists them
     geometry    depth maps as points in space
     nerf        radiance fields that are volume rendered, with heads on them: `lerf`
     voxels      a radiance field whose language is averaged into voxels: `voxel_lift`

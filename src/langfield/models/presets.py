@@ -1,6 +1,7 @@
 """Presets: models' configurations and how they are trained, by name."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from langfield.core.checks import check_counts
 from langfield.core.choices import check_choice
@@ -14,6 +15,7 @@ from langfield.models.gaussians.mcmc import MCMCConfig
 from langfield.models.gaussians.splat import SplatConfig
 from langfield.models.nerf.heads import DenseHeadConfig, LanguageHeadConfig
 from langfield.models.nerf.lerf import LerfConfig
+from langfield.models.preset_list import LISTED
 from langfield.models.voxels.voxel_lift import VoxelLiftConfig
 from langfield.renderers.samplers.proposal import ProposalSamplerConfig
 
@@ -155,51 +157,21 @@ class TrainingRecipe:
                 check_counts(self, name)
 
 
+def _listed(name: str, config: ModelConfig, **settings: Any) -> TrainingRecipe:
+    """The recipe of a listed preset. Args: settings: other fields of `TrainingRecipe`."""
+    return TrainingRecipe(LISTED[name].summary, config, LISTED[name].steps, **settings)
+
+
 PRESETS: dict[str, TrainingRecipe] = {
-    "lerf": TrainingRecipe("LERF as published, for one GPU", LERF),
-    "lerf-lite": TrainingRecipe("LERF with half the language field, for a smaller GPU", LERF_LITE),
-    "lerf-big": TrainingRecipe(
-        "LERF with the larger encoder and field", LERF_BIG, encoder="openclip:ViT-L-14/laion2b_s32b_b82k"
-    ),
-    "nano": TrainingRecipe(
-        "minutes on two CPU cores: small grids, fewer crops",
-        NANO,
-        steps=1_500,
-        rays=1024,
-        head_rays=256,
-        dense=None,
-        feature_views=24,
-    ),
-    "lift": TrainingRecipe(
-        "a minute or two on two CPU cores: language averaged in closed form",
-        LIFT,
-        steps=700,
-        rays=1024,
-        dense=None,
-        pyramid=LIFT_PYRAMID,
-        feature_views=16,
-    ),
-    "splat": TrainingRecipe(
-        "Gaussians with language in closed form, for one GPU (extra gpu)",
-        SPLAT,
-        steps=2_000,
-        dense=None,
-    ),
-    "splat-fast": TrainingRecipe(
-        "splat with fewer Gaussians and steps: half the time, 0.7 dB less",
-        SPLAT_FAST,
-        steps=1_200,
-        dense=None,
-    ),
-    "splat-quality": TrainingRecipe(
-        "splat with more Gaussians and steps: six times the time, 0.7 dB more", SPLAT_QUALITY, steps=10_000, dense=None
-    ),
-    "splat-classic": TrainingRecipe(
-        "splat with adaptive density control, as published first (3DGS), to compare with",
-        SPLAT_CLASSIC,
-        steps=30_000,
-        dense=None,
-    ),
+    "lerf": _listed("lerf", LERF),
+    "lerf-lite": _listed("lerf-lite", LERF_LITE),
+    "lerf-big": _listed("lerf-big", LERF_BIG, encoder="openclip:ViT-L-14/laion2b_s32b_b82k"),
+    "nano": _listed("nano", NANO, rays=1024, head_rays=256, dense=None, feature_views=24),
+    "lift": _listed("lift", LIFT, rays=1024, dense=None, pyramid=LIFT_PYRAMID, feature_views=16),
+    "splat": _listed("splat", SPLAT, dense=None),
+    "splat-fast": _listed("splat-fast", SPLAT_FAST, dense=None),
+    "splat-quality": _listed("splat-quality", SPLAT_QUALITY, dense=None),
+    "splat-classic": _listed("splat-classic", SPLAT_CLASSIC, dense=None),
 }
 
 

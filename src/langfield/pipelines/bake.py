@@ -31,7 +31,8 @@ from langfield.query.presence import common_nouns
 from langfield.query.session import Session
 from langfield.renderers.splat import splat
 from langfield.runs.atomic import read_json, write_json
-from langfield.runs.directory import has_run, load_run, lock_run, save_run, settle
+from langfield.runs.directory import load_run, lock_run, save_run, settle
+from langfield.runs.existence import has_run
 from langfield.runs.info import RunInfo
 from langfield.runs.migration import TensorFile
 

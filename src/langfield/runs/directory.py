@@ -35,12 +35,11 @@ from langfield.runs.atomic import (
     staged,
     sync,
 )
+from langfield.runs.existence import INFO, PREVIOUS, check_has_run
 from langfield.runs.info import RunInfo
 from langfield.runs.migration import Document, TensorFile, upgraded_names
 
 INDEX = "index.safetensors"
-_INFO = "run.json"
-_PREVIOUS = "previous"
 _HALF_MADE = ".previous.new"
 _LOCK = ".lock"
 _RUN_FILES = ("model.safetensors", "training.safetensors", "training.json", "groups.safetensors")
@@ -125,11 +124,11 @@ def save_run(
         _keep_previous(path)
         for name in names:
             commit(path / name)
-        shutil.rmtree(path / _PREVIOUS, ignore_errors=True)
+        shutil.rmtree(path / PREVIOUS, ignore_errors=True)
         for name in {*_RUN_FILES, INDEX} - set(names):
             (path / name).unlink(missing_ok=True)
     except OSError as error:
-        raise could_not_write(path / _INFO, error) from error
+        raise could_not_write(path / INFO, error) from error
 
 
 def save_training_document(path: Path, document: Mapping[str, Any]) -> None:
@@ -156,40 +155,40 @@ def save_groups(path: Path, tensors: Mapping[str, Tensor], described: Mapping[st
 def _replace_file(path: Path, name: str, stage: Callable[[Path], FileRecord], changes: Mapping[str, Any]) -> None:
     """Replace one file of a run, and some keys of its run.json, all or nothing."""
     settle(path)
-    _check_has_run(path)
+    check_has_run(path)
     try:
-        described = read_json(path / _INFO) | dict(changes)
+        described = read_json(path / INFO) | dict(changes)
         record = stage(path / name)
         described["files"][name] = {"sha256": record.sha256, "size": record.size}
-        stage_bytes(path / _INFO, json_bytes(described))
+        stage_bytes(path / INFO, json_bytes(described))
     except RunError:
         _drop_staged(path)
         raise
     try:
         _keep_previous(path)
         commit(path / name)
-        commit(path / _INFO)
-        shutil.rmtree(path / _PREVIOUS, ignore_errors=True)
+        commit(path / INFO)
+        shutil.rmtree(path / PREVIOUS, ignore_errors=True)
     except OSError as error:
-        raise could_not_write(path / _INFO, error) from error
+        raise could_not_write(path / INFO, error) from error
 
 
 def settle(path: Path) -> None:
     """Clean up after an interrupted save, so that `path` holds one whole generation, or no run."""
     shutil.rmtree(path / _HALF_MADE, ignore_errors=True)
     _drop_staged(path)
-    previous = path / _PREVIOUS
+    previous = path / PREVIOUS
     if not previous.exists():
         return
     try:
         _open_generation(path, path, training=True)
     except RunError:
         whole = _open_generation(path, previous, training=True)
-        for name in (*whole.files, _INFO):
+        for name in (*whole.files, INFO):
             _link(previous / name, staged(path / name))
             commit(path / name)
         _drop_staged(path)
-    shutil.rmtree(path / _PREVIOUS, ignore_errors=True)
+    shutil.rmtree(path / PREVIOUS, ignore_errors=True)
 
 
 def load_run(path: str | Path, *, training: bool = False) -> Run:
@@ -205,26 +204,14 @@ def load_run(path: str | Path, *, training: bool = False) -> Run:
         RunError: no run there, written by a newer langfield, or torn (which file, and how).
     """
     path = Path(path)
-    _check_has_run(path)
+    check_has_run(path)
     # At the end the folder is tried again, for a concurrent save may have finished in the meantime.
-    for folder in (path, path / _PREVIOUS):
+    for folder in (path, path / PREVIOUS):
         try:
             return _open_generation(path, folder, training)
         except RunError:
             continue
     return _open_generation(path, path, training)
-
-
-def has_run(path: str | Path) -> bool:
-    """Whether `path` holds a run (perhaps a torn one)."""
-    path = Path(path)
-    return (path / _INFO).is_file() or (path / _PREVIOUS / _INFO).is_file()
-
-
-def _check_has_run(path: Path) -> None:
-    if not has_run(path):
-        found = "is no folder" if not path.is_dir() else f"has no {_INFO}"
-        raise RunError(f"{found}; a run directory is needed, as `langfield train` makes it", path)
 
 
 def _stage(
@@ -238,17 +225,17 @@ def _stage(
     if training_document is not None:
         records["training.json"] = stage_bytes(path / "training.json", json_bytes(training_document))
     listed = {name: {"sha256": record.sha256, "size": record.size} for name, record in records.items()}
-    stage_bytes(path / _INFO, json_bytes(info.document() | {"files": listed}))
-    return [*records, _INFO]
+    stage_bytes(path / INFO, json_bytes(info.document() | {"files": listed}))
+    return [*records, INFO]
 
 
 def _drop_staged(path: Path) -> None:
-    for name in (*_RUN_FILES, _INFO, INDEX):
+    for name in (*_RUN_FILES, INFO, INDEX):
         staged(path / name).unlink(missing_ok=True)
 
 
 def _open_generation(path: Path, folder: Path, training: bool) -> Run:
-    file = folder / _INFO
+    file = folder / INFO
     try:
         document = read_json(file)
     except OSError as error:
@@ -288,14 +275,14 @@ def _records(document: Document, file: Path) -> dict[str, FileRecord]:
 
 def _keep_previous(path: Path) -> None:
     """Link the files of the run in `path`, if there is one, into `previous/`, before they are replaced."""
-    if not (path / _INFO).is_file():
+    if not (path / INFO).is_file():
         return
     fresh = path / _HALF_MADE
     fresh.mkdir()
-    for name in (*_records(read_json(path / _INFO), path / _INFO), _INFO):
+    for name in (*_records(read_json(path / INFO), path / INFO), INFO):
         _link(path / name, fresh / name)
     sync(fresh)
-    fresh.rename(path / _PREVIOUS)
+    fresh.rename(path / PREVIOUS)
     sync(path)
 
 

@@ -14,6 +14,7 @@ import safetensors
 import torch
 from torch import Tensor
 
+from langfield.core.errors import RunError
 from langfield.runs.atomic import commit, could_not_write, stage_tensors
 
 
@@ -35,6 +36,8 @@ def write_kept(file: Path, key: str, tensors: Mapping[str, Tensor]) -> None:
 
     Raises RunError if it cannot be written.
     """
+    if not file.parent.is_dir():  # the lock would make it
+        raise RunError("could not be written: its folder is gone", file)
     try:
         with filelock.FileLock(file.with_name(f".{file.name}.lock"), timeout=0):
             stage_tensors(file, tensors, {"key": key, "sha256": _digest(tensors)})
@@ -51,5 +54,5 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

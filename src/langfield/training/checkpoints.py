@@ -11,7 +11,8 @@ from torch import Tensor
 from langfield.core.config import config_to_json
 from langfield.core.errors import RunError, TrainingError
 from langfield.runs.cost import RunCost
-from langfield.runs.directory import Run, has_run, load_run, lock_run, save_run, save_training_document, settle
+from langfield.runs.directory import Run, load_run, lock_run, save_run, save_training_document, settle
+from langfield.runs.existence import has_run
 from langfield.runs.info import RunInfo
 from langfield.runs.migration import TensorFile
 from langfield.runs.same_run import check_same_run

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import torch
 
-import langfield
 from langfield.core.errors import RunError
 from langfield.core.version import package_version
 from langfield.models.base import Rendered
@@ -25,6 +24,7 @@ from langfield.runs.directory import INDEX, Run
 from langfield.runs.kept_tensors import read_kept, write_kept
 
 MAX_BYTES = 500_000_000  # larger ones are not kept
+_PACKAGE = Path(__file__).parents[2]
 _MADE_BY = ("core", "ops", "fields", "renderers", "models", "query/index")  # whose code says what an index is
 _log = logging.getLogger(__name__)
 
@@ -89,9 +89,8 @@ class IndexFile:
 @functools.cache
 def code_digest() -> str:
     """SHA-256 of the modules that make an index, so that whoever changes one is not answered from an old index."""
-    package = Path(langfield.__path__[0])
     digest = hashlib.sha256()
     for folder in _MADE_BY:
-        for file in sorted((package / folder).rglob("*.py")):
-            digest.update(f"{file.relative_to(package).as_posix()}\n".encode() + file.read_bytes())
+        for file in sorted((_PACKAGE / folder).rglob("*.py")):
+            digest.update(f"{file.relative_to(_PACKAGE).as_posix()}\n".encode() + file.read_bytes())
     return digest.hexdigest()

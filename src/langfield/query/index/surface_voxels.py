@@ -78,8 +78,9 @@ class SurfaceVoxels:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "SurfaceVoxels":
         """The inverse of `arrays`. KeyError for one that is missing."""
-        known = {field.name: arrays[field.name] for field in fields(cls)}
-        return cls(**known | {"side_scene": float(known["side_scene"])})
+        known: dict[str, Any] = {field.name: arrays[field.name] for field in fields(cls)}
+        known["side_scene"] = float(known["side_scene"])
+        return cls(**known)
 
     def points_in(self, voxels: Int64[np.ndarray, " k"]) -> Float[np.ndarray, "m 3"]:
         """The points of some voxels, scene frame, float64."""
