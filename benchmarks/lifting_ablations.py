@@ -46,7 +46,7 @@ from langfield.fields.language_map import LanguageMap
 from langfield.models.config import ModelContext
 from langfield.models.gaussians.lifting import lift_language, lift_weights
 from langfield.models.gaussians.splat import LiftingConfig, Splat
-from langfield.pipelines.measured_run import OpenedToMeasure, open_to_measure
+from langfield.pipelines.opening import OpenedToMeasure, open_to_measure
 from langfield.pipelines.stages import crop_angles, make_features
 from measuring import machine, synchronise, table
 

@@ -32,8 +32,10 @@ from langfield.features.pyramid import PyramidRecipe
 from langfield.models.batches import Photo
 from langfield.models.gaussians.splat import LiftingConfig, Splat
 from langfield.models.presets import PRESETS
+from langfield.query import opened_scene
 from langfield.query.index.regions import GROW_SHARE, MIN_VOXELS, PEAK_SHARE
 from langfield.query.session import Session
+from langfield.runs.directory import INDEX, load_run, save_run
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 EXAMPLES = FOLDER.parent / "examples"
@@ -479,6 +481,26 @@ def test_mask_crops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         assert (other[..., 0, :] - sharp[..., 0, :]).abs().max() > 0.1
 
 
+def test_benchmarks_of_the_first_question_neither_read_nor_keep_an_index(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import asking  # pyright: ignore[reportMissingImports]
+
+    loaded = load_run(Path(__file__).parent / "runs" / "reference" / "lift")
+    save_run(tmp_path, loaded.info, {"model": loaded.tensors("model")})
+    assert len(asking.opened_anew(str(tmp_path), "cpu")._scene.index().voxels)
+    assert not (tmp_path / INDEX).exists()
+    Session.open(tmp_path, device="cpu")._scene.index()
+    assert (tmp_path / INDEX).exists()
+    real, made = opened_scene.build_scene_index, []
+    monkeypatch.setattr(opened_scene, "build_scene_index", lambda *args: (made.append(args), real(*args))[1])
+    Session.open(tmp_path, device="cpu")._scene.index()
+    assert not made
+    asking.opened_anew(str(tmp_path), "cpu")._scene.index()
+    assert made
+
+
 def test_a_moving_camera(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Each public call is timed and profiled, with cameras that all differ and look at the scene."""
     monkeypatch.syspath_prepend(str(FOLDER))
@@ -496,7 +518,7 @@ def test_a_moving_camera(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         return rgb, depth
 
     monkeypatch.setattr(asked, "picture", looked)
-    monkeypatch.setattr(moving_camera.Session, "open", lambda path, device: asked)
+    monkeypatch.setattr(moving_camera, "opened_anew", lambda run, device: asked)
     arguments = ["run", "--size", "48x36", "--frames", "2", "--phrase", "thing", "--profile", "--device", "cpu"]
     calls = ["--calls", "picture", "quick_relevancy", "query, a new phrase"]
     monkeypatch.setattr(sys, "argv", ["moving_camera.py", *arguments, *calls])

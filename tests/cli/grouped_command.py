@@ -9,7 +9,7 @@ from tests.query.fake_session import WORLD_FROM_SCENE
 from tests.query.fake_world import THING
 from tests.query.grouped_wall import session
 
-import langfield
+from langfield.cli.options import RunOptions
 from langfield.query.session import Session
 
 _MADE = cache(session)  # one for all tests, for its index is slow to make
@@ -18,7 +18,7 @@ _MADE = cache(session)  # one for all tests, for its index is slow to make
 @pytest.fixture
 def wall(monkeypatch: pytest.MonkeyPatch) -> Session:
     """What every command that opens a run gets."""
-    monkeypatch.setattr(langfield, "open", lambda *_, **__: _MADE())
+    monkeypatch.setattr(RunOptions, "opened", lambda *_, **__: _MADE())
     return _MADE()
 
 

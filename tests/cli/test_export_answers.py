@@ -21,7 +21,7 @@ from langfield.query.session import Session
 @pytest.fixture
 def run(monkeypatch) -> Session:
     """A session over two walls' photos, of which the command line opens another one."""
-    monkeypatch.setattr("langfield.open", lambda *args, **kwargs: session())
+    monkeypatch.setattr("langfield.cli.options.RunOptions.opened", lambda *args, **kwargs: session())
     return session()
 
 
@@ -112,7 +112,7 @@ def test_pictures_have_the_photos_size_and_lens(tmp_path: Path, capsys, monkeypa
         again.views = tuple(views)
         return again
 
-    monkeypatch.setattr("langfield.open", opened)
+    monkeypatch.setattr("langfield.cli.options.RunOptions.opened", opened)
     exported(capsys, "--format relevancy --phrase thing --views 2.jpg 0", tmp_path / "out")
     shapes = [np.load(tmp_path / "out" / name).shape for name in in_folder(tmp_path / "out") if name.endswith(".npy")]
     assert shapes == [(60, 80)] * 2 + [(48, 64)] * 2
@@ -251,7 +251,7 @@ def test_a_mask_of_what_a_photo_does_not_show_is_left_out_unless_the_photo_was_a
         return made
 
     assert blind.name in hit.views
-    monkeypatch.setattr("langfield.open", opened)
+    monkeypatch.setattr("langfield.cli.options.RunOptions.opened", opened)
     printed = exported(capsys, "--format masks --phrase thing", tmp_path / "best")
     assert printed["empty"] == [{"view": blind.name, "phrase": "thing"}]
     assert in_folder(tmp_path / "best") == [*(f"0{n + 1}-{n}_mask_01-thing.png" for n in (1, 2, 3)), "coco.json"]

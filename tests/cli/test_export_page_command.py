@@ -14,7 +14,7 @@ from langfield.query.session import Session
 
 @pytest.fixture
 def run(monkeypatch) -> None:
-    monkeypatch.setattr("langfield.open", lambda *args, **kwargs: splat_session())
+    monkeypatch.setattr("langfield.cli.options.RunOptions.opened", lambda *args, **kwargs: splat_session())
 
 
 def test_a_page_of_phrases_there_and_not(run, tmp_path: Path, capsys):
@@ -56,7 +56,7 @@ def test_without_phrases_it_says_what_it_takes(run, tmp_path: Path, capsys, monk
     arguments = ["export", "run", "--format", "html", "--out", str(tmp_path / "page.html"), "--no-progress"]
     assert main(arguments) == 0
     assert capsys.readouterr().err.splitlines()[0] == "no phrases: the page shows the scene only"
-    monkeypatch.setattr("langfield.open", lambda *args, **kwargs: wall_session())
+    monkeypatch.setattr("langfield.cli.options.RunOptions.opened", lambda *args, **kwargs: wall_session())
     monkeypatch.setattr("langfield.export.page.write.default_phrases", lambda *args: ["thing", "wall"])
     assert main(arguments) == 0
     said = capsys.readouterr().err.splitlines()
@@ -90,7 +90,7 @@ def test_a_folder_is_no_page_and_a_run_without_language_answers_nothing(run, tmp
     assert failure(capsys, [*arguments, str(tmp_path)]) == (
         f"{tmp_path}: is a folder: give the file to write, such as page.html"
     )
-    monkeypatch.setattr("langfield.open", lambda *args, **kwargs: session(language=False))
+    monkeypatch.setattr("langfield.cli.options.RunOptions.opened", lambda *args, **kwargs: session(language=False))
     assert "language" in failure(capsys, [*arguments, str(tmp_path / "page.html"), "--phrase", "thing"])
     assert list(tmp_path.iterdir()) == []
 

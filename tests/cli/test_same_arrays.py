@@ -30,7 +30,7 @@ NAMES = ("relevancy", "refined", "masks")
 @pytest.fixture
 def run(monkeypatch) -> Session:
     """A session of which the command line opens another one."""
-    monkeypatch.setattr("langfield.open", lambda *args, **kwargs: session())
+    monkeypatch.setattr("langfield.cli.options.RunOptions.opened", lambda *args, **kwargs: session())
     return session()
 
 
@@ -43,14 +43,14 @@ def test_warnings_of_a_run_go_with_its_answers(monkeypatch, tmp_path: Path, caps
     warned = session()
     warning = "all photos were taken from one place: positions and sizes are guesses"
     warned.info = replace(warned.info, warnings=(warning,))
-    monkeypatch.setattr("langfield.open", lambda *args, **kwargs: warned)
+    monkeypatch.setattr("langfield.cli.options.RunOptions.opened", lambda *args, **kwargs: warned)
     assert printed_json(capsys, ["query", "run", "thing", "--no-progress"])["warnings"] == [warning]
     assert main(["query", "run", "thing", "--no-progress"]) == 0
     assert capsys.readouterr().err.splitlines() == [f"warning: {warning}"]
     export = ["export", "run", "--format", "json", "--phrase", "thing", "--out", str(tmp_path / "a.json")]
     assert printed_json(capsys, [*export, "--no-progress"])["warnings"] == [warning]
     assert json.loads((tmp_path / "a.json").read_text())["warnings"] == [warning]
-    monkeypatch.setattr("langfield.open", lambda *args, **kwargs: session())
+    monkeypatch.setattr("langfield.cli.options.RunOptions.opened", lambda *args, **kwargs: session())
     assert printed_json(capsys, ["query", "run", "thing", "--no-progress"])["warnings"] == []
 
 

@@ -19,6 +19,7 @@ from tests.cli.conftest import Trained, failure
 import langfield
 from langfield.cli.view import TOKEN_VARIABLE, found_as_ply, photo_reader, ssh_line
 from langfield.core.errors import DataError
+from langfield.runs.directory import INDEX
 from langfield.runs.preview import PREVIEW, read_preview
 
 pytest.importorskip("viser", reason="the viewer's extra is not installed: pip install 'langfield[view]'")
@@ -34,7 +35,8 @@ def status(link: str, host: str = "") -> int:
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_it_prints_a_link_at_once_and_ends_when_asked(trained: Trained, ending: signal.Signals, tmp_path: Path):
     command = [sys.executable, "-m", "langfield", "view", str(trained.run), "--port", "0", "--json", "--no-progress"]
-    files = sorted(path for path in trained.run.rglob("*"))
+    index = {trained.run / INDEX, trained.run / f".{INDEX}.lock"}
+    files = {path: path.stat().st_mtime_ns for path in trained.run.rglob("*") if path not in index}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     try:
         assert process.stderr is not None
@@ -57,7 +59,8 @@ def test_it_prints_a_link_at_once_and_ends_when_asked(trained: Trained, ending: 
     assert "Traceback" not in err
     assert json.loads(out) == {"link": link, "port": port, "runs": [str(trained.run)]}
     assert list(tmp_path.iterdir()) == []
-    assert sorted(path for path in trained.run.rglob("*")) == files
+    assert (trained.run / INDEX).is_file()  # all that is written, and only where there is none
+    assert {path: path.stat().st_mtime_ns for path in trained.run.rglob("*") if path not in index} == files
 
 
 def test_wrong_options_are_one_line(trained: Trained, tmp_path: Path, capsys, monkeypatch):

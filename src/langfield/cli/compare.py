@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from langfield.data.views import Scene
     from langfield.evaluation.labels.base import Labels
     from langfield.evaluation.phrase_results import PhraseEvaluation, PhraseResult
-    from langfield.pipelines.measured_run import OpenedToMeasure
+    from langfield.pipelines.opening import OpenedToMeasure
     from langfield.reports.comparison import ComparedRun
 
 _MAX_RUNS = 6  # as many curves as a chart has colours and dashes for
@@ -131,7 +131,7 @@ class CompareCommand(OutputOptions):
                 raise DataError(f"is not there any more, and {path} was trained on it: give --scene", scene["path"])
 
     def _opened(self, path: Path, console: Console) -> "OpenedToMeasure":
-        from langfield.pipelines.measured_run import open_to_measure
+        from langfield.pipelines.opening import open_to_measure
 
         return open_to_measure(
             path,

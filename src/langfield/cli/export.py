@@ -66,9 +66,7 @@ class ExportCommand(RunOptions):
     def run(self, console: Console) -> dict[str, Any]:
         """Export; returns what `--json` prints."""
         self._check()
-        import langfield
-
-        session = langfield.open(self.path, device=self.device, encoder=self.encoder)
+        session = self.opened()
         if self.format in ("splat", "points"):
             return self._scene(session, console)
         if self.format == "html":

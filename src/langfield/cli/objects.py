@@ -32,10 +32,8 @@ class ObjectsCommand(RunOptions):
 
     def run(self, console: Console) -> dict[str, Any]:
         """List; returns what `--json` prints."""
-        import langfield
-
         nouns = None if self.vocabulary is None else read_nouns(self.vocabulary)
-        session = langfield.open(self.path, device=self.device, encoder=self.encoder)
+        session = self.opened()
         objects = session.objects(nouns, all_levels=self.parts, progress=console.progress)
         heads = ("group", "name", "score", "position", "box size", "photos", "best photo")
         console.table(heads, [_row(session, found) for found in objects])

@@ -3,9 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import tyro
+
+from langfield.runs.existence import check_has_run
+
+if TYPE_CHECKING:
+    from langfield.query.session import Session
 
 T = TypeVar("T")
 
@@ -49,6 +54,13 @@ class RunOptions(OutputOptions):
 
     device: Device = "auto"
     """auto, cpu, cuda or cuda:N."""
+
+    def opened(self) -> "Session":
+        """The run, to be asked. A path without a run is refused before torch is loaded, which takes seconds."""
+        check_has_run(self.path)
+        import langfield
+
+        return langfield.open(self.path, device=self.device, encoder=self.encoder)
 
 
 def flat(given: Sequence[Sequence[T]]) -> tuple[T, ...]:

@@ -37,9 +37,7 @@ class QueryCommand(RunOptions):
             taken = "; --negative takes all words up to the next option or --" if any(self.negative) else ""
             example = "langfield query RUN 'wooden spoon' mug"
             raise UsageError(f"nothing to look for: add phrases, such as: {example}{taken}")
-        import langfield
-
-        session = langfield.open(self.path, device=self.device, encoder=self.encoder)
+        session = self.opened()
         negatives = flat(self.negative) or None
         if negatives is not None:  # so that a phrase that became one is seen
             console.say(f"against {', '.join(negatives)}")

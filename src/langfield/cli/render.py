@@ -84,11 +84,10 @@ class RenderCommand(RunOptions):
     def run(self, console: Console) -> dict[str, Any]:
         """Render; returns what `--json` prints."""
         self._check()
-        import langfield
         from langfield.cli.files import ANOTHER_FOLDER, make_folder, write_picture
         from langfield.core.video import Video
 
-        session = langfield.open(self.path, device=self.device, encoder=self.encoder)
+        session = self.opened()
         cameras, names, fps = self._cameras(session)
         make_folder(self.out)
         if self.phrase:  # makes the scene's index, and tells how far that is

@@ -53,7 +53,7 @@ class ReportCommand(RunOptions):
         from langfield.cli import pages
         from langfield.cli.files import make_folder
         from langfield.evaluation.phrase_results import evaluate_phrases
-        from langfield.pipelines.measured_run import open_to_measure
+        from langfield.pipelines.opening import open_to_measure
         from langfield.reports.page_pictures import phrase_pictures, view_pictures, views_to_show
         from langfield.reports.report_page import ReportContent, report_page
 

@@ -57,9 +57,7 @@ class SegmentCommand(RunOptions):
             raise UsageError("give a place: --at X,Y,Z, or --view PHOTO --pixel X,Y")
         if (self.pixel or self.not_pixel) and self.view is None:
             raise UsageError("--pixel needs the photo that it is in: --view PHOTO")
-        import langfield
-
-        session = langfield.open(self.path, device=self.device, encoder=self.encoder)
+        session = self.opened()
         from langfield.cli.view_selection import view_label
 
         inside, outside = (

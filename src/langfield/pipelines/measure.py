@@ -7,7 +7,7 @@ from langfield.evaluation.evaluator import check_protocol
 from langfield.evaluation.evaluator import evaluate as evaluate_session
 from langfield.evaluation.protocols.names import LevelMaps, ProtocolName
 from langfield.evaluation.result import EvaluationReport
-from langfield.pipelines.measured_run import open_to_measure
+from langfield.pipelines.opening import open_to_measure
 
 
 def evaluate(
