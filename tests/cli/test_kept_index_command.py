@@ -14,7 +14,7 @@ from langfield.runs.directory import INDEX
 @pytest.fixture
 def unasked(trained: Trained, tmp_path: Path) -> Path:
     """A copy of the trained run that nobody has asked."""
-    return shutil.copytree(trained.run, tmp_path / "run", ignore=shutil.ignore_patterns(INDEX))
+    return shutil.copytree(trained.run, tmp_path / "run", ignore=shutil.ignore_patterns(f"*{INDEX}*"))
 
 
 @pytest.fixture
