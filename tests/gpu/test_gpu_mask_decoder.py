@@ -8,7 +8,7 @@ from tests.encoders.tiny_sam import write_tiny
 from langfield.encoders.masks.builtin import builtin_masks_folder
 from langfield.encoders.masks.sam import grid_points, load_sam
 from langfield.encoders.registry import load_masks
-from langfield.features.streams import SideStream, urgent_stream
+from langfield.features.streams import side_stream
 from langfield.ops.mask_decoder import Upscaling, counts_above, mask_logits, read_image, reference, write_image
 
 CUDA = torch.device("cuda")
@@ -107,8 +107,8 @@ def test_what_is_begun_aside_is_what_is_done_at_once():
     proposer = load_masks("builtin:masks", CUDA)
     photos = [picture(240, 320, seed=seed).cuda() for seed in range(12)]
     expected = [proposer.propose(photo) for photo in photos]
-    with urgent_stream(CUDA):
-        aside, begun, found = SideStream(CUDA), [], []
+    begun, found = [], []
+    with side_stream(CUDA) as aside:
         for photo in photos:
             begun.append(aside.begun(lambda photo=photo: proposer.begin(photo)))
             if len(begun) > 1:

@@ -53,3 +53,22 @@ def test_a_phrase_of_openclip_is_the_same_recorded():
     together = encoder.encode_texts(phrases)
     torch.testing.assert_close(torch.cat([encoder.encode_texts([p]) for p in phrases]), together, rtol=1e-3, atol=1e-4)
     assert encoder._encode_one.recorded
+
+
+def test_streams_take_turns():
+    """A recording reads and writes the same memory each time: who calls it on another stream must wait."""
+    recorded = Recorded(lambda given: (given @ given).softmax(dim=1) @ given)
+    inputs = [
+        torch.randn(2048, 2048, device="cuda", generator=torch.Generator("cuda").manual_seed(n)) for n in range(8)
+    ]
+    for _ in range(2):  # the second time it is recorded
+        recorded(inputs[0])
+    expected = [recorded(given) for given in inputs]
+    torch.cuda.synchronize()
+    streams, found = [torch.cuda.Stream(), torch.cuda.Stream()], []
+    for number, given in enumerate(inputs):
+        with torch.cuda.stream(streams[number % 2]):
+            found.append(recorded(given))
+    torch.cuda.synchronize()
+    for result, same in zip(found, expected, strict=True):
+        torch.testing.assert_close(result, same)

@@ -37,7 +37,7 @@ class Recorded(Generic[R]):
         self._graph: torch.cuda.CUDAGraph | None = None
         self._static_input: Tensor | None = None
         self._static_output: R | None = None
-        self._read = torch.cuda.Event()  # when the last result had been copied
+        self._read: torch.cuda.Event | None = None  # when the last result had been copied
 
     @property
     def recorded(self) -> bool:
@@ -61,10 +61,12 @@ class Recorded(Generic[R]):
             if self._graph is None or static_input is None or static_output is None or not same_form:
                 return self._function(given)
             stream = torch.cuda.current_stream(given.device)
-            stream.wait_event(self._read)  # the last call may have been on another stream
+            if self._read is not None:  # the last call may have been on another stream
+                stream.wait_event(self._read)
             static_input.copy_(given)
             self._graph.replay()
             copied = _copied(static_output)
+            self._read = torch.cuda.Event()
             self._read.record(stream)
             return copied
 
@@ -89,6 +91,8 @@ class Recorded(Generic[R]):
             _log.info("not recorded: %s", str(error).splitlines()[0])
             return
         self._graph, self._static_input, self._static_output = graph, static_input, static_output
+        self._read = torch.cuda.Event()
+        self._read.record()
 
 
 def _copied(result: Any) -> Any:

@@ -25,7 +25,7 @@ from langfield.encoders.masks.base import MaskProposer, ProposedMasks
 from langfield.features.cache import FeatureCache, default_cache_dir, entry_key
 from langfield.features.mask_crops import BLUR_SIGMA, CROP_MARGIN, encode_masks
 from langfield.features.run_lengths import RunLengths, encode_runs
-from langfield.features.streams import SideStream, urgent_stream
+from langfield.features.streams import SideStream, side_stream
 from langfield.features.transfers import Picture, decoded_ahead, to_host
 
 MIN_AREA_PX = 20
@@ -256,11 +256,11 @@ def _compute(photos: Sequence[_Photo], makers: _Makers, found: dict[_Photo, Mask
 
     device = makers.proposer.device
     with (
-        urgent_stream(device),
+        side_stream(device) as aside,
         ThreadPoolExecutor(_WRITERS) as writer,
         closing(decoded_ahead(views, device)) as pictures,
     ):
-        proposed = _proposed_ahead(zip(photos, pictures, strict=True), makers)
+        proposed = _proposed_ahead(zip(photos, pictures, strict=True), makers, aside)
         for done, (photo, picture, masks, is_new) in enumerate(proposed):
             embeddings = None
             if makers.image_text is not None:
@@ -274,14 +274,14 @@ def _compute(photos: Sequence[_Photo], makers: _Makers, found: dict[_Photo, Mask
 
 
 def _proposed_ahead(
-    pictures: Iterator[tuple[_Photo, Picture]], makers: _Makers
+    pictures: Iterator[tuple[_Photo, Picture]], makers: _Makers, aside: SideStream
 ) -> Iterator[tuple[_Photo, Picture, MasksOfPhoto, bool]]:
     """Each photo with its masks, and whether they are new.
 
-    On a GPU the next photo is begun before one is finished, on a stream of its own: choosing masks is hundreds of small
-    kernels, with waits between, that leave a GPU idle.
+    The next photo is begun before this one's masks are given. On a GPU it is begun before they are chosen, too, on a
+    stream of its own: that is hundreds of small kernels, with waits between, that leave a GPU idle. Elsewhere this
+    would only take the memory of two photos.
     """
-    aside = SideStream(makers.proposer.device)
 
     def begun(photo: _Photo, picture: Picture) -> Callable[[], tuple[_Photo, Picture, MasksOfPhoto, bool]]:
         cached = _cached_masks(photo, makers.cache)
@@ -292,10 +292,10 @@ def _proposed_ahead(
 
     under_way = deque(begun(*pair) for pair in islice(pictures, 1))
     while under_way:
-        if aside.is_another:
+        if aside.is_asynchronous:
             under_way.extend(begun(*pair) for pair in islice(pictures, 1))
         finished = under_way.popleft()()
-        if not aside.is_another:
+        if not aside.is_asynchronous:
             under_way.extend(begun(*pair) for pair in islice(pictures, 1))
         yield finished
 

@@ -18,12 +18,12 @@ def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
 
 @pytest.mark.parametrize("pictures", [1, 3])
 def test_a_vector_reads_the_features_of_places_that_match_it(pictures: int):
-    asked, image, places = numbers(3, 5, 8), numbers(pictures, 12, 8, seed=1), numbers(1, 12, 8, seed=2)
-    read = read_image(asked, image, places)
+    queries, image, places = numbers(3, 5, 8), numbers(pictures, 12, 8, seed=1), numbers(1, 12, 8, seed=2)
+    read = read_image(queries, image, places)
     for prompt in range(3):
         features = image[prompt % pictures]
         for number in range(5):
-            shares = ((features + places[0]) @ asked[prompt, number]).softmax(dim=0)
+            shares = ((features + places[0]) @ queries[prompt, number]).softmax(dim=0)
             torch.testing.assert_close(read[prompt, number], shares @ features)
     sharp = read_image(1e4 * (image + places)[:, :4].expand(3, 4, 8), image, places)  # each asks for what is longest
     assert torch.isfinite(sharp).all()
@@ -105,32 +105,50 @@ def test_the_kernels_are_the_reference_in_tritons_interpreter():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("features", [128, 256])
-@pytest.mark.parametrize("name", ["read", "write", "mask", "count"])
-def test_kernels_compile_for_a_gpu_that_is_not_here(name: str, features: int):
-    """To machine code of compute capability 9.0, as they are launched; what a program holds is in registers."""
+@pytest.mark.parametrize(
+    ("features", "heads", "tokens", "capability"),
+    [(128, 4, 8, 80), (128, 4, 16, 89), (128, 4, 8, 90), (128, 4, 8, 120), (256, 8, 8, 90), (256, 8, 16, 90)],
+)
+def test_kernels_compile_for_gpus_that_are_not_here(features: int, heads: int, tokens: int, capability: int):
+    """To machine code, as they are launched; what a program holds is in registers, and in the shared memory that the
+    operations ask a GPU for."""
     triton = pytest.importorskip("triton")
     from tests.ops.machine_code import stack_bytes
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from langfield.ops.mask_decoder import triton_kernels as kernels
+    from langfield.ops.mask_decoder import triton_kernels as k
 
-    heads, warps = features // 32, kernels._WARPS[features]
-    constants = {
-        "read": {"C": features, "N": kernels._READ_VECTORS, "PLACES": kernels._READ_PLACES[features]},
-        "write": {"C": features, "HEADS": heads, "TOKENS": 8, "PLACES": kernels._WRITE_PLACES[features]},
-        "mask": {"C": features, "PLACES": kernels._MASK_PLACES, "TURNS": kernels._MASK_TURNS},
-        "count": {"BLOCK": kernels._COUNTED},
-    }[name] | ({"TURNS": kernels._WRITE_TURNS} if name == "write" else {})
-    function = getattr(kernels, f"_{name}_kernel")
-    types = dict.fromkeys(constants, "constexpr") | dict.fromkeys(("eps", "cut_0", "cut_1"), "fp32")
-    signature = {n: types.get(n, "*fp16" if n.endswith("_ptr") else "i32") for n in function.arg_names}
-    aligned = [n for n in function.arg_names if n.endswith("_ptr") or n in ("place_count", "image_step", "width")]
-    attributes = {(function.arg_names.index(n),): [["tt.divisibility", 16]] for n in aligned}
-    source = ASTSource(fn=function, signature=signature, constexprs=constants, attrs=attributes)
-    stages = 3 if name == "mask" else kernels._STAGES
-    options = {"num_warps": warps, "num_stages": stages}
-    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
-    assert stack_bytes(compiled.asm["cubin"]) == 0
-    assert compiled.metadata.shared <= 227 * 1024
+    write = {
+        "C": features,
+        "HEADS": heads,
+        "TOKENS": tokens,
+        "PLACES": k.WRITE_PLACES[features],
+        "TURNS": k.WRITE_TURNS,
+    }
+    kernels = {
+        k._read_kernel: ({"C": features, "N": k.READ_VECTORS, "PLACES": k.READ_PLACES[features]}, k.STAGES),
+        k._write_kernel: (write, k.STAGES),
+        k._mask_kernel: ({"C": features, "PLACES": k.MASK_PLACES, "TURNS": k.MASK_TURNS}, k.MASK_STAGES),
+    }
+    for function, (constants, stages) in kernels.items():
+        names = function.arg_names
+        types = dict.fromkeys(constants, "constexpr") | {"eps": "fp32"}
+        signature = {n: types.get(n, "*fp16" if n.endswith("_ptr") else "i32") for n in names}
+        aligned = [n for n in names if n.endswith("_ptr") or n in ("place_count", "feature_step", "width")]
+        attributes = {(names.index(n),): [["tt.divisibility", 16]] for n in aligned}
+        source = ASTSource(fn=function, signature=signature, constexprs=constants, attrs=attributes)
+        options = {"num_warps": k.WARPS[features], "num_stages": stages}
+        compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
+        assert compiled.metadata.shared <= k.SHARED_BYTES[features]
+        if capability == 90:
+            assert stack_bytes(compiled.asm["cubin"]) == 0
+
+
+def test_wrong_sizes_are_refused():
+    queries, features, positions = numbers(3, 4, 8), numbers(2, 6, 8), numbers(1, 6, 8)
+    with pytest.raises(ValueError, match="expected features of 1 or 3 pictures, got 2"):
+        read_image(queries, features, positions)
+    upscaling = Upscaling(numbers(8, 8), numbers(8), numbers(2), numbers(2), 1e-6, numbers(2, 4), numbers(4))
+    with pytest.raises(ValueError, match="expected 2 by 4 places, got 6"):
+        mask_logits(features, upscaling, numbers(2, 3, 1), 2, 4)

@@ -31,7 +31,7 @@ class Candidates:
         return len(self.logits)
 
     def some(self, which: Int64[Tensor, " k"] | Bool[Tensor, " n"] | slice) -> "Candidates":
-        """Some of them. A device is waited for where it is not said which by number."""
+        """Some of them. A mask of booleans waits for the device, numbers do not."""
         which = which.nonzero()[:, 0] if isinstance(which, Tensor) and which.dtype == torch.bool else which
         return Candidates(self.logits[which], self.predicted_iou[which], self.stability[which])
 
@@ -79,7 +79,7 @@ def masks_of_photo(
     found = Candidates.joined(kept)
     if len(regions) == 1:
         masks = regions[0].frame.masks(found.logits)
-        some = masks.flatten(1).any(1)
+        some = masks.flatten(1).any(1).nonzero()[:, 0]
         return ProposedMasks(masks[some], found.predicted_iou[some], found.stability[some])
     masks = torch.zeros(len(found), height_px, width_px, dtype=torch.bool, device=found.logits.device)
     start = 0

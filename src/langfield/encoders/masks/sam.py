@@ -113,7 +113,8 @@ def _encoded(encoder: nn.Module, pixels: Float[Tensor, "b 3 s s"]) -> Float[Tens
 
 
 def _without_tables(layer: Any, device: torch.device) -> None:
-    """Have a layer of transformers' encoder make no table that it need not make, and none of all pairs on a GPU."""
+    """Have a layer of transformers' encoder make its tables of relative positions once, and on a GPU attend without one
+    of all pairs of places."""
     attention = layer.attn
     attention.get_rel_pos = _remembered(attention.get_rel_pos)
     if device.type == "cuda" and can_attend(attention):

@@ -2,9 +2,8 @@
 
 Li et al., MViTv2 (2022), section 4.1: to the score of a query and a key at row v and column u is added what the query
 says of the row v and what it says of the column u. transformers writes that out for each pair, .4 GB for five pictures
-in a grid of 48 × 48 and eight heads. Here what a query says of each row and each column stands beside its own numbers,
-and beside those of a key which row and which column is its own: the product of the two is the score, and fused
-attention does the rest.
+in a grid of 48 × 48 and eight heads. Here the sum is one product: of the query, what it says of each row and what it
+says of each column, with the key, a 1 at its own row and a 1 at its own column; fused attention does the rest.
 """
 
 from typing import Any

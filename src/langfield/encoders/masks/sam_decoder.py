@@ -2,7 +2,7 @@
 
 The module repeats the picture's features for each prompt and projects each copy to keys, values and queries. A prompt
 has some seven tokens, so here the projections are folded into the tokens (`_folded`), the features are multiplied as
-they are, and what then touches every place for every prompt is three operations (`langfield.ops.mask_decoder`).
+they are, and what then touches every place for every prompt is a few operations (`langfield.ops.mask_decoder`).
 Convolutions that neither overlap nor leave gaps are products with a matrix, and channels stay last.
 """
 
@@ -46,7 +46,7 @@ class SamPromptDecoder:
         return logits, self._decoder.iou_prediction_head(read[:, 0])[:, 1:].float()
 
     def _transformed(
-        self, tokens: Float[Tensor, "q t c"], image: Float[Tensor, "1 r c"], places: Float[Tensor, "1 r c"]
+        self, tokens: Float[Tensor, "q t c"], image: Float[Tensor, "1 r c"], positions: Float[Tensor, "1 r c"]
     ) -> tuple[Float[Tensor, "q t c"], Float[Tensor, "q r c"]]:
         """Tokens and the picture's features after the two-way transformer; the features are the prompts' own from the
         end of the first layer on."""
@@ -57,11 +57,11 @@ class SamPromptDecoder:
             else:
                 queries = queries + _among_tokens(layer.self_attn, queries + tokens, queries)
             queries = layer.layer_norm1(queries)
-            read = _from_image(layer.cross_attn_token_to_image, queries + tokens, keys, places)
+            read = _from_image(layer.cross_attn_token_to_image, queries + tokens, keys, positions)
             queries = layer.layer_norm2(queries + read)
             queries = layer.layer_norm3(queries + layer.mlp(queries))
-            keys = _with_tokens(layer, keys, places, queries + tokens, queries)
-        read = _from_image(transformer.final_attn_token_to_image, queries + tokens, keys, places)
+            keys = _with_tokens(layer, keys, positions, queries + tokens, queries)
+        read = _from_image(transformer.final_attn_token_to_image, queries + tokens, keys, positions)
         return transformer.layer_norm_final_attn(queries + read), keys
 
 
@@ -82,12 +82,12 @@ def _folded(projected: Float[Tensor, "q t i"], weight: Float[Tensor, "i c"], hea
 
 
 def _from_image(
-    attention: Any, query: Float[Tensor, "q t c"], image: Float[Tensor, "b r c"], places: Float[Tensor, "1 r c"]
+    attention: Any, query: Float[Tensor, "q t c"], image: Float[Tensor, "b r c"], positions: Float[Tensor, "1 r c"]
 ) -> Float[Tensor, "q t c"]:
     """What tokens read from the picture. The keys' bias changes no share, and is left out."""
     heads = attention.num_attention_heads
-    asked = _folded(attention.q_proj(query) * attention.scaling, attention.k_proj.weight, heads)
-    read = read_image(asked.flatten(1, 2), image, places).unflatten(1, (heads, -1))
+    queries = _folded(attention.q_proj(query) * attention.scaling, attention.k_proj.weight, heads)
+    read = read_image(queries.flatten(1, 2), image, positions).unflatten(1, (heads, -1))
     inside = read @ attention.v_proj.weight.unflatten(0, (heads, -1)).mT
     return attention.out_proj(inside.transpose(1, 2).flatten(2) + attention.v_proj.bias)
 
@@ -95,7 +95,7 @@ def _from_image(
 def _with_tokens(
     layer: Any,
     image: Float[Tensor, "b r c"],
-    places: Float[Tensor, "1 r c"],
+    positions: Float[Tensor, "1 r c"],
     key: Float[Tensor, "q t c"],
     value: Float[Tensor, "q t c"],
 ) -> Float[Tensor, "q r c"]:
@@ -105,9 +105,9 @@ def _with_tokens(
     heads = attention.num_attention_heads
     projected = attention.k_proj(key) * attention.scaling
     bias = (projected * attention.q_proj.bias).unflatten(-1, (heads, -1)).sum(dim=-1).mT
-    known = _folded(projected, attention.q_proj.weight, heads)
-    said = _folded(attention.v_proj(value), attention.out_proj.weight.mT, heads) + attention.out_proj.bias / heads
-    return write_image(image, places, known, bias, said, norm.weight, norm.bias, norm.eps)
+    keys = _folded(projected, attention.q_proj.weight, heads)
+    values = _folded(attention.v_proj(value), attention.out_proj.weight.mT, heads) + attention.out_proj.bias / heads
+    return write_image(image, positions, keys, bias, values, norm.weight, norm.bias, norm.eps)
 
 
 def _upscaling(decoder: Any) -> Upscaling:

@@ -5,41 +5,41 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from langfield.ops.mask_decoder import mask_decoder as api
+from langfield.ops.mask_decoder.upscaling import Upscaling
 
 
 def read_image(
-    asked: Float[Tensor, "q n c"], image: Float[Tensor, "b r c"], places: Float[Tensor, "1 r c"]
+    queries: Float[Tensor, "q n c"], features: Float[Tensor, "b r c"], positions: Float[Tensor, "1 r c"]
 ) -> Float[Tensor, "q n c"]:
     """See `langfield.ops.mask_decoder.read_image`."""
-    shares = _products(asked, image, places).softmax(dim=-1)
-    if len(image) == 1:
-        return (shares.flatten(0, 1) @ image[0]).unflatten(0, shares.shape[:2])
-    return shares @ image
+    weights = _products(queries, features, positions).softmax(dim=-1)
+    if len(features) == 1:
+        return (weights.flatten(0, 1) @ features[0]).unflatten(0, weights.shape[:2])
+    return weights @ features
 
 
 def write_image(
-    image: Float[Tensor, "b r c"],
-    places: Float[Tensor, "1 r c"],
-    known: Float[Tensor, "q h t c"],
+    features: Float[Tensor, "b r c"],
+    positions: Float[Tensor, "1 r c"],
+    keys: Float[Tensor, "q h t c"],
     bias: Float[Tensor, "q h t"],
-    said: Float[Tensor, "q h t c"],
+    values: Float[Tensor, "q h t c"],
     norm_weight: Float[Tensor, " c"],
     norm_bias: Float[Tensor, " c"],
     norm_eps: float,
 ) -> Float[Tensor, "q r c"]:
     """See `langfield.ops.mask_decoder.write_image`."""
-    scores = _products(known.flatten(1, 2), image, places) + bias.flatten(1)[..., None]
-    shares = scores.unflatten(1, known.shape[1:3]).softmax(dim=2).flatten(1, 2)
-    written = torch.baddbmm(image.expand(len(known), -1, -1), shares.mT, said.flatten(1, 2))
+    scores = _products(keys.flatten(1, 2), features, positions) + bias.flatten(1)[..., None]
+    weights = scores.unflatten(1, keys.shape[1:3]).softmax(dim=2).flatten(1, 2)
+    written = torch.baddbmm(features.expand(len(keys), -1, -1), weights.mT, values.flatten(1, 2))
     return functional.layer_norm(written, written.shape[-1:], norm_weight, norm_bias, norm_eps)
 
 
 def mask_logits(
-    image: Float[Tensor, "q r c"], upscaling: "api.Upscaling", masks: Float[Tensor, "q m d"], height: int, width: int
+    features: Float[Tensor, "q r c"], upscaling: Upscaling, masks: Float[Tensor, "q m d"], height: int, width: int
 ) -> Float[Tensor, "q m lh lw"]:
     """See `langfield.ops.mask_decoder.mask_logits`."""
-    coarse = (image @ upscaling.coarse_weight + upscaling.coarse_bias).unflatten(-1, (4, -1))
+    coarse = (features @ upscaling.coarse_weight + upscaling.coarse_bias).unflatten(-1, (4, -1))
     size = coarse.shape[-1:]
     coarse = functional.layer_norm(coarse, size, upscaling.norm_weight, upscaling.norm_bias, upscaling.norm_eps)
     fine = functional.gelu(coarse) @ upscaling.fine_weight + upscaling.fine_bias
@@ -57,13 +57,13 @@ def counts_above(
 
 
 def _products(
-    asked: Float[Tensor, "q n c"], image: Float[Tensor, "b r c"], places: Float[Tensor, "1 r c"]
+    vectors: Float[Tensor, "q n c"], features: Float[Tensor, "b r c"], positions: Float[Tensor, "1 r c"]
 ) -> Float[Tensor, "q n r"]:
-    """Of each vector with each place's features and embedding; a picture that all share is read once."""
+    """Of each vector with each place's features and position together; a picture that all share is read once."""
 
     def with_shared(shared: Float[Tensor, "r c"]) -> Float[Tensor, "q n r"]:
-        return (asked.flatten(0, 1) @ shared.mT).unflatten(0, asked.shape[:2])
+        return (vectors.flatten(0, 1) @ shared.mT).unflatten(0, vectors.shape[:2])
 
-    if len(image) == 1:
-        return with_shared(image[0] + places[0])
-    return torch.baddbmm(with_shared(places[0]), asked, image.mT)
+    if len(features) == 1:
+        return with_shared(features[0] + positions[0])
+    return torch.baddbmm(with_shared(positions[0]), vectors, features.mT)
