@@ -17,6 +17,7 @@ from langfield.query.index.kept_index import IndexFile
 from langfield.query.index.scene_index import SceneIndex
 from langfield.query.session import Session
 from langfield.runs.directory import INDEX, load_run, save_run
+from langfield.runs.kept_tensors import write_kept
 
 REFERENCE = Path(__file__).parents[2] / "runs" / "reference"
 RUNS = ("lerf", "lift", "splat")
@@ -168,6 +169,17 @@ def test_a_damaged_or_foreign_one_is_made_anew(run: Path, damage: str):
             (run / INDEX).write_bytes(b"no tensors" * 100)
     check_same(index_of(run), expected)
     assert IndexFile.of_run(load_run(run), CPU).read() is not None
+
+
+@pytest.mark.parametrize("missing", ["crop_angles", "voxels.side_scene", "embeddings.vectors"])
+def test_one_that_is_whole_but_no_index_is_made_anew(run: Path, missing: str):
+    expected, file = index_of(run), IndexFile.of_run(load_run(run), CPU)
+    tensors = expected.tensors()
+    del tensors[missing]
+    write_kept(file.path, file.key, tensors)
+    assert file.read() is None
+    check_same(index_of(run), expected)
+    assert file.read() is not None
 
 
 def test_where_it_cannot_be_kept_questions_are_answered_all_the_same(run: Path, caplog: pytest.LogCaptureFixture):

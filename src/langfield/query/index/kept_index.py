@@ -66,7 +66,11 @@ class IndexFile:
         while f"pictures.{len(pictures)}.rgb" in tensors:
             rgb, depth = (tensors[f"pictures.{len(pictures)}.{what}"].to(self.device) for what in ("rgb", "depth"))
             pictures.append(Rendered(rgb=rgb, depth_scene=depth))
-        return SceneIndex.from_tensors(tensors, self.device), pictures
+        try:
+            return SceneIndex.from_tensors(tensors, self.device), pictures
+        except (KeyError, TypeError, ValueError) as error:  # a file that something else wrote
+            _log.info("%s: is no index: %r", self.path, error)
+            return None
 
     def write(self, index: SceneIndex, pictures: Sequence[Rendered]) -> None:
         """Keep an index, and pictures with colour and depth. Where that cannot be done, as in a folder that one may
