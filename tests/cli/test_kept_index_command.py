@@ -39,7 +39,7 @@ def test_a_second_command_answers_the_same_from_what_the_first_made(capsys, unas
     first = query(capsys, unasked)
     assert any(answer["hits"] for answer in first["answers"])
     assert len(made) == 1
-    assert sorted(path.name for path in unasked.iterdir()) == sorted([*before, INDEX, f".{INDEX}.lock"])
+    assert sorted(path.name for path in unasked.iterdir()) == sorted([*before, INDEX])
     assert query(capsys, unasked) == first
     out = unasked.parent / "pictures"
     shown = ["render", str(unasked), "--phrase", "red ball", "--outputs", "refined", "--out", str(out)]

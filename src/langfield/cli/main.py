@@ -77,7 +77,10 @@ _COMMANDS = Union[  # noqa: UP007
 ]
 _COMMAND_NAMES = [command.__metadata__[0].name for command in get_args(_COMMANDS)]
 _CONFIG = (tyro.conf.FlagCreatePairsOff,)  # --json, not also --no-json
-_DESCRIPTION = "Search a 3D scene with words: train on posed photos, then ask where things are."
+_DESCRIPTION = (
+    "Search a 3D scene with words: train on posed photos, then ask where things are. "
+    "langfield --version tells the version."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -73,6 +73,7 @@ class OpenedScene:
         self._device = device
         self._encoder = encoder
         self._index_file = index_file
+        self._model_as_opened = _state_of(model)
         self.scene_groups = groups
         self._group_answers: GroupAnswers | None = None
         self._rendered: OrderedDict[Hashable, AskableView] = OrderedDict()
@@ -195,13 +196,20 @@ class OpenedScene:
         return self._index
 
     def _kept_index(self) -> SceneIndex | None:
-        kept = None if self._index_file is None else self._index_file.read()
+        file = self._file_of_index()
+        kept = None if file is None else file.read()
         if kept is None:
             return None
         index, pictures = kept
-        cameras = [self.in_scene(camera) for camera in index_cameras(self._train_cameras())]
-        self._small_pictures = list(zip(cameras, pictures, strict=bool(pictures)))
+        cameras = [] if self.has_splats else index_cameras(self._train_cameras())
+        if len(pictures) != len(cameras):
+            return None
+        self._small_pictures = [(self.in_scene(c), picture) for c, picture in zip(cameras, pictures, strict=True)]
         return index
+
+    def _file_of_index(self) -> IndexFile | None:
+        """Where the index is kept; not for a model that was changed since the run was opened."""
+        return self._index_file if _state_of(self.model) == self._model_as_opened else None
 
     def _made_index(self, scales: ObservedScales, progress: Progress) -> SceneIndex:
         needs_points = not self.has_splats
@@ -214,8 +222,9 @@ class OpenedScene:
             return view
 
         index = build_scene_index(self._train_cameras(), render, scales, progress)
-        if self._index_file is not None:
-            self._index_file.write(index, [picture for _, picture in self._small_pictures])
+        file = self._file_of_index()
+        if file is not None:
+            file.write(index, [picture for _, picture in self._small_pictures])
         return index
 
     def _train_cameras(self) -> list[Camera]:
@@ -288,3 +297,8 @@ class OpenedScene:
         """The groups in a picture, if hits are some of them."""
         grouped = any(region.group is not None for match in matches for region in match.hits)
         return self.groups().in_view(view) if grouped else None
+
+
+def _state_of(model: Model) -> list[tuple[int, int]]:
+    """Which tensors a model has, and how often each was changed in place."""
+    return [(id(tensor), tensor._version) for tensor in (*model.parameters(), *model.buffers())]

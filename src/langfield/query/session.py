@@ -454,8 +454,8 @@ class Session:
 
     @property
     def model(self) -> Model:
-        """What the run holds, in the scene frame. Of one that is changed, ask the session that `beside` gives: this one
-        may answer from an index that was kept with the run."""
+        """What the run holds, in the scene frame. If you change it, ask `session.beside(info, model)` instead: this
+        session answers from the index that it has."""
         return self._scene.model
 
     @in_turn

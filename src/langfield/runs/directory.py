@@ -8,6 +8,7 @@ digests say which of the two generations to take. A process killed at any moment
 `index.safetensors` is no part of the run (`langfield.query.index.kept_index`); saving the run anew removes it.
 """
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -125,8 +126,9 @@ def save_run(
         for name in names:
             commit(path / name)
         shutil.rmtree(path / PREVIOUS, ignore_errors=True)
-        for name in {*_RUN_FILES, INDEX} - set(names):
+        for name in set(_RUN_FILES) - set(names):
             (path / name).unlink(missing_ok=True)
+        _drop_index(path)
     except OSError as error:
         raise could_not_write(path / INFO, error) from error
 
@@ -230,8 +232,15 @@ def _stage(
 
 
 def _drop_staged(path: Path) -> None:
-    for name in (*_RUN_FILES, INFO, INDEX):
+    for name in (*_RUN_FILES, INFO):
         staged(path / name).unlink(missing_ok=True)
+
+
+def _drop_index(path: Path) -> None:
+    """Remove the index of before, and what a process that was killed left of one. Neither is read without its key."""
+    for file in (path / INDEX, *path.glob(f".{INDEX}.*.new")):
+        with contextlib.suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def _open_generation(path: Path, folder: Path, training: bool) -> Run:

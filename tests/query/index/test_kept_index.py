@@ -2,10 +2,10 @@
 
 import logging
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-import filelock
 import numpy as np
 import pytest
 import torch
@@ -125,17 +125,19 @@ def test_another_model_cameras_device_or_code_are_other_keys(run: Path, monkeypa
 def test_the_code_digest_is_of_files_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     package = kept_index._PACKAGE
     assert (package / "query" / "index" / "kept_index.py").is_file()
-    for folder in kept_index._MADE_BY:
-        assert list((package / folder).rglob("*.py")), folder
     copy = tmp_path / "package"
-    for folder in kept_index._MADE_BY:
-        shutil.copytree(package / folder, copy / folder)
+    for part in kept_index._MADE_BY:
+        assert (package / part).is_file() or list((package / part).rglob("*.py")), part
+    shutil.copytree(package, copy)
     monkeypatch.setattr(kept_index, "_PACKAGE", copy)
     before = kept_index.code_digest.__wrapped__()
     assert before == kept_index.code_digest()
-    with (copy / "query" / "index" / "regions.py").open("a") as file:
-        file.write("# changed\n")
-    assert kept_index.code_digest.__wrapped__() != before
+    for changed in ("index/regions.py", "opened_scene.py"):
+        with (copy / "query" / changed).open("a") as file:
+            file.write("# changed\n")
+        after = kept_index.code_digest.__wrapped__()
+        assert after != before
+        before = after
 
 
 def test_a_model_that_was_saved_anew_gets_an_index_of_its_own(run: Path):
@@ -182,6 +184,30 @@ def test_one_that_is_whole_but_no_index_is_made_anew(run: Path, missing: str):
     assert file.read() is not None
 
 
+def test_a_model_that_was_changed_in_memory_leaves_the_runs_index(run: Path):
+    """It neither reads nor replaces what the run's own model has."""
+    expected, session = index_of(run), Session.open(run, device="cpu")
+    kept = (run / INDEX).read_bytes()
+    with torch.no_grad():
+        for tensor in (*session.model.parameters(), *session.model.buffers()):
+            if tensor.is_floating_point():
+                tensor.mul_(0.5)
+    changed = session._scene.index()
+    assert changed.embeddings.vectors.shape != expected.embeddings.vectors.shape or not torch.equal(
+        changed.embeddings.vectors, expected.embeddings.vectors
+    )
+    assert (run / INDEX).read_bytes() == kept
+
+
+def test_pictures_that_are_missing_are_made_anew(run: Path):
+    expected, file = index_of(run), IndexFile.of_run(load_run(run), CPU)
+    file.write(expected, [])
+    session = Session.open(run, device="cpu")
+    check_same(session._scene.index(), expected)
+    assert len(session._scene._small_pictures) > 0
+    assert file.read() is not None
+
+
 def test_where_it_cannot_be_kept_questions_are_answered_all_the_same(run: Path, caplog: pytest.LogCaptureFixture):
     expected = index_of(run)
     (run / INDEX).unlink()
@@ -195,14 +221,14 @@ def test_where_it_cannot_be_kept_questions_are_answered_all_the_same(run: Path, 
 
 def test_a_read_only_run_is_answered(run: Path, monkeypatch: pytest.MonkeyPatch):
     """Whoever runs the tests may be allowed to write all the same."""
-    real = filelock.FileLock.acquire
+    real = tempfile.mkstemp
 
-    def refused(lock, *args, **kwargs):
-        if str(run) in lock.lock_file:
+    def refused(*args, **kwargs):
+        if kwargs.get("dir") == run:
             raise PermissionError(13, "Permission denied")
-        return real(lock, *args, **kwargs)
+        return real(*args, **kwargs)
 
-    monkeypatch.setattr(filelock.FileLock, "acquire", refused)
+    monkeypatch.setattr(tempfile, "mkstemp", refused)
     before = sorted(path.name for path in run.iterdir())
     assert len(index_of(run).voxels)
     assert sorted(path.name for path in run.iterdir()) == before

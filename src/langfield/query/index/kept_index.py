@@ -2,8 +2,8 @@
 
 It is no part of the run, and may be deleted at any time. It holds what `SceneIndex.tensors` gives and, of a field, the
 small pictures that the index was made from. Its key is a digest of all that these follow from: the model's file, the
-run's settings and cameras, the kind of device, and the code itself. Encoder, negatives and groups are not among it, for
-they enter after the index. An index of another key, or a torn one, is made anew and replaced.
+run's settings and cameras, the kind of device, and the code itself. Encoder, negatives and groups change only what is
+asked of the index, and are no part of the key. An index of another key, or a torn one, is made anew and replaced.
 """
 
 import functools
@@ -25,7 +25,8 @@ from langfield.runs.kept_tensors import read_kept, write_kept
 
 MAX_BYTES = 500_000_000  # larger ones are not kept
 _PACKAGE = Path(__file__).parents[2]
-_MADE_BY = ("core", "ops", "fields", "renderers", "models", "query/index")  # whose code says what an index is
+# Whose code says what an index is.
+_MADE_BY = ("core", "ops", "fields", "renderers", "models", "query/index", "query/opened_scene.py")
 _log = logging.getLogger(__name__)
 
 
@@ -59,14 +60,14 @@ class IndexFile:
 
     def read(self) -> tuple[SceneIndex, list[Rendered]] | None:
         """The index, and the pictures that were kept with it; None if there is none that is whole and of this key."""
-        tensors = read_kept(self.path, self.key)
+        tensors = read_kept(self.path, self.key, MAX_BYTES)
         if tensors is None:
             return None
         pictures = []
-        while f"pictures.{len(pictures)}.rgb" in tensors:
-            rgb, depth = (tensors[f"pictures.{len(pictures)}.{what}"].to(self.device) for what in ("rgb", "depth"))
-            pictures.append(Rendered(rgb=rgb, depth_scene=depth))
         try:
+            while f"pictures.{len(pictures)}.rgb" in tensors:
+                rgb, depth = (tensors[f"pictures.{len(pictures)}.{what}"].to(self.device) for what in ("rgb", "depth"))
+                pictures.append(Rendered(rgb=rgb, depth_scene=depth))
             return SceneIndex.from_tensors(tensors, self.device), pictures
         except (KeyError, TypeError, ValueError) as error:  # a file that something else wrote
             _log.info("%s: is no index: %r", self.path, error)
@@ -94,7 +95,8 @@ class IndexFile:
 def code_digest() -> str:
     """SHA-256 of the modules that make an index, so that whoever changes one is not answered from an old index."""
     digest = hashlib.sha256()
-    for folder in _MADE_BY:
-        for file in sorted((_PACKAGE / folder).rglob("*.py")):
+    for part in _MADE_BY:
+        path = _PACKAGE / part
+        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
             digest.update(f"{file.relative_to(_PACKAGE).as_posix()}\n".encode() + file.read_bytes())
     return digest.hexdigest()
